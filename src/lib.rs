@@ -1,1 +1,4 @@
-//! x
+//! A Kubernetes operator that keeps ONLYOFFICE DocSpace backup schedules as their manifests say.
+
+pub mod api;
+pub mod schedule;

@@ -1,0 +1,185 @@
+//! What the operator says. Times are UTC; a field is absent while unknown.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What the operator knows about the schedule. Times are in UTC; a field is absent while unknown.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// The generation of the object that this status speaks of; -1 before the first look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready, Reconciling, Stalled (kstatus), Synced, CredentialsValid, Suspended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// The schedule as the portal holds it, for people: `EveryWeek Sunday 22:00 Europe/Berlin`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// The outcome of the last call that created or deleted the schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_request: Option<LastRequest>,
+    /// What makes the slot in the portal this object's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<Applied>,
+    /// What the portal holds now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<ShownSchedule>,
+    /// What differs between manifest and portal, a line each: `cronParams.hour: 3 wanted, 5 in the portal`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub difference: Vec<String>,
+    /// The schedule that this object last wrote over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<ShownSchedule>,
+    /// How often, within the last day, a schedule changed by somebody else was put back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrections: Option<Tally>,
+    /// The time zone that the hour is read in (IANA name; UTC for a dump).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// The API key in use, as the portal describes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<ApiKeyStatus>,
+    /// The portal, as it describes itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub portal: Option<PortalStatus>,
+    /// The value of the annotation `docspace.onlyoffice.com/requestedAt` that was acted on last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
+}
+
+/// The outcome of a call that created or deleted the schedule.
+#[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct LastRequest {
+    /// What was asked of the portal.
+    pub operation: Operation,
+    /// When the answer came, or was given up.
+    pub time: Time,
+    /// HTTP status code; absent when no answer came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_code: Option<i32>,
+    /// What came of it, in words.
+    pub message: String,
+}
+
+/// A call that writes.
+#[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+pub enum Operation {
+    /// `POST backup/createbackupschedule`
+    CreateSchedule,
+    /// `DELETE backup/deletebackupschedule`
+    DeleteSchedule,
+}
+
+/// What makes the slot in the portal this object's own: it counts for the object with this uid, at this address.
+#[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Applied {
+    /// When the portal was seen to hold it.
+    pub time: Time,
+    /// How it came about.
+    pub reason: AppliedReason,
+    /// The generation of the object that it was taken from.
+    pub generation: i64,
+    /// The uid of the object that wrote or adopted it.
+    pub uid: String,
+    /// The portal's address.
+    pub url: String,
+    /// The Host header, where one is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_header: Option<String>,
+    /// What was written or adopted; values from Secrets read `(hidden)`.
+    pub schedule: ShownSchedule,
+}
+
+/// How a schedule became this object's own.
+#[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+pub enum AppliedReason {
+    /// First written.
+    Created,
+    /// Written after a change of the manifest or of a storage Secret.
+    Changed,
+    /// Put back after somebody had changed or removed it.
+    Corrected,
+    /// Found equal in the portal.
+    Adopted,
+}
+
+/// A schedule as it is shown; storage parameters that may be secret read `(hidden)`.
+#[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ShownSchedule {
+    /// Where archives go.
+    pub storage_type: String,
+    /// When a backup is made.
+    pub cron_params: ShownCron,
+    /// How many archives are kept.
+    pub backups_stored: i64,
+    /// Whether it backs up the whole installation.
+    pub dump: bool,
+    /// When the portal last queued a backup (not: made one); absent for never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_backup_time: Option<Time>,
+    /// Parameters of the storage.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub storage_params: Vec<ShownParam>,
+}
+
+/// When a backup is made, as shown.
+#[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
+pub struct ShownCron {
+    /// EveryDay, EveryWeek or EveryMonth.
+    pub period: String,
+    /// Hour on the portal's wall clock (UTC for a dump).
+    pub hour: i64,
+    /// Day of the week (1 = Sunday) or month; 0 for EveryDay.
+    pub day: i64,
+}
+
+/// A parameter of the storage, as shown.
+#[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
+pub struct ShownParam {
+    /// Its name.
+    pub key: String,
+    /// Its value, or `(hidden)`.
+    pub value: String,
+}
+
+/// How often something happened within the last day.
+#[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Tally {
+    /// How often.
+    pub count: i32,
+    /// When last.
+    pub last_time: Time,
+}
+
+/// The API key in use.
+#[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiKeyStatus {
+    /// The name that it was given in the portal.
+    pub name: String,
+    /// When it expires; absent for never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
+}
+
+/// A portal, as it describes itself.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+pub struct PortalStatus {
+    /// Version of DocSpace (from a file of the installation: may be stale).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Whether it is a standalone installation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standalone: Option<bool>,
+    /// Name of the portal inside its installation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
+}

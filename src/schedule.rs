@@ -1,0 +1,284 @@
+//! A backup schedule as manifest and portal both mean it: compared, shown and told apart here, and nowhere else.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::api::{CronParams, Period, ShownCron, ShownParam, ShownSchedule, StorageType};
+
+/// What stands in place of a value that may be a secret.
+pub const HIDDEN: &str = "(hidden)";
+
+/// The keys of storage parameters whose values are no secrets, wherever they come from.
+const SHOWN_KEYS: [&str; 5] = ["folderId", "filePath", "module", "bucket", "region"];
+
+/// A schedule: what a manifest asks for, or what a portal holds.
+///
+/// Storage types and periods are DocSpace's numbers, because a portal may hold numbers that have no name (R 42–44).
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// DocSpace's number of the storage type.
+    pub storage_type: i64,
+    /// Storage parameters by key.
+    pub params: BTreeMap<String, Param>,
+    /// DocSpace's number of the period.
+    pub period: i64,
+    /// Hour on the portal's wall clock.
+    pub hour: i64,
+    /// Day of the week or month; 0 for every day, as DocSpace gives it back (trap 8).
+    pub day: i64,
+    /// How many archives are kept.
+    pub backups_stored: i64,
+    /// Whether it is the installation's schedule.
+    pub dump: bool,
+}
+
+/// The value of a storage parameter.
+#[derive(Clone, Debug)]
+pub struct Param {
+    /// The value, as text.
+    pub value: SecretString,
+    /// Whether a manifest takes it from a Secret.
+    pub secret: bool,
+}
+
+impl Param {
+    /// A value that is no secret of a manifest.
+    pub fn plain(value: impl Into<String>) -> Self {
+        Self {
+            value: value.into().into(),
+            secret: false,
+        }
+    }
+
+    /// A value that a manifest takes from a Secret.
+    pub fn secret(value: SecretString) -> Self {
+        Self { value, secret: true }
+    }
+}
+
+/// What a portal holds: a schedule, and when it last queued a backup.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// The schedule.
+    pub schedule: Schedule,
+    /// When the portal last queued a backup; `None` for never since the last write (trap 2).
+    pub last_backup_time: Option<Timestamp>,
+}
+
+/// What differs between a wanted and a held schedule.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Difference {
+    /// A line for each field, for people; values that may be secret read `(hidden)`.
+    pub lines: Vec<String>,
+    /// A value that the manifest takes from a Secret differs.
+    pub in_secret: bool,
+}
+
+impl Difference {
+    /// Nothing differs.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+}
+
+impl Schedule {
+    /// The day as DocSpace keeps it: none for every day.
+    pub fn day_of(cron: &CronParams) -> i64 {
+        match cron.period {
+            Period::EveryDay => 0,
+            Period::EveryWeek | Period::EveryMonth => cron.day.unwrap_or_default().into(),
+        }
+    }
+
+    /// What differs between this wanted schedule and the one that the portal holds, as far as DocSpace minds.
+    pub fn difference(&self, held: Option<&Schedule>) -> Difference {
+        let Some(held) = held else {
+            return Difference {
+                lines: vec!["schedule: wanted, none in the portal".into()],
+                in_secret: false,
+            };
+        };
+        let mut difference = Difference::default();
+        let mut compare = |field: &str, wanted: String, held: String| {
+            if wanted != held {
+                difference
+                    .lines
+                    .push(format!("{field}: {wanted} wanted, {held} in the portal"));
+            }
+        };
+        compare(
+            "storageType",
+            storage_name(self.storage_type),
+            storage_name(held.storage_type),
+        );
+        compare(
+            "cronParams.period",
+            period_name(self.period),
+            period_name(held.period),
+        );
+        compare("cronParams.hour", self.hour.to_string(), held.hour.to_string());
+        compare("cronParams.day", self.day.to_string(), held.day.to_string());
+        compare(
+            "backupsStored",
+            self.backups_stored.to_string(),
+            held.backups_stored.to_string(),
+        );
+        compare("dump", self.dump.to_string(), held.dump.to_string());
+
+        let (ours, theirs) = (self.counting_params(), held.counting_params());
+        for key in ours
+            .keys()
+            .chain(theirs.keys().filter(|key| !ours.contains_key(*key)))
+        {
+            let (ours, theirs) = (ours.get(key), theirs.get(key));
+            if ours.map(|param| param.value.expose_secret())
+                == theirs.map(|param| param.value.expose_secret())
+            {
+                continue;
+            }
+            let in_secret = ours.is_some_and(|param| param.secret);
+            let show = |param: Option<&&Param>| {
+                param.map_or("none".into(), |param| shown_value(key, param, in_secret))
+            };
+            difference.lines.push(format!(
+                "storageParams[{key}]: {} wanted, {} in the portal",
+                show(ours),
+                show(theirs)
+            ));
+            difference.in_secret |= in_secret;
+        }
+        difference
+    }
+
+    /// The parameters that count: DocSpace adds tenantId to a dump's, and folderId to any but a
+    /// ThirdPartyConsumer's, where it means something to the two Documents types only (trap 8, R 13, 173).
+    fn counting_params(&self) -> BTreeMap<&str, &Param> {
+        let folder_counts = self.storage_type == StorageType::Documents.number()
+            || self.storage_type == StorageType::ThridpartyDocuments.number();
+        self.params
+            .iter()
+            .filter(|(key, _)| *key != "tenantId" && (folder_counts || *key != "folderId"))
+            .map(|(key, param)| (key.as_str(), param))
+            .collect()
+    }
+
+    /// As it is shown in `status.applied`: values out of the manifest as they stand there, those of Secrets hidden.
+    pub fn shown_as_applied(&self) -> ShownSchedule {
+        self.shown(|_, param| {
+            if param.secret {
+                HIDDEN.into()
+            } else {
+                param.value.expose_secret().into()
+            }
+        })
+    }
+
+    fn shown(&self, value: impl Fn(&str, &Param) -> String) -> ShownSchedule {
+        ShownSchedule {
+            storage_type: storage_name(self.storage_type),
+            cron_params: ShownCron {
+                period: period_name(self.period),
+                hour: self.hour,
+                day: self.day,
+            },
+            backups_stored: self.backups_stored,
+            dump: self.dump,
+            last_backup_time: None,
+            storage_params: self
+                .counting_params()
+                .into_iter()
+                .map(|(key, param)| ShownParam {
+                    key: key.into(),
+                    value: value(key, param),
+                })
+                .collect(),
+        }
+    }
+
+    /// For people: `EveryDay 03:00 UTC`, `EveryWeek Sunday 22:00 Europe/Berlin`, `EveryMonth 31 03:00 UTC`.
+    pub fn in_words(&self, time_zone: Option<&str>) -> String {
+        const DAYS: [&str; 7] = [
+            "Sunday",
+            "Monday",
+            "Tuesday",
+            "Wednesday",
+            "Thursday",
+            "Friday",
+            "Saturday",
+        ];
+        let mut words = vec![period_name(self.period)];
+        if self.period == Period::EveryWeek.number() {
+            let day = usize::try_from(self.day - 1).ok().and_then(|day| DAYS.get(day));
+            words.push(day.map_or_else(|| self.day.to_string(), ToString::to_string));
+        } else if self.period == Period::EveryMonth.number() {
+            words.push(self.day.to_string());
+        }
+        words.push(format!("{:02}:00", self.hour));
+        words.extend(time_zone.map(Into::into));
+        words.join(" ")
+    }
+}
+
+impl Held {
+    /// As it is shown in `status.observed` and `status.replaced`: only values that are known to be no secrets,
+    /// and of these none that the manifest takes from a Secret.
+    pub fn shown(&self, wanted: &Schedule) -> ShownSchedule {
+        let in_secret = |key| wanted.params.get(key).is_some_and(|param| param.secret);
+        ShownSchedule {
+            last_backup_time: self.last_backup_time.map(Time),
+            ..self
+                .schedule
+                .shown(|key, param| shown_value(key, param, in_secret(key)))
+        }
+    }
+}
+
+fn shown_value(key: &str, param: &Param, in_secret: bool) -> String {
+    if SHOWN_KEYS.contains(&key) && !in_secret {
+        param.value.expose_secret().into()
+    } else {
+        HIDDEN.into()
+    }
+}
+
+impl StorageType {
+    const ALL: [Self; 6] = [
+        Self::Documents,
+        Self::ThridpartyDocuments,
+        Self::CustomCloud,
+        Self::Local,
+        Self::DataStore,
+        Self::ThirdPartyConsumer,
+    ];
+
+    /// DocSpace's number of this storage type.
+    pub const fn number(self) -> i64 {
+        self as i64
+    }
+}
+
+impl Period {
+    const ALL: [Self; 3] = [Self::EveryDay, Self::EveryWeek, Self::EveryMonth];
+
+    /// DocSpace's number of this period.
+    pub const fn number(self) -> i64 {
+        self as i64
+    }
+}
+
+/// DocSpace's name of a storage type, or the number where it has none.
+pub fn storage_name(number: i64) -> String {
+    let known = StorageType::ALL
+        .into_iter()
+        .find(|known| known.number() == number);
+    known.map_or_else(|| number.to_string(), |known| format!("{known:?}"))
+}
+
+/// DocSpace's name of a period, or the number where it has none.
+pub fn period_name(number: i64) -> String {
+    let known = Period::ALL.into_iter().find(|known| known.number() == number);
+    known.map_or_else(|| number.to_string(), |known| format!("{known:?}"))
+}
