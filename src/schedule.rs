@@ -226,7 +226,7 @@ impl Held {
     /// As it is shown in `status.observed` and `status.replaced`: only values that are known to be no secrets,
     /// and of these none that the manifest takes from a Secret.
     pub fn shown(&self, wanted: &Schedule) -> ShownSchedule {
-        let in_secret = |key| wanted.params.get(key).is_some_and(|param| param.secret);
+        let in_secret = |key: &str| wanted.params.get(key).is_some_and(|param| param.secret);
         ShownSchedule {
             last_backup_time: self.last_backup_time.map(Time),
             ..self
