@@ -1,0 +1,248 @@
+//! Where a portal is: URL and Host header, in one spelling each.
+
+use url::{Host, Url};
+
+/// Where a portal is: its URL, and the Host header that picks it there (trap 14).
+///
+/// Two addresses are equal when they name the same place: schemes and hosts are in lower case, a default port, a
+/// slash at the end, and a Host header that only repeats the URL are left out.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Address {
+    url: Url,
+    host_header: Option<String>,
+}
+
+/// Why a text is not the address of a portal. Never repeats the text, which may hold a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidAddress {
+    /// Another scheme than http and https, or none.
+    #[error("the portal's URL must start with https:// or http://")]
+    Scheme,
+    /// No host, or one that cannot be a host.
+    #[error("the portal's URL has no valid host; write it as https://docs.example.com")]
+    Host,
+    /// A port that is none.
+    #[error("the portal's URL has no valid port; write one from 1 to 65535, or leave it out")]
+    Port,
+    /// An `@`, which comes with a user or password.
+    #[error("the portal's URL must not hold a user or password (@); the API key belongs into a Secret")]
+    User,
+    /// A `?`.
+    #[error("the portal's URL must not hold a query (?); write the portal's address alone")]
+    Query,
+    /// A `#`.
+    #[error("the portal's URL must not hold a fragment (#); write the portal's address alone")]
+    Fragment,
+    /// Blanks, control characters or backslashes.
+    #[error("the portal's URL must not hold blanks, control characters or backslashes")]
+    Characters,
+    /// A Host header that is no host name with an optional port.
+    #[error(
+        "the Host header must be a host name, with :port where needed, of letters, digits, dots and hyphens \
+         (other scripts as xn--…)"
+    )]
+    HostHeader,
+}
+
+impl Address {
+    /// Reads an address.
+    ///
+    /// # Errors
+    /// The URL is not http(s) with a host, or carries more than an address; the Host header is no host name.
+    pub fn parse(url: &str, host_header: Option<&str>) -> Result<Self, InvalidAddress> {
+        let url = parse_url(url)?;
+        let host_header = host_header.map(parse_host_header).transpose()?;
+        let host_header = host_header.filter(|host| host != url.authority());
+        Ok(Self { url, host_header })
+    }
+
+    /// `scheme://host[:port]` in lower case, without a default port.
+    pub fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+
+    /// The URL; its path never ends in a slash, but for the root's.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The Host header, in lower case; none when it is the URL's own host.
+    pub fn host_header(&self) -> Option<&str> {
+        self.host_header.as_deref()
+    }
+
+    /// The URL of an API call: the portal's own, with this path after it.
+    pub(super) fn call(&self, path: &str, dump: Option<bool>) -> Url {
+        let mut url = self.url.clone();
+        let base = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&format!("{base}/api/2.0/{path}"));
+        url.set_query(dump.map(|dump| if dump { "dump=true" } else { "dump=false" }));
+        url
+    }
+
+    /// The URL's host.
+    pub(super) fn host(&self) -> Option<Host<&str>> {
+        self.url.host()
+    }
+}
+
+/// For messages: the origin, and the Host header where there is one.
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.origin())?;
+        match &self.host_header {
+            Some(host) => write!(f, " (Host {host})"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn parse_url(text: &str) -> Result<Url, InvalidAddress> {
+    // Url forgives these, or drops them silently; the CRD refuses them.
+    for (character, error) in [
+        ('@', InvalidAddress::User),
+        ('?', InvalidAddress::Query),
+        ('#', InvalidAddress::Fragment),
+        ('\\', InvalidAddress::Characters),
+    ] {
+        if text.contains(character) {
+            return Err(error);
+        }
+    }
+    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(InvalidAddress::Characters);
+    }
+    let after = |scheme: &str| {
+        text.get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+            .then(|| &text[scheme.len()..])
+    };
+    let rest = after("https://")
+        .or_else(|| after("http://"))
+        .ok_or(InvalidAddress::Scheme)?;
+    // Url would skip further slashes and take what follows for the host.
+    if rest.starts_with('/') {
+        return Err(InvalidAddress::Host);
+    }
+    let mut url = Url::parse(text).map_err(|error| match error {
+        url::ParseError::InvalidPort => InvalidAddress::Port,
+        _ => InvalidAddress::Host,
+    })?;
+    if url.port() == Some(0) {
+        return Err(InvalidAddress::Port);
+    }
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    Ok(url)
+}
+
+fn parse_host_header(text: &str) -> Result<String, InvalidAddress> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
+    if text.is_empty() || !text.chars().all(allowed) {
+        return Err(InvalidAddress::HostHeader);
+    }
+    let as_url = Url::parse(&format!("http://{text}/")).map_err(|_| InvalidAddress::HostHeader)?;
+    if as_url.host().is_none() || as_url.port() == Some(0) {
+        return Err(InvalidAddress::HostHeader);
+    }
+    Ok(text.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(url: &str, host: Option<&str>) -> Address {
+        Address::parse(url, host).unwrap_or_else(|error| panic!("{url}: {error}"))
+    }
+
+    #[test]
+    fn one_place_has_one_spelling() {
+        let portal = parsed("https://docs.example.com", None);
+        for same in [
+            "HTTPS://Docs.Example.COM/",
+            "https://docs.example.com:443",
+            "https://docs.example.com//",
+        ] {
+            assert_eq!(parsed(same, None), portal, "{same}");
+        }
+        assert_eq!(
+            parsed("https://docs.example.com", Some("DOCS.example.com")),
+            portal
+        );
+        assert_ne!(
+            parsed("https://docs.example.com", Some("other.example.com")),
+            portal
+        );
+        assert_ne!(parsed("http://docs.example.com", None), portal);
+        assert_eq!(
+            parsed("http://0x7f.1:8092", None).origin(),
+            "http://127.0.0.1:8092"
+        );
+        assert_eq!(
+            parsed("https://MÜNCHEN.example", None).origin(),
+            "https://xn--mnchen-3ya.example"
+        );
+    }
+
+    #[test]
+    fn it_is_shown_and_called_without_its_parts_mixed_up() {
+        let portal = parsed("http://router.docspace.svc:8092/sub/", Some("Docs.Example.com"));
+        assert_eq!(portal.host_header(), Some("docs.example.com"));
+        assert_eq!(portal.origin(), "http://router.docspace.svc:8092");
+        assert_eq!(
+            portal.to_string(),
+            "http://router.docspace.svc:8092 (Host docs.example.com)"
+        );
+        assert_eq!(
+            portal.call("backup/getbackupschedule", Some(true)).as_str(),
+            "http://router.docspace.svc:8092/sub/api/2.0/backup/getbackupschedule?dump=true"
+        );
+        assert_eq!(
+            parsed("https://x", None).call("settings", None).as_str(),
+            "https://x/api/2.0/settings"
+        );
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_with_the_reason() {
+        use InvalidAddress::{Characters, Fragment, Host, HostHeader, Port, Query, Scheme, User};
+        for (url, error) in [
+            ("ftp://x", Scheme),
+            ("x.example.com", Scheme),
+            ("https:x", Scheme),
+            ("", Scheme),
+            ("https://", Host),
+            ("https:///x", Host),
+            ("https://[::1", Host),
+            ("https://a..%zz", Host),
+            ("https://x:99999", Port),
+            ("https://x:0", Port),
+            ("https://user:secret@x", User),
+            ("https://x/?", Query),
+            ("https://x/#a", Fragment),
+            ("https:\\\\x", Characters),
+            ("https://x /", Characters),
+            ("https://x\n", Characters),
+        ] {
+            assert_eq!(Address::parse(url, None), Err(error), "{url}");
+        }
+        for host in [
+            "",
+            "a b",
+            "a/b",
+            "a\r\nX: y",
+            "münchen.de",
+            "a:99999",
+            "a:0",
+            "user@a",
+            "a?b",
+        ] {
+            assert_eq!(
+                Address::parse("https://x", Some(host)),
+                Err(HostHeader),
+                "{host:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The calls of DocSpace's API, and the body of the one that has a body.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use secrecy::ExposeSecret;
+use serde::Serialize;
+
+use super::{READ_TIMEOUT, WRITE_TIMEOUT};
+use crate::schedule::{Schedule, period_name, storage_name};
+
+/// A call of DocSpace's API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// `GET backup/getbackupschedule`
+    Schedule,
+    /// `POST backup/createbackupschedule`
+    Create,
+    /// `DELETE backup/deletebackupschedule`
+    Delete,
+    /// `GET backup/getbackuphistory`
+    History,
+    /// `GET backup/getbackupprogress`
+    Progress,
+    /// `GET settings`
+    Settings,
+    /// `GET keys/@self`
+    Key,
+}
+
+impl Call {
+    /// HTTP method.
+    pub fn method(self) -> Method {
+        match self {
+            Self::Create => Method::POST,
+            Self::Delete => Method::DELETE,
+            _ => Method::GET,
+        }
+    }
+
+    /// Path under `{portal}/api/2.0/`.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Schedule => "backup/getbackupschedule",
+            Self::Create => "backup/createbackupschedule",
+            Self::Delete => "backup/deletebackupschedule",
+            Self::History => "backup/getbackuphistory",
+            Self::Progress => "backup/getbackupprogress",
+            Self::Settings => "settings",
+            Self::Key => "keys/@self",
+        }
+    }
+
+    /// Whether it changes what the portal holds.
+    pub const fn is_write(self) -> bool {
+        matches!(self, Self::Create | Self::Delete)
+    }
+
+    /// How long it may take as a whole.
+    pub const fn timeout(self) -> Duration {
+        if self.is_write() {
+            WRITE_TIMEOUT
+        } else {
+            READ_TIMEOUT
+        }
+    }
+
+    /// How many bytes an answer may have; a history of some thousand archives stays below 4 MiB.
+    pub const fn max_body(self) -> usize {
+        const MIB: usize = 1024 * 1024;
+        if matches!(self, Self::History) {
+            4 * MIB
+        } else {
+            MIB
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CreateBody<'a> {
+    storage_type: NameOrNumber,
+    storage_params: Vec<Item<'a>>,
+    backups_stored: i64,
+    cron_params: Cron,
+    dump: bool,
+}
+
+#[derive(Serialize)]
+struct Cron {
+    period: NameOrNumber,
+    hour: i64,
+    day: i64,
+}
+
+#[derive(Serialize)]
+struct Item<'a> {
+    key: &'a str,
+    value: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum NameOrNumber {
+    Name(String),
+    Number(i64),
+}
+
+impl NameOrNumber {
+    /// The name, or the number where it is all there is.
+    fn new(name: String, number: i64) -> Self {
+        if name == number.to_string() {
+            Self::Number(number)
+        } else {
+            Self::Name(name)
+        }
+    }
+}
+
+/// The body of `createbackupschedule`. DocSpace adds tenantId itself, and fails when it is sent (R 185).
+pub fn create_body(schedule: &Schedule) -> Vec<u8> {
+    let params = schedule.params.iter().filter(|(key, _)| *key != "tenantId");
+    let body = CreateBody {
+        storage_type: NameOrNumber::new(storage_name(schedule.storage_type), schedule.storage_type),
+        storage_params: params
+            .map(|(key, param)| Item {
+                key,
+                value: param.value.expose_secret(),
+            })
+            .collect(),
+        backups_stored: schedule.backups_stored,
+        cron_params: Cron {
+            period: NameOrNumber::new(period_name(schedule.period), schedule.period),
+            hour: schedule.hour,
+            day: schedule.day,
+        },
+        dump: schedule.dump,
+    };
+    // Texts, numbers and lists of them always serialise.
+    serde_json::to_vec(&body).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::schedule::Param;
+
+    fn sent(schedule: &Schedule) -> Value {
+        serde_json::from_slice(&create_body(schedule)).expect("JSON")
+    }
+
+    #[test]
+    fn a_schedule_is_sent_by_name_and_without_what_docspace_adds() {
+        let mut schedule = Schedule {
+            storage_type: 5,
+            params: Default::default(),
+            period: 0,
+            hour: 3,
+            day: 0,
+            backups_stored: 7,
+            dump: true,
+        };
+        schedule.params.insert("module".into(), Param::plain("s3"));
+        schedule
+            .params
+            .insert("ssekey".into(), Param::secret("a\"b".to_owned().into()));
+        schedule.params.insert("tenantId".into(), Param::plain("1"));
+        assert_eq!(
+            sent(&schedule),
+            json!({
+                "storageType": "ThirdPartyConsumer",
+                "storageParams": [{"key": "module", "value": "s3"}, {"key": "ssekey", "value": "a\"b"}],
+                "backupsStored": 7,
+                "cronParams": {"period": "EveryDay", "hour": 3, "day": 0},
+                "dump": true
+            })
+        );
+        schedule.storage_type = 99;
+        schedule.period = 3;
+        let body = sent(&schedule);
+        assert_eq!(
+            (&body["storageType"], &body["cronParams"]["period"]),
+            (&json!(99), &json!(3))
+        );
+    }
+}

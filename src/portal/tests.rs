@@ -1,0 +1,1 @@
+//! The client against canned bytes, and against every recorded exchange.

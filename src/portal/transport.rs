@@ -1,0 +1,208 @@
+//! One exchange over HTTP: sends a request, reads a bounded answer, and tells what went wrong on the way.
+
+use std::{error::Error, io, time::Duration};
+
+use jiff::Timestamp;
+use reqwest::{
+    Client, Request, Response, Url,
+    header::{DATE, HeaderMap, LOCATION, RETRY_AFTER},
+};
+use rustls::CertificateError;
+
+use super::{
+    CONNECT_TIMEOUT, Failure,
+    answer::{Refusal, Reply},
+    guard::{NotAllowed, Unresolved},
+};
+
+/// What the headers of an answer say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// HTTP status.
+    pub status: Option<u16>,
+    /// The Date header.
+    pub date: Option<Timestamp>,
+    /// The Retry-After header: seconds, or a date, which is taken relative to the Date header.
+    pub retry_after: Option<Duration>,
+}
+
+impl Head {
+    fn of(response: &Response) -> Self {
+        let date = header(response.headers(), &DATE).and_then(http_date);
+        let retry_after = header(response.headers(), &RETRY_AFTER).and_then(|text| retry_after(text, date));
+        Self {
+            status: Some(response.status().as_u16()),
+            date,
+            retry_after,
+        }
+    }
+}
+
+/// Sends the request and reads at most `max_body` bytes of answer.
+pub async fn exchange(client: &Client, request: Request, max_body: usize) -> (Head, Result<Reply, Refusal>) {
+    let url = request.url().clone();
+    let timeout = request.timeout().copied();
+    let mut response = match client.execute(request).await {
+        Ok(response) => response,
+        Err(error) => return (Head::default(), Err(failed(&error, timeout))),
+    };
+    let head = Head::of(&response);
+    let redirect = redirect_target(&url, response.headers());
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > max_body => {
+                let text = format!("the answer is larger than {} MiB", max_body >> 20);
+                return (
+                    head,
+                    Err(Refusal {
+                        failure: Failure::Interrupted,
+                        text,
+                    }),
+                );
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => break,
+            Err(error) => return (head, Err(failed(&error, timeout))),
+        }
+    }
+    (
+        head,
+        Ok(Reply {
+            status: head.status.unwrap_or_default(),
+            redirect,
+            body,
+        }),
+    )
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &reqwest::header::HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn http_date(text: &str) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::DateTimeParser::new()
+        .parse_timestamp(text)
+        .ok()
+}
+
+fn retry_after(text: &str, date: Option<Timestamp>) -> Option<Duration> {
+    match text.trim().parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => http_date(text)?.duration_since(date?).try_into().ok(),
+    }
+}
+
+/// The origin of a redirect's target, where it is another one; its path and query are nobody's business.
+fn redirect_target(url: &Url, headers: &HeaderMap) -> Option<String> {
+    let target = url.join(header(headers, &LOCATION)?).ok()?;
+    let origin = target.origin();
+    (origin.is_tuple() && origin != url.origin()).then(|| origin.ascii_serialization())
+}
+
+/// What went wrong on the way. Texts of libraries are left out where they tell times, numbers or addresses.
+fn failed(error: &reqwest::Error, timeout: Option<Duration>) -> Refusal {
+    let refusal = |failure, text: String| Refusal { failure, text };
+    if !error.is_connect() {
+        // Also a TLS alert that comes after the handshake: by then, the request has been sent.
+        if error.is_timeout() {
+            let within = timeout.map_or(String::new(), |timeout| {
+                format!(" within {} s", timeout.as_secs())
+            });
+            return refusal(Failure::TimedOut, format!("no complete answer{within}"));
+        }
+        return refusal(
+            Failure::Interrupted,
+            "the connection was lost before the answer was complete".into(),
+        );
+    }
+    if let Some(tls) = cause::<rustls::Error>(error) {
+        return refusal(
+            Failure::Tls,
+            format!("no secure connection: {}", tls_trouble(tls)),
+        );
+    }
+    if cause::<NotAllowed>(error).is_some() {
+        return refusal(Failure::AddressNotAllowed, NOT_ALLOWED.into());
+    }
+    if cause::<Unresolved>(error).is_some() {
+        return refusal(Failure::Resolve, "the host name cannot be resolved".into());
+    }
+    if error.is_timeout() {
+        return refusal(
+            Failure::Connect,
+            format!("no connection within {} s", CONNECT_TIMEOUT.as_secs()),
+        );
+    }
+    match cause::<io::Error>(error) {
+        Some(error) => refusal(Failure::Connect, format!("cannot connect: {}", error.kind())),
+        None => refusal(Failure::Connect, "cannot connect".into()),
+    }
+}
+
+/// Said of an address that is never a portal.
+pub const NOT_ALLOWED: &str = "the host is a loopback, link-local, cloud metadata, multicast or unspecified address, \
+                               which is never a portal";
+
+/// The first error of this type in the chain. An `io::Error` hides the error that it carries from `source()`.
+fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = match inner {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+fn tls_trouble(error: &rustls::Error) -> String {
+    use CertificateError::{
+        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext,
+        UnknownIssuer,
+    };
+    match error {
+        rustls::Error::InvalidCertificate(certificate) => match certificate {
+            UnknownIssuer => {
+                "the certificate is not signed by a known CA; a private one goes into caSecretRef".into()
+            }
+            NotValidForName | NotValidForNameContext { .. } => {
+                "the certificate is for another name than the URL's".into()
+            }
+            Expired | ExpiredContext { .. } => "the certificate has expired".into(),
+            NotValidYet | NotValidYetContext { .. } => "the certificate is not valid yet".into(),
+            _ => "the certificate is not valid".into(),
+        },
+        rustls::Error::InvalidMessage(_) => {
+            "the port does not speak TLS; if that is meant, write http://".into()
+        }
+        rustls::Error::AlertReceived(alert) => format!("the server refused with alert {alert:?}"),
+        _ => "the TLS handshake failed".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date_by_the_portals_clock() {
+        let date = http_date("Tue, 24 Nov 2026 03:00:00 GMT");
+        assert_eq!(
+            date.map(|date| date.to_string()).as_deref(),
+            Some("2026-11-24T03:00:00Z")
+        );
+        assert_eq!(retry_after("86399", None), Some(Duration::from_secs(86399)));
+        assert_eq!(
+            retry_after("Tue, 24 Nov 2026 03:02:00 GMT", date),
+            Some(Duration::from_secs(120))
+        );
+        assert_eq!(retry_after("Tue, 24 Nov 2026 02:00:00 GMT", date), None);
+        assert_eq!(retry_after("-1", date), None);
+        assert_eq!(retry_after("soon", date), None);
+    }
+}
