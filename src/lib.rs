@@ -1,5 +1,7 @@
 //! A Kubernetes operator that keeps ONLYOFFICE DocSpace backup schedules as their manifests say.
 
 pub mod api;
+pub mod cli;
+pub mod controller;
 pub mod portal;
 pub mod schedule;

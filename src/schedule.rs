@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::api::{CronParams, Period, ShownCron, ShownParam, ShownSchedule, StorageType};
+use crate::api::{
+    CronParams, DocSpaceBackupScheduleSpec, Period, ShownCron, ShownParam, ShownSchedule, StorageParam,
+    StorageType,
+};
 
 /// What stands in place of a value that may be a secret.
 pub const HIDDEN: &str = "(hidden)";
@@ -85,8 +88,36 @@ impl Difference {
 }
 
 impl Schedule {
+    /// What a manifest asks for, with these values of its storage parameters.
+    pub fn new(spec: &DocSpaceBackupScheduleSpec, params: BTreeMap<String, Param>) -> Self {
+        Self {
+            storage_type: spec.storage_type.number(),
+            params,
+            period: spec.cron_params.period.number(),
+            hour: spec.cron_params.hour.into(),
+            day: Self::day_of(&spec.cron_params),
+            backups_stored: spec.backups_stored.into(),
+            dump: spec.dump,
+        }
+    }
+
+    /// What a manifest asks for, as far as it can be told without its Secrets: enough to show it.
+    pub fn without_secrets(spec: &DocSpaceBackupScheduleSpec) -> Self {
+        let param = |param: &StorageParam| match &param.value {
+            Some(value) => Param::plain(value.to_string()),
+            None => Param::secret(SecretString::default()),
+        };
+        Self::new(
+            spec,
+            spec.storage_params
+                .iter()
+                .map(|item| (item.key.clone(), param(item)))
+                .collect(),
+        )
+    }
+
     /// The day as DocSpace keeps it: none for every day.
-    pub fn day_of(cron: &CronParams) -> i64 {
+    fn day_of(cron: &CronParams) -> i64 {
         match cron.period {
             Period::EveryDay => 0,
             Period::EveryWeek | Period::EveryMonth => cron.day.unwrap_or_default().into(),
@@ -281,4 +312,134 @@ pub fn storage_name(number: i64) -> String {
 pub fn period_name(number: i64) -> String {
     let known = Period::ALL.into_iter().find(|known| known.number() == number);
     known.map_or_else(|| number.to_string(), |known| format!("{known:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schedule(storage: StorageType, params: &[(&str, Param)]) -> Schedule {
+        Schedule {
+            storage_type: storage.number(),
+            params: params
+                .iter()
+                .map(|(key, param)| ((*key).into(), param.clone()))
+                .collect(),
+            period: Period::EveryDay.number(),
+            hour: 3,
+            day: 0,
+            backups_stored: 7,
+            dump: false,
+        }
+    }
+
+    fn lines(wanted: &Schedule, held: &Schedule) -> Vec<String> {
+        wanted.difference(Some(held)).lines
+    }
+
+    #[test]
+    fn what_docspace_adds_is_no_difference() {
+        let path = |key| (key, Param::plain("/backups"));
+        let wanted = schedule(StorageType::Local, &[path("filePath")]);
+        let held = schedule(
+            StorageType::Local,
+            &[
+                path("filePath"),
+                path("folderId"),
+                ("tenantId", Param::plain("1")),
+            ],
+        );
+        assert_eq!(lines(&wanted, &held), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_folder_counts_where_it_means_something() {
+        let folder = |id| schedule(StorageType::Documents, &[("folderId", Param::plain(id))]);
+        assert_eq!(
+            lines(&folder("5"), &folder("6")),
+            ["storageParams[folderId]: 5 wanted, 6 in the portal"]
+        );
+    }
+
+    #[test]
+    fn every_field_that_differs_has_its_line() {
+        let wanted = schedule(StorageType::Local, &[("filePath", Param::plain("/a"))]);
+        let mut held = schedule(StorageType::DataStore, &[("acl", Param::plain("x"))]);
+        (held.period, held.hour, held.day, held.backups_stored, held.dump) = (1, 5, 2, 9, true);
+        let expected = [
+            "storageType: Local wanted, DataStore in the portal",
+            "cronParams.period: EveryDay wanted, EveryWeek in the portal",
+            "cronParams.hour: 3 wanted, 5 in the portal",
+            "cronParams.day: 0 wanted, 2 in the portal",
+            "backupsStored: 7 wanted, 9 in the portal",
+            "dump: false wanted, true in the portal",
+            "storageParams[filePath]: /a wanted, none in the portal",
+            "storageParams[acl]: none wanted, (hidden) in the portal",
+        ];
+        assert_eq!(lines(&wanted, &held), expected);
+        assert_eq!(
+            wanted.difference(None).lines,
+            ["schedule: wanted, none in the portal"]
+        );
+    }
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let secret = |value: &str| Param::secret(SecretString::from(value));
+        let wanted = schedule(
+            StorageType::ThirdPartyConsumer,
+            &[("bucket", secret("s3cret")), ("ssekey", secret("s3cret"))],
+        );
+        let equal = schedule(
+            StorageType::ThirdPartyConsumer,
+            &[
+                ("bucket", Param::plain("s3cret")),
+                ("ssekey", Param::plain("s3cret")),
+            ],
+        );
+        let other = schedule(
+            StorageType::ThirdPartyConsumer,
+            &[
+                ("bucket", Param::plain("other")),
+                ("ssekey", Param::plain("other")),
+            ],
+        );
+        assert!(wanted.difference(Some(&other)).in_secret);
+        assert!(wanted.difference(Some(&equal)).is_empty());
+        let held = Held {
+            schedule: equal,
+            last_backup_time: None,
+        };
+        let shown = format!(
+            "{:?} {:?} {:?} {:?}",
+            wanted,
+            wanted.difference(Some(&other)),
+            wanted.shown_as_applied(),
+            held.shown(&wanted)
+        );
+        assert!(!shown.contains("s3cret"), "{shown}");
+    }
+
+    #[test]
+    fn numbers_without_a_name_are_shown_as_they_are() {
+        assert_eq!(
+            (storage_name(5), storage_name(99), period_name(-1)),
+            ("ThirdPartyConsumer".into(), "99".into(), "-1".into())
+        );
+    }
+
+    #[test]
+    fn a_schedule_reads_as_people_say_it() {
+        let mut schedule = schedule(StorageType::DataStore, &[]);
+        assert_eq!(schedule.in_words(Some("UTC")), "EveryDay 03:00 UTC");
+        (schedule.period, schedule.day, schedule.hour) = (1, 1, 22);
+        assert_eq!(
+            schedule.in_words(Some("Europe/Berlin")),
+            "EveryWeek Sunday 22:00 Europe/Berlin"
+        );
+        (schedule.period, schedule.day, schedule.hour) = (2, 31, 3);
+        assert_eq!(schedule.in_words(None), "EveryMonth 31 03:00");
+        (schedule.period, schedule.day, schedule.hour) = (1, 98, 99);
+        assert_eq!(schedule.in_words(None), "EveryWeek 98 99:00");
+    }
 }

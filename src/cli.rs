@@ -1,0 +1,157 @@
+//! The command line. Every flag of `run` has an environment variable, `DOCSPACE_BACKUP_…`.
+
+use std::{str::FromStr, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::portal::Address;
+
+/// Keeps ONLYOFFICE DocSpace backup schedules as their Kubernetes manifests say, and tells whether that worked.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the controller, in the cluster that kubectl would talk to (KUBECONFIG, or in-cluster).
+    Run(Box<RunArgs>),
+    /// Print the CustomResourceDefinition as YAML.
+    Crd,
+}
+
+/// The flags of `run`.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// Namespace to watch; may be repeated. Default: the namespace that the operator runs in.
+    #[arg(
+        long = "namespace",
+        value_name = "NAME",
+        env = "DOCSPACE_BACKUP_NAMESPACE",
+        value_delimiter = ','
+    )]
+    pub namespaces: Vec<String>,
+
+    /// Watch all namespaces.
+    #[arg(long, env = "DOCSPACE_BACKUP_ALL_NAMESPACES", conflicts_with = "namespaces")]
+    pub all_namespaces: bool,
+
+    /// How often a portal is looked at where the object does not say, 1m to 24h.
+    #[arg(long, value_name = "DURATION", env = "DOCSPACE_BACKUP_INTERVAL", default_value = "15m", value_parser = interval)]
+    pub interval: Duration,
+
+    /// Origin that Secrets may be sent to, as https://host[:port]; may be repeated. Default: any.
+    #[arg(long = "allowed-origin", value_name = "URL", env = "DOCSPACE_BACKUP_ALLOWED_ORIGIN", value_delimiter = ',', value_parser = origin)]
+    pub allowed_origins: Vec<String>,
+
+    /// Refuse Secrets without the annotation docspace.onlyoffice.com/portal-origin.
+    #[arg(long, env = "DOCSPACE_BACKUP_REQUIRE_ORIGIN_ANNOTATION")]
+    pub require_origin_annotation: bool,
+
+    /// Allow portals at loopback addresses (for tests and demo).
+    #[arg(long, env = "DOCSPACE_BACKUP_ALLOW_LOOPBACK_PORTALS")]
+    pub allow_loopback_portals: bool,
+
+    /// Reach portals through the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name; otherwise these are ignored.
+    #[arg(long, env = "DOCSPACE_BACKUP_PROXY_FROM_ENV")]
+    pub proxy_from_env: bool,
+
+    /// Form of the log.
+    #[arg(long, value_enum, env = "DOCSPACE_BACKUP_LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+
+    /// What is logged: error, warn, info, debug, trace, or a filter such as info,kube=debug.
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        env = "DOCSPACE_BACKUP_LOG_LEVEL",
+        default_value = "info"
+    )]
+    pub log_level: String,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// A line for people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let parsed =
+        kube::core::Duration::from_str(text).map_err(|error| format!("{error}; write for example 15m"))?;
+    if parsed.is_negative() {
+        return Err("must not be negative; write for example 15m".into());
+    }
+    let interval = Duration::from(parsed);
+    let allowed = Duration::from_secs(60)..=Duration::from_secs(24 * 3600);
+    if allowed.contains(&interval) {
+        Ok(interval)
+    } else {
+        Err("must be 1m to 24h".into())
+    }
+}
+
+fn origin(text: &str) -> Result<String, String> {
+    let address = Address::parse(text, None).map_err(|error| error.to_string())?;
+    if address.url().path() == "/" {
+        Ok(address.origin())
+    } else {
+        Err("must be an origin, https://host[:port], without a path".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flag_of_run_has_an_environment_variable() {
+        use clap::CommandFactory;
+        let cli = Cli::command();
+        let run = cli.find_subcommand("run").expect("run is a command");
+        let flags: Vec<_> = run
+            .get_arguments()
+            .filter(|flag| flag.get_id() != "help")
+            .collect();
+        assert!(flags.len() >= 9);
+        for flag in flags {
+            let variable = flag
+                .get_env()
+                .unwrap_or_else(|| panic!("{} has none", flag.get_id()));
+            let long = flag
+                .get_long()
+                .expect("a long name")
+                .to_uppercase()
+                .replace('-', "_");
+            assert_eq!(
+                variable.to_str(),
+                Some(format!("DOCSPACE_BACKUP_{long}").as_str())
+            );
+        }
+    }
+
+    #[test]
+    fn an_interval_is_a_duration_within_bounds() {
+        assert_eq!(interval("90s"), Ok(Duration::from_secs(90)));
+        for text in ["", "15", "59s", "25h", "-15m", "22 ns"] {
+            assert!(interval(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_origin_has_no_path() {
+        assert_eq!(
+            origin("HTTPS://Docs.example.com:443/"),
+            Ok("https://docs.example.com".into())
+        );
+        assert!(origin("https://docs.example.com/portal").is_err());
+        assert!(origin("docs.example.com").is_err());
+    }
+}

@@ -1,0 +1,307 @@
+//! Step 3, act: at most one write to the portal, then a look at what it did.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
+
+use super::{
+    Error,
+    decide::{Plan, Verdict, not_converging, retry_deletion},
+    events::Note,
+    observe::Look,
+    reason::Reason,
+};
+use crate::{
+    api::{AppliedReason, DocSpaceBackupSchedule, FINALIZER, LastRequest, Operation},
+    portal::PortalError,
+    schedule::{Held, Schedule},
+};
+
+/// What was done, and what came of it.
+#[derive(Debug)]
+pub struct Deed {
+    /// What to say.
+    pub verdict: Verdict,
+    /// The slot became this object's, or what it applied changed.
+    pub applied: Option<AppliedReason>,
+    /// The call that was made.
+    pub request: Option<LastRequest>,
+    /// What was written over.
+    pub replaced: Option<Held>,
+    /// What to tell in Events.
+    pub notes: Vec<Note>,
+    /// The finalizer is off: there is nothing left to report on.
+    pub released: bool,
+}
+
+impl Deed {
+    fn of(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            applied: None,
+            request: None,
+            replaced: None,
+            notes: Vec::new(),
+            released: false,
+        }
+    }
+}
+
+fn in_sync() -> Verdict {
+    Verdict::new(
+        Reason::InSync,
+        "The portal holds the schedule as the manifest says",
+    )
+}
+
+/// Carries out a plan.
+///
+/// # Errors
+/// Kubernetes refused the finalizer, or the plan came before the facts that it takes.
+pub async fn act(look: &mut Look<'_>, plan: Plan) -> Result<Deed, Error> {
+    match plan {
+        Plan::Observe(_) => Err(Error::Order),
+        Plan::Nothing => Ok(Deed::of(in_sync())),
+        Plan::Refuse(verdict) => Ok(Deed::of(verdict)),
+        Plan::Suspend => Ok(Deed::of(Verdict::new(
+            Reason::Suspended,
+            "spec.suspend is true: the portal is left alone",
+        ))),
+        Plan::Adopt(reason) => adopt(look, reason).await,
+        Plan::Write(reason) => write(look, reason).await,
+        Plan::Delete => delete(look).await,
+        Plan::Release(left_behind) => release(look, left_behind).await,
+    }
+}
+
+async fn adopt(look: &mut Look<'_>, reason: AppliedReason) -> Result<Deed, Error> {
+    add_finalizer(look).await?;
+    look.memory.unknown_since = None;
+    let mut deed = Deed {
+        applied: Some(reason),
+        ..Deed::of(in_sync())
+    };
+    if reason == AppliedReason::Adopted {
+        let note = "The portal holds the schedule already; it is looked after from now on";
+        deed.notes.push(Note::normal("ScheduleAdopted", note));
+    }
+    Ok(deed)
+}
+
+async fn write(look: &mut Look<'_>, reason: AppliedReason) -> Result<Deed, Error> {
+    let wanted = match &look.facts.wanted {
+        Some(Ok(wanted)) => wanted.clone(),
+        _ => return Err(Error::Order),
+    };
+    let replaced = look.facts.held.take().and_then(Result::ok).flatten();
+    add_finalizer(look).await?;
+
+    let portal = look.portal()?;
+    let answer = look.context.within_grace(portal.create_schedule(&wanted)).await;
+    let posted = look.note_time(answer);
+    let request = Some(request(
+        Operation::CreateSchedule,
+        posted.as_ref().err(),
+        look.facts.now,
+    ));
+    if let Err(error) = &posted
+        && error.failure.is_definite_for_a_write()
+    {
+        look.facts.held = Some(Ok(replaced));
+        return Ok(Deed {
+            request,
+            ..Deed::of(error.into())
+        });
+    }
+
+    let answer = look.context.within_grace(portal.schedule(wanted.dump)).await;
+    let seen = look.note_time(answer);
+    let equal =
+        matches!(&seen, Ok(held) if wanted.difference(held.as_ref().map(|held| &held.schedule)).is_empty());
+    look.facts.held = Some(seen);
+    look.memory.unknown_since = match &posted {
+        Err(_) if !equal => Some(Timestamp::now()),
+        _ => None,
+    };
+    let verdict = match (&posted, &look.facts.held) {
+        _ if equal => in_sync(),
+        (Err(error), _) => outcome_unknown(error),
+        (Ok(()), Some(Err(error))) => error.into(),
+        (Ok(()), _) => {
+            look.memory.not_converging = Some(true);
+            not_converging()
+        }
+    };
+    if posted.is_err() && !equal {
+        return Ok(Deed {
+            request,
+            replaced,
+            ..Deed::of(verdict)
+        });
+    }
+    let note = written_note(reason, &wanted, replaced.as_ref());
+    Ok(Deed {
+        applied: Some(reason),
+        request,
+        replaced,
+        notes: vec![note],
+        ..Deed::of(verdict)
+    })
+}
+
+fn outcome_unknown(error: &PortalError) -> Verdict {
+    Verdict {
+        status: error.status,
+        ..Verdict::new(
+            Reason::OutcomeUnknown,
+            format!(
+                "{error}; DocSpace may still carry the write out, so the portal is looked at, and written to \
+                     again after ten minutes at the earliest"
+            ),
+        )
+    }
+}
+
+fn written_note(reason: AppliedReason, wanted: &Schedule, replaced: Option<&Held>) -> Note {
+    let what = wanted.in_words(None);
+    let found = wanted
+        .difference(replaced.map(|held| &held.schedule))
+        .lines
+        .join("; ");
+    match (reason, replaced) {
+        (AppliedReason::Created, None) => {
+            Note::normal("ScheduleCreated", format!("The portal now holds {what}"))
+        }
+        (AppliedReason::Created, Some(_)) => Note::normal(
+            "ScheduleReplaced",
+            format!("The portal now holds {what}, in place of another schedule: {found}"),
+        ),
+        (AppliedReason::Corrected, _) => Note::warning(
+            "ScheduleCorrected",
+            format!("Somebody had changed the portal's schedule; put back. Found: {found}"),
+        ),
+        _ => Note::normal(
+            "ScheduleChanged",
+            format!("The portal now holds {what}; changed: {found}"),
+        ),
+    }
+}
+
+fn request(operation: Operation, error: Option<&PortalError>, now: Timestamp) -> LastRequest {
+    LastRequest {
+        operation,
+        time: Time(now),
+        status_code: error.map_or(Some(200), |error| error.status).map(i32::from),
+        message: error.map_or_else(|| "Accepted by the portal".into(), ToString::to_string),
+    }
+}
+
+async fn delete(look: &mut Look<'_>) -> Result<Deed, Error> {
+    let portal = look.portal()?;
+    let dump = look.object.spec.dump;
+    let answer = look.context.within_grace(portal.delete_schedule(dump)).await;
+    let deleted = look.note_time(answer);
+    let request = request(Operation::DeleteSchedule, deleted.as_ref().err(), look.facts.now);
+    let seen = look.context.within_grace(portal.schedule(dump)).await;
+    let gone = match (&deleted, look.note_time(seen)) {
+        (_, Ok(held)) => held.is_none(),
+        (Ok(()), Err(_)) => true,
+        (Err(_), Err(_)) => false,
+    };
+    if gone {
+        remove_finalizer(look).await?;
+        let note = Note::normal("ScheduleDeleted", "The portal's schedule has been deleted");
+        return Ok(Deed {
+            released: true,
+            notes: vec![note],
+            ..Deed::of(in_sync())
+        });
+    }
+    let verdict = match &deleted {
+        Err(error) => error.into(),
+        Ok(()) => Verdict::new(
+            Reason::OutcomeUnknown,
+            "The portal accepted the deletion, and still shows the schedule",
+        ),
+    };
+    match retry_deletion(&look.facts, verdict) {
+        Plan::Release(left_behind) => release(look, left_behind).await,
+        Plan::Refuse(verdict) => Ok(Deed {
+            request: Some(request),
+            ..Deed::of(verdict)
+        }),
+        _ => Err(Error::Order),
+    }
+}
+
+async fn release(look: &mut Look<'_>, left_behind: Option<String>) -> Result<Deed, Error> {
+    remove_finalizer(look).await?;
+    let notes = left_behind.map(|why| {
+        let portal = &look.object.spec.portal.url;
+        tracing::warn!(
+            portal,
+            why,
+            "released; the portal's schedule, if there is one, stays"
+        );
+        Note::warning(
+            "ScheduleLeftBehind",
+            format!("A schedule may stay in the portal {portal}: {why}"),
+        )
+    });
+    Ok(Deed {
+        released: true,
+        notes: notes.into_iter().collect(),
+        ..Deed::of(in_sync())
+    })
+}
+
+async fn add_finalizer(look: &mut Look<'_>) -> Result<(), Error> {
+    if look.facts.finalizer {
+        return Ok(());
+    }
+    let mut finalizers = look.object.finalizers().to_vec();
+    finalizers.push(FINALIZER.into());
+    let object = patch_finalizers(look, finalizers).await?;
+    look.context.objects.wrote(object);
+    look.facts.finalizer = true;
+    Ok(())
+}
+
+async fn remove_finalizer(look: &mut Look<'_>) -> Result<(), Error> {
+    let left = look
+        .object
+        .finalizers()
+        .iter()
+        .filter(|name| *name != FINALIZER)
+        .cloned()
+        .collect();
+    match patch_finalizers(look, left).await {
+        Err(Error::Kubernetes(kube::Error::Api(status))) if status.code == 404 => Ok(()),
+        result => result.map(drop),
+    }
+}
+
+/// Carries the resourceVersion, so that nobody else's finalizer is lost.
+async fn patch_finalizers(look: &Look<'_>, finalizers: Vec<String>) -> Result<DocSpaceBackupSchedule, Error> {
+    let patch =
+        json!({"metadata": {"resourceVersion": look.object.resource_version(), "finalizers": finalizers}});
+    let name = look.object.name_any();
+    Ok(look
+        .api()
+        .patch(&name, &PatchParams::default(), &Patch::Merge(patch))
+        .await?)
+}
+
+impl Look<'_> {
+    /// The API of the object's namespace.
+    pub(super) fn api(&self) -> Api<DocSpaceBackupSchedule> {
+        Api::namespaced(
+            self.context.client.clone(),
+            &self.object.namespace().unwrap_or_default(),
+        )
+    }
+}

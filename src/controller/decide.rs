@@ -1,0 +1,425 @@
+//! What to do, from facts alone: no I/O, no clock of its own.
+//!
+//! [`decide`] is asked again whenever a fact that it wanted has been learnt, until it names a plan. The order of its
+//! lines is the order of the rules; each verdict says what the user can decide.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::reason::Reason;
+use crate::{
+    api::{
+        AdoptionPolicy, Applied, AppliedReason, DeletionPolicy, DocSpaceBackupScheduleSpec, FINALIZER,
+        ManagementPolicy, ShownSchedule, Tally,
+    },
+    portal::PortalError,
+    schedule::{Held, Schedule},
+};
+
+/// After this long a deletion no longer waits for the portal.
+pub const DELETION_PATIENCE: SignedDuration = SignedDuration::from_mins(5);
+/// DocSpace may carry out a write for 327 s after its client has gone (R 376); no other is sent meanwhile.
+pub const UNKNOWN_OUTCOME_PATIENCE: SignedDuration = SignedDuration::from_mins(10);
+/// A second foreign change within this time after a correction is contested.
+pub const CONTEST_WINDOW: SignedDuration = SignedDuration::from_hours(24);
+
+/// What is known about an object and its portal. `None` is: not learnt yet.
+#[derive(Clone, Debug)]
+pub struct Facts<'a> {
+    /// What the user wants.
+    pub spec: &'a DocSpaceBackupScheduleSpec,
+    /// `status.applied`, where it carries this object's uid; else the slot was never this object's.
+    pub applied: Option<&'a Applied>,
+    /// Whether `applied` speaks of the address that the spec names now.
+    pub same_address: bool,
+    /// `status.corrections`.
+    pub corrections: Option<&'a Tally>,
+    /// Whether the object carries our finalizer.
+    pub finalizer: bool,
+    /// When deletion was asked for.
+    pub deleted_at: Option<Timestamp>,
+    /// The annotation requestedAt has a value that was not acted on yet.
+    pub requested: bool,
+    /// This operator's clock.
+    pub local_now: Timestamp,
+    /// The portal's clock, or this operator's until the portal has answered.
+    pub now: Timestamp,
+    /// When a write was sent whose outcome is not known.
+    pub unknown_since: Option<Timestamp>,
+    /// The last write, if any, has an outcome that is known and recorded.
+    pub write_settled: bool,
+    /// What is applied was accepted by the portal once, and then read back as something else.
+    pub not_converging: bool,
+    /// Settings and key have not been read lately.
+    pub identity_due: bool,
+
+    /// Whether the CRD is being deleted.
+    pub crd_going: Option<bool>,
+    /// The schedule with its values from Secrets, or why it cannot be had.
+    pub wanted: Option<Result<Schedule, Verdict>>,
+    /// The key and the CA alone, which is all that a deletion takes; or why they cannot be had.
+    pub access: Option<Result<(), Verdict>>,
+    /// Whose slot it is, among the objects of this operator.
+    pub slot: Slot,
+    /// What the portal holds.
+    pub held: Option<Result<Option<Held>, PortalError>>,
+    /// Settings and key were read in this reconcile.
+    pub identity_read: bool,
+    /// Whether a backup is running.
+    pub running: Option<Result<bool, PortalError>>,
+    /// How many archives the portal lists.
+    pub archives: Option<Result<usize, PortalError>>,
+}
+
+/// Whose slot it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// Nobody's before this object.
+    Free,
+    /// Another object owns it, or comes first; how to name that object to this one's readers.
+    Taken(String),
+}
+
+/// A fact that is wanted before a plan can be named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Whether the CRD is being deleted.
+    CrdState,
+    /// The Secrets, and with them the schedule that is wanted.
+    Secrets,
+    /// The Secrets that a deletion takes.
+    Access,
+    /// The portal's schedule.
+    Schedule,
+    /// The portal's settings and the key's own description.
+    Identity,
+    /// Whether a backup is running.
+    Progress,
+    /// The history.
+    Archives,
+}
+
+/// What to do. A closed set.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Plan {
+    /// Learn this, and ask again.
+    Observe(Need),
+    /// The portal holds what is wanted, and what must be recorded is recorded.
+    Nothing,
+    /// Record, without a write to the portal, that what it holds is this object's.
+    Adopt(AppliedReason),
+    /// Write the schedule.
+    Write(AppliedReason),
+    /// Leave things as they are, and say why.
+    Refuse(Verdict),
+    /// Make no call at all.
+    Suspend,
+    /// Delete the portal's schedule, then take the finalizer off.
+    Delete,
+    /// Take the finalizer off; what is left behind in the portal, if anything.
+    Release(Option<String>),
+}
+
+/// What to say of a situation, and when to look again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// The row of the table.
+    pub reason: Reason,
+    /// What happened, where, and what to do.
+    pub message: String,
+    /// When the portal wants to be asked again at the earliest.
+    pub retry_after: Option<std::time::Duration>,
+    /// HTTP status of the answer that led here.
+    pub status: Option<u16>,
+}
+
+impl Verdict {
+    /// A verdict of the operator's own.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+            retry_after: None,
+            status: None,
+        }
+    }
+}
+
+impl From<&PortalError> for Verdict {
+    fn from(error: &PortalError) -> Self {
+        Self {
+            reason: error.failure.into(),
+            message: error.to_string(),
+            retry_after: error.retry_after,
+            status: error.status,
+        }
+    }
+}
+
+/// The plan for these facts.
+pub fn decide(facts: &Facts<'_>) -> Plan {
+    if facts.deleted_at.is_some() {
+        return if facts.finalizer {
+            decide_deletion(facts)
+        } else {
+            Plan::Nothing
+        };
+    }
+    if facts.spec.suspend {
+        return Plan::Suspend;
+    }
+    let wanted = match &facts.wanted {
+        None => return Plan::Observe(Need::Secrets),
+        Some(Err(verdict)) => return Plan::Refuse(verdict.clone()),
+        Some(Ok(wanted)) => wanted,
+    };
+    if let Some(verdict) = conflict(facts) {
+        return Plan::Refuse(verdict);
+    }
+    let held = match &facts.held {
+        None => return Plan::Observe(Need::Schedule),
+        Some(Err(error)) => return Plan::Refuse(error.into()),
+        Some(Ok(held)) => held.as_ref().map(|held| &held.schedule),
+    };
+    if facts.identity_due && !facts.identity_read {
+        return Plan::Observe(Need::Identity);
+    }
+    let difference = wanted.difference(held);
+    if difference.is_empty() {
+        return decide_equal(facts, wanted);
+    }
+    if facts.spec.management_policy == ManagementPolicy::Observe {
+        return Plan::Refuse(Verdict::new(
+            Reason::OutOfSync,
+            "The portal's schedule differs from the manifest (status.difference); \
+             managementPolicy Observe leaves it so",
+        ));
+    }
+    match reason_to_write(facts, wanted, held, difference.in_secret) {
+        Ok(reason) => decide_write(facts, wanted, held, reason),
+        Err(plan) => plan,
+    }
+}
+
+fn conflict(facts: &Facts<'_>) -> Option<Verdict> {
+    match &facts.slot {
+        Slot::Taken(by) if facts.spec.management_policy == ManagementPolicy::Enforce => Some(Verdict::new(
+            Reason::Conflict,
+            format!(
+                "The portal has one schedule for dump={}, and it belongs to {by}; delete one of the two",
+                facts.spec.dump
+            ),
+        )),
+        _ => None,
+    }
+}
+
+/// The applied schedule, where it still makes the slot this object's own.
+fn owned<'a>(facts: &Facts<'a>) -> Option<&'a Applied> {
+    facts.applied.filter(|_| facts.finalizer && facts.same_address)
+}
+
+fn decide_equal(facts: &Facts<'_>, wanted: &Schedule) -> Plan {
+    if facts.spec.management_policy == ManagementPolicy::Observe {
+        return Plan::Nothing;
+    }
+    match owned(facts) {
+        Some(applied) if applied.schedule == wanted.shown_as_applied() => Plan::Nothing,
+        Some(_) => Plan::Adopt(AppliedReason::Changed),
+        None => before_taking(facts, Plan::Adopt(AppliedReason::Adopted)),
+    }
+}
+
+/// What a portal holds that differs from the manifest, told apart: ours to change, foreign to correct, new to us.
+fn reason_to_write(
+    facts: &Facts<'_>,
+    wanted: &Schedule,
+    held: Option<&Schedule>,
+    in_secret: bool,
+) -> Result<AppliedReason, Plan> {
+    let Some(applied) = owned(facts) else {
+        return match held {
+            Some(_) if facts.spec.adoption_policy == AdoptionPolicy::Never => {
+                Err(Plan::Refuse(Verdict::new(
+                    Reason::AdoptionRefused,
+                    "The portal holds a different schedule (status.observed), and adoptionPolicy is Never; \
+                 make the manifest equal to it, or set adoptionPolicy to Safe to replace it",
+                )))
+            }
+            _ => Ok(AppliedReason::Created),
+        };
+    };
+    if applied.schedule != wanted.shown_as_applied() {
+        return Ok(AppliedReason::Changed);
+    }
+    if facts.not_converging {
+        return Err(Plan::Refuse(not_converging()));
+    }
+    if in_secret {
+        return Ok(AppliedReason::Changed);
+    }
+    correction(facts)
+}
+
+/// The verdict of a schedule that the portal accepts and then gives back as something else.
+pub fn not_converging() -> Verdict {
+    Verdict::new(
+        Reason::NotConverging,
+        "The portal accepted the schedule and then gave it back as something else (status.difference); \
+         it is not sent again until the manifest or a storage Secret changes",
+    )
+}
+
+/// A correction may cost a backup and push out an old archive: one a day, unless asked for.
+fn correction(facts: &Facts<'_>) -> Result<AppliedReason, Plan> {
+    let recent = |tally: &Tally| facts.now.duration_since(tally.last_time.0) < CONTEST_WINDOW;
+    if facts.corrections.is_some_and(recent) && !facts.requested {
+        return Err(Plan::Refuse(Verdict::new(
+            Reason::Contested,
+            "Somebody changed the portal's schedule again within a day of its correction (status.difference); \
+             agree on one, then change the manifest or set the annotation docspace.onlyoffice.com/requestedAt",
+        )));
+    }
+    match &facts.running {
+        None => Err(Plan::Observe(Need::Progress)),
+        Some(Err(error)) => Err(Plan::Refuse(error.into())),
+        Some(Ok(true)) => Err(Plan::Refuse(Verdict::new(
+            Reason::BackupRunning,
+            "The portal's schedule was changed by somebody; it is put back when the running backup has ended",
+        ))),
+        Some(Ok(false)) => Ok(AppliedReason::Corrected),
+    }
+}
+
+fn decide_write(
+    facts: &Facts<'_>,
+    wanted: &Schedule,
+    held: Option<&Schedule>,
+    reason: AppliedReason,
+) -> Plan {
+    let waits = |since| facts.local_now.duration_since(since) < UNKNOWN_OUTCOME_PATIENCE;
+    if facts.unknown_since.is_some_and(waits) {
+        return Plan::Refuse(Verdict::new(
+            Reason::OutcomeUnknown,
+            "A write to the portal got no answer that tells its outcome, and the portal does not show it; \
+             DocSpace may still carry it out, so it is repeated after ten minutes at the earliest",
+        ));
+    }
+    match archives_at_stake(facts, wanted, held, reason) {
+        Some(plan) => plan,
+        None => before_taking(facts, Plan::Write(reason)),
+    }
+}
+
+/// Whether the write would make the portal's cleaner delete archives (trap 7), and nobody has said that it may.
+fn archives_at_stake(
+    facts: &Facts<'_>,
+    wanted: &Schedule,
+    held: Option<&Schedule>,
+    reason: AppliedReason,
+) -> Option<Plan> {
+    let keeps_as_few = held.is_some_and(|held| held.backups_stored <= wanted.backups_stored);
+    let lowered_here = reason == AppliedReason::Changed
+        && owned(facts).is_some_and(|applied| applied.schedule.backups_stored > wanted.backups_stored);
+    if keeps_as_few || lowered_here || facts.spec.adoption_policy == AdoptionPolicy::Always {
+        return None;
+    }
+    let stored = wanted.backups_stored;
+    let message = match &facts.archives {
+        None => return Some(Plan::Observe(Need::Archives)),
+        Some(Ok(count)) if i64::try_from(*count).is_ok_and(|count| count <= stored) => return None,
+        Some(Ok(count)) => format!(
+            "The portal lists {count} archives and would delete the oldest of them, as backupsStored is {stored}; \
+             set backupsStored to {count} or more (30 at most), or adoptionPolicy to Always to let them be deleted"
+        ),
+        Some(Err(error)) => format!(
+            "How many archives the portal would delete cannot be told, as its history cannot be read ({error}); \
+             set adoptionPolicy to Always to write the schedule all the same"
+        ),
+    };
+    let status = facts
+        .archives
+        .as_ref()
+        .and_then(|archives| archives.as_ref().err())
+        .and_then(|error| error.status);
+    Some(Plan::Refuse(Verdict {
+        status,
+        ..Verdict::new(Reason::WouldDeleteArchives, message)
+    }))
+}
+
+/// Who answers there, and as whom we speak, is looked up before anything becomes ours.
+fn before_taking(facts: &Facts<'_>, plan: Plan) -> Plan {
+    if facts.identity_read {
+        plan
+    } else {
+        Plan::Observe(Need::Identity)
+    }
+}
+
+fn decide_deletion(facts: &Facts<'_>) -> Plan {
+    let Some(applied) = owned(facts) else {
+        let unsettled = facts.applied.is_none() && !facts.write_settled;
+        return Plan::Release(
+            unsettled.then(|| "a write may have been under way whose outcome is not known".into()),
+        );
+    };
+    let left = |why: &str| Plan::Release(Some(why.into()));
+    if facts.spec.suspend {
+        return left("the object is suspended");
+    }
+    if facts.spec.management_policy == ManagementPolicy::Observe {
+        return left("managementPolicy is Observe");
+    }
+    if facts.spec.deletion_policy == DeletionPolicy::Orphan {
+        return left("deletionPolicy is Orphan");
+    }
+    match facts.crd_going {
+        None => return Plan::Observe(Need::CrdState),
+        Some(true) => return left("the CRD is being deleted"),
+        Some(false) => {}
+    }
+    match (&facts.access, &facts.held) {
+        (None, _) => Plan::Observe(Need::Access),
+        (Some(Err(verdict)), _) => retry_deletion(facts, verdict.clone()),
+        (_, None) => Plan::Observe(Need::Schedule),
+        (_, Some(Err(error))) => retry_deletion(facts, error.into()),
+        (_, Some(Ok(None))) => Plan::Release(None),
+        (_, Some(Ok(Some(held)))) if is_as_applied(&applied.schedule, &held.schedule) => Plan::Delete,
+        (_, Some(Ok(Some(_)))) => left("somebody has changed it since"),
+    }
+}
+
+/// Tries again for a while, then lets the object go: a deletion is never blocked for ever.
+pub fn retry_deletion(facts: &Facts<'_>, verdict: Verdict) -> Plan {
+    let waited = facts
+        .deleted_at
+        .map(|since| facts.local_now.duration_since(since));
+    if waited.is_some_and(|waited| waited >= DELETION_PATIENCE) {
+        Plan::Release(Some(verdict.message))
+    } else {
+        Plan::Refuse(verdict)
+    }
+}
+
+/// Whether the portal still holds what was applied, as far as `applied` tells: hidden values are not compared.
+fn is_as_applied(applied: &ShownSchedule, held: &Schedule) -> bool {
+    let mut held = held.shown_as_applied();
+    for param in &mut held.storage_params {
+        let hidden = applied
+            .storage_params
+            .iter()
+            .any(|ours| ours.key == param.key && ours.value == crate::schedule::HIDDEN);
+        if hidden {
+            param.value = crate::schedule::HIDDEN.into();
+        }
+    }
+    held == *applied
+}
+
+/// Whether the object carries the operator's finalizer.
+pub fn has_finalizer(finalizers: Option<&Vec<String>>) -> bool {
+    finalizers.is_some_and(|finalizers| finalizers.iter().any(|name| name == FINALIZER))
+}
+
+#[cfg(test)]
+mod tests;

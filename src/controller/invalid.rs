@@ -1,0 +1,110 @@
+//! Objects that an older CRD let in and that cannot be parsed: told so, and not in the way of the others.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{DynamicObject, Patch, PatchParams},
+    core::{ApiResource, error_boundary::InvalidObject},
+    runtime::controller::Action,
+};
+use serde_json::{Value, json};
+
+use super::{
+    decide::has_finalizer,
+    events::{Note, publish},
+    memory::{Memory, Trigger},
+    reason::Reason,
+};
+use crate::api::{DocSpaceBackupSchedule, FINALIZER};
+
+/// Says so in the conditions and an Event, once; lets the object go when it is deleted.
+///
+/// # Errors
+/// Kubernetes' own failures.
+pub async fn reconcile(
+    client: &Client,
+    object: &InvalidObject,
+    memory: &mut Memory,
+) -> Result<Action, kube::Error> {
+    let generation = object.metadata.generation.unwrap_or_default();
+    let deleting = object.metadata.deletion_timestamp.is_some();
+    let trigger = Trigger {
+        generation,
+        requested_at: None,
+        deleting,
+        secrets: Vec::new(),
+        status: 0,
+    };
+    if memory.seen.as_ref() == Some(&trigger) {
+        return Ok(Action::await_change());
+    }
+    let name = object.metadata.name.clone().unwrap_or_default();
+    let namespace = object.metadata.namespace.clone().unwrap_or_default();
+    let resource = ApiResource::erase::<DocSpaceBackupSchedule>(&());
+    let api = Api::<DynamicObject>::namespaced_with(client.clone(), &namespace, &resource);
+    let Some(found) = api.get_opt(&name).await? else {
+        return Ok(Action::await_change());
+    };
+
+    let message = format!(
+        "The object cannot be read: {}; apply it again as `kubectl explain dsbs.spec` says",
+        object.error
+    );
+    tracing::warn!(name, namespace, "{message}");
+    let note = if deleting {
+        if has_finalizer(found.metadata.finalizers.as_ref()) {
+            release(&api, &found).await?;
+        }
+        Note::warning(
+            "ScheduleLeftBehind",
+            format!("A schedule may stay in the portal. {message}"),
+        )
+    } else {
+        let patch =
+            json!({"status": {"observedGeneration": generation, "conditions": conditions(&found, &message)}});
+        api.patch_status(&name, &PatchParams::default(), &Patch::Merge(patch))
+            .await?;
+        Note::warning(Reason::InvalidObject.to_string(), message)
+    };
+    publish(client, found.object_ref(&resource), note).await;
+    memory.seen = Some(trigger);
+    Ok(Action::await_change())
+}
+
+async fn release(api: &Api<DynamicObject>, object: &DynamicObject) -> Result<(), kube::Error> {
+    let left: Vec<_> = object
+        .finalizers()
+        .iter()
+        .filter(|name| *name != FINALIZER)
+        .collect();
+    let patch = json!({"metadata": {"resourceVersion": object.resource_version(), "finalizers": left}});
+    api.patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch))
+        .await
+        .map(drop)
+}
+
+/// Ready=False and Stalled=True; since when is kept where it was so already.
+fn conditions(object: &DynamicObject, message: &str) -> Vec<Value> {
+    let before = object
+        .data
+        .pointer("/status/conditions")
+        .and_then(Value::as_array);
+    let since = |kind: &str, status: &str| {
+        let same = before?
+            .iter()
+            .find(|condition| condition["type"] == kind && condition["status"] == status);
+        same?.get("lastTransitionTime").cloned()
+    };
+    let condition = |kind: &str, status: &str| {
+        json!({
+            "type": kind,
+            "status": status,
+            "reason": Reason::InvalidObject.to_string(),
+            "message": message,
+            "observedGeneration": object.metadata.generation,
+            "lastTransitionTime": since(kind, status).unwrap_or_else(|| json!(Time(Timestamp::now()))),
+        })
+    };
+    vec![condition("Ready", "False"), condition("Stalled", "True")]
+}

@@ -1,0 +1,131 @@
+//! What is remembered of an object between its reconciles. All of it may be lost: status holds what must not be.
+
+use std::{
+    collections::hash_map::DefaultHasher,
+    hash::{Hash, Hasher},
+    time::{Duration, Instant},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+
+use super::secrets::{Access, Resolved};
+use crate::api::{DocSpaceBackupSchedule, REQUESTED_AT, Status};
+
+/// The first try after a failure; doubled with each, up to the interval.
+const FIRST_RETRY: Duration = Duration::from_secs(5);
+/// Settings and key are read again after this long.
+const IDENTITY_LASTS: SignedDuration = SignedDuration::from_hours(6);
+
+/// What is remembered of one object.
+#[derive(Default)]
+pub struct Memory {
+    /// What the last reconcile had before it.
+    pub seen: Option<Trigger>,
+    /// When the portal is looked at next.
+    pub next_look: Option<Instant>,
+    /// What the Secrets came to, and the generation of the spec that they were read for.
+    pub resolved: Option<(i64, Resolved)>,
+    /// The access that the portal accepted last: it serves a deletion when the Secret is gone.
+    pub accepted: Option<Access>,
+    /// Failures in a row.
+    pub failures: Option<Failures>,
+    /// When a write was sent whose outcome is not known, by the operator's clock.
+    pub unknown_since: Option<Timestamp>,
+    /// What was applied was accepted and then read back as something else; `Some(false)`: it no longer counts.
+    pub not_converging: Option<bool>,
+    /// When settings and key were read last, by the operator's clock.
+    pub identity_at: Option<Timestamp>,
+    /// Kubernetes' own failures in a row.
+    pub kubernetes_failures: u32,
+    /// The difference of the portal's clock to ours has been reported.
+    pub clock_reported: bool,
+}
+
+/// What can make a reconcile necessary: a trigger that changes none of it is ignored until the next look is due.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trigger {
+    /// Of the spec.
+    pub generation: i64,
+    /// The annotation requestedAt.
+    pub requested_at: Option<String>,
+    /// Deletion has been asked for.
+    pub deleting: bool,
+    /// resourceVersions of the Secrets that the spec names, as far as they exist.
+    pub secrets: Vec<Option<String>>,
+    /// A digest of the status: somebody may have wiped it.
+    pub status: u64,
+}
+
+impl Trigger {
+    /// What stands before a reconcile of this object with these Secrets.
+    pub fn of(object: &DocSpaceBackupSchedule, secrets: Vec<Option<String>>) -> Self {
+        Self {
+            generation: object.metadata.generation.unwrap_or_default(),
+            requested_at: object.annotations().get(REQUESTED_AT).cloned(),
+            deleting: object.metadata.deletion_timestamp.is_some(),
+            secrets,
+            status: digest(object.status.as_ref()),
+        }
+    }
+}
+
+fn digest(status: Option<&Status>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    serde_json::to_string(&status)
+        .unwrap_or_default()
+        .hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A row of failures.
+#[derive(Clone, Copy, Debug)]
+pub struct Failures {
+    /// When the first of them was, by the operator's clock.
+    pub since: Timestamp,
+    /// How many.
+    pub count: u32,
+    /// It is a Secret that is waited for.
+    pub secret_missing: bool,
+}
+
+impl Memory {
+    /// How long a trigger that brings nothing new has to wait.
+    pub fn not_yet(&self, trigger: &Trigger, now: Instant) -> Option<Duration> {
+        let left = self.next_look?.checked_duration_since(now)?;
+        (self.seen.as_ref() == Some(trigger)).then_some(left)
+    }
+
+    /// Whether settings and key have to be read again.
+    pub fn identity_due(&self, now: Timestamp) -> bool {
+        self.identity_at
+            .is_none_or(|at| now.duration_since(at) >= IDENTITY_LASTS)
+    }
+
+    /// Counts a failure; the wait for a Secret is a row of its own.
+    pub fn failed(&mut self, secret_missing: bool, now: Timestamp) -> Failures {
+        let before = self
+            .failures
+            .filter(|failures| failures.secret_missing == secret_missing);
+        let before = before.unwrap_or(Failures {
+            since: now,
+            count: 0,
+            secret_missing,
+        });
+        *self.failures.insert(Failures {
+            count: before.count.saturating_add(1),
+            ..before
+        })
+    }
+}
+
+/// The wait before the next try: doubled with each failure up to the interval, spread so that objects do not gang up.
+pub fn backoff(failures: u32, interval: Duration) -> Duration {
+    let doubled = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    doubled.min(interval).mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+/// The interval, spread by a tenth either way.
+pub fn spread(interval: Duration) -> Duration {
+    interval.mul_f64(0.9 + fastrand::f64() / 5.0)
+}

@@ -1,0 +1,330 @@
+//! The objects that this operator watches: the newest of each, and which of them share a slot or a Secret.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use kube::{
+    Resource, ResourceExt,
+    core::DeserializeGuard,
+    runtime::reflector::{ObjectRef, Store},
+};
+
+use super::{
+    decide::{Slot, has_finalizer},
+    secrets,
+};
+use crate::{
+    api::{Applied, DocSpaceBackupSchedule, DocSpaceBackupScheduleSpec, ManagementPolicy},
+    portal::Address,
+};
+
+/// An object, or what is known of one that cannot be parsed.
+pub type Guarded = DeserializeGuard<DocSpaceBackupSchedule>;
+/// Namespace and name of an object.
+pub type Key = ObjectRef<Guarded>;
+
+/// A schedule's place in DocSpace: one for each portal, and one for dumps of the whole installation,
+/// whatever the Host (trap 1).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SlotKey {
+    address: Address,
+    dump: bool,
+}
+
+impl SlotKey {
+    fn of(spec: &DocSpaceBackupScheduleSpec) -> Option<Self> {
+        let host = spec.portal.host_header.as_deref().filter(|_| !spec.dump);
+        let address = Address::parse(&spec.portal.url, host).ok()?;
+        Some(Self {
+            address,
+            dump: spec.dump,
+        })
+    }
+}
+
+/// The objects of all watched namespaces.
+#[derive(Default)]
+pub struct Objects {
+    stores: Vec<Store<Guarded>>,
+    shared: Mutex<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    places: HashMap<Key, Place>,
+    slots: HashMap<SlotKey, Members>,
+    by_secret: HashMap<(String, String), BTreeSet<String>>,
+    /// What our own writes returned, until the watch has caught up with them.
+    written: HashMap<Key, Arc<Guarded>>,
+    /// The uids of objects whose key their portal has accepted.
+    accepted: HashSet<String>,
+}
+
+/// Where an object is listed.
+struct Place {
+    slot: Option<SlotKey>,
+    /// It may write there: others on the slot have to know when that ends.
+    claims: bool,
+    secrets: BTreeSet<String>,
+}
+
+#[derive(Default)]
+struct Members {
+    keys: HashSet<Key>,
+    lock: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Objects {
+    /// The objects of these stores.
+    pub fn new(stores: Vec<Store<Guarded>>) -> Self {
+        Self {
+            stores,
+            shared: Mutex::default(),
+        }
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until every namespace has been listed, and files what was found.
+    ///
+    /// # Errors
+    /// The watches have ended.
+    pub async fn filled(&self) -> Result<(), kube::runtime::reflector::store::WriterDropped> {
+        for store in &self.stores {
+            store.wait_until_ready().await?;
+        }
+        for object in self.stores.iter().flat_map(Store::state) {
+            self.file(&object);
+        }
+        Ok(())
+    }
+
+    /// The newest that is known of an object: as the watch has it, or as our own last write returned it.
+    pub fn newest(&self, key: &Key) -> Option<Arc<Guarded>> {
+        let watched = self.stores.iter().find_map(|store| store.get(key))?;
+        let mut shared = self.shared();
+        match shared.written.get(key) {
+            Some(written) if version(written) > version(&watched) => Some(written.clone()),
+            Some(_) => {
+                shared.written.remove(key);
+                Some(watched)
+            }
+            None => Some(watched),
+        }
+    }
+
+    /// Keeps what a write of ours returned.
+    pub fn wrote(&self, object: DocSpaceBackupSchedule) -> Arc<Guarded> {
+        let object = Arc::new(DeserializeGuard(Ok(object)));
+        self.shared()
+            .written
+            .insert(ObjectRef::from_obj(&*object), object.clone());
+        object
+    }
+
+    /// Notes that a portal accepted the object's key.
+    pub fn accepted(&self, uid: &str) {
+        self.shared().accepted.insert(uid.into());
+    }
+
+    /// Files an object that came or changed; returned are those whose slot it claimed and no longer does.
+    pub fn file(&self, object: &Guarded) -> Vec<Key> {
+        let key = ObjectRef::from_obj(object);
+        let spec = object.0.as_ref().ok().map(|object| &object.spec);
+        let place = Place {
+            slot: spec.and_then(SlotKey::of),
+            claims: spec.is_some_and(claims),
+            secrets: spec
+                .map(|spec| secrets::names(spec).map(Into::into).collect())
+                .unwrap_or_default(),
+        };
+        let mut shared = self.shared();
+        let before = shared.places.get(&key);
+        let gave_up =
+            before.is_some_and(|before| before.claims && (before.slot != place.slot || !place.claims));
+        let others = if gave_up { shared.others(&key) } else { Vec::new() };
+        shared.remove(&key);
+        shared.insert(key, place);
+        others
+    }
+
+    /// Forgets an object that is gone; those that shared its slot are returned.
+    pub fn forget(&self, object: &Guarded) -> Vec<Key> {
+        let key = ObjectRef::from_obj(object);
+        let mut shared = self.shared();
+        let others = shared.others(&key);
+        shared.remove(&key);
+        shared.written.remove(&key);
+        shared.accepted.remove(&object.uid().unwrap_or_default());
+        others
+    }
+
+    /// The objects that share a slot with this one.
+    pub fn others(&self, key: &Key) -> Vec<Key> {
+        self.shared().others(key)
+    }
+
+    /// The objects that name this Secret.
+    pub fn naming_secret(&self, namespace: &str, name: &str) -> Vec<Key> {
+        let shared = self.shared();
+        let names = shared.by_secret.get(&(namespace.into(), name.into()));
+        names
+            .into_iter()
+            .flatten()
+            .map(|name| ObjectRef::new(name).within(namespace))
+            .collect()
+    }
+
+    /// The lock under which this object's slot is looked at and written.
+    pub fn lock(&self, key: &Key) -> Arc<tokio::sync::Mutex<()>> {
+        let shared = self.shared();
+        let slot = shared.places.get(key).and_then(|place| place.slot.as_ref());
+        slot.and_then(|slot| shared.slots.get(slot))
+            .map(|members| members.lock.clone())
+            .unwrap_or_default()
+    }
+
+    /// Whose slot it is: the owner's, else that of the oldest that enforces, is not suspended, and whose key
+    /// the portal has accepted. This object may be none of these yet: it is judged as if it were.
+    pub fn standing(&self, me: &DocSpaceBackupSchedule) -> Slot {
+        let others: Vec<_> = self
+            .others(&key_of(me))
+            .iter()
+            .filter_map(|key| self.newest(key))
+            .collect();
+        let others = || others.iter().filter_map(|other| other.0.as_ref().ok());
+        let older = |other: &&DocSpaceBackupSchedule| age(other) < age(me);
+        let owner = others().find(|other| owned(other).is_some());
+        let first = match (owned(me), owner) {
+            (Some(_), owner) => owner.filter(older),
+            (None, Some(owner)) => Some(owner),
+            (None, None) => others()
+                .filter(|other| self.competes(other))
+                .filter(older)
+                .min_by_key(|other| age(other)),
+        };
+        first.map_or(Slot::Free, |first| Slot::Taken(name_for(first, me)))
+    }
+
+    fn competes(&self, object: &DocSpaceBackupSchedule) -> bool {
+        claims(&object.spec)
+            && object.metadata.deletion_timestamp.is_none()
+            && self
+                .shared()
+                .accepted
+                .contains(object.metadata.uid.as_deref().unwrap_or_default())
+    }
+}
+
+impl Shared {
+    fn others(&self, key: &Key) -> Vec<Key> {
+        let slot = self.places.get(key).and_then(|place| place.slot.as_ref());
+        let members = slot.and_then(|slot| self.slots.get(slot));
+        members
+            .into_iter()
+            .flat_map(|members| &members.keys)
+            .filter(|other| *other != key)
+            .cloned()
+            .collect()
+    }
+
+    fn insert(&mut self, key: Key, place: Place) {
+        if let Some(slot) = &place.slot {
+            self.slots
+                .entry(slot.clone())
+                .or_default()
+                .keys
+                .insert(key.clone());
+        }
+        for secret in &place.secrets {
+            let names = self
+                .by_secret
+                .entry((namespace(&key), secret.clone()))
+                .or_default();
+            names.insert(key.name.clone());
+        }
+        self.places.insert(key, place);
+    }
+
+    fn remove(&mut self, key: &Key) {
+        let Some(place) = self.places.remove(key) else {
+            return;
+        };
+        if let Some(slot) = place.slot
+            && let Some(members) = self.slots.get_mut(&slot)
+        {
+            members.keys.remove(key);
+            if members.keys.is_empty() {
+                self.slots.remove(&slot);
+            }
+        }
+        for secret in place.secrets {
+            let secret = (namespace(key), secret);
+            if let Some(names) = self.by_secret.get_mut(&secret) {
+                names.remove(&key.name);
+                if names.is_empty() {
+                    self.by_secret.remove(&secret);
+                }
+            }
+        }
+    }
+}
+
+/// `status.applied`, where it makes the slot that the spec names this object's own: finalizer, uid and address.
+pub fn owned(object: &DocSpaceBackupSchedule) -> Option<&Applied> {
+    own_applied(object).filter(|applied| {
+        has_finalizer(object.metadata.finalizers.as_ref()) && same_address(applied, &object.spec)
+    })
+}
+
+/// `status.applied`, where this very object wrote it; a restored or copied object carries another's uid.
+pub fn own_applied(object: &DocSpaceBackupSchedule) -> Option<&Applied> {
+    let applied = object.status.as_ref()?.applied.as_ref()?;
+    (object.metadata.uid.as_ref() == Some(&applied.uid)).then_some(applied)
+}
+
+/// Whether what was applied was applied to the portal that the spec names now.
+pub fn same_address(applied: &Applied, spec: &DocSpaceBackupScheduleSpec) -> bool {
+    let now = Address::parse(&spec.portal.url, spec.portal.host_header.as_deref());
+    Address::parse(&applied.url, applied.host_header.as_deref())
+        .is_ok_and(|then| now.is_ok_and(|now| then == now))
+}
+
+fn age(object: &DocSpaceBackupSchedule) -> impl Ord + use<'_> {
+    (
+        object.metadata.creation_timestamp.as_ref().map(|time| time.0),
+        object.metadata.uid.as_deref(),
+    )
+}
+
+fn claims(spec: &DocSpaceBackupScheduleSpec) -> bool {
+    spec.management_policy == ManagementPolicy::Enforce && !spec.suspend
+}
+
+/// Namespace and name of an object.
+pub fn key_of(object: &DocSpaceBackupSchedule) -> Key {
+    let key = ObjectRef::new(&object.name_any());
+    key.within(object.metadata.namespace.as_deref().unwrap_or_default())
+}
+
+/// An object is named within its own namespace only.
+fn name_for(other: &DocSpaceBackupSchedule, me: &DocSpaceBackupSchedule) -> String {
+    if other.metadata.namespace == me.metadata.namespace {
+        format!("DocSpaceBackupSchedule {}", other.name_any())
+    } else {
+        "an object in another namespace".into()
+    }
+}
+
+fn namespace(key: &Key) -> String {
+    key.namespace.clone().unwrap_or_default()
+}
+
+/// Resource versions are decimal numbers that only grow.
+fn version(object: &Guarded) -> Option<u128> {
+    object.meta().resource_version.as_deref()?.parse().ok()
+}

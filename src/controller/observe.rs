@@ -1,0 +1,291 @@
+//! Step 1, observe: learns the facts that `decide` asks for, each at most once in a reconcile.
+
+use jiff::Timestamp;
+use kube::{Client, ResourceExt};
+
+use super::{
+    Context, Error,
+    decide::{Facts, Need, Slot, Verdict, has_finalizer},
+    memory::{Memory, Trigger},
+    objects::{own_applied, same_address},
+    reason::Reason,
+    secrets::{self, Access, Reader, Resolved},
+};
+use crate::{
+    api::DocSpaceBackupSchedule,
+    portal::{Answer, KeyInfo, Portal, PortalError, Settings},
+};
+
+/// The portal as it describes itself, and the key as the portal describes it; what could not be read is absent.
+#[derive(Debug, Default)]
+pub struct Identity {
+    /// Of the portal.
+    pub settings: Option<Settings>,
+    /// Of the key.
+    pub key: Option<KeyInfo>,
+}
+
+/// One reconcile's view of an object and its portal.
+pub struct Look<'a> {
+    pub(super) context: &'a Context,
+    pub(super) object: &'a DocSpaceBackupSchedule,
+    pub(super) memory: &'a mut Memory,
+    /// What `decide` is asked with.
+    pub facts: Facts<'a>,
+    /// Learnt with [`Need::Identity`].
+    pub identity: Option<Identity>,
+    /// Learnt with the Secrets.
+    access: Option<Access>,
+    portal: Option<Portal>,
+}
+
+impl<'a> Look<'a> {
+    /// What is known before anything was asked.
+    pub fn new(
+        context: &'a Context,
+        object: &'a DocSpaceBackupSchedule,
+        memory: &'a mut Memory,
+        trigger: &Trigger,
+    ) -> Self {
+        let now = Timestamp::now();
+        let status = object.status.as_ref();
+        let applied = own_applied(object);
+        let was_not_converging =
+            || ready_reason(object).is_some_and(|reason| reason == Reason::NotConverging.to_string());
+        let echoed = status.and_then(|status| status.last_handled_reconcile_at.as_ref());
+        let facts = Facts {
+            spec: &object.spec,
+            applied,
+            same_address: applied.is_some_and(|applied| same_address(applied, &object.spec)),
+            corrections: status.and_then(|status| status.corrections.as_ref()),
+            finalizer: has_finalizer(object.metadata.finalizers.as_ref()),
+            deleted_at: object.metadata.deletion_timestamp.as_ref().map(|time| time.0),
+            requested: trigger.requested_at.is_some() && trigger.requested_at.as_ref() != echoed,
+            local_now: now,
+            now,
+            unknown_since: memory.unknown_since,
+            write_settled: memory.unknown_since.is_none()
+                && status.is_some_and(|status| status.last_request.is_some()),
+            not_converging: memory.not_converging.unwrap_or_else(was_not_converging),
+            identity_due: memory.identity_due(now),
+            crd_going: None,
+            wanted: None,
+            access: None,
+            slot: Slot::Free,
+            held: None,
+            identity_read: false,
+            running: None,
+            archives: None,
+        };
+        Self {
+            context,
+            object,
+            memory,
+            facts,
+            identity: None,
+            access: None,
+            portal: None,
+        }
+    }
+
+    /// Learns what is needed.
+    ///
+    /// # Errors
+    /// Kubernetes did not answer, or the operator is being stopped. What a portal answers is a fact, not an error.
+    pub async fn learn(&mut self, need: Need) -> Result<(), Error> {
+        match need {
+            Need::CrdState => {
+                let offers_create = crd_offers_create(&self.context.client).await?;
+                self.facts.crd_going = Some(offers_create != Some(true));
+            }
+            Need::Secrets => self.learn_secrets().await?,
+            Need::Access => self.learn_access().await?,
+            Need::Schedule => self.learn_schedule().await?,
+            Need::Identity => self.learn_identity().await?,
+            Need::Progress => {
+                let answer = self
+                    .read(async |portal, dump| portal.progress(dump).await)
+                    .await?;
+                self.facts.running =
+                    Some(answer.map(|progress| progress.is_some_and(|progress| !progress.is_completed)));
+            }
+            Need::Archives => {
+                let answer = self.read(async |portal, dump| portal.history(dump).await).await?;
+                self.facts.archives = Some(answer.map(|archives| archives.len()));
+            }
+        }
+        Ok(())
+    }
+
+    async fn learn_secrets(&mut self) -> Result<(), Error> {
+        let generation = self.object.metadata.generation.unwrap_or_default();
+        let fresh = self.memory.resolved.as_ref().filter(|(of, resolved)| {
+            *of == generation
+                && resolved.versions.iter().all(|(name, version)| {
+                    self.context.secret_version(self.object, name).as_ref() == Some(version)
+                })
+        });
+        let resolved = match fresh {
+            Some((_, resolved)) => Ok(resolved.clone()),
+            None => self.read_secrets().await,
+        };
+        self.facts.wanted = Some(match resolved {
+            Ok(resolved) => {
+                self.remember(generation, &resolved);
+                let wanted = resolved.wanted.clone();
+                self.connect(resolved.access).map(|()| wanted)
+            }
+            Err(secrets::Error::Refused(verdict)) => Err(verdict),
+            Err(error @ secrets::Error::Kubernetes { .. }) => return Err(error.into()),
+        });
+        Ok(())
+    }
+
+    async fn read_secrets(&self) -> Result<Resolved, secrets::Error> {
+        Ok(self.reader()?.resolve().await?)
+    }
+
+    fn reader(&self) -> Result<Reader<'a>, Verdict> {
+        let namespace = self.object.namespace().unwrap_or_default();
+        Reader::new(
+            self.context.client.clone(),
+            &namespace,
+            &self.object.spec,
+            &self.context.settings,
+        )
+    }
+
+    /// A changed Secret or spec asks for settings and key anew, and a changed schedule may converge after all.
+    fn remember(&mut self, generation: i64, resolved: &Resolved) {
+        if let Some((of, before)) = &self.memory.resolved {
+            let same_secrets = before.versions == resolved.versions;
+            if *of != generation || !same_secrets {
+                self.facts.identity_due = true;
+            }
+            if !same_secrets {
+                self.memory.not_converging = Some(false);
+                self.facts.not_converging = false;
+            }
+        }
+        self.memory.resolved = Some((generation, resolved.clone()));
+    }
+
+    /// For a deletion, the access that the portal accepted last serves when the Secret went with the object.
+    async fn learn_access(&mut self) -> Result<(), Error> {
+        let access = match self.reader() {
+            Ok(mut reader) => reader.access().await,
+            Err(verdict) => Err(verdict.into()),
+        };
+        self.facts.access = Some(match (access, &self.memory.accepted) {
+            (Ok(access), _) => self.connect(access),
+            (Err(secrets::Error::Refused(verdict)), Some(accepted))
+                if verdict.reason == Reason::SecretMissing =>
+            {
+                let accepted = accepted.clone();
+                self.connect(accepted)
+            }
+            (Err(secrets::Error::Refused(verdict)), _) => Err(verdict),
+            (Err(error @ secrets::Error::Kubernetes { .. }), _) => return Err(error.into()),
+        });
+        Ok(())
+    }
+
+    fn connect(&mut self, access: Access) -> Result<(), Verdict> {
+        let portal = self
+            .context
+            .portals
+            .portal(&access.address, &access.key, access.ca.as_deref());
+        self.portal = Some(portal.map_err(|error| Verdict::from(&error))?);
+        self.access = Some(access);
+        Ok(())
+    }
+
+    async fn learn_schedule(&mut self) -> Result<(), Error> {
+        let held = self
+            .read(async |portal, dump| portal.schedule(dump).await)
+            .await?;
+        match &held {
+            Ok(_) => {
+                self.memory.accepted = self.access.clone();
+                self.context
+                    .objects
+                    .accepted(self.object.metadata.uid.as_deref().unwrap_or_default());
+            }
+            Err(_) => self.memory.identity_at = None,
+        }
+        self.facts.held = Some(held);
+        Ok(())
+    }
+
+    async fn learn_identity(&mut self) -> Result<(), Error> {
+        let settings = self.read(async |portal, _| portal.settings().await).await?;
+        let key = self.read(async |portal, _| portal.key().await).await?;
+        self.memory.identity_at = Some(self.facts.local_now);
+        self.facts.identity_read = true;
+        self.identity = Some(Identity {
+            settings: settings.ok(),
+            key: key.ok().flatten(),
+        });
+        Ok(())
+    }
+
+    /// The portal, once the Secrets are known.
+    pub(super) fn portal(&self) -> Result<Portal, Error> {
+        self.portal.clone().ok_or(Error::Order)
+    }
+
+    /// A read of the portal; dropped when the operator is being stopped.
+    async fn read<T>(
+        &mut self,
+        call: impl AsyncFnOnce(&Portal, bool) -> Result<Answer<T>, PortalError>,
+    ) -> Result<Result<T, PortalError>, Error> {
+        let portal = self.portal()?;
+        let answer = self
+            .context
+            .stop
+            .run_until_cancelled(call(&portal, self.object.spec.dump))
+            .await;
+        Ok(self.note_time(answer.ok_or(Error::Stopping)?))
+    }
+
+    /// Takes the portal's clock from an answer.
+    pub(super) fn note_time<T>(&mut self, answer: Result<Answer<T>, PortalError>) -> Result<T, PortalError> {
+        let date = match &answer {
+            Ok(answer) => answer.date,
+            Err(error) => error.date,
+        };
+        self.facts.now = date.unwrap_or(self.facts.now);
+        answer.map(|answer| answer.value)
+    }
+}
+
+/// The reason of the condition Ready.
+pub fn ready_reason(object: &DocSpaceBackupSchedule) -> Option<&str> {
+    let conditions = &object.status.as_ref()?.conditions;
+    conditions
+        .iter()
+        .find(|condition| condition.type_ == "Ready")
+        .map(|condition| condition.reason.as_str())
+}
+
+/// Whether the API server offers to create our objects; `None` when it does not know them.
+/// A CRD that is being deleted offers everything but that.
+///
+/// # Errors
+/// The API server did not answer.
+pub async fn crd_offers_create(client: &Client) -> Result<Option<bool>, kube::Error> {
+    use kube::Resource;
+    let version = DocSpaceBackupSchedule::api_version(&());
+    let plural = DocSpaceBackupSchedule::plural(&());
+    match client.list_api_group_resources(&version).await {
+        Ok(list) => {
+            let found = list
+                .resources
+                .into_iter()
+                .find(|resource| resource.name == plural);
+            Ok(found.map(|resource| resource.verbs.iter().any(|verb| verb == "create")))
+        }
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,400 @@
+//! The conditions table: a situation a row.
+
+use serde_json::json;
+
+use super::*;
+use crate::{
+    api::{LastRequest, Operation},
+    controller::decide::Slot,
+    schedule::Held,
+};
+
+fn now() -> Timestamp {
+    "2026-11-24T12:00:00Z".parse().expect("a time")
+}
+
+fn object(generation: i64, status: serde_json::Value) -> DocSpaceBackupSchedule {
+    let object = json!({
+        "metadata": {"name": "nightly", "namespace": "docspace", "uid": "me", "generation": generation},
+        "spec": {
+            "portal": {"url": "https://p.test", "apiKeySecretRef": {"name": "key"}},
+            "storageType": "Local",
+            "storageParams": [{"key": "filePath", "value": "/b"}],
+            "cronParams": {"period": "EveryDay", "hour": 3},
+            "backupsStored": 7,
+        },
+        "status": status,
+    });
+    serde_json::from_value(object).expect("a valid object")
+}
+
+fn condition_json(kind: &str, status: &str, reason: &str) -> serde_json::Value {
+    json!({"type": kind, "status": status, "reason": reason, "message": "", "lastTransitionTime": "2026-11-24T10:00:00Z"})
+}
+
+/// As the CRD defaults it.
+fn fresh() -> DocSpaceBackupSchedule {
+    let conditions = [
+        condition_json("Ready", "Unknown", "Pending"),
+        condition_json("Reconciling", "True", "Pending"),
+    ];
+    object(1, json!({"observedGeneration": -1, "conditions": conditions}))
+}
+
+/// In sync since two hours ago.
+fn good() -> DocSpaceBackupSchedule {
+    let conditions = [
+        condition_json("Ready", "True", "InSync"),
+        condition_json("Synced", "True", "InSync"),
+        condition_json("CredentialsValid", "True", "Accepted"),
+    ];
+    object(1, json!({"observedGeneration": 1, "conditions": conditions}))
+}
+
+fn facts(object: &DocSpaceBackupSchedule) -> Facts<'_> {
+    Facts {
+        spec: &object.spec,
+        applied: object.status.as_ref().and_then(|status| status.applied.as_ref()),
+        same_address: true,
+        corrections: object
+            .status
+            .as_ref()
+            .and_then(|status| status.corrections.as_ref()),
+        finalizer: true,
+        deleted_at: None,
+        requested: false,
+        local_now: now(),
+        now: now(),
+        unknown_since: None,
+        write_settled: true,
+        not_converging: false,
+        identity_due: false,
+        crd_going: None,
+        wanted: Some(Ok(Schedule::without_secrets(&object.spec))),
+        access: None,
+        slot: Slot::Free,
+        held: None,
+        identity_read: false,
+        running: None,
+        archives: None,
+    }
+}
+
+fn deed(reason: Reason) -> Deed {
+    Deed {
+        verdict: Verdict::new(reason, "what happened"),
+        applied: None,
+        request: None,
+        replaced: None,
+        notes: Vec::new(),
+        released: false,
+    }
+}
+
+fn failures(minutes: i64, count: u32) -> Option<Failures> {
+    Some(Failures {
+        since: now() - SignedDuration::from_mins(minutes),
+        count,
+        secret_missing: false,
+    })
+}
+
+fn held(hour: i64) -> Option<Held> {
+    let mut schedule = Schedule::without_secrets(&good().spec);
+    schedule.hour = hour;
+    Some(Held {
+        schedule,
+        last_backup_time: None,
+    })
+}
+
+/// Ready, Reconciling, Stalled, Synced, CredentialsValid: the first letter of each status, `-` where there is none.
+fn letters(status: &Status) -> String {
+    let letter =
+        |kind: &str| condition(Some(status), kind).and_then(|condition| condition.status.chars().next());
+    ["Ready", "Reconciling", "Stalled", "Synced", "CredentialsValid"]
+        .map(|kind| letter(kind).unwrap_or('-'))
+        .iter()
+        .collect()
+}
+
+#[test]
+fn every_reason_has_its_conditions() {
+    // reason, does the portal hold it, conditions of a new object
+    let rows = [
+        (Reason::InSync, Some(held(3)), "T--TT"),
+        (Reason::OutOfSync, Some(held(5)), "F--FT"),
+        (Reason::SecretMissing, None, "FT-UU"),
+        (Reason::OutcomeUnknown, Some(held(5)), "FT-UT"),
+        (Reason::BackupRunning, Some(held(5)), "FT-FT"),
+        (Reason::Unreachable, None, "FT-U-"),
+        (Reason::TlsFailed, None, "FT-U-"),
+        (Reason::TimedOut, None, "FT-U-"),
+        (Reason::RateLimited, None, "FT-U-"),
+        (Reason::PortalUnavailable, None, "FT-U-"),
+        (Reason::DatabaseDown, None, "FT-U-"),
+        (Reason::ServerError, None, "FT-U-"),
+        (Reason::ProxyError, None, "FT-U-"),
+        (Reason::NotDocSpace, None, "F-TU-"),
+        (Reason::Unauthorized, None, "F-TUF"),
+        (Reason::KeyNotAllowed, Some(held(5)), "F-TFF"),
+        (Reason::UserNotAllowed, None, "F-TUF"),
+        (Reason::PlanNotAllowed, Some(None), "F-TFT"),
+        (Reason::PortalGone, None, "F-TU-"),
+        (Reason::FolderNotFound, Some(None), "F-TFT"),
+        (Reason::RouteNotFound, None, "F-TU-"),
+        (Reason::Rejected, Some(None), "F-TFT"),
+        (Reason::Redirected, None, "F-TU-"),
+        (Reason::InvalidAddress, None, "F-TU-"),
+        (Reason::OriginNotAllowed, None, "F-TU-"),
+        (Reason::AddressNotAllowed, None, "F-TU-"),
+        (Reason::SecretInvalid, None, "F-TUF"),
+        (Reason::Conflict, None, "F-TU-"),
+        (Reason::AdoptionRefused, Some(held(5)), "F-TFT"),
+        (Reason::WouldDeleteArchives, Some(None), "F-TFT"),
+        (Reason::Contested, Some(held(5)), "F-TFT"),
+        (Reason::NotConverging, Some(held(5)), "F-TFT"),
+    ];
+    for (reason, seen, expected) in rows {
+        let object = fresh();
+        let mut facts = facts(&object);
+        facts.held = seen.map(Ok);
+        let deed = deed(reason);
+        let report = Report {
+            object: &object,
+            facts: &facts,
+            identity: None,
+            deed: &deed,
+            failures: failures(0, 1),
+        };
+        let status = report.status();
+        assert_eq!(letters(&status), expected, "{reason}");
+        assert_eq!(status.observed_generation, Some(1), "{reason}");
+        assert!(
+            status
+                .conditions
+                .iter()
+                .all(|condition| condition.observed_generation == Some(1)),
+            "{reason}"
+        );
+        let events = report.notes(&status).len();
+        assert_eq!(
+            events,
+            usize::from(reason != Reason::InSync),
+            "{reason}: one Event unless the deed brings its own"
+        );
+    }
+}
+
+#[test]
+fn a_verified_object_stays_ready_for_an_hour() {
+    // minutes since the first failure, failures in a row, conditions, something is written
+    let rows = [
+        (0, 1, "T--TT", false),
+        (1, 2, "T--TT", false),
+        (2, 3, "T--UT", true),
+        (59, 9, "T--UT", true),
+        (60, 10, "FT-UT", true),
+    ];
+    for reason in [Reason::TimedOut, Reason::NotDocSpace, Reason::ProxyError] {
+        for (minutes, count, expected, written) in rows {
+            let object = good();
+            let facts = facts(&object);
+            let deed = deed(reason);
+            let report = Report {
+                object: &object,
+                facts: &facts,
+                identity: None,
+                deed: &deed,
+                failures: failures(minutes, count),
+            };
+            let status = report.status();
+            assert_eq!(letters(&status), expected, "{reason} for {minutes} min");
+            assert_eq!(
+                Some(&status) != object.status.as_ref(),
+                written,
+                "{reason} for {minutes} min"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_write_that_failed_is_told_at_once() {
+    let object = good();
+    let facts = facts(&object);
+    let request = LastRequest {
+        operation: Operation::CreateSchedule,
+        time: Time(now()),
+        status_code: Some(429),
+        message: "".into(),
+    };
+    let deed = Deed {
+        request: Some(request),
+        ..deed(Reason::RateLimited)
+    };
+    let report = Report {
+        object: &object,
+        facts: &facts,
+        identity: None,
+        deed: &deed,
+        failures: failures(0, 1),
+    };
+    assert_eq!(letters(&report.status()), "FT-UT");
+    assert_eq!(
+        report
+            .status()
+            .last_request
+            .and_then(|request| request.status_code),
+        Some(429)
+    );
+}
+
+#[test]
+fn a_missing_secret_stalls_after_five_minutes() {
+    for (minutes, expected) in [(0, "FT-UU"), (4, "FT-UU"), (5, "F-TUU")] {
+        let object = good();
+        let facts = facts(&object);
+        let deed = deed(Reason::SecretMissing);
+        let report = Report {
+            object: &object,
+            facts: &facts,
+            identity: None,
+            deed: &deed,
+            failures: failures(minutes, 3),
+        };
+        assert_eq!(letters(&report.status()), expected, "{minutes} min");
+    }
+}
+
+#[test]
+fn nothing_is_written_when_nothing_changed() {
+    let object = good();
+    let mut facts = facts(&object);
+    facts.held = Some(Ok(held(3)));
+    let mut deed = deed(Reason::InSync);
+    let first = Report {
+        object: &object,
+        facts: &facts,
+        identity: None,
+        deed: &deed,
+        failures: None,
+    }
+    .status();
+    let mut object = good();
+    object.status = Some(first.clone());
+    deed.verdict = Verdict::new(Reason::InSync, "what happened");
+    let mut later = self::facts(&object);
+    (later.held, later.now) = (Some(Ok(held(3))), now() + SignedDuration::from_hours(1));
+    let report = Report {
+        object: &object,
+        facts: &later,
+        identity: None,
+        deed: &deed,
+        failures: None,
+    };
+    assert_eq!(report.status(), first);
+    assert!(report.notes(&first).is_empty());
+}
+
+#[test]
+fn suspended_keeps_what_was_while_the_schedule_is_as_applied() {
+    let applied = json!({
+        "time": "2026-11-24T10:00:00Z", "reason": "Created", "generation": 1, "uid": "me", "url": "https://p.test",
+        "schedule": {
+            "storageType": "Local", "cronParams": {"period": "EveryDay", "hour": 3, "day": 0}, "backupsStored": 7,
+            "dump": false, "storageParams": [{"key": "filePath", "value": "/b"}],
+        },
+    });
+    for (hour, expected) in [(3, "T--TT"), (4, "U---T")] {
+        let mut object = good();
+        object.status.as_mut().expect("a status").applied = serde_json::from_value(applied.clone()).ok();
+        object.metadata.generation = Some(2);
+        object.spec.cron_params.hour = hour;
+        let facts = facts(&object);
+        let deed = deed(Reason::Suspended);
+        let report = Report {
+            object: &object,
+            facts: &facts,
+            identity: None,
+            deed: &deed,
+            failures: None,
+        };
+        let status = report.status();
+        assert_eq!(letters(&status), expected, "hour {hour}");
+        assert_eq!(
+            condition(Some(&status), "Suspended").map(|condition| condition.status.as_str()),
+            Some("True")
+        );
+        assert_eq!(status.observed_generation, Some(2));
+    }
+}
+
+#[test]
+fn corrections_are_counted_for_a_day() {
+    let tally = |count: i32, hours: i64| {
+        Some(Tally {
+            count,
+            last_time: Time(now() - SignedDuration::from_hours(hours)),
+        })
+    };
+    // before, what was applied, verdict, the portal's hour before and now, count and hours since
+    let rows = [
+        (
+            None,
+            Some(AppliedReason::Corrected),
+            Reason::InSync,
+            (3, 3),
+            Some((1, 0)),
+        ),
+        (
+            tally(1, 3),
+            Some(AppliedReason::Corrected),
+            Reason::InSync,
+            (3, 3),
+            Some((2, 0)),
+        ),
+        (
+            tally(1, 25),
+            Some(AppliedReason::Corrected),
+            Reason::InSync,
+            (3, 3),
+            Some((1, 0)),
+        ),
+        (
+            tally(1, 3),
+            Some(AppliedReason::Changed),
+            Reason::InSync,
+            (3, 3),
+            None,
+        ),
+        (tally(1, 3), None, Reason::InSync, (3, 3), Some((1, 3))),
+        (tally(1, 25), None, Reason::InSync, (3, 3), None),
+        (tally(1, 3), None, Reason::Contested, (5, 5), Some((1, 3))),
+        (tally(1, 3), None, Reason::Contested, (5, 6), Some((1, 0))),
+    ];
+    for (before, applied, reason, (hour_before, hour_now), expected) in rows {
+        let mut object = good();
+        let status = object.status.as_mut().expect("a status");
+        status.corrections = before.clone();
+        status.observed = held(hour_before).map(|held| held.shown(&Schedule::without_secrets(&good().spec)));
+        let mut facts = facts(&object);
+        facts.held = Some(Ok(held(hour_now)));
+        let deed = Deed {
+            applied,
+            ..deed(reason)
+        };
+        let report = Report {
+            object: &object,
+            facts: &facts,
+            identity: None,
+            deed: &deed,
+            failures: None,
+        };
+        let counted = report
+            .status()
+            .corrections
+            .map(|tally| (tally.count, now().duration_since(tally.last_time.0).as_hours()));
+        assert_eq!(counted, expected, "{before:?} {applied:?} {reason}");
+    }
+}

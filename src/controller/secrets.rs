@@ -1,0 +1,288 @@
+//! Reads the Secrets that an object names, checks that they may go where it sends them, and resolves its schedule.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use kube::{Api, Client, ResourceExt};
+use secrecy::SecretString;
+
+use super::{Settings, decide::Verdict, reason::Reason};
+use crate::{
+    api::{DocSpaceBackupScheduleSpec, PORTAL_ORIGIN},
+    portal::Address,
+    schedule::{Param, Schedule},
+};
+
+/// What is needed to speak to a portal.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// Where it is.
+    pub address: Address,
+    /// As whom to speak.
+    pub key: SecretString,
+    /// Certificates (PEM) of a private CA.
+    pub ca: Option<String>,
+}
+
+/// What a spec and its Secrets come to.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// How to reach the portal.
+    pub access: Access,
+    /// The schedule that it shall hold.
+    pub wanted: Schedule,
+    /// The resourceVersion of each Secret that was read, by name.
+    pub versions: BTreeMap<String, String>,
+}
+
+/// Why Secrets could not be resolved: an answer for the user, or Kubernetes' own failure.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What the user must mend.
+    #[error("{}", .0.message)]
+    Refused(Verdict),
+    /// The API server did not answer as it should.
+    #[error("cannot read Secret {name}")]
+    Kubernetes {
+        /// Of the Secret.
+        name: String,
+        /// What the API server said.
+        source: kube::Error,
+    },
+}
+
+impl From<Verdict> for Error {
+    fn from(verdict: Verdict) -> Self {
+        Self::Refused(verdict)
+    }
+}
+
+/// The names of the Secrets that the spec refers to.
+pub fn names(spec: &DocSpaceBackupScheduleSpec) -> impl Iterator<Item = &str> {
+    let portal = &spec.portal;
+    let params = spec
+        .storage_params
+        .iter()
+        .filter_map(|param| param.value_from.as_ref());
+    std::iter::once(portal.api_key_secret_ref.name.as_str())
+        .chain(
+            portal
+                .ca_secret_ref
+                .iter()
+                .map(|reference| reference.name.as_str()),
+        )
+        .chain(params.map(|from| from.secret_key_ref.name.as_str()))
+}
+
+/// Reads an object's Secrets, each once.
+pub struct Reader<'a> {
+    secrets: Api<Secret>,
+    spec: &'a DocSpaceBackupScheduleSpec,
+    settings: &'a Settings,
+    address: Address,
+    read: BTreeMap<String, Secret>,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader for an object of this namespace.
+    ///
+    /// # Errors
+    /// The URL or Host header cannot be used, or the operator is not allowed to send anything there.
+    pub fn new(
+        client: Client,
+        namespace: &str,
+        spec: &'a DocSpaceBackupScheduleSpec,
+        settings: &'a Settings,
+    ) -> Result<Self, Verdict> {
+        let address = Address::parse(&spec.portal.url, spec.portal.host_header.as_deref())
+            .map_err(|error| Verdict::new(Reason::InvalidAddress, error.to_string()))?;
+        if !settings.allowed_origins.is_empty() && !settings.allowed_origins.contains(&address.origin()) {
+            return Err(Verdict::new(
+                Reason::OriginNotAllowed,
+                format!(
+                    "The operator's --allowed-origin does not list {}",
+                    address.origin()
+                ),
+            ));
+        }
+        Ok(Self {
+            secrets: Api::namespaced(client, namespace),
+            spec,
+            settings,
+            address,
+            read: BTreeMap::new(),
+        })
+    }
+
+    /// The key and the CA alone.
+    ///
+    /// # Errors
+    /// A Secret is missing, unfit, meant for another portal, or cannot be read.
+    pub async fn access(&mut self) -> Result<Access, Error> {
+        let reference = &self.spec.portal.api_key_secret_ref;
+        let key = self
+            .value(&reference.name, &reference.key)
+            .await?
+            .trim()
+            .to_owned();
+        if key.chars().any(char::is_control) {
+            return Err(invalid(&reference.name, &reference.key, "holds control characters").into());
+        }
+        let ca = match &self.spec.portal.ca_secret_ref {
+            Some(reference) => Some(self.value(&reference.name, &reference.key).await?),
+            None => None,
+        };
+        Ok(Access {
+            address: self.address.clone(),
+            key: key.into(),
+            ca,
+        })
+    }
+
+    /// All that the spec refers to.
+    ///
+    /// # Errors
+    /// As [`Self::access`].
+    pub async fn resolve(mut self) -> Result<Resolved, Error> {
+        let access = self.access().await?;
+        let mut params = BTreeMap::new();
+        for param in &self.spec.storage_params {
+            let value = match (&param.value, &param.value_from) {
+                (_, Some(from)) => {
+                    let reference = &from.secret_key_ref;
+                    Param::secret(self.value(&reference.name, &reference.key).await?.into())
+                }
+                (Some(value), None) => Param::plain(value.to_string()),
+                (None, None) => continue,
+            };
+            params.insert(param.key.clone(), value);
+        }
+        let versions = self
+            .read
+            .into_iter()
+            .map(|(name, secret)| (name, secret.resource_version().unwrap_or_default()));
+        Ok(Resolved {
+            access,
+            wanted: Schedule::new(self.spec, params),
+            versions: versions.collect(),
+        })
+    }
+
+    async fn value(&mut self, name: &str, key: &str) -> Result<String, Error> {
+        if !self.read.contains_key(name) {
+            let found = self.secrets.get_opt(name).await;
+            let found = found.map_err(|source| Error::Kubernetes {
+                name: name.into(),
+                source,
+            })?;
+            let secret = found.ok_or_else(|| {
+                Verdict::new(Reason::SecretMissing, format!("Secret {name} does not exist"))
+            })?;
+            self.check_origin(name, &secret)?;
+            self.read.insert(name.into(), secret);
+        }
+        let value = self
+            .read
+            .get(name)
+            .and_then(|secret| secret.data.as_ref()?.get(key));
+        let value = value.ok_or_else(|| {
+            Verdict::new(
+                Reason::SecretMissing,
+                format!("Secret {name} exists, but has no key {key}"),
+            )
+        })?;
+        Ok(text(name, key, value)?)
+    }
+
+    /// A Secret goes only where it was meant to go.
+    fn check_origin(&self, name: &str, secret: &Secret) -> Result<(), Verdict> {
+        let origin = match self.address.host_header() {
+            Some(host) => format!("{} {host}", self.address.origin()),
+            None => self.address.origin(),
+        };
+        let refuse = |message| Err(Verdict::new(Reason::OriginNotAllowed, message));
+        match secret.annotations().get(PORTAL_ORIGIN) {
+            Some(list) if list.split(',').any(|entry| is_entry_for(entry, &origin)) => Ok(()),
+            Some(_) => refuse(format!(
+                "Secret {name} is not meant for {origin}: its annotation {PORTAL_ORIGIN} does not list that"
+            )),
+            None if self.settings.require_origin_annotation => refuse(format!(
+                "Secret {name} does not say where it may be sent, and this operator requires that; \
+                 annotate it with {PORTAL_ORIGIN}: {origin}"
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// An entry is an origin, followed by a blank and the Host header where one is used.
+fn is_entry_for(entry: &str, origin: &str) -> bool {
+    let mut words = entry.split_whitespace();
+    let parsed = words
+        .next()
+        .and_then(|url| Address::parse(url, words.next()).ok());
+    parsed.is_some_and(|address| match address.host_header() {
+        Some(host) => format!("{} {host}", address.origin()) == origin,
+        None => address.origin() == origin,
+    })
+}
+
+/// The text of a value, without the line end that `kubectl create secret --from-file` leaves on it.
+fn text(name: &str, key: &str, value: &ByteString) -> Result<String, Verdict> {
+    let text = std::str::from_utf8(&value.0).map_err(|_| invalid(name, key, "is not UTF-8 text"))?;
+    let text = text.trim_end_matches(['\r', '\n']);
+    if text.trim().is_empty() {
+        Err(invalid(name, key, "is empty"))
+    } else {
+        Ok(text.into())
+    }
+}
+
+fn invalid(name: &str, key: &str, what: &str) -> Verdict {
+    Verdict::new(
+        Reason::SecretInvalid,
+        format!("Key {key} of Secret {name} {what}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_entry_counts_for_that_origin_and_host_only() {
+        let origin = "http://router.docspace.svc:8092 docs.example.com";
+        assert!(is_entry_for(
+            " http://router.docspace.svc:8092  docs.example.com",
+            origin
+        ));
+        assert!(is_entry_for(
+            "HTTP://Router.docspace.svc:8092/ DOCS.example.com",
+            origin
+        ));
+        assert!(!is_entry_for("http://router.docspace.svc:8092", origin));
+        assert!(!is_entry_for(
+            "http://router.docspace.svc docs.example.com",
+            origin
+        ));
+        assert!(is_entry_for(
+            "https://docs.example.com:443",
+            "https://docs.example.com"
+        ));
+        assert!(!is_entry_for(
+            "https://docs.example.com.evil.test",
+            "https://docs.example.com"
+        ));
+        assert!(!is_entry_for("", "https://docs.example.com"));
+    }
+
+    #[test]
+    fn a_value_loses_its_line_end_and_nothing_else() {
+        let read =
+            |bytes: &[u8]| text("s", "k", &ByteString(bytes.to_vec())).map_err(|verdict| verdict.message);
+        assert_eq!(read(b"sk-1\r\n"), Ok("sk-1".into()));
+        assert_eq!(read(b" a b "), Ok(" a b ".into()));
+        assert_eq!(read(b"\n"), Err("Key k of Secret s is empty".into()));
+        assert_eq!(read(b"\xff"), Err("Key k of Secret s is not UTF-8 text".into()));
+    }
+}
