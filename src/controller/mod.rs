@@ -335,8 +335,7 @@ impl Context {
             .patch_status(&object.name_any(), &PatchParams::default(), &patch)
             .await
         {
-            Ok(mut patched) => {
-                patched.metadata.managed_fields = None;
+            Ok(patched) => {
                 self.objects.wrote(patched.clone());
                 Ok(Some(patched))
             }

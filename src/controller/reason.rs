@@ -119,13 +119,13 @@ impl Reason {
             Self::PortalUnavailable | Self::DatabaseDown => passing(Retrying),
             Self::ServerError | Self::ProxyError => passing(Retrying),
             // Something else answers there; passing where DocSpace has answered before.
-            Self::NotDocSpace => passing(Stalled),
+            Self::NotDocSpace | Self::RouteNotFound => passing(Stalled),
 
             // The portal refuses the key, its user, or the plan (trap 11).
             Self::Unauthorized => row(Stalled, AtFault("Invalid")),
             Self::KeyNotAllowed => row(Stalled, AtFault("MissingPermission")),
             Self::UserNotAllowed => row(Stalled, AtFault("UserMayNot")),
-            Self::PlanNotAllowed | Self::PortalGone | Self::RouteNotFound => row(Stalled, Nothing),
+            Self::PlanNotAllowed | Self::PortalGone => row(Stalled, Nothing),
             // The portal refuses the schedule.
             Self::FolderNotFound | Self::Rejected => row(Stalled, Nothing),
             Self::Redirected => row(Stalled, Nothing),

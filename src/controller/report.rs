@@ -1,6 +1,6 @@
 //! Step 4, report: what the status says after a reconcile, and which Events tell of it. Pure, as `decide` is.
 
-use jiff::{SignedDuration, Timestamp, Unit};
+use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::{
@@ -331,7 +331,8 @@ fn remove(conditions: &mut Vec<Condition>, kind: &str) {
 
 /// The API keeps times to the second.
 fn to_second(time: Timestamp) -> Time {
-    Time(time.round(Unit::Second).unwrap_or(time))
+    let whole = TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Trunc);
+    Time(time.round(whole).unwrap_or(time))
 }
 
 #[cfg(test)]
