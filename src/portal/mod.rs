@@ -2,8 +2,8 @@
 //!
 //! 1. [`Address`] says where a portal is; `guard` keeps addresses out that are never one.
 //! 2. [`Portals`] gives a [`Portal`] for an address, a key and a CA, without a call.
-//! 3. A call waits for its place (`clients`), sends and reads (`transport`), tells DocSpace's answers from others
-//!    (`answer`), and reads what it asked for (`parse`).
+//! 3. A call (`session`) waits for its place (`clients`), sends and reads (`transport`), tells DocSpace's answers from
+//!    others (`shape`, `answer`), and reads what it asked for (`parse`).
 //! 4. What went wrong is a [`PortalError`] with a [`Failure`] out of a closed set.
 //!
 //! Nothing is retried here, and no redirect is followed.
@@ -15,6 +15,8 @@ mod clients;
 mod failure;
 mod guard;
 mod parse;
+mod session;
+mod shape;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -22,27 +24,20 @@ mod transport;
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
-use reqwest::{
-    Body, Client, Request,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue},
-};
+use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
 pub use self::{
     address::{Address, InvalidAddress},
     failure::{Failure, PortalError},
     parse::{Archive, KeyInfo, Progress, Settings},
+    session::{Answer, Portal},
 };
 use self::{
-    answer::{Content, Refusal, classify},
-    call::{Call, create_body},
-    clients::{Clients, Gate, Gates, NoClient},
+    clients::{Clients, Gates, NoClient},
     guard::Guard,
     text::Secrets,
-    transport::{Head, exchange},
 };
-use crate::schedule::{Held, Schedule};
 
 /// A host that does not answer a connection request within this time will hardly do so later; nothing was sent yet.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -163,152 +158,4 @@ fn authorization(key: &SecretString) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(&text).ok()?;
     value.set_sensitive(true);
     Some(value)
-}
-
-/// A portal, spoken to with one key; cheap to clone. At most [`CALLS_PER_ADDRESS`] calls to its address go at a time.
-#[derive(Clone, Debug)]
-pub struct Portal {
-    address: Address,
-    authorization: HeaderValue,
-    client: Client,
-    gate: Arc<Gate>,
-    secrets: Secrets,
-    /// In place of a call's own.
-    time_limit: Option<Duration>,
-}
-
-/// What a portal answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer<T> {
-    /// What was asked for.
-    pub value: T,
-    /// The portal's clock: its Date header.
-    pub date: Option<Timestamp>,
-}
-
-/// A call that failed fails with a [`PortalError`]; the failures are listed at [`Failure`].
-impl Portal {
-    /// The schedule that the portal holds for this dump value; `None` when DocSpace itself says that there is none.
-    ///
-    /// # Errors
-    /// See [`Failure`].
-    pub async fn schedule(&self, dump: bool) -> Result<Answer<Option<Held>>, PortalError> {
-        self.get(Call::Schedule, Some(dump), parse::schedule).await
-    }
-
-    /// Writes the schedule, in place of one that the portal holds for its dump value.
-    ///
-    /// # Errors
-    /// See [`Failure::is_definite_for_a_write`].
-    pub async fn create_schedule(&self, schedule: &Schedule) -> Result<Answer<()>, PortalError> {
-        let secrets = self.secrets.and_of(schedule);
-        let body = Some(create_body(schedule));
-        self.call(Call::Create, None, body, &secrets, parse::done).await
-    }
-
-    /// Deletes the schedule for this dump value; succeeds also when there is none (R 215).
-    ///
-    /// # Errors
-    /// See [`Failure::is_definite_for_a_write`].
-    pub async fn delete_schedule(&self, dump: bool) -> Result<Answer<()>, PortalError> {
-        self.get(Call::Delete, Some(dump), parse::done).await
-    }
-
-    /// The archives that the portal lists, in no order. Asking strikes those from its books whose file it cannot see.
-    ///
-    /// # Errors
-    /// See [`Failure`].
-    pub async fn history(&self, dump: bool) -> Result<Answer<Vec<Archive>>, PortalError> {
-        self.get(Call::History, Some(dump), parse::history).await
-    }
-
-    /// The running or last run; `None` when the portal knows of none since its restart.
-    ///
-    /// # Errors
-    /// See [`Failure`].
-    pub async fn progress(&self, dump: bool) -> Result<Answer<Option<Progress>>, PortalError> {
-        self.get(Call::Progress, Some(dump), |content| {
-            parse::progress(content, &self.secrets)
-        })
-        .await
-    }
-
-    /// The portal's settings. An answer says nothing about the key: without a good one, there are fewer settings.
-    ///
-    /// # Errors
-    /// See [`Failure`]; [`Failure::KeyNotAllowed`] says nothing about the portal's state either (R 814).
-    pub async fn settings(&self) -> Result<Answer<Settings>, PortalError> {
-        self.get(Call::Settings, None, parse::settings).await
-    }
-
-    /// What the portal says of the key; `None` when it is a session token, which fails as no other call does (R 429).
-    ///
-    /// # Errors
-    /// See [`Failure`].
-    pub async fn key(&self) -> Result<Answer<Option<KeyInfo>>, PortalError> {
-        self.get(Call::Key, None, parse::key).await
-    }
-
-    async fn get<T>(
-        &self,
-        call: Call,
-        dump: Option<bool>,
-        read: impl FnOnce(Content) -> Result<T, Refusal>,
-    ) -> Result<Answer<T>, PortalError> {
-        self.call(call, dump, None, &self.secrets, read).await
-    }
-
-    async fn call<T>(
-        &self,
-        call: Call,
-        dump: Option<bool>,
-        body: Option<Vec<u8>>,
-        secrets: &Secrets,
-        read: impl FnOnce(Content) -> Result<T, Refusal>,
-    ) -> Result<Answer<T>, PortalError> {
-        let request = self.request(call, dump, body);
-        let _place = self.gate.enter().await;
-        let (head, reply) = exchange(&self.client, request, call.max_body()).await;
-        let value = reply
-            .and_then(|reply| classify(call, &reply, secrets))
-            .and_then(read);
-        match value {
-            Ok(value) => Ok(Answer {
-                value,
-                date: head.date,
-            }),
-            Err(refusal) => Err(self.error(head, &refusal, secrets)),
-        }
-    }
-
-    fn request(&self, call: Call, dump: Option<bool>, body: Option<Vec<u8>>) -> Request {
-        let mut request = Request::new(call.method(), self.address.call(call.path(), dump));
-        *request.timeout_mut() = Some(self.time_limit.unwrap_or(call.timeout()));
-        let headers = request.headers_mut();
-        headers.insert(AUTHORIZATION, self.authorization.clone());
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        // An address holds none that is no header value.
-        if let Some(host) = self
-            .address
-            .host_header()
-            .and_then(|host| HeaderValue::from_str(host).ok())
-        {
-            headers.insert(HOST, host);
-        }
-        if let Some(body) = body {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            *request.body_mut() = Some(Body::from(body));
-        }
-        request
-    }
-
-    fn error(&self, head: Head, refusal: &Refusal, secrets: &Secrets) -> PortalError {
-        PortalError {
-            failure: refusal.failure,
-            status: head.status,
-            message: format!("{}: {}", self.address, secrets.hide(&refusal.text)),
-            date: head.date,
-            retry_after: head.retry_after,
-        }
-    }
 }

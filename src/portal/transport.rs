@@ -52,14 +52,7 @@ pub async fn exchange(client: &Client, request: Request, max_body: usize) -> (He
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() > max_body => {
-                let text = format!("the answer is larger than {} MiB", max_body >> 20);
-                return (
-                    head,
-                    Err(Refusal {
-                        failure: Failure::Interrupted,
-                        text,
-                    }),
-                );
+                return (head, Err(too_large(&response, max_body)));
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => break,
@@ -74,6 +67,16 @@ pub async fn exchange(client: &Client, request: Request, max_body: usize) -> (He
             body,
         }),
     )
+}
+
+fn too_large(response: &Response, max_body: usize) -> Refusal {
+    let (status, size) = (response.status().as_u16(), max_body >> 20);
+    Refusal {
+        failure: Failure::NotDocSpace,
+        text: format!(
+            "HTTP {status}: the answer has more than {size} MiB, which no answer of DocSpace's has"
+        ),
+    }
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &reqwest::header::HeaderName) -> Option<&'a str> {

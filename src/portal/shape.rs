@@ -1,0 +1,156 @@
+//! What the body of an answer looks like, whatever its status.
+
+use serde_json::{Map, Value};
+
+use super::text::{Secrets, clean};
+
+/// What a body looks like. Texts in it are fit to be shown.
+#[derive(Debug, PartialEq)]
+pub enum Shape {
+    /// No body: 401, missing routes, a key without permission, 429.
+    Empty,
+    /// A JSON object with a status: `{response?, count, links, status, statusCode}` when it is DocSpace's.
+    Envelope(Map<String, Value>),
+    /// `{status: 1, statusCode, error: {message, type, stack, hresult}}`
+    AppError(AppError),
+    /// ProblemDetails: of validation, under `response`, or of a portal's state, bare.
+    Problem {
+        /// What is wrong, where it says so.
+        texts: Vec<String>,
+        /// Not under `response`.
+        bare: bool,
+    },
+    /// Other JSON, which is not DocSpace's.
+    OtherJson,
+    /// A web page or plain text, which is not DocSpace's.
+    NotJson,
+}
+
+/// DocSpace's way to say no.
+#[derive(Debug, PartialEq)]
+pub struct AppError {
+    /// The .NET type of the exception.
+    pub kind: String,
+    /// What it says; may be empty.
+    pub message: String,
+}
+
+impl AppError {
+    /// The database or its driver failed (R 375, 376). `DbUpdateException` (R 908) is none of these: it also tells
+    /// of values that the database refuses.
+    pub fn is_of_database(&self) -> bool {
+        const DRIVERS: [&str; 3] = [
+            "Microsoft.EntityFrameworkCore.Storage.",
+            "MySqlConnector.",
+            "Npgsql.",
+        ];
+        DRIVERS.iter().any(|driver| self.kind.starts_with(driver))
+    }
+
+    /// A value that a create sent is at fault, found before anything was written: a key that the storage needs is
+    /// not there (R 30, 33), a value cannot be read or makes no cron expression (R 66–107), or the storage is not to
+    /// be had on this server (R 357). `NullReferenceException` (R 130, 183) names nothing: DocSpace gives it for
+    /// values that are never sent here, so it counts as the server's own fault. `OverflowException` is what .NET says
+    /// of a number that can be read and is too large (not recorded).
+    pub fn names_a_bad_value(&self) -> bool {
+        match self.kind.as_str() {
+            "System.Collections.Generic.KeyNotFoundException"
+            | "System.FormatException"
+            | "System.OverflowException" => true,
+            "System.Exception" => self.message == "Access denied",
+            _ => false,
+        }
+    }
+}
+
+impl Shape {
+    /// The shape of this body; its texts come without the secrets.
+    pub fn of(body: &[u8], secrets: &Secrets) -> Self {
+        if body.trim_ascii().is_empty() {
+            return Self::Empty;
+        }
+        let json = match serde_json::from_slice(body) {
+            Ok(Value::Object(json)) => json,
+            Ok(_) => return Self::OtherJson,
+            Err(_) => return Self::NotJson,
+        };
+        if let Some(error) = app_error(&json, secrets) {
+            return Self::AppError(error);
+        }
+        if is_problem(&json) {
+            return Self::Problem {
+                texts: problem_texts(&json, secrets),
+                bare: true,
+            };
+        }
+        match json.get("response") {
+            Some(Value::Object(problem)) if is_problem(problem) => Self::Problem {
+                texts: problem_texts(problem, secrets),
+                bare: false,
+            },
+            _ if json.contains_key("status") => Self::Envelope(json),
+            _ => Self::OtherJson,
+        }
+    }
+
+    /// What DocSpace itself says, if it says something.
+    pub fn said(&self) -> Option<String> {
+        let text = match self {
+            Self::AppError(error) => error.message.clone(),
+            Self::Problem { texts, .. } => clean(&texts.join("; ")),
+            _ => String::new(),
+        };
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// For people, of an answer that is not DocSpace's.
+    pub fn describe(&self) -> &'static str {
+        match self {
+            Self::Empty => "it is empty",
+            Self::NotJson => "it is a web page or plain text",
+            Self::Envelope(_) | Self::OtherJson => "it is JSON of another kind",
+            Self::AppError(_) | Self::Problem { .. } => "it is an error with another status",
+        }
+    }
+}
+
+/// Other software has `error` objects, too, but none with DocSpace's status.
+fn app_error(json: &Map<String, Value>, secrets: &Secrets) -> Option<AppError> {
+    let error = json.get("error")?.as_object()?;
+    let kind = error.get("type")?.as_str()?.to_owned();
+    let message = secrets.clean(error.get("message").and_then(Value::as_str).unwrap_or_default());
+    (integer(json.get("status")) == Some(1)).then_some(AppError { kind, message })
+}
+
+/// ProblemDetails as ASP.NET writes them.
+fn is_problem(json: &Map<String, Value>) -> bool {
+    json.get("title").is_some_and(Value::is_string)
+        && json.get("status").is_some_and(Value::is_number)
+        && json.get("type").is_some_and(Value::is_string)
+}
+
+/// `field: text` for each error, without its position in the body that was sent; else the title (R 141).
+fn problem_texts(problem: &Map<String, Value>, secrets: &Secrets) -> Vec<String> {
+    let Some(Value::Object(errors)) = problem.get("errors") else {
+        let title = problem.get("title").and_then(Value::as_str).unwrap_or_default();
+        return vec![secrets.clean(title)];
+    };
+    let mut texts = Vec::new();
+    for (field, errors) in errors {
+        let field = secrets.clean(field.trim_start_matches("$."));
+        for error in errors.as_array().into_iter().flatten().filter_map(Value::as_str) {
+            let error = error.split(" Path: ").next().unwrap_or_default();
+            texts.push(format!("{field}: {}", secrets.clean(error)));
+        }
+    }
+    texts
+}
+
+/// A whole number, also as text.
+pub fn integer(value: Option<&Value>) -> Option<i64> {
+    match value? {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}

@@ -1,0 +1,368 @@
+//! Every recorded answer to a call that the client makes: told apart as the table says, and read where it is good.
+
+use std::{fs, path::Path};
+
+use serde_json::Value;
+
+use super::super::{
+    Failure, KeyInfo,
+    answer::{Content, Reply, classify},
+    call::Call,
+    parse,
+    text::Secrets,
+};
+use crate::schedule::Schedule;
+
+/// What an answer of this status, shape and type of exception comes to, by the first row that fits; a call limits a
+/// row to it. `None` is a good answer.
+const TABLE: &[(u16, &str, &str, Option<Call>, Option<Failure>)] = &[
+    (200, "envelope", "", None, None),
+    (
+        400,
+        "error",
+        "System.ArgumentException",
+        None,
+        Some(Failure::Rejected),
+    ),
+    (400, "problem inside", "", None, Some(Failure::Rejected)),
+    (401, "empty", "", None, Some(Failure::Unauthorized)),
+    (
+        402,
+        "error",
+        "ASC.Core.Billing.BillingException",
+        None,
+        Some(Failure::PlanNotAllowed),
+    ),
+    (403, "empty", "", None, Some(Failure::KeyNotAllowed)),
+    (
+        403,
+        "error",
+        "System.Security.SecurityException",
+        None,
+        Some(Failure::UserNotAllowed),
+    ),
+    (
+        403,
+        "error",
+        "ASC.Common.Security.Authorizing.AuthorizingException",
+        None,
+        Some(Failure::UserNotAllowed),
+    ),
+    (
+        403,
+        "error",
+        "System.InvalidOperationException",
+        None,
+        Some(Failure::DatabaseDown),
+    ),
+    (
+        403,
+        "problem",
+        "",
+        Some(Call::Settings),
+        Some(Failure::KeyNotAllowed),
+    ),
+    (
+        403,
+        "problem",
+        "",
+        Some(Call::Schedule),
+        Some(Failure::PortalUnavailable),
+    ),
+    (404, "empty", "", None, Some(Failure::RouteNotFound)),
+    (
+        404,
+        "error",
+        "System.IO.DirectoryNotFoundException",
+        None,
+        Some(Failure::FolderNotFound),
+    ),
+    (404, "problem", "", None, Some(Failure::PortalGone)),
+    // The client never sends what leads here: another content type.
+    (415, "problem inside", "", None, Some(Failure::ServerError)),
+    (429, "empty", "", None, Some(Failure::RateLimited)),
+    (
+        500,
+        "error",
+        "System.Collections.Generic.KeyNotFoundException",
+        Some(Call::Create),
+        Some(Failure::Rejected),
+    ),
+    (
+        500,
+        "error",
+        "System.FormatException",
+        Some(Call::Create),
+        Some(Failure::Rejected),
+    ),
+    (
+        500,
+        "error",
+        "System.Exception",
+        Some(Call::Create),
+        Some(Failure::Rejected),
+    ),
+    // The client never sends what leads to these: null for a value or for cronParams, and Basic authorization.
+    (
+        500,
+        "error",
+        "System.NullReferenceException",
+        Some(Call::Create),
+        Some(Failure::ServerError),
+    ),
+    (
+        500,
+        "error",
+        "System.FormatException",
+        None,
+        Some(Failure::ServerError),
+    ),
+    // A session token is no key (R 429).
+    (
+        500,
+        "error",
+        "System.NullReferenceException",
+        Some(Call::Key),
+        None,
+    ),
+    (
+        500,
+        "error",
+        "MySqlConnector.MySqlException",
+        None,
+        Some(Failure::DatabaseDown),
+    ),
+    (
+        500,
+        "error",
+        "Microsoft.EntityFrameworkCore.Storage.RetryLimitExceededException",
+        None,
+        Some(Failure::DatabaseDown),
+    ),
+    (502, "text", "", None, Some(Failure::Proxy)),
+    (504, "text", "", None, Some(Failure::Proxy)),
+];
+
+struct Exchange {
+    name: String,
+    call: Call,
+    answer: Value,
+}
+
+impl Exchange {
+    fn id(&self) -> u64 {
+        self.name
+            .split(' ')
+            .next()
+            .and_then(|id| id.parse().ok())
+            .unwrap_or_default()
+    }
+
+    fn reply(&self) -> Reply {
+        let body = match &self.answer["body"] {
+            Value::String(text) => text.clone(),
+            json => json.to_string(),
+        };
+        let status = self.answer["status"]
+            .as_u64()
+            .and_then(|status| status.try_into().ok());
+        Reply {
+            status: status.expect("a status"),
+            redirect: None,
+            body: body.into(),
+        }
+    }
+
+    /// Told from the recording alone, by other means than the client's.
+    fn shape(&self) -> (&str, &str) {
+        let body = &self.answer["body"];
+        let content_type = self.answer["headers"]["Content-Type"]
+            .as_str()
+            .unwrap_or_default();
+        match content_type.split(';').next().unwrap_or_default() {
+            "application/problem+json" if body["response"].is_object() => ("problem inside", ""),
+            "application/problem+json" => ("problem", ""),
+            "application/json" => match body["error"]["type"].as_str() {
+                Some(kind) => ("error", kind),
+                None => ("envelope", ""),
+            },
+            "text/html" => ("text", ""),
+            _ if body == "" => ("empty", ""),
+            other => panic!("{}: {other}", self.name),
+        }
+    }
+
+    fn content(&self) -> Result<Content, Failure> {
+        classify(self.call, &self.reply(), &Secrets::default()).map_err(|refusal| refusal.failure)
+    }
+}
+
+fn call(method: &str, path: &str) -> Option<Call> {
+    let path = path.to_lowercase();
+    let path = path.split('?').next().unwrap_or_default();
+    match (method, path.rsplit('/').next()?) {
+        ("GET", "getbackupschedule") => Some(Call::Schedule),
+        ("POST", "createbackupschedule") => Some(Call::Create),
+        ("DELETE", "deletebackupschedule") => Some(Call::Delete),
+        ("GET", "getbackuphistory") => Some(Call::History),
+        ("GET", "getbackupprogress") => Some(Call::Progress),
+        ("GET", "settings") => Some(Call::Settings),
+        ("GET", "@self") => Some(Call::Key),
+        _ => None,
+    }
+}
+
+fn recorded() -> Vec<Exchange> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings");
+    let mut exchanges = Vec::new();
+    for file in fs::read_dir(directory).expect("tests/recordings") {
+        let path = file.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let json: Value = serde_json::from_slice(&fs::read(&path).expect("a file")).expect("JSON");
+        // next-runs and due are tables of times, not lists of exchanges.
+        for mut exchange in json.as_array().cloned().unwrap_or_default() {
+            let request = &exchange["request"];
+            let text = |field: &str| request[field].as_str().unwrap_or_default();
+            if let Some(call) = call(text("method"), text("path")) {
+                exchanges.push(Exchange {
+                    name: format!("{} {}", exchange["id"], exchange["name"]),
+                    call,
+                    answer: exchange["response"].take(),
+                });
+            }
+        }
+    }
+    exchanges
+}
+
+#[test]
+fn each_is_told_apart_as_the_table_says_and_read_where_it_is_good() {
+    let exchanges = recorded();
+    assert!(exchanges.len() > 250, "only {}", exchanges.len());
+    let mut used = vec![false; TABLE.len()];
+    for exchange in &exchanges {
+        let (status, (shape, kind)) = (exchange.reply().status, exchange.shape());
+        let row = TABLE.iter().position(|row| {
+            (row.0, row.1, row.2) == (status, shape, kind) && row.3.is_none_or(|call| call == exchange.call)
+        });
+        let name = &exchange.name;
+        let row = row.unwrap_or_else(|| panic!("{name}: no row for {status} {shape} {kind}"));
+        used[row] = true;
+        let content = exchange.content();
+        assert_eq!(content.as_ref().err().copied(), TABLE[row].4, "{name}");
+        if let Ok(content) = content {
+            read(exchange.call, content).unwrap_or_else(|refusal| panic!("{name}: {refusal:?}"));
+        }
+    }
+    let unused: Vec<_> = TABLE.iter().zip(used).filter(|(_, used)| !used).collect();
+    assert!(unused.is_empty(), "no recording for {unused:?}");
+}
+
+fn read(call: Call, content: Content) -> parse::Read<()> {
+    match call {
+        Call::Create | Call::Delete => parse::done(content),
+        Call::Schedule => parse::schedule(content).map(drop),
+        Call::History => parse::history(content).map(drop),
+        Call::Progress => parse::progress(content, &Secrets::default()).map(drop),
+        Call::Settings => parse::settings(content).map(drop),
+        Call::Key => {
+            let Content::Response(mut key) = content else {
+                return parse::key(content).map(drop);
+            };
+            // The recordings put a placeholder where a time stands.
+            key["expiresAt"].take();
+            parse::key(Content::Response(key)).map(drop)
+        }
+    }
+}
+
+fn content_of(id: u64) -> Content {
+    let exchange = recorded().into_iter().find(|exchange| exchange.id() == id);
+    let exchange = exchange.unwrap_or_else(|| panic!("R {id} is not there"));
+    exchange
+        .content()
+        .unwrap_or_else(|failure| panic!("R {id}: {failure:?}"))
+}
+
+fn schedule_of(id: u64) -> Option<Schedule> {
+    parse::schedule(content_of(id))
+        .expect("a schedule")
+        .map(|held| held.schedule)
+}
+
+#[test]
+fn schedules_are_read_as_recorded() {
+    for id in [10, 11, 12] {
+        assert!(schedule_of(id).is_none(), "R {id}");
+    }
+    let shown = |id| {
+        let schedule = schedule_of(id).unwrap_or_else(|| panic!("R {id}: none"));
+        let keys: Vec<&str> = schedule.params.keys().map(String::as_str).collect();
+        let words = schedule.in_words(None);
+        let keys = keys.join(" ");
+        format!(
+            "{} {words} {} {} [{keys}]",
+            schedule.storage_type, schedule.backups_stored, schedule.dump
+        )
+    };
+    assert_eq!(shown(13), "2 EveryDay 03:00 7 true [tenantId]");
+    assert_eq!(shown(20), "0 EveryDay 03:00 1 false []");
+    assert_eq!(shown(161), "0 EveryDay 03:00 7 false [folderId]");
+    assert_eq!(shown(173), "3 EveryDay 03:00 7 true [filePath folderId tenantId]");
+    assert_eq!(shown(187), "2 EveryDay 03:00 7 false [n o t]");
+    assert_eq!(shown(251), "2 EveryWeek Saturday 03:00 7 false []");
+    assert_eq!(shown(253), "2 EveryMonth 31 03:00 7 false []");
+    assert_eq!(shown(258), "-1 EveryDay 03:00 7 false []");
+    let last = |id| {
+        let held = parse::schedule(content_of(id)).expect("a schedule").expect("one");
+        held.last_backup_time.map(|time| time.to_string())
+    };
+    assert_eq!(last(301), None);
+    assert_eq!(last(302).as_deref(), Some("2026-11-23T10:05:00Z"));
+}
+
+#[test]
+fn the_rest_is_read_as_recorded() {
+    let archives = parse::history(content_of(312)).expect("a history");
+    assert_eq!(archives.len(), 4);
+    assert_eq!(archives[0].id, "00000000-0000-0000-0000-000000000001");
+    assert_eq!(archives[0].file_name, "localhost_2026-11-23_03-10-01.tar.gz");
+    assert_eq!(
+        (archives[0].storage_type, archives[0].created_on.as_str()),
+        (3, "2026-11-23T03:10:00Z")
+    );
+    assert_eq!(archives[0].expires_on, "0001-01-01T00:00:00");
+    assert!(parse::history(content_of(310)).expect("a history").is_empty());
+
+    let progress = |id| parse::progress(content_of(id), &Secrets::default()).expect("a progress");
+    assert!(progress(317).is_none());
+    let running = progress(320).expect("one");
+    assert_eq!(
+        (running.is_completed, running.progress, running.error),
+        (false, 42, None)
+    );
+    assert!(progress(322).expect("one").is_completed);
+
+    let settings = parse::settings(content_of(802)).expect("settings");
+    assert_eq!(settings.time_zone.as_deref(), Some("Europe/Berlin"));
+    assert_eq!(
+        (settings.version.as_deref(), settings.standalone),
+        (Some("3.1.0"), Some(true))
+    );
+    assert_eq!(settings.alias.as_deref(), Some("localhost"));
+    assert_eq!(
+        parse::settings(content_of(813)).expect("settings").time_zone,
+        None
+    );
+
+    let key = |id| -> Option<KeyInfo> { parse::key(content_of(id)).expect("a key") };
+    assert_eq!(key(429), None);
+    let read = key(447).expect("a key");
+    assert_eq!(
+        (read.name.as_str(), read.permissions),
+        ("globalread", vec!["*:read".to_owned()])
+    );
+    assert_eq!((read.expires_at, read.is_active), (None, true));
+}
