@@ -184,4 +184,24 @@ mod tests {
         drop(one);
         assert_eq!(known(), 0);
     }
+    #[test]
+    fn private_cas_share_clients_and_are_few() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let clients = Clients::new(Options::default()).expect("a client");
+        let kept = || -> Vec<String> {
+            let private = clients.private.lock().expect("unpoisoned");
+            private.iter().map(|(pem, _)| pem.clone()).collect()
+        };
+        let pem = |number: usize| format!("CA {number}\n{}", include_str!("tests/ca.pem"));
+        for number in (0..MAX_PRIVATE).chain([0, MAX_PRIVATE]) {
+            clients.client(true, Some(&pem(number))).expect("a client");
+        }
+        // 1 was used before all others that are kept.
+        let expected: Vec<_> = (2..MAX_PRIVATE).chain([0, MAX_PRIVATE]).map(pem).collect();
+        assert_eq!(kept(), expected);
+        clients
+            .client(false, Some("not read for http"))
+            .expect("a client");
+        assert!(clients.client(true, Some(&"x".repeat(MAX_PEM + 1))).is_err());
+    }
 }

@@ -151,7 +151,7 @@ impl Portals {
 /// `Bearer`, one blank, and the key or token (trap 13).
 fn authorization(key: &SecretString) -> Option<HeaderValue> {
     let key = key.expose_secret();
-    if key.is_empty() {
+    if key.is_empty() || !key.is_ascii() {
         return None;
     }
     let text = Zeroizing::new(format!("Bearer {key}"));
