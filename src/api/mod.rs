@@ -1,8 +1,10 @@
 //! The `DocSpaceBackupSchedule` resource, group `docspace.onlyoffice.com`, version `v1alpha1`.
 
+mod crd;
 mod spec;
 mod status;
 
+pub use crd::{crd, crd_yaml};
 pub use spec::*;
 pub use status::*;
 

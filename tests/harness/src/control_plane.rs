@@ -1,0 +1,184 @@
+//! A Kubernetes API that ends with the process that started it.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::LazyLock,
+    thread,
+    time::{Duration, Instant},
+};
+
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+
+/// etcd, kube-apiserver and kube-controller-manager (namespaces, garbage collection), with a data folder of
+/// their own. They end when this is dropped or the process ends, however it ends.
+pub struct ControlPlane {
+    /// Holds the pipe whose end is the programs' end.
+    supervisor: Child,
+    folder: PathBuf,
+    programs: PathBuf,
+}
+
+/// The control plane that the tests of this process share, with the CRD in place.
+///
+/// A test keeps to a [`Namespace`](crate::Namespace) of its own and makes its own [`ControlPlane::client`].
+pub fn control_plane() -> &'static ControlPlane {
+    static SHARED: LazyLock<ControlPlane> = LazyLock::new(|| {
+        let started = ControlPlane::start();
+        started.apply_crd();
+        started
+    });
+    &SHARED
+}
+
+impl ControlPlane {
+    /// Starts the programs and waits until they are ready. Builds them first where that was never done.
+    pub fn start() -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../control-plane/run");
+        let mut supervisor = Command::new(&script)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", script.display()));
+        let mut ready = String::new();
+        BufReader::new(supervisor.stdout.take().expect("piped"))
+            .read_line(&mut ready)
+            .expect("the control plane's output is text");
+        let Some((folder, programs)) = ready.trim().split_once(' ') else {
+            panic!("the control plane did not start; its reasons are on standard error");
+        };
+        Self {
+            supervisor,
+            folder: folder.into(),
+            programs: programs.into(),
+        }
+    }
+
+    /// The folder that goes with this control plane: for files that need not outlive it.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The kubeconfig of an administrator.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.folder.join("kubeconfig")
+    }
+
+    /// A client with an administrator's rights. Its connections belong to the runtime that it is made in,
+    /// so every `#[tokio::test]` makes its own.
+    pub async fn client(&self) -> Client {
+        self.client_of(&self.kubeconfig()).await
+    }
+
+    /// A client as this kubeconfig says, see [`ControlPlane::kubeconfig_for`].
+    pub async fn client_of(&self, kubeconfig: &Path) -> Client {
+        let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("the kubeconfig is readable");
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+            .await
+            .expect("the kubeconfig is complete");
+        Client::try_from(config).expect("a client of the control plane")
+    }
+
+    /// A kubeconfig that carries this token (of a service account, say) and this namespace.
+    pub fn kubeconfig_for(&self, namespace: &str, token: &str) -> PathBuf {
+        let mut kubeconfig = Kubeconfig::read_from(self.kubeconfig()).expect("the kubeconfig is readable");
+        for user in &mut kubeconfig.auth_infos {
+            let info = user
+                .auth_info
+                .as_mut()
+                .expect("written by tests/control-plane/run");
+            info.token = Some(token.to_owned().into());
+        }
+        for context in &mut kubeconfig.contexts {
+            let context = context
+                .context
+                .as_mut()
+                .expect("written by tests/control-plane/run");
+            context.namespace = Some(namespace.into());
+        }
+        let path = self
+            .folder
+            .join(format!("kubeconfig-{namespace}-{:08x}", fastrand::u32(..)));
+        let text = serde_saphyr::to_string(&kubeconfig).expect("a kubeconfig is YAML");
+        fs::write(&path, text).expect("the control plane's folder is writable");
+        path
+    }
+
+    /// Runs kubectl as administrator with this standard input, and gives what it printed.
+    pub fn kubectl<Argument: AsRef<str>>(&self, arguments: &[Argument], stdin: &str) -> Output {
+        let mut kubectl = Command::new(self.programs.join("kubectl"))
+            .arg("--kubeconfig")
+            .arg(self.kubeconfig())
+            // What it learns of one control plane must not be believed of the next at the same port.
+            .arg("--cache-dir")
+            .arg(self.folder.join("kubectl-cache"))
+            .args(arguments.iter().map(AsRef::as_ref))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("kubectl runs");
+        let mut input = kubectl.stdin.take().expect("piped");
+        let stdin = stdin.to_owned();
+        let writer = thread::spawn(move || {
+            // A kubectl that did not read to the end says itself why.
+            let _ = input.write_all(stdin.as_bytes());
+        });
+        let output = kubectl.wait_with_output().expect("kubectl ends");
+        writer.join().expect("writing does not panic");
+        output
+    }
+
+    /// Runs kubectl, expects it to succeed, and gives what it printed on standard output.
+    #[track_caller]
+    pub fn kubectl_ok<Argument: AsRef<str>>(&self, arguments: &[Argument], stdin: &str) -> String {
+        let output = self.kubectl(arguments, stdin);
+        let arguments: Vec<_> = arguments.iter().map(AsRef::as_ref).collect();
+        assert!(
+            output.status.success(),
+            "kubectl {}: {}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).expect("kubectl prints text")
+    }
+
+    /// Applies the CRD and waits until the API serves it.
+    pub fn apply_crd(&self) {
+        self.kubectl_ok(
+            &["apply", "--server-side", "-f", "-"],
+            &docspace_backup_operator::api::crd_yaml(),
+        );
+        self.kubectl_ok(
+            &[
+                "wait",
+                "crd/docspacebackupschedules.docspace.onlyoffice.com",
+                "--for=condition=Established",
+                "--timeout=30s",
+            ],
+            "",
+        );
+        // Established comes a moment before the handler does.
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let path = "/apis/docspace.onlyoffice.com/v1alpha1/docspacebackupschedules";
+        while !self.kubectl(&["get", "--raw", path], "").status.success() {
+            assert!(
+                Instant::now() < deadline,
+                "the API does not serve {path} 30 seconds after the CRD"
+            );
+        }
+    }
+}
+
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        drop(self.supervisor.stdin.take());
+        // Its end is not worth failing a test for: the pipe is closed, and that is all it waits for.
+        let _ = self.supervisor.wait();
+    }
+}

@@ -1,0 +1,14 @@
+//! What integration tests stand on: a real Kubernetes API, the operator as a process of its own, waits that
+//! end with a deadline and then say what they saw, and objects to begin with.
+//!
+//! Helpers panic where they fail, with a message for whoever reads the test's output.
+
+mod control_plane;
+mod objects;
+mod operator;
+mod wait;
+
+pub use control_plane::{ControlPlane, control_plane};
+pub use objects::{API_KEY, Namespace, from_api_docs, nightly, secret};
+pub use operator::Operator;
+pub use wait::{DEADLINE, wait_for, wait_gone};

@@ -1,0 +1,157 @@
+//! The operator as users run it: the real binary in a process of its own.
+
+use std::{
+    env,
+    fs::OpenOptions,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    process::{Child, ChildStdin, Command},
+    time::timeout,
+};
+
+use crate::control_plane;
+
+/// How long the operator may take to end: what it promises is 10 s.
+const END: Duration = Duration::from_secs(12);
+
+/// `docspace-backup-operator run` for one namespace. It is killed when this is dropped or the test process ends.
+pub struct Operator {
+    binary: PathBuf,
+    kubeconfig: PathBuf,
+    namespace: String,
+    arguments: Vec<String>,
+    running: Option<Running>,
+}
+
+struct Running {
+    /// Its standard input takes names of signals; its end kills the program.
+    supervisor: Child,
+    signals: ChildStdin,
+    id: u32,
+}
+
+impl Operator {
+    /// Starts the operator for this namespace, with loopback portals allowed and these further arguments.
+    ///
+    /// `binary` is `env!("CARGO_BIN_EXE_docspace-backup-operator")` in an integration test. Variables of the
+    /// environment that would be the operator's are kept from it.
+    pub async fn start(
+        binary: impl AsRef<Path>,
+        kubeconfig: &Path,
+        namespace: &str,
+        arguments: &[&str],
+    ) -> Self {
+        let mut operator = Self {
+            binary: binary.as_ref().into(),
+            kubeconfig: kubeconfig.into(),
+            namespace: namespace.into(),
+            arguments: arguments.iter().map(|argument| (*argument).into()).collect(),
+            running: None,
+        };
+        operator.restart().await;
+        operator
+    }
+
+    /// Its process id, for a look at its memory.
+    pub fn id(&self) -> u32 {
+        self.running.as_ref().expect("the operator runs").id
+    }
+
+    /// The log of all its runs.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(log_file(&self.namespace)).expect("the log is text")
+    }
+
+    /// Ends it as Kubernetes does, with SIGTERM, and expects exit code 0 within 10 seconds.
+    pub async fn stop(&mut self) {
+        self.signal("TERM").await;
+        let status = self.wait(END).await;
+        assert_eq!(
+            status.code(),
+            Some(0),
+            "the operator's exit code after SIGTERM; its log:\n{}",
+            self.log()
+        );
+    }
+
+    /// Kills it with SIGKILL.
+    pub async fn kill(&mut self) {
+        self.signal("KILL").await;
+        self.wait(END).await;
+    }
+
+    /// Starts it again, killing it first where it still runs.
+    pub async fn restart(&mut self) {
+        if self.running.is_some() {
+            self.kill().await;
+        }
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(log_file(&self.namespace))
+            .expect("the control plane's folder is writable");
+        let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("supervise"));
+        command
+            .arg(&self.binary)
+            .args(["run", "--namespace", &self.namespace, "--allow-loopback-portals"])
+            .args(&self.arguments)
+            .env("KUBECONFIG", &self.kubeconfig)
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log);
+        for (name, _) in env::vars_os() {
+            if name.to_string_lossy().starts_with("DOCSPACE_BACKUP_") {
+                command.env_remove(name);
+            }
+        }
+        let mut supervisor = command.spawn().expect("tests/harness/supervise runs");
+        let mut id = String::new();
+        BufReader::new(supervisor.stdout.take().expect("piped"))
+            .read_line(&mut id)
+            .await
+            .expect("tests/harness/supervise prints text");
+        self.running = Some(Running {
+            signals: supervisor.stdin.take().expect("piped"),
+            supervisor,
+            id: id
+                .trim()
+                .parse()
+                .expect("tests/harness/supervise prints a process id"),
+        });
+    }
+
+    /// Sends it a signal by its name: `STOP`, `CONT`, `TERM`.
+    pub async fn signal(&mut self, name: &str) {
+        let running = self.running.as_mut().expect("the operator runs");
+        running
+            .signals
+            .write_all(format!("{name}\n").as_bytes())
+            .await
+            .unwrap_or_else(|_| panic!("the operator has ended by itself"));
+    }
+
+    /// Waits until it ends of its own accord, and gives its exit status.
+    pub async fn wait(&mut self, deadline: Duration) -> ExitStatus {
+        let running = self.running.as_mut().expect("the operator runs");
+        let status = timeout(deadline, running.supervisor.wait()).await;
+        let Ok(status) = status else {
+            panic!(
+                "the operator has not ended after {deadline:?}; its log:\n{}",
+                self.log()
+            );
+        };
+        self.running = None;
+        status.expect("a child can be waited for")
+    }
+}
+
+/// The log of the operators of one namespace.
+pub(crate) fn log_file(namespace: &str) -> PathBuf {
+    control_plane().folder().join(format!("operator-{namespace}.log"))
+}
