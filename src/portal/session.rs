@@ -41,12 +41,12 @@ pub struct Answer<T> {
     pub date: Option<Timestamp>,
 }
 
-/// A call that failed fails with a [`PortalError`]; the failures are listed at [`Failure`].
+/// A call that failed fails with a [`PortalError`]; the failures are listed at [`Failure`](super::Failure).
 impl Portal {
     /// The schedule that the portal holds for this dump value; `None` when DocSpace itself says that there is none.
     ///
     /// # Errors
-    /// See [`Failure`].
+    /// See [`Failure`](super::Failure).
     pub async fn schedule(&self, dump: bool) -> Result<Answer<Option<Held>>, PortalError> {
         self.ask(Call::Schedule, Some(dump), parse::schedule).await
     }
@@ -54,7 +54,7 @@ impl Portal {
     /// Writes the schedule, in place of one that the portal holds for its dump value.
     ///
     /// # Errors
-    /// See [`Failure::is_definite_for_a_write`].
+    /// See [`Failure::is_definite_for_a_write`](super::Failure::is_definite_for_a_write).
     pub async fn create_schedule(&self, schedule: &Schedule) -> Result<Answer<()>, PortalError> {
         let secrets = self.secrets.and_of(schedule);
         let body = Some(create_body(schedule));
@@ -64,7 +64,7 @@ impl Portal {
     /// Deletes the schedule for this dump value; succeeds also when there is none (R 215).
     ///
     /// # Errors
-    /// See [`Failure::is_definite_for_a_write`].
+    /// See [`Failure::is_definite_for_a_write`](super::Failure::is_definite_for_a_write).
     pub async fn delete_schedule(&self, dump: bool) -> Result<Answer<()>, PortalError> {
         self.ask(Call::Delete, Some(dump), parse::done).await
     }
@@ -72,7 +72,7 @@ impl Portal {
     /// The archives that the portal lists, in no order. Asking strikes those from its books whose file it cannot see.
     ///
     /// # Errors
-    /// See [`Failure`].
+    /// See [`Failure`](super::Failure).
     pub async fn history(&self, dump: bool) -> Result<Answer<Vec<Archive>>, PortalError> {
         self.ask(Call::History, Some(dump), parse::history).await
     }
@@ -80,7 +80,7 @@ impl Portal {
     /// The running or last run; `None` when the portal knows of none since its restart.
     ///
     /// # Errors
-    /// See [`Failure`].
+    /// See [`Failure`](super::Failure).
     pub async fn progress(&self, dump: bool) -> Result<Answer<Option<Progress>>, PortalError> {
         self.ask(Call::Progress, Some(dump), |content| {
             parse::progress(content, &self.secrets)
@@ -91,7 +91,7 @@ impl Portal {
     /// The portal's settings. An answer says nothing about the key: without a good one, there are fewer settings.
     ///
     /// # Errors
-    /// See [`Failure`]; [`Failure::KeyNotAllowed`] says nothing about the portal's state either (R 814).
+    /// See [`Failure`](super::Failure); here `KeyNotAllowed` says nothing about the portal's state either (R 814).
     pub async fn settings(&self) -> Result<Answer<Settings>, PortalError> {
         self.ask(Call::Settings, None, parse::settings).await
     }
@@ -99,7 +99,7 @@ impl Portal {
     /// What the portal says of the key; `None` when it is a session token, which fails as no other call does (R 429).
     ///
     /// # Errors
-    /// See [`Failure`].
+    /// See [`Failure`](super::Failure).
     pub async fn key(&self) -> Result<Answer<Option<KeyInfo>>, PortalError> {
         self.ask(Call::Key, None, parse::key).await
     }
