@@ -1,1 +1,62 @@
-//! Simulated portal.
+//! A simulated DocSpace: as much of its server as backup schedules touch, in-process, over real HTTP, for
+//! tests, demo and benchmark. What it does was recorded from DocSpace-server 3.7.2; `R 47` names the
+//! recording in `tests/recordings` that a fact comes from, a story its file there.
+//!
+//! ```no_run
+//! # async fn example() {
+//! use std::time::Duration;
+//! use simulated_portal::{ApiKey, Fault, Installation, Schedule, SimulatedPortal, Tenant};
+//!
+//! // One tenant, `portal.test`; a standalone server answers as it to any unknown Host, 127.0.0.1 included.
+//! let server = SimulatedPortal::start(Installation::default()).await;
+//! let portal = server.first();
+//! let key = portal.issue_key(ApiKey::named("operator").with_permissions(&["*"]));
+//! // … point the operator at server.url() with the key …
+//! let posts = server.log().wait_until(Duration::from_secs(5), |seen| seen.iter().any(|request| {
+//!     request.method == "POST" && request.token() == Some(&key) && request.status == Some(200)
+//! }));
+//! posts.await.unwrap();
+//! assert_eq!(portal.schedule(false).unwrap().cron, "0 0 3 ? * *");
+//!
+//! // Somebody else changes the schedule; the next POST is carried out, but its answer is lost.
+//! portal.set_schedule(Schedule::every_day(5));
+//! server.order(Fault::lost_answer().to("createbackupschedule").times(1));
+//!
+//! // Another tenant on the same server, by its Host; and over TLS, for any names.
+//! let second = server.add_tenant(Tenant::at("second.test").in_zone("Europe/Berlin"));
+//! let secure = SimulatedPortal::start(Installation::default().with_tls(&["localhost"])).await;
+//! let authority = secure.ca_pem();
+//! # let _ = (second, authority);
+//! # }
+//! ```
+
+mod answer;
+mod authorization;
+mod binding;
+mod books;
+mod call;
+mod cleaner;
+mod clock;
+mod credentials;
+mod endpoints;
+mod exception;
+mod faults;
+mod json;
+mod log;
+mod portal;
+mod routes;
+mod schedule;
+mod server;
+mod socket;
+mod state;
+mod tenant;
+mod tls;
+
+pub use books::{Archive, AuditEvent, Expiry, File, Progress};
+pub use clock::Clock;
+pub use credentials::{ApiKey, Holder};
+pub use faults::{Fault, FaultBody, FaultId};
+pub use log::{Keep, Log, Request, TimedOut};
+pub use portal::{Portal, SimulatedPortal};
+pub use schedule::{DUMP_TENANT, Schedule};
+pub use tenant::{Database, Folder, Installation, Mode, Tenant, TenantStatus, User};

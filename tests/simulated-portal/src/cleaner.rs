@@ -1,0 +1,53 @@
+//! The cleaner's pass, which the server makes every 15 minutes.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+
+use crate::{
+    books::{Archive, File},
+    state::{Books, State},
+    tenant::Database,
+};
+
+/// Deletes what has expired, and of each slot's scheduled archives all but the newest, as many as its schedule
+/// says, whatever their storage (story cleaner-pass, schedule-deleted-then-new). Manual ones stay unless they
+/// expire; where there is no schedule none is too many. What has no storage cannot be deleted and stays.
+pub(crate) fn pass(state: &mut State, now: Timestamp) -> Vec<Archive> {
+    let database = state.installation.database;
+    let tenants = state.tenants.iter_mut().map(|tenant| &mut tenant.books);
+    let slots = tenants.chain(std::iter::once(&mut state.dump));
+    slots.flat_map(|books| clean(books, database, now)).collect()
+}
+
+fn clean(books: &mut Books, database: Database, now: Timestamp) -> Vec<Archive> {
+    let kept = books
+        .schedule
+        .as_ref()
+        .map(|schedule| usize::try_from(schedule.backups_stored).unwrap_or(0));
+    let mut scheduled: Vec<&Archive> = books
+        .archives
+        .iter()
+        .filter(|archive| archive.scheduled && !archive.removed)
+        .collect();
+    scheduled.sort_by_key(|archive| std::cmp::Reverse(archive.created_on));
+    let surplus: HashSet<String> = scheduled
+        .into_iter()
+        .skip(kept.unwrap_or(usize::MAX))
+        .map(|archive| archive.id.clone())
+        .collect();
+
+    let mut deleted = Vec::new();
+    for archive in books
+        .archives
+        .iter_mut()
+        .filter(|archive| !archive.removed && archive.has_storage())
+    {
+        if archive.expired(database, now) || surplus.contains(&archive.id) {
+            archive.removed = true;
+            archive.file = File::Missing;
+            deleted.push(archive.clone());
+        }
+    }
+    deleted
+}

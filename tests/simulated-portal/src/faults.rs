@@ -1,0 +1,281 @@
+//! Faults to order: what goes wrong on the way to the server and back.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::{answer::Answer, portal::Portal, routes::BAD_GATEWAY};
+
+/// A body that an ordered answer carries.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FaultBody {
+    /// None.
+    Empty,
+    /// `{}`.
+    EmptyObject,
+    /// nginx's page for a service that does not answer (R 970).
+    Html,
+    /// JSON of any kind, such as an answer of something that is not DocSpace.
+    Json(Value),
+    /// Anything, called JSON.
+    Text(String),
+    /// A JSON text that goes on for as many bytes.
+    Huge(usize),
+}
+
+/// A fault: which requests it meets, and what it does to them. Without a limit it lasts until it is cleared.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    endpoint: Option<String>,
+    method: Option<String>,
+    portal: Option<usize>,
+    times: Option<u64>,
+    pub(crate) after_work: bool,
+    pub(crate) wait: Wait,
+    pub(crate) end: End,
+}
+
+/// How long a request is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    No,
+    For(Duration),
+    UntilCleared,
+}
+
+/// How a request ends.
+#[derive(Clone, Debug)]
+pub(crate) enum End {
+    AsEver,
+    With(Answer),
+    Reset,
+    Truncated,
+}
+
+impl Fault {
+    fn of_kind(wait: Wait, end: End) -> Self {
+        Self {
+            endpoint: None,
+            method: None,
+            portal: None,
+            times: None,
+            after_work: false,
+            wait,
+            end,
+        }
+    }
+
+    /// Answers with a status and a body instead of doing the work.
+    pub fn answer(status: u16, body: FaultBody) -> Self {
+        let json = |text: String| Answer::of_type(status, "application/json; charset=utf-8", text);
+        let answer = match body {
+            FaultBody::Empty => Answer::empty(status),
+            FaultBody::EmptyObject => json("{}".to_owned()),
+            FaultBody::Html => Answer::of_type(status, "text/html", BAD_GATEWAY),
+            FaultBody::Json(value) => json(value.to_string()),
+            FaultBody::Text(text) => json(text),
+            FaultBody::Huge(bytes) => json(format!("{{\"response\":\"{}\"}}", "x".repeat(bytes))),
+        };
+        Self::of_kind(Wait::No, End::With(answer))
+    }
+
+    /// The router's 502, in HTML whatever was asked for (R 970–972).
+    pub fn bad_gateway() -> Self {
+        Self::answer(502, FaultBody::Html)
+    }
+
+    /// 429 with an empty body, with the time to wait only where one is given, as by the daily limit (R 902,
+    /// 921).
+    pub fn too_many_requests(retry_after_seconds: Option<u64>) -> Self {
+        let mut answer = Answer::empty(429)
+            .with("X-RateLimit-Limit", "1500")
+            .with("X-RateLimit-Remaining", "0");
+        if let Some(seconds) = retry_after_seconds {
+            answer = answer.with("Retry-After", &seconds.to_string());
+        }
+        Self::of_kind(Wait::No, End::With(answer))
+    }
+
+    /// Sends the caller elsewhere.
+    pub fn redirect(status: u16, location: &str) -> Self {
+        Self::of_kind(
+            Wait::No,
+            End::With(Answer::empty(status).with("Location", location)),
+        )
+    }
+
+    /// Holds the request, then goes on as ever; the work is done even when the caller has left by then.
+    pub fn delay(time: Duration) -> Self {
+        Self::of_kind(Wait::For(time), End::AsEver)
+    }
+
+    /// Holds the request until the fault is cleared, then goes on as ever; the work is done even when the
+    /// caller has left by then, as it may be with the database down.
+    pub fn hang() -> Self {
+        Self::of_kind(Wait::UntilCleared, End::AsEver)
+    }
+
+    /// Resets the connection instead of doing the work.
+    pub fn reset() -> Self {
+        Self::of_kind(Wait::No, End::Reset)
+    }
+
+    /// Does the work and loses the answer: the connection is reset.
+    pub fn lost_answer() -> Self {
+        Self::reset().after_work()
+    }
+
+    /// Does the work and breaks off in the middle of the answer's body.
+    pub fn truncated() -> Self {
+        Self::of_kind(Wait::No, End::Truncated).after_work()
+    }
+
+    /// Does the work first: whatever this fault does meets the answer, not the request.
+    pub fn after_work(self) -> Self {
+        Self {
+            after_work: true,
+            ..self
+        }
+    }
+
+    /// Only requests to an endpoint, named by its last words: `createbackupschedule`, `settings`, `keys/@self`.
+    pub fn to(self, endpoint: &str) -> Self {
+        Self {
+            endpoint: Some(endpoint.to_ascii_lowercase()),
+            ..self
+        }
+    }
+
+    /// Only requests with this method.
+    pub fn method(self, method: &str) -> Self {
+        Self {
+            method: Some(method.to_ascii_uppercase()),
+            ..self
+        }
+    }
+
+    /// Only requests to this portal.
+    pub fn of(self, portal: &Portal) -> Self {
+        Self {
+            portal: Some(portal.index),
+            ..self
+        }
+    }
+
+    /// Only the next requests, as many as this.
+    pub fn times(self, times: u64) -> Self {
+        Self {
+            times: Some(times),
+            ..self
+        }
+    }
+
+    fn meets(&self, endpoint: &str, method: &str) -> bool {
+        self.method.as_ref().is_none_or(|wanted| wanted == method)
+            && self
+                .endpoint
+                .as_ref()
+                .is_none_or(|wanted| is_endpoint(endpoint, wanted))
+    }
+}
+
+/// Whether an endpoint is the one that is named by its last words.
+pub(crate) fn is_endpoint(endpoint: &str, name: &str) -> bool {
+    endpoint
+        .strip_suffix(name)
+        .is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
+}
+
+/// What an order is known by, to clear it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FaultId(u64);
+
+/// A fault that was ordered.
+#[derive(Debug)]
+pub(crate) struct Ordered {
+    id: FaultId,
+    pub(crate) fault: Fault,
+    left: AtomicU64,
+    cleared: watch::Sender<bool>,
+}
+
+impl Ordered {
+    /// Holds a request for as long as the fault says.
+    pub(crate) async fn hold(&self) {
+        match self.fault.wait {
+            Wait::No => {}
+            Wait::For(time) => tokio::time::sleep(time).await,
+            Wait::UntilCleared => {
+                let _ = self.cleared.subscribe().wait_for(|cleared| *cleared).await;
+            }
+        }
+    }
+}
+
+/// The faults in force, by the portal that they are for.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    orders: Mutex<HashMap<Option<usize>, Vec<Arc<Ordered>>>>,
+    next: AtomicU64,
+}
+
+impl Faults {
+    pub(crate) fn order(&self, fault: Fault) -> FaultId {
+        let id = FaultId(self.next.fetch_add(1, Ordering::Relaxed));
+        let left = AtomicU64::new(fault.times.unwrap_or(u64::MAX));
+        let portal = fault.portal;
+        let ordered = Arc::new(Ordered {
+            id,
+            fault,
+            left,
+            cleared: watch::Sender::new(false),
+        });
+        self.orders
+            .lock()
+            .unwrap()
+            .entry(portal)
+            .or_default()
+            .push(ordered);
+        id
+    }
+
+    /// The first fault that meets a request, counted down by it.
+    pub(crate) fn take(&self, portal: Option<usize>, endpoint: &str, method: &str) -> Option<Arc<Ordered>> {
+        let orders = self.orders.lock().unwrap();
+        let own = portal.and_then(|_| orders.get(&portal)).into_iter().flatten();
+        let mut found = own.chain(orders.get(&None).into_iter().flatten());
+        found
+            .find(|ordered| ordered.fault.meets(endpoint, method) && count_down(&ordered.left))
+            .cloned()
+    }
+
+    pub(crate) fn clear(&self, wanted: impl Fn(FaultId) -> bool) {
+        for orders in self.orders.lock().unwrap().values_mut() {
+            orders.retain(|ordered| {
+                let clear = wanted(ordered.id);
+                if clear {
+                    ordered.cleared.send_replace(true);
+                }
+                !clear
+            });
+        }
+    }
+}
+
+fn count_down(left: &AtomicU64) -> bool {
+    let down = |left: u64| match left {
+        0 => None,
+        u64::MAX => Some(u64::MAX),
+        some => Some(some - 1),
+    };
+    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, down)
+        .is_ok()
+}

@@ -1,0 +1,334 @@
+//! The log of requests that tests assert on.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use crate::{call::Call, faults::is_endpoint, routes::endpoint_of};
+
+/// A request, and what became of it.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// 1 for the first; grows in the order of arrival.
+    pub number: u64,
+    /// The method.
+    pub method: String,
+    /// The path as it was sent.
+    pub path: String,
+    /// The path behind the version, in lower case: `backup/createbackupschedule`.
+    pub endpoint: String,
+    /// The query, without its question mark.
+    pub query: Option<String>,
+    /// The Host header.
+    pub host: String,
+    /// The id of the tenant that it led to.
+    pub tenant_id: Option<i32>,
+    /// The Authorization header, word for word.
+    pub authorization: Option<String>,
+    /// The body, where it is JSON.
+    pub body: Option<Value>,
+    /// The status that the portal gave, or would have given had the answer not been lost; none while the
+    /// request is under way.
+    pub status: Option<u16>,
+    /// Whether an answer left: not yet, or not at all when it was lost or the caller went away before.
+    pub answered: bool,
+    /// When it arrived.
+    pub started: Instant,
+    /// When it ended, in whatever way.
+    pub ended: Option<Instant>,
+    /// How many requests were under way on the whole server, this one among them.
+    pub in_flight: usize,
+}
+
+impl Request {
+    /// The key or token that was used, without `Bearer `.
+    pub fn token(&self) -> Option<&str> {
+        self.authorization
+            .as_deref()
+            .map(|text| text.strip_prefix("Bearer ").unwrap_or(text))
+    }
+
+    /// Whether it went to an endpoint, named by its last words.
+    pub fn is_to(&self, endpoint: &str) -> bool {
+        is_endpoint(&self.endpoint, &endpoint.to_ascii_lowercase())
+    }
+}
+
+/// How much of the log is kept. Counters go on in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// Everything.
+    #[default]
+    All,
+    /// The newest requests, as many as this.
+    Last(usize),
+    /// Nothing.
+    Nothing,
+}
+
+/// The log did not come to what was waited for.
+#[derive(Debug)]
+pub struct TimedOut {
+    requests: Vec<Request>,
+    waited: Duration,
+}
+
+impl fmt::Display for TimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "not within {:?}; the log has {} requests",
+            self.waited,
+            self.requests.len()
+        )?;
+        for request in self.requests.iter().rev().take(30).rev() {
+            let Request {
+                number,
+                method,
+                path,
+                query,
+                host,
+                status,
+                ..
+            } = request;
+            let query = query.as_ref().map(|text| format!("?{text}")).unwrap_or_default();
+            let status = status.map_or_else(|| "under way".to_owned(), |status| status.to_string());
+            writeln!(f, "{number} {method} {host}{path}{query}: {status}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for TimedOut {}
+
+/// The log; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Log(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    content: Mutex<Content>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Content {
+    keep: Keep,
+    requests: VecDeque<Request>,
+    counts: HashMap<(String, String), u64>,
+    total: u64,
+    in_flight: usize,
+    most_in_flight: usize,
+}
+
+impl Log {
+    /// The requests that are kept, in order of arrival.
+    pub fn requests(&self) -> Vec<Request> {
+        self.0.content.lock().unwrap().requests.iter().cloned().collect()
+    }
+
+    /// The kept requests with a method to an endpoint, named by its last words.
+    pub fn to(&self, method: &str, endpoint: &str) -> Vec<Request> {
+        let fits = |request: &Request| request.method == method && request.is_to(endpoint);
+        self.requests().into_iter().filter(fits).collect()
+    }
+
+    /// The kept POSTs of a schedule.
+    pub fn posts(&self) -> Vec<Request> {
+        self.to("POST", "createbackupschedule")
+    }
+
+    /// The kept DELETEs of a schedule.
+    pub fn deletes(&self) -> Vec<Request> {
+        self.to("DELETE", "deletebackupschedule")
+    }
+
+    /// How many requests there were with a method to an endpoint, named by its last words; kept or not.
+    pub fn count(&self, method: &str, endpoint: &str) -> u64 {
+        let endpoint = endpoint.to_ascii_lowercase();
+        let content = self.0.content.lock().unwrap();
+        let fits = |known: &(String, String)| known.0 == method && is_endpoint(&known.1, &endpoint);
+        content
+            .counts
+            .iter()
+            .filter(|(known, _)| fits(known))
+            .map(|(_, count)| count)
+            .sum()
+    }
+
+    /// How many requests there were, kept or not.
+    pub fn total(&self) -> u64 {
+        self.0.content.lock().unwrap().total
+    }
+
+    /// How many requests are under way.
+    pub fn in_flight(&self) -> usize {
+        self.0.content.lock().unwrap().in_flight
+    }
+
+    /// The most requests that were ever under way at once on the whole server.
+    pub fn most_in_flight(&self) -> usize {
+        self.0.content.lock().unwrap().most_in_flight
+    }
+
+    /// The most of the kept requests of a kind, such as those to one portal, that were under way at once.
+    pub fn most_at_once(&self, of_a_kind: impl Fn(&Request) -> bool) -> usize {
+        let requests: Vec<_> = self.requests().into_iter().filter(of_a_kind).collect();
+        let under_way = |at: Instant| {
+            let fits = |other: &&Request| other.started <= at && other.ended.is_none_or(|end| end > at);
+            requests.iter().filter(fits).count()
+        };
+        requests
+            .iter()
+            .map(|request| under_way(request.started))
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Chooses how much is kept.
+    pub fn keep(&self, keep: Keep) {
+        let mut content = self.0.content.lock().unwrap();
+        content.keep = keep;
+        content.trim();
+    }
+
+    /// Forgets the kept requests and the counters; numbers go on.
+    pub fn clear(&self) {
+        let mut content = self.0.content.lock().unwrap();
+        content.requests.clear();
+        content.counts.clear();
+        content.most_in_flight = content.in_flight;
+    }
+
+    /// Waits until the kept requests are as wanted, and gives them.
+    pub async fn wait_until(
+        &self,
+        deadline: Duration,
+        mut wanted: impl FnMut(&[Request]) -> bool,
+    ) -> Result<Vec<Request>, TimedOut> {
+        let seen = || {
+            let mut content = self.0.content.lock().unwrap();
+            let requests = content.requests.make_contiguous();
+            wanted(requests).then(|| requests.to_vec())
+        };
+        let waited = tokio::time::timeout(deadline, self.until(seen)).await;
+        waited.map_err(|_| TimedOut {
+            requests: self.requests(),
+            waited: deadline,
+        })
+    }
+
+    /// Waits until there were so many requests with a method to an endpoint, kept or not.
+    pub async fn wait_for_count(
+        &self,
+        deadline: Duration,
+        method: &str,
+        endpoint: &str,
+        count: u64,
+    ) -> Result<(), TimedOut> {
+        let seen = || (self.count(method, endpoint) >= count).then_some(());
+        let waited = tokio::time::timeout(deadline, self.until(seen)).await;
+        waited.map_err(|_| TimedOut {
+            requests: self.requests(),
+            waited: deadline,
+        })
+    }
+
+    async fn until<T>(&self, mut seen: impl FnMut() -> Option<T>) -> T {
+        loop {
+            let changed = self.0.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if let Some(found) = seen() {
+                return found;
+            }
+            changed.await;
+        }
+    }
+
+    pub(crate) fn begin(&self, call: &Call, tenant_id: Option<i32>) -> Entry {
+        let endpoint = endpoint_of(&call.path);
+        let mut content = self.0.content.lock().unwrap();
+        content.total += 1;
+        content.in_flight += 1;
+        content.most_in_flight = content.most_in_flight.max(content.in_flight);
+        let number = content.total;
+        if content.keep != Keep::Nothing {
+            let request = Request {
+                number,
+                method: call.method.clone(),
+                path: call.path.clone(),
+                endpoint: endpoint.clone(),
+                query: call.query_text.clone(),
+                host: call.host().to_owned(),
+                tenant_id,
+                authorization: call.header("authorization").map(str::to_owned),
+                body: serde_json::from_slice(&call.body).ok(),
+                status: None,
+                answered: false,
+                started: Instant::now(),
+                ended: None,
+                in_flight: content.in_flight,
+            };
+            content.requests.push_back(request);
+            content.trim();
+        }
+        *content.counts.entry((call.method.clone(), endpoint)).or_default() += 1;
+        drop(content);
+        self.0.changed.notify_waiters();
+        Entry {
+            log: self.clone(),
+            number,
+            status: None,
+            answered: false,
+        }
+    }
+}
+
+impl Content {
+    fn trim(&mut self) {
+        let most = match self.keep {
+            Keep::All => return,
+            Keep::Last(most) => most,
+            Keep::Nothing => 0,
+        };
+        while self.requests.len() > most {
+            self.requests.pop_front();
+        }
+    }
+
+    fn request(&mut self, number: u64) -> Option<&mut Request> {
+        let first = self.requests.front()?.number;
+        self.requests
+            .get_mut(usize::try_from(number.checked_sub(first)?).ok()?)
+    }
+}
+
+/// A request under way; when it is dropped, the request has ended.
+pub(crate) struct Entry {
+    log: Log,
+    number: u64,
+    pub(crate) status: Option<u16>,
+    pub(crate) answered: bool,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let mut content = self.log.0.content.lock().unwrap();
+        content.in_flight -= 1;
+        let (status, answered) = (self.status, self.answered);
+        if let Some(request) = content.request(self.number) {
+            request.status = status;
+            request.answered = answered;
+            request.ended = Some(Instant::now());
+        }
+        drop(content);
+        self.log.0.changed.notify_waiters();
+    }
+}

@@ -1,0 +1,5 @@
+//! Tests of the simulated portal, over real HTTP.
+
+mod basics;
+mod faults;
+mod http;
