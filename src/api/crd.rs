@@ -11,7 +11,7 @@ pub fn crd() -> CustomResourceDefinition {
     let mut crd = serde_json::to_value(DocSpaceBackupSchedule::crd()).expect("a CRD is JSON");
     for version in crd["spec"]["versions"].as_array_mut().into_iter().flatten() {
         let schema = &mut version["schema"]["openAPIV3Schema"];
-        drop_nullable(schema);
+        tidy(schema);
         schema["properties"]["status"]["default"] = pending();
     }
     serde_json::from_value(crd).expect("it still is a CRD")
@@ -19,21 +19,28 @@ pub fn crd() -> CustomResourceDefinition {
 
 /// The CustomResourceDefinition as a YAML document.
 pub fn crd_yaml() -> String {
-    serde_saphyr::to_string(&crd()).expect("a CRD is YAML")
+    let mut yaml = serde_saphyr::to_string(&crd()).expect("a CRD is YAML");
+    if !yaml.ends_with('\n') {
+        yaml.push('\n');
+    }
+    yaml
 }
 
-/// The API server drops a `null` where it is not allowed, and then sets the default; where it is allowed, every
-/// rule would have to deal with it.
-fn drop_nullable(schema: &mut Value) {
+/// Drops `nullable`: the API server drops a `null` where it is not allowed, and then sets the default; where it is
+/// allowed, every rule would have to deal with it. Descriptions lose the line breaks of the source.
+fn tidy(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
-            // A property of that name would be an object.
+            // A property of one of these names would be an object.
             if fields.get("nullable").is_some_and(Value::is_boolean) {
                 fields.remove("nullable");
             }
-            fields.values_mut().for_each(drop_nullable);
+            if let Some(Value::String(description)) = fields.get_mut("description") {
+                *description = description.split_whitespace().collect::<Vec<_>>().join(" ");
+            }
+            fields.values_mut().for_each(tidy);
         }
-        Value::Array(items) => items.iter_mut().for_each(drop_nullable),
+        Value::Array(items) => items.iter_mut().for_each(tidy),
         _ => {}
     }
 }
@@ -53,4 +60,37 @@ fn pending() -> Value {
         "observedGeneration": -1,
         "conditions": [condition("Ready", "Unknown"), condition("Reconciling", "True")],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_file_is_what_the_program_prints() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/crds/docspacebackupschedules.yaml");
+        assert!(
+            std::fs::read_to_string(file).ok().as_deref() == Some(crd_yaml().as_str()),
+            "crds/docspacebackupschedules.yaml is not what the types say; write it anew with: \
+             cargo run -q -- crd > crds/docspacebackupschedules.yaml"
+        );
+    }
+
+    #[test]
+    fn kubernetes_knows_every_format() {
+        fn formats(schema: &Value, found: &mut Vec<String>) {
+            match schema {
+                Value::Object(fields) => {
+                    found.extend(fields.get("format").and_then(Value::as_str).map(Into::into));
+                    fields.values().for_each(|value| formats(value, found));
+                }
+                Value::Array(items) => items.iter().for_each(|item| formats(item, found)),
+                _ => {}
+            }
+        }
+        let mut found = Vec::new();
+        formats(&serde_json::to_value(crd()).expect("a CRD is JSON"), &mut found);
+        found.retain(|format| !["int32", "int64", "date-time"].contains(&format.as_str()));
+        assert!(found.is_empty(), "{found:?}");
+    }
 }

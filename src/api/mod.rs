@@ -1,10 +1,13 @@
 //! The `DocSpaceBackupSchedule` resource, group `docspace.onlyoffice.com`, version `v1alpha1`.
 
 mod crd;
+mod portal;
+mod rules;
 mod spec;
 mod status;
 
 pub use crd::{crd, crd_yaml};
+pub use portal::*;
 pub use spec::*;
 pub use status::*;
 

@@ -1,12 +1,15 @@
 //! What the user writes. The request body of `createbackupschedule` is a valid part of it, field for field.
+//!
+//! Descriptions are what `kubectl explain` prints; what the API server checks beyond the schema is in `rules`.
 
 use kube::{CustomResource, KubeSchema, core::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Status;
+use super::{PortalSpec, SecretKeyRef, Status, rules};
 
-/// A backup schedule that a DocSpace portal shall hold, and how the operator looks after it.
+/// A backup schedule that a DocSpace portal shall hold, and how the operator looks after it. storageType, storageParams,
+/// cronParams, backupsStored and dump are the request body of DocSpace's createbackupschedule, field for field.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[kube(
     group = "docspace.onlyoffice.com",
@@ -18,95 +21,121 @@ use super::Status;
     namespaced,
     derive = "PartialEq",
     status = "Status",
-    doc = "A backup schedule of an ONLYOFFICE DocSpace portal: what the portal shall hold, and whether it does."
+    doc = "A backup schedule of an ONLYOFFICE DocSpace portal: what the portal shall hold, and whether it does.",
+    validation = rules::dump_stays(),
+    printcolumn(
+        name = "Schedule",
+        type_ = "string",
+        json_path = ".status.schedule",
+        description = "When the portal makes a backup, as it holds the schedule"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
+        description = "Whether the portal holds what the manifest says"
+    ),
+    printcolumn(
+        name = "Fresh",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"BackupFresh\")].status",
+        description = "Whether archives come of it"
+    ),
+    printcolumn(
+        name = "Last Backup",
+        type_ = "date",
+        json_path = ".status.lastBackup.createdOn",
+        description = "When the newest confirmed archive was made"
+    ),
+    printcolumn(
+        name = "Status",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        description = "The message of the condition Ready"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Portal",
+        type_ = "string",
+        json_path = ".spec.portal.url",
+        priority = 1,
+        description = "The portal's address"
+    ),
+    printcolumn(
+        name = "Next",
+        type_ = "string",
+        json_path = ".status.nextBackupTime",
+        priority = 1,
+        description = "When the portal makes a backup next, in UTC"
+    )
+)]
+#[x_kube(
+    validation = rules::documents_have_folder(),
+    validation = rules::documents_folder_is_number(),
+    validation = rules::thirdparty_has_folder(),
+    validation = rules::thirdparty_folder_is_text(),
+    validation = rules::local_has_path(),
+    validation = rules::local_path_has_length(),
+    validation = rules::consumer_has_module(),
+    validation = rules::consumer_module_is_lower_case()
 )]
 #[serde(rename_all = "camelCase")]
 pub struct DocSpaceBackupScheduleSpec {
-    /// The portal that shall hold the schedule, and what the operator needs to reach it.
+    /// The portal that shall hold the schedule, and what the operator needs to reach it. Required.
     pub portal: PortalSpec,
-    /// Where the archives go.
+    /// Where the archives go. Required. Documents: a folder of the portal itself (needs folderId, a number).
+    /// ThridpartyDocuments, spelt as DocSpace spells it: a folder of a connected cloud (needs folderId, a text).
+    /// CustomCloud: accepted by DocSpace, and can never back up, because there is no storage behind it. Local: a
+    /// directory of the server, standalone servers only (needs filePath). DataStore: DocSpace's temporary store, archives
+    /// are gone after a day. ThirdPartyConsumer: a cloud store that is set up in the portal (needs module).
     pub storage_type: StorageType,
-    /// What the storage needs, as a list of keys and values; which keys depends on storageType.
+    /// What the storage needs, as a list of keys and values; at most 32, each key once. Documents: folderId.
+    /// ThridpartyDocuments: folderId. Local: filePath. ThirdPartyConsumer: module, and for s3 bucket, region, serviceurl,
+    /// forcepathstyle, usehttp, sse, ssekey, for googlecloud bucket, for rackspace public_container, private_container,
+    /// region. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["key".into()]))]
     pub storage_params: Vec<StorageParam>,
-    /// When the portal makes a backup.
+    /// When the portal makes a backup. Required.
     pub cron_params: CronParams,
-    /// How many archives the portal keeps, 1 to 30; it deletes the oldest beyond that number.
+    /// How many archives the portal keeps, 1 to 30. Required. The portal deletes the oldest scheduled archives beyond that
+    /// number, whatever storage they are in, within 15 minutes of the schedule being written.
+    #[schemars(range(min = 1, max = 30))]
     pub backups_stored: i32,
-    /// Back up the whole installation (standalone servers only) in place of this portal. Default: false.
+    /// Back up the whole installation, all of its portals (standalone servers only), in place of this portal. A portal has
+    /// one schedule of each kind, so this cannot change once the schedule is in the portal. Default: false.
     #[serde(default)]
     pub dump: bool,
-    /// How often the portal is looked at, as a duration of 1m to 24h. Default: the operator's own setting.
+    /// How often the portal is looked at: a duration such as 15m or 1h30m, from 1m to 24h. Default: the operator's own
+    /// setting (--interval, 15m unless set).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    #[x_kube(validation = rules::interval_range())]
     pub interval: Option<Duration>,
-    /// Leave the portal alone: no call is made while this is true. Default: false.
+    /// Leave the portal alone: no call is made while this is true, and deleting the object leaves the schedule in the
+    /// portal. Default: false.
     #[serde(default)]
     pub suspend: bool,
-    /// Whether the operator writes to the portal. Default: Enforce.
+    /// Whether the operator writes to the portal. Enforce: keep the portal's schedule as the manifest says. Observe: read,
+    /// report the difference, never write. Default: Enforce.
     #[serde(default)]
     pub management_policy: ManagementPolicy,
-    /// What to do with a schedule that the portal holds already. Default: Safe.
+    /// What to do with a schedule that the portal holds before this object has written one. Safe: take over a different
+    /// schedule, unless the portal would then delete archives. Always: take it over even so, and let any later write delete
+    /// archives, too. Never: adopt an equal schedule only. Default: Safe.
     #[serde(default)]
     pub adoption_policy: AdoptionPolicy,
-    /// What happens to the portal's schedule when this object is deleted. Default: Delete.
+    /// What happens to the portal's schedule when this object is deleted. Delete: it is deleted, where it still is as this
+    /// object wrote it; archives stay. Orphan: it stays in the portal. Default: Delete.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
-    /// How long after its due time a backup may take to appear, as a duration of 30m or more. Default: 2h.
+    /// How long after its due time a backup may take to appear before it counts as overdue: a duration such as 2h or 90m,
+    /// from 30m to 168h (7 days). Default: 2h.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), extend("default" = "2h"))]
+    #[x_kube(validation = rules::deadline_range())]
     pub backup_deadline: Option<Duration>,
-}
-
-/// The portal that shall hold the schedule, and what the operator needs to reach it.
-#[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct PortalSpec {
-    /// Address of the portal: `https://…`, or `http://…` inside a cluster; without user, query or fragment.
-    pub url: String,
-    /// Host header to send, where it differs from the URL's host: DocSpace picks the portal by it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub host_header: Option<String>,
-    /// The Secret with the API key (`sk-…`) or session token, in the same namespace.
-    pub api_key_secret_ref: ApiKeySecretRef,
-    /// The Secret with the certificates (PEM) of a private CA, in the same namespace.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ca_secret_ref: Option<CaSecretRef>,
-}
-
-/// A key of a Secret that holds an API key.
-#[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
-pub struct ApiKeySecretRef {
-    /// Name of the Secret.
-    pub name: String,
-    /// Key inside the Secret. Default: apiKey.
-    #[serde(default = "api_key")]
-    pub key: String,
-}
-
-/// A key of a Secret that holds CA certificates.
-#[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
-pub struct CaSecretRef {
-    /// Name of the Secret.
-    pub name: String,
-    /// Key inside the Secret. Default: ca.crt.
-    #[serde(default = "ca_crt")]
-    pub key: String,
-}
-
-/// A key of a Secret.
-#[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
-pub struct SecretKeyRef {
-    /// Name of the Secret.
-    pub name: String,
-    /// Key inside the Secret.
-    pub key: String,
-}
-
-fn api_key() -> String {
-    "apiKey".into()
-}
-
-fn ca_crt() -> String {
-    "ca.crt".into()
 }
 
 /// Where archives go, by DocSpace's own names (its spelling, too).
@@ -128,14 +157,18 @@ pub enum StorageType {
 
 /// One parameter of the storage: its key, and either a value or a reference to a Secret.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[x_kube(validation = rules::param_has_one_value())]
 #[serde(rename_all = "camelCase")]
 pub struct StorageParam {
-    /// Name of the parameter, as DocSpace knows it: folderId, filePath, module, bucket, region, …
+    /// Name of the parameter, as DocSpace knows it: folderId, filePath, module, bucket, region and so on; at most 64
+    /// characters. Required. Not tenantId, which DocSpace sets itself.
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = rules::param_has_key(), validation = rules::param_is_not_tenant())]
     pub key: String,
-    /// The value, a text or a whole number.
+    /// The value, a text of at most 1024 characters or a whole number. Either this or valueFrom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<ParamValue>,
-    /// Where the value is kept, when it is a secret.
+    /// Where the value is kept, when it is a secret. Either this or value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value_from: Option<ValueFrom>,
 }
@@ -173,18 +206,24 @@ impl JsonSchema for ParamValue {
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ValueFrom {
-    /// A key of a Secret in the same namespace.
+    /// A key of a Secret in the same namespace. Required.
     pub secret_key_ref: SecretKeyRef,
 }
 
 /// When the portal makes a backup: on its wall clock, or in UTC for a dump.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[x_kube(validation = rules::day_of_week(), validation = rules::day_of_month())]
 pub struct CronParams {
-    /// How often.
+    /// How often: EveryDay, EveryWeek or EveryMonth. Required.
     pub period: Period,
-    /// Hour of the day, 0 to 23, on the portal's wall clock (UTC for a dump).
+    /// Hour of the day, 0 to 23, on the portal's wall clock (in UTC with dump: true); the backup starts within some 15
+    /// minutes after it. Required.
+    #[schemars(range(min = 0, max = 23))]
     pub hour: i32,
-    /// EveryWeek: 1 (Sunday) to 7. EveryMonth: 1 to 31. EveryDay: ignored.
+    /// EveryWeek: day of the week, 1 (Sunday) to 7 (Saturday), required. EveryMonth: day of the month, 1 to 31, required;
+    /// in a shorter month 29 and 30 come on the first days of the next, and 31 is left out. EveryDay: ignored, so 0 as in
+    /// DocSpace's own example will do. Default: none.
+    #[schemars(range(min = 0, max = 31))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub day: Option<i32>,
 }

@@ -9,35 +9,39 @@ use serde::{Deserialize, Serialize};
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
-    /// The generation of the object that this status speaks of; -1 before the first look.
+    /// The generation of the object that this status speaks of; -1 until the operator has looked at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reconciling, Stalled (kstatus), Synced, CredentialsValid, Suspended.
+    /// Ready: the portal holds what the manifest says. Reconciling: it goes on by itself. Stalled: it waits for somebody.
+    /// Synced: portal and manifest are equal. CredentialsValid: the portal takes the API key. Suspended: nothing is done.
+    /// One that is not there is not true.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// The schedule as the portal holds it, for people: `EveryWeek Sunday 22:00 Europe/Berlin`.
+    /// The schedule as the portal holds it, for people, with the time zone that the hour is read in: EveryDay 03:00 UTC,
+    /// EveryWeek Sunday 22:00 Europe/Berlin, EveryMonth 31 03:00 UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
     /// The outcome of the last call that created or deleted the schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_request: Option<LastRequest>,
-    /// What makes the slot in the portal this object's own.
+    /// What makes the portal's schedule this object's own: what was written or adopted, when and why. Once it is there,
+    /// spec.dump cannot change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<Applied>,
-    /// What the portal holds now.
+    /// What the portal holds now; absent when it holds no schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<ShownSchedule>,
-    /// What differs between manifest and portal, a line each: `cronParams.hour: 3 wanted, 5 in the portal`.
+    /// What differs between manifest and portal, a line for each field: cronParams.hour: 3 wanted, 5 in the portal.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub difference: Vec<String>,
-    /// The schedule that this object last wrote over.
+    /// The schedule that this object last wrote over, as it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced: Option<ShownSchedule>,
-    /// How often, within the last day, a schedule changed by somebody else was put back.
+    /// How often, within the last 24 hours, a schedule that somebody else had changed or removed was put back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub corrections: Option<Tally>,
-    /// The time zone that the hour is read in (IANA name; UTC for a dump).
+    /// The time zone that the hour is read in: an IANA name such as Europe/Berlin; UTC with dump: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
     /// The API key in use, as the portal describes it.
@@ -46,7 +50,7 @@ pub struct Status {
     /// The portal, as it describes itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub portal: Option<PortalStatus>,
-    /// The value of the annotation `docspace.onlyoffice.com/requestedAt` that was acted on last.
+    /// The value of the annotation docspace.onlyoffice.com/requestedAt that was acted on last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
 }
@@ -55,9 +59,9 @@ pub struct Status {
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct LastRequest {
-    /// What was asked of the portal.
+    /// What was asked of the portal: CreateSchedule or DeleteSchedule.
     pub operation: Operation,
-    /// When the answer came, or was given up.
+    /// When the answer came, or was given up; UTC.
     pub time: Time,
     /// HTTP status code; absent when no answer came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,13 +79,14 @@ pub enum Operation {
     DeleteSchedule,
 }
 
-/// What makes the slot in the portal this object's own: it counts for the object with this uid, at this address.
+/// What makes the portal's schedule this object's own: it counts for the object with this uid, at this address.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Applied {
-    /// When the portal was seen to hold it.
+    /// When the portal was seen to hold it; UTC.
     pub time: Time,
-    /// How it came about.
+    /// How it came about: Created (first written), Changed (written after a change of the manifest or of a storage
+    /// Secret), Corrected (put back after somebody had changed or removed it), Adopted (found equal in the portal).
     pub reason: AppliedReason,
     /// The generation of the object that it was taken from.
     pub generation: i64,
@@ -92,7 +97,7 @@ pub struct Applied {
     /// The Host header, where one is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_header: Option<String>,
-    /// What was written or adopted; values from Secrets read `(hidden)`.
+    /// What was written or adopted; values that the manifest takes from Secrets read (hidden).
     pub schedule: ShownSchedule,
 }
 
@@ -109,22 +114,22 @@ pub enum AppliedReason {
     Adopted,
 }
 
-/// A schedule as it is shown; storage parameters that may be secret read `(hidden)`.
+/// A schedule as it is shown; storage parameters that may be secret read (hidden).
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ShownSchedule {
-    /// Where archives go.
+    /// Where archives go: DocSpace's name of the storage type, or the number where it has none.
     pub storage_type: String,
     /// When a backup is made.
     pub cron_params: ShownCron,
-    /// How many archives are kept.
+    /// How many archives the portal keeps.
     pub backups_stored: i64,
-    /// Whether it backs up the whole installation.
+    /// Whether it backs up the whole installation in place of the portal.
     pub dump: bool,
-    /// When the portal last queued a backup (not: made one); absent for never.
+    /// When the portal last queued a backup, which does not say that it made one; UTC, absent for never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_backup_time: Option<Time>,
-    /// Parameters of the storage.
+    /// Parameters of the storage, without those that DocSpace adds itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub storage_params: Vec<ShownParam>,
 }
@@ -132,20 +137,20 @@ pub struct ShownSchedule {
 /// When a backup is made, as shown.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 pub struct ShownCron {
-    /// EveryDay, EveryWeek or EveryMonth.
+    /// EveryDay, EveryWeek or EveryMonth, or DocSpace's number where it has no name.
     pub period: String,
-    /// Hour on the portal's wall clock (UTC for a dump).
+    /// Hour of the day on the portal's wall clock (in UTC with dump: true).
     pub hour: i64,
-    /// Day of the week (1 = Sunday) or month; 0 for EveryDay.
+    /// Day of the week (1 is Sunday) or of the month; 0 for EveryDay.
     pub day: i64,
 }
 
 /// A parameter of the storage, as shown.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 pub struct ShownParam {
-    /// Its name.
+    /// Its name: folderId, filePath, module, bucket, region and so on.
     pub key: String,
-    /// Its value, or `(hidden)`.
+    /// Its value, or (hidden).
     pub value: String,
 }
 
@@ -155,7 +160,7 @@ pub struct ShownParam {
 pub struct Tally {
     /// How often.
     pub count: i32,
-    /// When last.
+    /// When last; UTC.
     pub last_time: Time,
 }
 
@@ -165,7 +170,7 @@ pub struct Tally {
 pub struct ApiKeyStatus {
     /// The name that it was given in the portal.
     pub name: String,
-    /// When it expires; absent for never.
+    /// When it expires; UTC, absent for never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
 }
@@ -173,7 +178,7 @@ pub struct ApiKeyStatus {
 /// A portal, as it describes itself.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 pub struct PortalStatus {
-    /// Version of DocSpace (from a file of the installation: may be stale).
+    /// Version of DocSpace. It comes from a file of the installation and may be stale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Whether it is a standalone installation.

@@ -116,7 +116,7 @@ impl ControlPlane {
             .arg(self.kubeconfig())
             // What it learns of one control plane must not be believed of the next at the same port.
             .arg("--cache-dir")
-            .arg(self.folder.join("kubectl-cache"))
+            .arg(self.kubectl_cache())
             .args(arguments.iter().map(AsRef::as_ref))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -148,7 +148,7 @@ impl ControlPlane {
         String::from_utf8(output.stdout).expect("kubectl prints text")
     }
 
-    /// Applies the CRD and waits until the API serves it.
+    /// Applies the CRD and waits until the API serves and explains it.
     pub fn apply_crd(&self) {
         self.kubectl_ok(
             &["apply", "--server-side", "-f", "-"],
@@ -163,15 +163,25 @@ impl ControlPlane {
             ],
             "",
         );
-        // Established comes a moment before the handler does.
+        // Established comes a moment before the API and its documentation have it, and kubectl keeps what it was
+        // told before that.
         let deadline = Instant::now() + Duration::from_secs(30);
-        let path = "/apis/docspace.onlyoffice.com/v1alpha1/docspacebackupschedules";
-        while !self.kubectl(&["get", "--raw", path], "").status.success() {
+        loop {
+            let _ = fs::remove_dir_all(self.kubectl_cache());
+            let output = self.kubectl(&["explain", "dsbs"], "");
+            if output.status.success() && self.kubectl(&["get", "dsbs"], "").status.success() {
+                break;
+            }
+            let said = String::from_utf8_lossy(&output.stderr);
             assert!(
                 Instant::now() < deadline,
-                "the API does not serve {path} 30 seconds after the CRD"
+                "the API does not know the CRD after 30 seconds: {said}"
             );
         }
+    }
+
+    fn kubectl_cache(&self) -> PathBuf {
+        self.folder.join("kubectl-cache")
     }
 }
 
