@@ -70,7 +70,8 @@ pub(crate) const BAD_GATEWAY: &str = "<html>\r\n<head><title>502 Bad Gateway</ti
 fn route_of(state: &State, call: &Call) -> Result<Route, Answer> {
     let mut endpoint = endpoint_of(&call.path);
     if state.installation.router {
-        if !call.path.starts_with("/api/") {
+        // nginx finds its way by a path without doubled slashes, and passes on the one that was sent (R 957).
+        if !single_slashes(&call.path).starts_with("/api/") {
             return Err(Answer::of_type(502, "text/html", BAD_GATEWAY));
         }
         if let Some(rest) = endpoint
@@ -79,8 +80,6 @@ fn route_of(state: &State, call: &Call) -> Result<Route, Answer> {
         {
             endpoint = format!("backup/{rest}");
         }
-    } else if !call.path.to_ascii_lowercase().starts_with("/api/2.0/") {
-        return Err(Answer::empty(404));
     }
     let known: Vec<_> = ROUTES.iter().filter(|(_, path, _)| *path == endpoint).collect();
     if known.is_empty() {
@@ -91,6 +90,11 @@ fn route_of(state: &State, call: &Call) -> Result<Route, Answer> {
         let allowed: Vec<&str> = known.iter().map(|(method, ..)| *method).collect();
         Answer::empty(405).with("Allow", &allowed.join(", "))
     })
+}
+
+fn single_slashes(path: &str) -> String {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    format!("/{}", parts.join("/"))
 }
 
 /// A call on its way through the server.
