@@ -39,6 +39,7 @@ fn print_crd() -> Result<(), Failure> {
 }
 
 async fn run(args: RunArgs) -> Result<(), Failure> {
+    let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     start_log(&args)?;
     let config = kube::Config::infer().await?;
     let namespaces = match (args.all_namespaces, args.namespaces) {
@@ -55,11 +56,13 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
         allowed_origins: args.allowed_origins.into_iter().collect(),
         require_origin_annotation: args.require_origin_annotation,
     };
-    let portals = Portals::new(Options { allow_loopback: args.allow_loopback_portals, proxy_from_env: args.proxy_from_env })?;
+    let portals = Portals::new(Options {
+        allow_loopback: args.allow_loopback_portals,
+        proxy_from_env: args.proxy_from_env,
+    })?;
     let client = kube::Client::try_from(config)?;
 
     let stop = CancellationToken::new();
-    let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let running = controller::run(client, &namespaces, settings, portals, stop.clone());
     tokio::pin!(running);
     tokio::select! {
@@ -77,9 +80,13 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
 
 fn start_log(args: &RunArgs) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&args.log_level)?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match args.log_format {
-        LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Text => log
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .init(),
         LogFormat::Json => log.json().init(),
     }
     Ok(())

@@ -79,7 +79,11 @@ fn cut(text: String) -> String {
     if text.len() <= LONGEST_NOTE {
         return text;
     }
-    let end = text.floor_char_boundary(LONGEST_NOTE - '…'.len_utf8());
+    let room = LONGEST_NOTE - '…'.len_utf8();
+    let end = (0..=room)
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or_default();
     format!("{}…", &text[..end])
 }
 

@@ -142,7 +142,7 @@ impl<'a> Look<'a> {
     }
 
     async fn read_secrets(&self) -> Result<Resolved, secrets::Error> {
-        Ok(self.reader()?.resolve().await?)
+        self.reader()?.resolve().await
     }
 
     fn reader(&self) -> Result<Reader<'a>, Verdict> {

@@ -331,7 +331,9 @@ fn remove(conditions: &mut Vec<Condition>, kind: &str) {
 
 /// The API keeps times to the second.
 fn to_second(time: Timestamp) -> Time {
-    let whole = TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Trunc);
+    let whole = TimestampRound::new()
+        .smallest(Unit::Second)
+        .mode(RoundMode::Trunc);
     Time(time.round(whole).unwrap_or(time))
 }
 

@@ -1,9 +1,20 @@
 //! One object from its creation to its deletion, and what people do to the portal meanwhile.
 
-use docspace_backup_operator::api::{AdoptionPolicy, AppliedReason, DeletionPolicy, ManagementPolicy, Operation, StorageType};
+use docspace_backup_operator::api::{
+    AdoptionPolicy, AppliedReason, DeletionPolicy, DocSpaceBackupSchedule, ManagementPolicy, Operation,
+};
 use serde_json::json;
 
-use crate::world::{World, condition};
+use crate::world::{World, condition, every_day, is_observed, is_ready};
+
+fn applied_reason(object: &DocSpaceBackupSchedule) -> Option<AppliedReason> {
+    object
+        .status
+        .as_ref()?
+        .applied
+        .as_ref()
+        .map(|applied| applied.reason)
+}
 
 #[tokio::test]
 async fn a_manifest_becomes_a_schedule_and_its_status_tells() {
@@ -14,41 +25,54 @@ async fn a_manifest_becomes_a_schedule_and_its_status_tells() {
 
     assert_eq!(status.observed_generation, Some(1));
     let request = status.last_request.expect("a request");
-    assert_eq!((request.operation, request.status_code), (Operation::CreateSchedule, Some(200)));
+    assert_eq!(
+        (request.operation, request.status_code),
+        (Operation::CreateSchedule, Some(200))
+    );
     let applied = status.applied.expect("applied");
     assert_eq!((applied.reason, applied.generation), (AppliedReason::Created, 1));
     assert_eq!(Some(applied.uid), object.metadata.uid);
     let observed = status.observed.expect("observed");
-    assert_eq!((observed.storage_type.as_str(), observed.cron_params.hour), ("ThirdPartyConsumer", 3));
+    assert_eq!(
+        (observed.storage_type.as_str(), observed.cron_params.hour),
+        ("ThirdPartyConsumer", 3)
+    );
     assert_eq!(status.schedule.as_deref(), Some("EveryDay 03:00 UTC"));
     assert!(status.difference.is_empty());
     assert_eq!(status.api_key.map(|key| key.name).as_deref(), Some("full"));
     assert_eq!(world.posts(), 1);
-    let row = world.row().expect("the portal holds it");
-    assert_eq!((row.hour, row.backups_stored), (3, 7));
+    assert_eq!(
+        world
+            .portal
+            .schedule(false)
+            .map(|row| (row.cron, row.backups_stored)),
+        Some((every_day(3), 7))
+    );
     assert_eq!(world.events("ScheduleCreated").await, 1);
-    assert_eq!(world.events("").await, 1, "one Event for a new object");
-    assert!(world.calls() <= 6, "at most six calls for a new object, not {}", world.calls());
+    assert_eq!(world.all_events().await.len(), 1, "one Event for a new object");
+    assert_eq!(world.calls(), 6, "a new object costs six calls");
 }
 
 #[tokio::test]
 async fn an_equal_schedule_is_adopted_without_a_write() {
     let world = World::new().await;
-    world.portal_holds(&world.nightly());
+    world.hold(&world.nightly());
     world.create(&world.nightly()).await;
-    let applied = world.ready("nightly").await.status.and_then(|status| status.applied).expect("applied");
-    assert_eq!(applied.reason, AppliedReason::Adopted);
+    let object = world.ready("nightly").await;
+    assert_eq!(applied_reason(&object), Some(AppliedReason::Adopted));
     assert_eq!(world.posts(), 0);
 }
 
 #[tokio::test]
 async fn a_change_of_the_manifest_is_written_once() {
     let world = World::with_ready_nightly().await;
-    world.patch("nightly", json!({"spec": {"cronParams": {"hour": 5}}})).await;
-    let object = world.wait("nightly", |object| world.generation_ready(object, 2)).await;
-    assert_eq!(object.status.and_then(|status| status.applied).map(|applied| applied.reason), Some(AppliedReason::Changed));
+    world
+        .patch("nightly", json!({"spec": {"cronParams": {"hour": 5}}}))
+        .await;
+    let object = world.ready("nightly").await;
+    assert_eq!(applied_reason(&object), Some(AppliedReason::Changed));
     assert_eq!(world.posts(), 2);
-    assert_eq!(world.row().map(|row| row.hour), Some(5));
+    assert_eq!(world.cron(), Some(every_day(5)));
 }
 
 #[tokio::test]
@@ -57,45 +81,48 @@ async fn a_changed_schedule_is_put_back_and_then_contested() {
     world.somebody_sets_hour(9);
     world.request("nightly").await;
     let status = world.ready("nightly").await.status.expect("a status");
-    assert_eq!(status.applied.map(|applied| applied.reason), Some(AppliedReason::Corrected));
+    assert_eq!(
+        status.applied.map(|applied| applied.reason),
+        Some(AppliedReason::Corrected)
+    );
     assert_eq!(status.corrections.map(|corrections| corrections.count), Some(1));
     assert_eq!(status.replaced.map(|replaced| replaced.cron_params.hour), Some(9));
-    assert_eq!(world.row().map(|row| row.hour), Some(3));
+    assert_eq!(world.cron(), Some(every_day(3)));
     assert_eq!(world.events("ScheduleCorrected").await, 1);
 
     // A look of the operator's own accord: a touched Secret brings one, and is no leave to correct again.
     world.somebody_sets_hour(10);
     world.touch_secret().await;
     world.stalled("nightly", "Contested").await;
-    assert_eq!(world.row().map(|row| row.hour), Some(10));
+    assert_eq!(world.cron(), Some(every_day(10)));
 
     world.request("nightly").await;
     world.ready("nightly").await;
-    assert_eq!(world.row().map(|row| row.hour), Some(3));
+    assert_eq!(world.cron(), Some(every_day(3)));
 }
 
 #[tokio::test]
 async fn a_removed_schedule_is_put_back() {
     let world = World::with_ready_nightly().await;
-    world.somebody_removes_it();
+    world.portal.remove_schedule(false);
     world.touch_secret().await;
-    world.wait_row(|row| row.is_some()).await;
-    let applied = |object: &docspace_backup_operator::api::DocSpaceBackupSchedule| {
-        object.status.as_ref()?.applied.as_ref().map(|applied| applied.reason)
-    };
-    world.wait("nightly", |object| applied(object) == Some(AppliedReason::Corrected)).await;
-    assert_eq!(world.posts(), 2);
+    world
+        .wait("nightly", |object| {
+            applied_reason(object) == Some(AppliedReason::Corrected)
+        })
+        .await;
+    assert_eq!((world.posts(), world.cron()), (2, Some(every_day(3))));
 }
 
 #[tokio::test]
 async fn a_correction_waits_for_a_running_backup() {
     let world = World::with_ready_nightly().await;
-    world.backup_runs(true);
+    world.set_running(true);
     world.somebody_sets_hour(9);
     world.touch_secret().await;
-    world.wait("nightly", |object| condition(object, "Reconciling").is_some_and(|it| it.reason == "BackupRunning")).await;
+    world.told("nightly", "BackupRunning").await;
     assert_eq!(world.posts(), 1);
-    world.backup_runs(false);
+    world.set_running(false);
     world.request("nightly").await;
     world.ready("nightly").await;
     assert_eq!(world.posts(), 2);
@@ -106,7 +133,7 @@ async fn deletion_takes_the_schedule_away() {
     let world = World::with_ready_nightly().await;
     world.delete("nightly").await;
     world.gone("nightly").await;
-    assert!(world.row().is_none());
+    assert_eq!(world.cron(), None);
     assert_eq!(world.deletes(), 1);
     assert_eq!(world.events("ScheduleDeleted").await, 1);
 }
@@ -117,8 +144,11 @@ async fn deletion_leaves_what_somebody_has_changed() {
     world.somebody_sets_hour(9);
     world.delete("nightly").await;
     world.gone("nightly").await;
-    assert_eq!(world.row().map(|row| row.hour), Some(9));
-    assert_eq!((world.deletes(), world.events("ScheduleLeftBehind").await), (0, 1));
+    assert_eq!(world.cron(), Some(every_day(9)));
+    assert_eq!(
+        (world.deletes(), world.events("ScheduleLeftBehind").await),
+        (0, 1)
+    );
 }
 
 #[tokio::test]
@@ -130,19 +160,19 @@ async fn orphaned_observed_and_suspended_objects_go_without_a_call() {
     ] {
         let world = World::with_ready_nightly().await;
         world.patch("nightly", json!({"spec": change})).await;
-        world.wait("nightly", |object| world.observed(object, 2)).await;
+        world.wait("nightly", is_observed).await;
         let calls = world.calls();
         world.delete("nightly").await;
         world.gone("nightly").await;
         assert_eq!(world.calls(), calls, "{change}");
-        assert!(world.row().is_some(), "{change}");
+        assert!(world.cron().is_some(), "{change}");
     }
 }
 
 #[tokio::test]
 async fn refused_and_losing_objects_go_without_touching_the_portal() {
     let world = World::new().await;
-    world.portal_holds(&world.nightly());
+    world.hold(&world.nightly());
     world.somebody_sets_hour(9);
     let mut refused = world.named("refused");
     refused.spec.adoption_policy = AdoptionPolicy::Never;
@@ -155,7 +185,9 @@ async fn refused_and_losing_objects_go_without_touching_the_portal() {
     world.ready("nightly").await;
     world.create(&world.named("second")).await;
     let second = world.stalled("second", "Conflict").await;
-    let message = condition(&second, "Ready").map(|ready| ready.message.clone()).unwrap_or_default();
+    let message = condition(&second, "Ready")
+        .map(|ready| ready.message.clone())
+        .unwrap_or_default();
     assert!(message.contains("DocSpaceBackupSchedule nightly"), "{message}");
     world.delete("second").await;
     world.gone("second").await;
@@ -168,7 +200,7 @@ async fn refused_and_losing_objects_go_without_touching_the_portal() {
     world.delete("bogus").await;
     world.gone("bogus").await;
     assert_eq!((world.posts(), world.deletes()), (1, 0));
-    assert_eq!(world.row().map(|row| row.hour), Some(3));
+    assert_eq!(world.cron(), Some(every_day(3)));
 }
 
 #[tokio::test]
@@ -178,21 +210,27 @@ async fn whoever_waits_for_the_slot_takes_over() {
     world.stalled("second", "Conflict").await;
     world.delete("nightly").await;
     world.ready("second").await;
-    assert_eq!(world.row().map(|row| row.hour), Some(3));
+    assert_eq!(world.cron(), Some(every_day(3)));
 }
 
 #[tokio::test]
 async fn observe_reads_and_never_writes() {
     let world = World::new().await;
-    world.portal_holds(&world.nightly());
+    world.hold(&world.nightly());
     world.somebody_sets_hour(9);
     let mut object = world.nightly();
     object.spec.management_policy = ManagementPolicy::Observe;
     world.create(&object).await;
-    let object = world.wait("nightly", |object| world.observed(object, 1)).await;
-    assert_eq!(condition(&object, "Ready").map(|ready| (ready.status.as_str(), ready.reason.as_str())), Some(("False", "OutOfSync")));
+    let object = world.wait("nightly", is_observed).await;
+    assert_eq!(
+        condition(&object, "Ready").map(|ready| (ready.status.as_str(), ready.reason.as_str())),
+        Some(("False", "OutOfSync"))
+    );
     assert!(condition(&object, "Stalled").is_none() && condition(&object, "Reconciling").is_none());
-    assert_eq!(object.status.map(|status| status.difference), Some(vec!["cronParams.hour: 3 wanted, 9 in the portal".into()]));
+    assert_eq!(
+        object.status.map(|status| status.difference),
+        Some(vec!["cronParams.hour: 3 wanted, 9 in the portal".into()])
+    );
     assert!(object.metadata.finalizers.is_none());
     assert_eq!(world.posts(), 0);
 }
@@ -200,20 +238,19 @@ async fn observe_reads_and_never_writes() {
 #[tokio::test]
 async fn a_new_address_is_a_first_contact_and_the_old_one_is_left() {
     let world = World::with_ready_nightly().await;
-    let other = world.second_portal().await;
-    world.patch("nightly", json!({"spec": {"portal": {"url": other.url}}})).await;
-    world.wait("nightly", |object| world.generation_ready(object, 2)).await;
-    assert!(world.row().is_some(), "the old portal keeps its schedule");
-    assert_eq!(other.posts(), 1);
-    assert_eq!((world.deletes(), world.events("ScheduleLeftBehind").await), (0, 1));
-}
-
-#[tokio::test]
-async fn the_pages_example_is_accepted_as_it_stands() {
-    let world = World::new().await;
-    let object = harness::from_api_docs(&world.url());
-    assert_eq!(object.spec.storage_type, StorageType::CustomCloud);
-    world.create(&object).await;
-    let object = world.ready("nightly").await;
-    assert_eq!(object.status.and_then(|status| status.schedule).as_deref(), Some("EveryDay 03:00 UTC"));
+    let (other, key) = World::another_server().await;
+    world.set_secret("other", &[("apiKey", key.as_bytes())]).await;
+    world
+        .patch(
+            "nightly",
+            json!({"spec": {"portal": {"url": other.url(), "apiKeySecretRef": {"name": "other"}}}}),
+        )
+        .await;
+    world.wait("nightly", is_ready).await;
+    assert!(world.cron().is_some(), "the old portal keeps its schedule");
+    assert_eq!(other.log().posts().len(), 1);
+    assert_eq!(
+        (world.deletes(), world.events("ScheduleLeftBehind").await),
+        (0, 1)
+    );
 }

@@ -1,3 +1,12 @@
-//! Tests against a real Kubernetes API.
+//! Tests against a real Kubernetes API, a simulated portal and the real binary.
 
+mod answers;
 mod crd;
+mod invalid;
+mod lifecycle;
+mod once;
+mod page;
+mod process;
+mod rbac;
+mod secrets;
+mod world;

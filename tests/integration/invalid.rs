@@ -1,0 +1,62 @@
+//! Objects that an older CRD let in, on a control plane of their own.
+
+use harness::ControlPlane;
+use kube::{
+    Api,
+    api::{DynamicObject, PostParams},
+    core::ApiResource,
+};
+use serde_json::json;
+
+use crate::world::World;
+
+#[tokio::test]
+async fn an_object_that_cannot_be_parsed_is_told_and_stops_nobody() {
+    let plane = tokio::task::spawn_blocking(ControlPlane::start)
+        .await
+        .expect("it starts");
+    let crd = docspace_backup_operator::api::crd();
+    let mut older = serde_json::to_value(&crd).expect("JSON");
+    let schema = json!({"type": "object", "properties": {
+        "spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+        "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+    }});
+    older["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = schema;
+    plane.kubectl_ok(&["apply", "--server-side", "-f", "-"], &older.to_string());
+    plane.kubectl_ok(
+        &[
+            "wait",
+            "crd/docspacebackupschedules.docspace.onlyoffice.com",
+            "--for=condition=Established",
+        ],
+        "",
+    );
+
+    let world = World::on(&plane).await;
+    let resource = ApiResource::erase::<docspace_backup_operator::api::DocSpaceBackupSchedule>(&());
+    let api = Api::<DynamicObject>::namespaced_with(world.client.clone(), world.namespace.name(), &resource);
+    let mut odd = serde_json::to_value(world.named("odd")).expect("JSON");
+    odd["spec"]["storageType"] = json!("S3");
+    let odd: DynamicObject = serde_json::from_value(odd).expect("an object");
+    api.create(&PostParams::default(), &odd)
+        .await
+        .expect("the older CRD lets it in");
+    plane.apply_crd();
+
+    plane.kubectl_ok(
+        &[
+            "wait",
+            "--namespace",
+            world.namespace.name(),
+            "--for=condition=Stalled",
+            "dsbs/odd",
+            "--timeout=30s",
+        ],
+        "",
+    );
+    let odd = api.get("odd").await.expect("it is there").data.to_string();
+    assert!(odd.contains("InvalidObject") && odd.contains("S3"), "{odd}");
+    assert_eq!(world.events("InvalidObject").await, 1);
+    world.create(&world.nightly()).await;
+    world.ready("nightly").await;
+}

@@ -1,0 +1,161 @@
+//! The program itself: its flags, its start without a cluster or CRD, and its end.
+
+use std::{process::Stdio, time::Duration};
+
+use harness::{API_KEY, ControlPlane, DEADLINE, Namespace, Operator, control_plane};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{
+    Api,
+    api::{DeleteParams, PostParams},
+};
+use simulated_portal::Fault;
+use tokio::process::Command;
+
+use crate::world::{OPERATOR, World, every_day, ready_reason_is};
+
+#[tokio::test]
+async fn a_wrong_flag_ends_it_with_a_message() {
+    for arguments in [
+        &["run", "--no-such-flag"][..],
+        &["run", "--interval", "5"],
+        &["run", "--allowed-origin", "docs.example.com"],
+    ] {
+        let output = Command::new(OPERATOR)
+            .args(arguments)
+            .output()
+            .await
+            .expect("it runs");
+        assert!(!output.status.success(), "{arguments:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(arguments[1]), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn no_cluster_ends_it_with_a_message() {
+    let output = Command::new(OPERATOR)
+        .arg("run")
+        .env("KUBECONFIG", "/nonexistent/kubeconfig")
+        .env_remove("KUBERNETES_SERVICE_HOST")
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.starts_with("docspace-backup-operator: "), "{said}");
+}
+
+#[tokio::test]
+async fn sigterm_ends_it_while_a_portal_hangs() {
+    let mut world = World::new().await;
+    world.server.order(Fault::hang());
+    world.create(&world.nightly()).await;
+    world.seen(|requests| !requests.is_empty()).await;
+    // Expects exit code 0 within 10 seconds.
+    world.operator.stop().await;
+}
+
+#[tokio::test]
+async fn sigterm_lets_a_write_end() {
+    let mut world = World::new().await;
+    let post = world.server.order(Fault::hang().to("createbackupschedule"));
+    world.create(&world.nightly()).await;
+    world
+        .seen(|requests| {
+            requests
+                .iter()
+                .any(|request| request.is_to("createbackupschedule"))
+        })
+        .await;
+    world.operator.signal("TERM").await;
+    world.server.clear_fault(post);
+    assert_eq!(world.operator.wait(DEADLINE).await.code(), Some(0));
+    let object = world.get("nightly").await;
+    assert_eq!(
+        object
+            .status
+            .and_then(|status| status.last_request)
+            .and_then(|request| request.status_code),
+        Some(200)
+    );
+}
+
+/// A control plane of its own: the CRD is what every other test stands on.
+#[tokio::test]
+async fn deleting_the_crd_leaves_every_schedule_in_its_portal() {
+    let plane = tokio::task::spawn_blocking(ControlPlane::start)
+        .await
+        .expect("it starts");
+    plane.apply_crd();
+    let world = World::on(&plane).await;
+    world.create(&world.nightly()).await;
+    world.ready("nightly").await;
+    let crds = Api::<CustomResourceDefinition>::all(world.client.clone());
+    let name = "docspacebackupschedules.docspace.onlyoffice.com";
+    crds.delete(name, &DeleteParams::default())
+        .await
+        .expect("deletion is accepted");
+    harness::wait_gone(&crds, name, DEADLINE).await;
+    assert_eq!((world.deletes(), world.cron()), (0, Some(every_day(3))));
+}
+
+#[tokio::test]
+async fn it_waits_for_a_late_crd_and_gives_up_after_a_minute() {
+    let plane = tokio::task::spawn_blocking(ControlPlane::start)
+        .await
+        .expect("it starts");
+    let client = plane.client().await;
+    let namespace = Namespace::create(&client).await;
+    let mut operator = Operator::start(OPERATOR, &plane.kubeconfig(), namespace.name(), &[]).await;
+    let status = operator.wait(Duration::from_secs(90)).await;
+    assert_eq!(status.code(), Some(1));
+    assert!(
+        operator.log().contains("does not know DocSpaceBackupSchedule"),
+        "{}",
+        operator.log()
+    );
+
+    let world = World::on(&plane).await;
+    plane.apply_crd();
+    world.create(&world.nightly()).await;
+    world.ready("nightly").await;
+}
+
+#[tokio::test]
+async fn two_namespaces_are_one_view() {
+    let mut world = World::new().await;
+    let other = Namespace::create(&world.client).await;
+    world.operator.kill().await;
+    let both = ["--namespace", other.name()];
+    world.operator = Operator::start(
+        OPERATOR,
+        &control_plane().kubeconfig(),
+        world.namespace.name(),
+        &both,
+    )
+    .await;
+    world.create(&world.nightly()).await;
+    world.ready("nightly").await;
+
+    let secret = harness::secret(API_KEY, &[("apiKey", &world.key)]);
+    other
+        .secrets(&world.client)
+        .create(&PostParams::default(), &secret)
+        .await
+        .expect("the Secret is created");
+    let schedules = other.schedules(&world.client);
+    schedules
+        .create(&PostParams::default(), &world.nightly())
+        .await
+        .expect("the object is accepted");
+    let object = harness::wait_for(&schedules, "nightly", DEADLINE, |object| {
+        ready_reason_is(object, "Conflict")
+    })
+    .await;
+    let status = format!("{:?}", object.status);
+    assert!(
+        status.contains("an object in another namespace") && !status.contains(world.namespace.name()),
+        "{status}"
+    );
+}

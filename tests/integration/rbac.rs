@@ -1,0 +1,45 @@
+//! The rights in `deploy/operator.yaml` suffice.
+
+use harness::{Operator, control_plane};
+use serde_json::json;
+
+use crate::world::{OPERATOR, World};
+
+#[tokio::test]
+async fn the_operator_works_with_the_rights_of_its_manifest() {
+    let plane = control_plane();
+    let mut world = World::new().await;
+    let namespace = world.namespace.name().to_owned();
+    world.operator.kill().await;
+    let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/operator.yaml"))
+        .expect("a manifest");
+    plane.kubectl_ok(&["apply", "--namespace", &namespace, "-f", "-"], &manifest);
+    let token = plane.kubectl_ok(
+        &[
+            "create",
+            "token",
+            "--namespace",
+            &namespace,
+            "docspace-backup-operator",
+        ],
+        "",
+    );
+    let kubeconfig = plane.kubeconfig_for(&namespace, token.trim());
+    world.operator = Operator::start(OPERATOR, &kubeconfig, &namespace, &[]).await;
+
+    world.create(&world.nightly()).await;
+    world.ready("nightly").await;
+    world
+        .patch("nightly", json!({"spec": {"cronParams": {"hour": 5}}}))
+        .await;
+    world.ready("nightly").await;
+    world.touch_secret().await;
+    assert_eq!(world.events("ScheduleCreated").await, 1);
+    world.delete("nightly").await;
+    world.gone("nightly").await;
+    assert!(
+        !world.operator.log().contains("forbidden"),
+        "{}",
+        world.operator.log()
+    );
+}

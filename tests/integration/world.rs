@@ -1,0 +1,375 @@
+//! What a test has before it: a namespace, a simulated portal with a key, and the operator that runs between them.
+
+use std::collections::BTreeMap;
+
+use docspace_backup_operator::api::{DocSpaceBackupSchedule, REQUESTED_AT};
+use harness::{API_KEY, ControlPlane, DEADLINE, Namespace, Operator, control_plane, wait_for, wait_gone};
+use k8s_openapi::{
+    ByteString,
+    api::{
+        core::v1::{Namespace as KubeNamespace, Secret},
+        events::v1::Event,
+    },
+    apimachinery::pkg::apis::meta::v1::Condition,
+};
+use kube::{
+    Api, Client,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+};
+use serde_json::{Value, json};
+use simulated_portal::{
+    ApiKey, Fault, FaultBody, Installation, Portal, Progress, Request, Schedule, SimulatedPortal, Tenant,
+};
+
+/// The real binary.
+pub const OPERATOR: &str = env!("CARGO_BIN_EXE_docspace-backup-operator");
+
+/// The cron texts of rows that hold the schedule at an hour.
+pub fn every_day(hour: u8) -> String {
+    format!("0 0 {hour} ? * *")
+}
+
+/// One condition of an object.
+pub fn condition<'a>(object: &'a DocSpaceBackupSchedule, kind: &str) -> Option<&'a Condition> {
+    object
+        .status
+        .as_ref()?
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == kind)
+}
+
+/// Whether Ready has this reason.
+pub fn ready_reason_is(object: &DocSpaceBackupSchedule, reason: &str) -> bool {
+    condition(object, "Ready").is_some_and(|ready| ready.reason == reason)
+}
+
+/// Whether Ready is True for the generation that the object has.
+pub fn is_ready(object: &DocSpaceBackupSchedule) -> bool {
+    is_observed(object) && condition(object, "Ready").is_some_and(|ready| ready.status == "True")
+}
+
+/// Whether the status speaks of the generation that the object has.
+pub fn is_observed(object: &DocSpaceBackupSchedule) -> bool {
+    object
+        .status
+        .as_ref()
+        .is_some_and(|status| status.observed_generation == object.metadata.generation)
+}
+
+/// A namespace, a portal, and the operator.
+pub struct World {
+    pub client: Client,
+    pub namespace: Namespace,
+    pub server: SimulatedPortal,
+    pub portal: Portal,
+    /// A key that the portal takes; the Secret has it.
+    pub key: String,
+    pub operator: Operator,
+}
+
+impl World {
+    /// With a good key in the Secret and the operator running.
+    pub async fn new() -> Self {
+        Self::with_arguments(&[]).await
+    }
+
+    /// The same, with an object that is Ready.
+    pub async fn with_ready_nightly() -> Self {
+        let world = Self::new().await;
+        world.create(&world.nightly()).await;
+        world.ready("nightly").await;
+        world
+    }
+
+    /// The same without it, and with these arguments for the operator.
+    pub async fn with_arguments(arguments: &[&str]) -> Self {
+        Self::start(control_plane(), Installation::default(), arguments).await
+    }
+
+    /// On another control plane.
+    pub async fn on(plane: &ControlPlane) -> Self {
+        Self::start(plane, Installation::default(), &[]).await
+    }
+
+    /// With a portal that speaks TLS, with a certificate of its own authority.
+    pub async fn with_tls() -> Self {
+        Self::start(
+            control_plane(),
+            Installation::default().with_tls(&["127.0.0.1"]),
+            &[],
+        )
+        .await
+    }
+
+    async fn start(plane: &ControlPlane, installation: Installation, arguments: &[&str]) -> Self {
+        let client = plane.client().await;
+        let namespace = Namespace::create(&client).await;
+        let server = SimulatedPortal::start(installation).await;
+        let portal = server.first();
+        let key = portal.issue_key(ApiKey::named("full"));
+        let operator = Operator::start(OPERATOR, &plane.kubeconfig(), namespace.name(), arguments).await;
+        let world = Self {
+            client,
+            namespace,
+            server,
+            portal,
+            key,
+            operator,
+        };
+        world.set_key(&world.key).await;
+        world
+    }
+
+    // Objects.
+
+    /// The schedule that most tests are about.
+    pub fn nightly(&self) -> DocSpaceBackupSchedule {
+        harness::nightly(&self.server.url())
+    }
+
+    /// The same schedule as an object of another name.
+    pub fn named(&self, name: &str) -> DocSpaceBackupSchedule {
+        let mut object = self.nightly();
+        object.metadata.name = Some(name.into());
+        object
+    }
+
+    pub fn schedules(&self) -> Api<DocSpaceBackupSchedule> {
+        self.namespace.schedules(&self.client)
+    }
+
+    pub async fn create(&self, object: &DocSpaceBackupSchedule) -> DocSpaceBackupSchedule {
+        self.schedules()
+            .create(&PostParams::default(), object)
+            .await
+            .expect("the object is accepted")
+    }
+
+    pub async fn get(&self, name: &str) -> DocSpaceBackupSchedule {
+        self.schedules().get(name).await.expect("the object is there")
+    }
+
+    pub async fn patch(&self, name: &str, patch: Value) {
+        let patch = Patch::Merge(patch);
+        self.schedules()
+            .patch(name, &PatchParams::default(), &patch)
+            .await
+            .expect("the patch is accepted");
+    }
+
+    pub async fn delete(&self, name: &str) {
+        self.schedules()
+            .delete(name, &DeleteParams::default())
+            .await
+            .expect("the deletion is accepted");
+    }
+
+    pub async fn wait(
+        &self,
+        name: &str,
+        wanted: impl Fn(&DocSpaceBackupSchedule) -> bool,
+    ) -> DocSpaceBackupSchedule {
+        wait_for(&self.schedules(), name, DEADLINE, wanted).await
+    }
+
+    /// Waits until Ready is True for the present generation.
+    pub async fn ready(&self, name: &str) -> DocSpaceBackupSchedule {
+        self.wait(name, is_ready).await
+    }
+
+    /// Waits until the object is stalled for this reason.
+    pub async fn stalled(&self, name: &str, reason: &str) -> DocSpaceBackupSchedule {
+        self.wait(name, |object| {
+            is_observed(object) && ready_reason_is(object, reason) && condition(object, "Stalled").is_some()
+        })
+        .await
+    }
+
+    /// Waits until Ready has this reason, stalled or not.
+    pub async fn told(&self, name: &str, reason: &str) -> DocSpaceBackupSchedule {
+        self.wait(name, |object| {
+            is_observed(object) && ready_reason_is(object, reason)
+        })
+        .await
+    }
+
+    pub async fn gone(&self, name: &str) {
+        wait_gone(&self.schedules(), name, DEADLINE).await;
+    }
+
+    /// Asks for a reconcile now, and waits until that was done.
+    pub async fn request(&self, name: &str) -> DocSpaceBackupSchedule {
+        let now = format!("{:016x}", fastrand::u64(..));
+        self.patch(name, json!({"metadata": {"annotations": {REQUESTED_AT: now}}}))
+            .await;
+        let echoed = |object: &DocSpaceBackupSchedule| {
+            object
+                .status
+                .as_ref()
+                .is_some_and(|status| status.last_handled_reconcile_at.as_ref() == Some(&now))
+        };
+        self.wait(name, echoed).await
+    }
+
+    /// Takes the status away, as a restore from a backup does.
+    pub async fn wipe_status(&self, name: &str) {
+        let patch = Patch::Merge(json!({"status": null}));
+        self.schedules()
+            .patch_status(name, &PatchParams::default(), &patch)
+            .await
+            .expect("the patch is accepted");
+    }
+
+    /// The Events with this reason.
+    pub async fn events(&self, reason: &str) -> usize {
+        self.all_events()
+            .await
+            .iter()
+            .filter(|event| event.reason.as_deref() == Some(reason))
+            .count()
+    }
+
+    pub async fn all_events(&self) -> Vec<Event> {
+        let api = Api::<Event>::namespaced(self.client.clone(), self.namespace.name());
+        api.list(&ListParams::default())
+            .await
+            .expect("Events can be listed")
+            .items
+    }
+
+    pub async fn delete_namespace(&self) {
+        let api = Api::<KubeNamespace>::all(self.client.clone());
+        api.delete(self.namespace.name(), &DeleteParams::default())
+            .await
+            .expect("the deletion is accepted");
+    }
+
+    // Secrets.
+
+    pub async fn set_key(&self, key: &str) {
+        self.set_secret(API_KEY, &[("apiKey", key.as_bytes())]).await;
+    }
+
+    pub async fn set_secret(&self, name: &str, data: &[(&str, &[u8])]) {
+        let api = self.namespace.secrets(&self.client);
+        let data: BTreeMap<String, ByteString> = data
+            .iter()
+            .map(|(key, value)| ((*key).into(), ByteString(value.to_vec())))
+            .collect();
+        let mut secret = harness::secret(name, &[]);
+        secret.data = Some(data);
+        match api.create(&PostParams::default(), &secret).await {
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                api.replace(name, &PostParams::default(), &secret)
+                    .await
+                    .map(drop)
+                    .expect("the Secret is replaced");
+            }
+            result => drop(result.expect("the Secret is created")),
+        }
+    }
+
+    pub async fn annotate_secret(&self, annotation: &str, value: &str) {
+        let patch = Patch::Merge(json!({"metadata": {"annotations": {annotation: value}}}));
+        let api: Api<Secret> = self.namespace.secrets(&self.client);
+        api.patch(API_KEY, &PatchParams::default(), &patch)
+            .await
+            .expect("the patch is accepted");
+    }
+
+    /// Changes the Secret but not its values, which brings a look at the portal.
+    pub async fn touch_secret(&self) {
+        self.annotate_secret("touched", &format!("{:016x}", fastrand::u64(..)))
+            .await;
+    }
+
+    pub async fn delete_secret(&self, name: &str) {
+        let api = self.namespace.secrets(&self.client);
+        api.delete(name, &DeleteParams::default())
+            .await
+            .expect("the deletion is accepted");
+    }
+
+    // The portal.
+
+    /// How many requests it has had.
+    pub fn calls(&self) -> u64 {
+        self.server.log().total()
+    }
+
+    pub fn posts(&self) -> u64 {
+        self.server.log().count("POST", "createbackupschedule")
+    }
+
+    pub fn deletes(&self) -> u64 {
+        self.server.log().count("DELETE", "deletebackupschedule")
+    }
+
+    pub fn looks(&self) -> u64 {
+        self.server.log().count("GET", "getbackupschedule")
+    }
+
+    /// When the stored schedule backs up.
+    pub fn cron(&self) -> Option<String> {
+        self.portal.schedule(false).map(|schedule| schedule.cron)
+    }
+
+    /// The portal already holds what this object asks for.
+    pub fn hold(&self, object: &DocSpaceBackupSchedule) {
+        self.portal
+            .set_schedule_as_posted(&serde_json::to_value(&object.spec).expect("a spec is JSON"));
+    }
+
+    /// Somebody sets the hour of the stored schedule.
+    pub fn somebody_sets_hour(&self, hour: u8) {
+        let there = self.portal.schedule(false).expect("a schedule");
+        self.portal.set_schedule(Schedule {
+            cron: every_day(hour),
+            ..there
+        });
+    }
+
+    /// Waits until its log is as wanted.
+    pub async fn seen(&self, wanted: impl FnMut(&[Request]) -> bool) {
+        if let Err(error) = self.server.log().wait_until(DEADLINE, wanted).await {
+            panic!("{error}{}", self.operator.log());
+        }
+    }
+
+    /// Does something that brings a look at the portal, and waits for its answer.
+    pub async fn look_after(&self, cause: impl AsyncFnOnce(&Self)) {
+        let looks = self.looks();
+        cause(self).await;
+        self.seen(|requests| {
+            let answered = |request: &&Request| request.is_to("getbackupschedule") && request.ended.is_some();
+            requests.iter().filter(answered).count() as u64 > looks
+        })
+        .await;
+    }
+
+    /// Every look is answered so from now on.
+    pub fn answer_looks(&self, status: u16, body: &str) {
+        self.server.clear_faults();
+        self.server
+            .order(Fault::answer(status, FaultBody::Text(body.into())).to("getbackupschedule"));
+    }
+
+    pub fn set_running(&self, running: bool) {
+        self.portal.set_progress(
+            false,
+            Some(Progress {
+                is_completed: !running,
+                ..Progress::default()
+            }),
+        );
+    }
+
+    /// A second portal, on a server of its own that takes the same key.
+    pub async fn another_server() -> (SimulatedPortal, String) {
+        let server =
+            SimulatedPortal::start_with(Installation::default(), vec![Tenant::at("other.test")]).await;
+        let key = server.first().issue_key(ApiKey::named("other"));
+        (server, key)
+    }
+}
