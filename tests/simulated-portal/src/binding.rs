@@ -96,7 +96,7 @@ fn body<'a>(call: &'a Call) -> Result<(&'a str, Node<'a>), Refusal> {
         message: "A non-empty request body is required.".to_owned(),
     };
     let text = std::str::from_utf8(&call.body).map_err(|_| empty())?;
-    if text.trim().is_empty() {
+    if text.is_empty() {
         return Err(empty());
     }
     let node = parse(text).map_err(|fault| invalid(text, fault))?;
@@ -213,7 +213,7 @@ fn nullable<T>(node: &Node, read: impl FnOnce(&Node) -> Result<T, Fault>) -> Res
 fn int(node: &Node, path: &str, type_name: &str) -> Result<i32, Fault> {
     let number = match &node.kind {
         Kind::Number(digits) => digits.parse().ok(),
-        Kind::Text(text) if !text.starts_with('+') => text.parse().ok(),
+        Kind::Text(text) => text.parse().ok(),
         _ => None,
     };
     number.ok_or_else(|| unfit(node, path, type_name))
@@ -318,7 +318,7 @@ pub(crate) fn bad_query(field: &str, text: &str, title: &str) -> Refusal {
     }
 }
 
-/// An instant of the query, which needs an offset (R 539–544); empty counts as none (R 581).
+/// An instant of the query: seconds and an offset must be there (R 539–544); empty counts as none (R 581).
 pub(crate) fn instant(call: &Call, name: &str) -> Result<Option<Timestamp>, Refusal> {
     let text = call.query(name).unwrap_or_default();
     if text.is_empty() {
@@ -328,5 +328,16 @@ pub(crate) fn instant(call: &Call, name: &str) -> Result<Option<Timestamp>, Refu
         field: name.to_owned(),
         message: "The input was not valid.".to_owned(),
     };
+    let shape: String = text
+        .chars()
+        .map(|c| if c.is_ascii_digit() { '0' } else { c })
+        .collect();
+    let rest = shape.strip_prefix("0000-00-00T00:00:00").ok_or_else(wrong)?;
+    let fraction = rest
+        .strip_prefix('.')
+        .map_or(rest, |digits| digits.trim_start_matches('0'));
+    if !matches!(fraction, "Z" | "+00:00" | "-00:00") {
+        return Err(wrong());
+    }
     text.parse().map(Some).map_err(|_| wrong())
 }

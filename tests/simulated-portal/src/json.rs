@@ -89,9 +89,7 @@ impl<'a> Reader<'a> {
     }
 
     fn blanks(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n')) {
-            self.at += 1;
-        }
+        self.skip(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
     }
 
     fn value(&mut self) -> Result<Node<'a>, Fault> {
@@ -99,7 +97,11 @@ impl<'a> Reader<'a> {
         let start = self.at;
         let kind = match self.peek() {
             None if self.path.len() > 1 => return Err(self.fault(OPEN_END)),
-            None => return Err(self.fault("The input does not contain any JSON tokens.")),
+            None => {
+                let message = "The input does not contain any JSON tokens. Expected the input to start with a valid JSON \
+                               token, when isFinalBlock is true.";
+                return Err(self.fault(message));
+            }
             Some(b'{') => self.object()?,
             Some(b'[') => self.array()?,
             Some(b'"') => Kind::Text(self.string()?),
@@ -119,10 +121,20 @@ impl<'a> Reader<'a> {
             ("true", Kind::Bool(true)),
             ("false", Kind::Bool(false)),
         ];
+        let rest = &self.text[self.at..];
         for (word, kind) in words {
-            if self.text[self.at..].starts_with(word) {
+            if rest.starts_with(word) {
                 self.at += word.len();
                 return Ok(kind);
+            }
+            if rest.starts_with(&word[..1]) {
+                let message = format!("'{rest}' is an invalid JSON literal. Expected the literal '{word}'.");
+                self.at += word
+                    .bytes()
+                    .zip(rest.bytes())
+                    .take_while(|(wanted, found)| wanted == found)
+                    .count();
+                return Err(self.fault(message));
             }
         }
         Err(self.fault(format!("{} is an invalid start of a value.", self.shown())))
@@ -130,13 +142,25 @@ impl<'a> Reader<'a> {
 
     fn number(&mut self) -> Result<Kind<'a>, Fault> {
         let start = self.at;
-        while matches!(self.peek(), Some(b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')) {
-            self.at += 1;
+        self.skip(|byte| byte == b'-');
+        let digits = self.at;
+        self.skip(|byte| byte.is_ascii_digit());
+        if self.bytes[digits..self.at].starts_with(b"0") && self.at > digits + 1 {
+            self.at = digits + 1;
+            return Err(self.fault(format!("Invalid leading zero before {}.", self.shown())));
         }
+        self.skip(|byte| matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E' | b'0'..=b'9'));
         let text = &self.text[start..self.at];
-        match serde_json::from_str::<serde_json::Number>(text) {
-            Ok(_) => Ok(Kind::Number(text)),
-            Err(_) => Err(self.fault(format!("{} is an invalid end of a number.", self.shown()))),
+        if text.ends_with(|last: char| last.is_ascii_digit()) && text.parse::<f64>().is_ok() {
+            Ok(Kind::Number(text))
+        } else {
+            Err(self.fault(format!("{} is an invalid end of a number.", self.shown())))
+        }
+    }
+
+    fn skip(&mut self, wanted: impl Fn(u8) -> bool) {
+        while self.peek().is_some_and(&wanted) {
+            self.at += 1;
         }
     }
 
@@ -247,6 +271,62 @@ impl<'a> Reader<'a> {
                 );
                 Err(self.fault(message))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(text: &str) -> (String, String, usize) {
+        let Fault { message, path, place } = parse(text).unwrap_err();
+        (message, path, place)
+    }
+
+    #[test]
+    fn values_know_their_place() {
+        let text = r#" {"a": [1.50, "x\"y", {"b": null}], "c": true} "#;
+        let Kind::Object(fields) = parse(text).unwrap().kind else {
+            panic!("an object")
+        };
+        let Kind::Array(items) = &fields[0].1.kind else {
+            panic!("an array")
+        };
+        assert_eq!((items[0].raw, items[0].place()), ("1.50", 12));
+        assert!(matches!(&items[1].kind, Kind::Text(text) if text == "x\"y"));
+        assert_eq!((items[2].raw, items[2].place()), (r#"{"b": null}"#, 23));
+    }
+
+    #[test]
+    fn faults_are_named_with_path_and_place() {
+        let trailing = fault(r#"{"a":{"b":3,}}"#);
+        assert!(trailing.0.contains("trailing comma"));
+        assert_eq!((trailing.1.as_str(), trailing.2), ("$.a", 12));
+        assert_eq!(fault(r#"{"a":"#).1, "$.a");
+        assert_eq!(fault(r#"{"a":3"#), (OPEN_END.to_owned(), "$".to_owned(), 6));
+        assert_eq!(fault("nope").2, 1);
+        assert_eq!(
+            fault("03"),
+            ("Invalid leading zero before '3'.".to_owned(), "$".to_owned(), 1)
+        );
+        assert_eq!(
+            fault("{} x").0,
+            "'x' is invalid after a single JSON value. Expected end of data."
+        );
+        for text in [
+            "",
+            "[1",
+            "{a:1}",
+            "\"x",
+            "1.",
+            "-",
+            "[1,]",
+            "{\"a\" 1}",
+            "\\",
+            "\"\\",
+        ] {
+            parse(text).unwrap_err();
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Actions: number, name, how the trail words it, and the kind of action.
-const ACTIONS: [(u32, &str, &str, u32); 7] = [
+const ACTIONS: [(u32, &str, &str, u32); 9] = [
     (5041, "BackupStarted", "Backup started", 2),
     (5125, "BackupCompleted", "Backup completed", 2),
     (5126, "BackupFailed", "Backup failed", 2),
@@ -23,7 +23,12 @@ const ACTIONS: [(u32, &str, &str, u32); 7] = [
     (5128, "ScheduledBackupCompleted", "Scheduled backup completed", 2),
     (5129, "ScheduledBackupFailed", "Scheduled backup failed", 2),
     (5130, "ScheduledBackupDeleted", "Scheduled backup deleted", 3),
+    (5131, "BackupCancelled", "Backup cancelled", 2),
+    (5132, "RestoreStarted", "Restore started", 2),
 ];
+
+/// Kinds of action, in the order of their numbers; the first means any.
+const KINDS: [&str; 4] = ["None", "Create", "Update", "Delete"];
 
 /// How many events are given where nothing else is asked for, and how many at most.
 const MOST: usize = 100;
@@ -67,6 +72,7 @@ fn newest_first(events: &[AuditEvent], fits: impl Fn(&AuditEvent) -> bool) -> Ve
 
 struct Query {
     action: Option<u32>,
+    kind: Option<u32>,
     user_id: Option<String>,
     target: Option<String>,
     from: Option<Timestamp>,
@@ -83,15 +89,18 @@ impl Query {
                 return Err(bad_query("moduleType", text, "LocationType"));
             }
         }
+        let action = action(call)?;
         let text = |name: &str| {
             call.query(name)
                 .filter(|text| !text.is_empty())
                 .map(str::to_owned)
         };
         Ok(Self {
-            action: action(call)?,
-            user_id: text("userId"),
-            target: text("target"),
+            action,
+            kind: if action.is_none() { kind(call)? } else { None },
+            user_id: user_id(call)?,
+            // Without an action the server does not look at the target.
+            target: text("target").filter(|_| action.is_some()),
             from: instant(call, "from")?,
             to: instant(call, "to")?,
             count: count(call)?,
@@ -104,6 +113,9 @@ impl Query {
     fn fits(&self, event: &AuditEvent) -> bool {
         self.action.is_none_or(|action| event.action_id == action)
             && self
+                .kind
+                .is_none_or(|kind| known(event.action_id).is_some_and(|(.., of_event)| of_event == kind))
+            && self
                 .user_id
                 .as_ref()
                 .is_none_or(|user| event.user_id.eq_ignore_ascii_case(user))
@@ -114,6 +126,35 @@ impl Query {
             && self.from.is_none_or(|from| event.date >= from)
             && self.to.is_none_or(|to| event.date <= to)
     }
+}
+
+fn known(action_id: u32) -> Option<(u32, &'static str, &'static str, u32)> {
+    ACTIONS.into_iter().find(|(id, ..)| *id == action_id)
+}
+
+/// By name or by number; none where any will do.
+fn kind(call: &Call) -> Result<Option<u32>, Refusal> {
+    let Some(text) = call.query("actionType") else {
+        return Ok(None);
+    };
+    let is = |(number, name): &(u32, &str)| name.eq_ignore_ascii_case(text) || text.parse() == Ok(*number);
+    let found = (0..)
+        .zip(KINDS)
+        .find(is)
+        .ok_or_else(|| bad_query("actionType", text, "ActionType"))?;
+    Ok(Some(found.0).filter(|number| *number != 0))
+}
+
+/// A UUID; one of zeros means anybody.
+fn user_id(call: &Call) -> Result<Option<String>, Refusal> {
+    let Some(text) = call.query("userId") else {
+        return Ok(None);
+    };
+    let digits = text.replace('-', "");
+    if digits.len() != 32 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Err(bad_query("userId", text, "UserId"));
+    }
+    Ok(Some(text.to_owned()).filter(|_| digits.bytes().any(|digit| digit != b'0')))
 }
 
 /// By name or by number; numbers without a name are none (R 504, 512–515).
@@ -165,8 +206,7 @@ fn json(event: &AuditEvent, tenant: &Tenant) -> Value {
     } else {
         date.strftime("%:z").to_string()
     };
-    let known = ACTIONS.iter().find(|(id, ..)| *id == event.action_id);
-    let (_, _, action, kind) = known.copied().unwrap_or((0, "", "", 0));
+    let (_, _, action, kind) = known(event.action_id).unwrap_or((0, "", "", 0));
     let mut shown = json!({
         "id": event.id,
         "date": format!("{}{offset}", date.strftime("%Y-%m-%dT%H:%M:%S.%7f")),

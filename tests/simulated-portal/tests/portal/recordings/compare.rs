@@ -132,9 +132,8 @@ fn fields(
             value(&path, recorded, found, kind)?;
         }
     }
-    let surplus = |name: &&String| {
-        !recorded.contains_key(*name) && !(kind == Kind::Settings && NOISE.contains(&name.as_str()))
-    };
+    let noise = |name: &String| kind == Kind::Settings && NOISE.contains(&name.as_str());
+    let surplus = |name: &&String| !recorded.contains_key(*name) && !noise(name);
     match found.keys().find(surplus) {
         None => Ok(()),
         Some(name) => Err(format!("{path}.{name} should not be there")),
