@@ -72,8 +72,7 @@ pub enum Keep {
     Nothing,
 }
 
-/// The log did not come to what was waited for.
-#[derive(Debug)]
+/// The log did not come to what was waited for. Its text lists the newest requests.
 pub struct TimedOut {
     requests: Vec<Request>,
     waited: Duration,
@@ -102,6 +101,13 @@ impl fmt::Display for TimedOut {
             writeln!(f, "{number} {method} {host}{path}{query}: {status}")?;
         }
         Ok(())
+    }
+}
+
+/// The same text, so that `unwrap` shows it.
+impl fmt::Debug for TimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -87,6 +87,14 @@ impl Running {
     }
 }
 
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Nothing that is held stays behind.
+        self.core.faults.clear(|_| true);
+        self.core.database_up.notify_waiters();
+    }
+}
+
 async fn accept(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,

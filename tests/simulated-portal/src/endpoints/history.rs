@@ -41,8 +41,7 @@ pub(crate) fn progress(context: &mut Context) -> Outcome {
         .map(Progress::json))
 }
 
-/// Queues a run (R 324). What becomes of it is the tests' to tell, by the books; the scheduler's work in fast
-/// time belongs beside the cleaner.
+/// Queues a run (R 324). What becomes of it is told by the books, which tests fill.
 pub(crate) fn start_backup(context: &mut Context) -> Outcome {
     let body = backup_body(context.call)?;
     demand_settings_right(context.caller.somebody()?)?;
