@@ -12,7 +12,8 @@ fn storage(kind: &str, params: Value) -> Value {
 
 #[rustfmt::skip]
 fn accepted() -> Vec<(&'static str, Value)> {
-    let many: Vec<_> = (0..32).map(|n| json!({"key": format!("key{n}"), "value": "v".repeat(1024)})).collect();
+    let mut many = vec![json!({"key": "module", "value": "s".repeat(1024)})];
+    many.extend((1..32).map(|n| json!({"key": format!("{n:064}"), "value": "v".repeat(1024)})));
     let from_secret = json!({"secretKeyRef": {"name": "s3.backups", "key": "sse_key-1.txt"}});
     vec![
         ("Documents", storage("Documents", json!([{"key": "folderId", "value": 42}]))),
@@ -31,7 +32,7 @@ fn accepted() -> Vec<(&'static str, Value)> {
         ),
         ("a module from a Secret", storage("ThirdPartyConsumer", json!([{"key": "module", "valueFrom": from_secret}]))),
         ("an empty value", storage("CustomCloud", json!([{"key": "region", "value": ""}]))),
-        ("as much as there may be", storage("CustomCloud", many.into())),
+        ("as much as there may be", storage("ThirdPartyConsumer", many.into())),
         ("no day", json!({"cronParams": {"period": "EveryDay", "hour": 0}})),
         ("the day of the API's example", json!({"cronParams": {"period": "EveryDay", "hour": 23, "day": 0}})),
         ("Sunday", json!({"cronParams": {"period": "EveryWeek", "hour": 3, "day": 1}})),
@@ -45,6 +46,7 @@ fn accepted() -> Vec<(&'static str, Value)> {
             "hostHeader": "docs.example.com:8443",
             "caSecretRef": {"name": "portal-ca"},
         }})),
+        ("the longest url", json!({"portal": {"url": format!("https://x/{}", "x".repeat(2038))}})),
         ("the shortest interval", json!({"interval": "60s"})),
         ("the longest interval", json!({"interval": "24h"})),
         ("an interval of two units", json!({"interval": "1h30m"})),

@@ -190,6 +190,7 @@ fn portals() -> Vec<(&'static str, Value, &'static str)> {
         ("a key that is none", portal("apiKeySecretRef", json!({"name": "key", "key": "a/b"})), SECRET_KEY),
         ("an empty key of a Secret", portal("apiKeySecretRef", json!({"name": "key", "key": ""})), SECRET_KEY),
         ("a CA without Secret", portal("caSecretRef", json!({"key": "ca.crt"})), "name: Required value"),
+        ("a CA's key that is none", portal("caSecretRef", json!({"name": "ca", "key": "a b"})), SECRET_KEY),
         ("a CA's Secret without name", portal("caSecretRef", json!({"name": ""})), SECRET_NAME),
     ]
 }
