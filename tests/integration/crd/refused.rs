@@ -20,6 +20,7 @@ const HOST: &str = "must be a host name, with :port where needed";
 const INTERVAL: &str = "must be a duration from 1m to 24h, for example 15m or 1h30m";
 const DEADLINE: &str = "must be a duration from 30m to 168h (7 days), for example 2h";
 const SECRET_NAME: &str = "must be the name of a Secret in the same namespace";
+const LONG_NAME: &str = "may not be more than 253";
 const SECRET_KEY: &str = "must be a key inside the Secret";
 
 fn storage(kind: &str, params: Value) -> Value {
@@ -188,6 +189,10 @@ fn portals() -> Vec<(&'static str, Value, &'static str)> {
         ("a Secret without name", portal("apiKeySecretRef", json!({"name": ""})), SECRET_NAME),
         ("a Secret in upper case", portal("apiKeySecretRef", json!({"name": "Key"})), SECRET_NAME),
         ("a key that is none", portal("apiKeySecretRef", json!({"name": "key", "key": "a/b"})), SECRET_KEY),
+        ("a long name of a Secret", portal("apiKeySecretRef", json!({"name": "k".repeat(254)})), LONG_NAME),
+        ("a long key of a Secret", portal("apiKeySecretRef", json!({"name": "x", "key": "k".repeat(254)})), LONG_NAME),
+        ("a long name of a CA", portal("caSecretRef", json!({"name": "k".repeat(254)})), LONG_NAME),
+        ("a long key of a CA", portal("caSecretRef", json!({"name": "x", "key": "k".repeat(254)})), LONG_NAME),
         ("an empty key of a Secret", portal("apiKeySecretRef", json!({"name": "key", "key": ""})), SECRET_KEY),
         ("a CA without Secret", portal("caSecretRef", json!({"key": "ca.crt"})), "name: Required value"),
         ("a CA's key that is none", portal("caSecretRef", json!({"name": "ca", "key": "a b"})), SECRET_KEY),
@@ -209,6 +214,7 @@ fn behaviour() -> Vec<(&'static str, Value, &'static str)> {
         ("an interval of digits", json!({"interval": "1".repeat(33)}), "may not be more than 32"),
         ("a deadline of 29 minutes", json!({"backupDeadline": "29m"}), DEADLINE),
         ("a deadline beyond a week", json!({"backupDeadline": "169h"}), DEADLINE),
+        ("a deadline of digits", json!({"backupDeadline": "1".repeat(33)}), "may not be more than 32"),
         ("a deadline in words", json!({"backupDeadline": "two hours"}), DEADLINE),
         ("unknown management", json!({"managementPolicy": "Ignore"}), "supported values: \"Enforce\", \"Observe\""),
         ("unknown adoption", json!({"adoptionPolicy": "Force"}), "supported values: \"Safe\", \"Always\", \"Never\""),
