@@ -9,20 +9,25 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 .PHONY: demo up test bench lint crds
 
 ## A cluster's API, a simulated portal and the operator: what they do together, in under a minute once built.
-demo: programs
-	@cargo run --quiet --release --package demo -- --operator $(TARGET)/release/docspace-backup-operator
+demo: control-plane
+	@$(call building,debug,2)
+	@cargo build --quiet
+	@cargo run --quiet --package demo -- --operator $(TARGET)/debug/docspace-backup-operator
 
 ## The same, kept running until Ctrl-C.
-up: programs
-	@cargo run --quiet --release --package demo -- --operator $(TARGET)/release/docspace-backup-operator --keep-running
+up: control-plane
+	@$(call building,debug,2)
+	@cargo build --quiet
+	@cargo run --quiet --package demo -- --operator $(TARGET)/debug/docspace-backup-operator --keep-running
 
 ## Everything: formatting, lints, unit, contract and integration tests against a real Kubernetes API.
-test: lint
-	@tests/control-plane/build >/dev/null
+test: lint control-plane
 	@cargo test --workspace --lib --bins --tests
 
 ## How fast and how large: N=1000 objects at once, against the bare client of the same requests.
-bench: programs
+bench: control-plane
+	@$(call building,release,6)
+	@cargo build --quiet --release
 	@cargo run --quiet --release --package bench -- --operator $(TARGET)/release/docspace-backup-operator --objects $(or $(N),1000)
 
 lint:
@@ -33,8 +38,8 @@ lint:
 crds:
 	@cargo run --quiet -- crd > crds/docspacebackupschedules.yaml
 
-.PHONY: programs
-programs:
+.PHONY: control-plane
+control-plane:
 	@tests/control-plane/build >/dev/null
-	@test -x $(TARGET)/release/docspace-backup-operator || echo "Building the operator: about 4 minutes on 2 cores" >&2
-	@cargo build --quiet --release --workspace --bins
+
+building = test -x $(TARGET)/$(1)/docspace-backup-operator || echo "Building the operator once: about $(2) minutes on 2 cores" >&2

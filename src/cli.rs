@@ -4,6 +4,8 @@ use std::{str::FromStr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use tracing_subscriber::filter::Targets;
+
 use crate::portal::Address;
 
 /// Keeps ONLYOFFICE DocSpace backup schedules as their Kubernetes manifests say, and tells whether that worked.
@@ -64,14 +66,14 @@ pub struct RunArgs {
     #[arg(long, value_enum, env = "DOCSPACE_BACKUP_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 
-    /// What is logged: error, warn, info, debug, trace, or a filter such as info,kube=debug.
+    /// What is logged: error, warn, info, debug, trace, or a list such as info,kube=debug.
     #[arg(
         long,
         value_name = "LEVEL",
         env = "DOCSPACE_BACKUP_LOG_LEVEL",
         default_value = "info"
     )]
-    pub log_level: String,
+    pub log_level: Targets,
 }
 
 /// Form of the log.

@@ -1,6 +1,6 @@
 //! The program: `run` is the controller, `crd` prints the CRD.
 
-use std::{process::ExitCode, time::Duration};
+use std::{io::IsTerminal, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use docspace_backup_operator::{
@@ -11,7 +11,7 @@ use docspace_backup_operator::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{Layer, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// From SIGTERM to the end: a write under way has 8 s of it.
 const STOPPING_TAKES: Duration = Duration::from_millis(9500);
@@ -40,7 +40,7 @@ fn print_crd() -> Result<(), Failure> {
 
 async fn run(args: RunArgs) -> Result<(), Failure> {
     let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    start_log(&args)?;
+    start_log(&args);
     let config = kube::Config::infer().await?;
     let namespaces = match (args.all_namespaces, args.namespaces) {
         (true, _) => Namespaces::All,
@@ -78,16 +78,13 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn start_log(args: &RunArgs) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&args.log_level)?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    match args.log_format {
-        LogFormat::Text => log
-            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-            .init(),
-        LogFormat::Json => log.json().init(),
-    }
-    Ok(())
+fn start_log(args: &RunArgs) {
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let log = match args.log_format {
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => log.json().boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(log.with_filter(args.log_level.clone()))
+        .init();
 }

@@ -109,7 +109,11 @@ pub struct DocSpaceBackupScheduleSpec {
     pub dump: bool,
     /// How often the portal is looked at: a duration such as 15m or 1h30m, from 1m to 24h. Default: the operator's own
     /// setting (--interval, 15m unless set).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "some_duration"
+    )]
     #[schemars(length(max = 32))]
     #[x_kube(validation = rules::interval_range())]
     pub interval: Option<Duration>,
@@ -132,10 +136,36 @@ pub struct DocSpaceBackupScheduleSpec {
     pub deletion_policy: DeletionPolicy,
     /// How long after its due time a backup may take to appear before it counts as overdue: a duration such as 2h or 90m,
     /// from 30m to 168h (7 days). Default: 2h.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "some_duration"
+    )]
     #[schemars(length(max = 32), extend("default" = "2h"))]
     #[x_kube(validation = rules::deadline_range())]
     pub backup_deadline: Option<Duration>,
+}
+
+/// Reads a duration as Go and kubectl write it, such as 1h30m.
+///
+/// # Errors
+/// It is none, or has a number of more than six digits: kube's own reading panics on huge ones.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    if text
+        .split(|c: char| !c.is_ascii_digit())
+        .any(|digits| digits.len() > 6)
+    {
+        return Err(format!("{text}: too many digits; write for example 15m"));
+    }
+    text.parse()
+        .map_err(|error| format!("{text}: {error}; write for example 15m"))
+}
+
+fn some_duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| parse_duration(&text))
+        .transpose()
+        .map_err(serde::de::Error::custom)
 }
 
 /// Where archives go, by DocSpace's own names (its spelling, too).

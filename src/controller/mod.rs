@@ -22,7 +22,6 @@ mod secrets;
 
 use std::{
     collections::{BTreeSet, HashMap},
-    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -139,10 +138,11 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
     };
     let memory = context.memory(&object.uid().unwrap_or_default());
     let mut memory = memory.lock().await;
-    let work = async {
+    let (this, remembered) = (&context, &mut *memory);
+    let work = move || async move {
         match &object.0 {
-            Ok(object) => context.reconcile_valid(object, &mut memory).await,
-            Err(object) => invalid::reconcile(&context.client, object, &mut memory)
+            Ok(object) => this.reconcile_valid(object, remembered).await,
+            Err(object) => invalid::reconcile(&this.client, object, remembered)
                 .await
                 .map_err(Error::from),
         }
@@ -354,9 +354,10 @@ impl Context {
     }
 
     /// Runs the work in its turn; one that takes long, as one whose portal hangs, no longer holds up the others.
-    async fn in_turn<T>(&self, work: impl Future<Output = T>) -> T {
-        let mut work = pin!(work);
+    /// Its many bytes are taken only then: thousands may be waiting.
+    async fn in_turn<F: Future>(&self, work: impl FnOnce() -> F) -> F::Output {
         let place = self.places.acquire().await;
+        let mut work = Box::pin(work());
         if let Ok(done) = tokio::time::timeout(PATIENCE, &mut work).await {
             return done;
         }

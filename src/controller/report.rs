@@ -204,9 +204,10 @@ impl Report<'_> {
     /// A condition's lastTransitionTime moves only with its status, so an equal one is not written again.
     fn put(&self, conditions: &mut Vec<Condition>, kind: &str, status: &str, reason: &str, message: &str) {
         let before = conditions.iter().position(|condition| condition.type_ == kind);
-        let since = before
-            .map(|at| &conditions[at])
-            .filter(|before| before.status == status);
+        // The CRD's own default is since 1970, which is no time that anybody saw.
+        let since = before.map(|at| &conditions[at]).filter(|before| {
+            before.status == status && before.last_transition_time.0 != Timestamp::UNIX_EPOCH
+        });
         let condition = Condition {
             type_: kind.into(),
             status: status.into(),
