@@ -1,0 +1,187 @@
+//! The portals, as the operator sees them and as they are.
+
+use std::collections::BTreeSet;
+
+use docspace_backup_operator::schedule::{Held, Param, Schedule};
+use jiff::{SignedDuration, Timestamp};
+use secrecy::ExposeSecret;
+use serde_json::json;
+use simulated_portal::{Archive, Expiry, File, Installation, Portal, SimulatedPortal, Tenant};
+use tokio::runtime::Runtime;
+
+use crate::story::{ArchiveSeed, HOSTS};
+
+/// A slot: of which portal, and whether it is the installation's dump.
+pub type SlotOf = (usize, bool);
+
+/// Every slot of the installation.
+pub const SLOTS: [SlotOf; 3] = [(0, false), (1, false), (0, true)];
+
+/// An installation with two portals.
+pub struct Portals<'a> {
+    runtime: &'a Runtime,
+    installation: Installation,
+    server: SimulatedPortal,
+    next_archive: usize,
+}
+
+impl<'a> Portals<'a> {
+    /// Portals that hold nothing, at this time.
+    pub fn new(runtime: &'a Runtime, postgresql: bool, now: Timestamp) -> Self {
+        let installation = match postgresql {
+            true => Installation::on_postgresql(),
+            false => Installation::default(),
+        };
+        let server = start(runtime, &installation, now);
+        Self {
+            runtime,
+            installation,
+            server,
+            next_archive: 1,
+        }
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        self.server.clock().now()
+    }
+
+    /// Lets time go by.
+    pub fn wait(&self, minutes: i64) {
+        self.server.clock().advance(SignedDuration::from_mins(minutes));
+    }
+
+    /// What `GET getbackupschedule` tells.
+    pub fn held(&self, slot: SlotOf) -> Option<Held> {
+        let row = portal(&self.server, slot).schedule(slot.1)?;
+        let hour = row.cron.split(' ').nth(2).and_then(|hour| hour.parse().ok());
+        let params = row.storage_params.into_iter();
+        let schedule = Schedule {
+            storage_type: row.storage_type.into(),
+            params: params.map(|(key, value)| (key, Param::plain(value))).collect(),
+            period: 0,
+            hour: hour.expect("every day at an hour"),
+            day: 0,
+            backups_stored: row.backups_stored.into(),
+            dump: row.dump,
+        };
+        Some(Held {
+            schedule,
+            last_backup_time: row.last_backup_time,
+        })
+    }
+
+    /// How many archives `GET getbackuphistory` lists; those whose file is missing it strikes from the books.
+    pub fn history(&self, slot: SlotOf) -> usize {
+        let portal = portal(&self.server, slot);
+        for archive in portal.archives(slot.1) {
+            if has_storage(&archive) && archive.file == File::Missing {
+                portal.change_archive(slot.1, &archive.id, |archive| archive.removed = true);
+            }
+        }
+        let listed = portal.archives(slot.1).into_iter();
+        listed
+            .filter(|archive| has_storage(archive) && !archive.removed)
+            .count()
+    }
+
+    /// Carries out a POST.
+    pub fn post(&self, portal: usize, schedule: &Schedule) {
+        post(&self.server, portal, schedule);
+    }
+
+    /// Removes a schedule.
+    pub fn remove(&self, slot: SlotOf) {
+        portal(&self.server, slot).remove_schedule(slot.1);
+    }
+
+    /// Changes the number of a schedule.
+    pub fn renumber(&self, slot: SlotOf, number: i32) {
+        let portal = portal(&self.server, slot);
+        if let Some(mut row) = portal.schedule(slot.1) {
+            row.backups_stored = number;
+            portal.set_schedule(row);
+        }
+    }
+
+    /// Puts an archive into the books, and names it.
+    pub fn add(&mut self, slot: SlotOf, seed: ArchiveSeed) -> String {
+        let id = format!("archive {}", self.next_archive);
+        self.next_archive += 1;
+        let created_on = self.now() - SignedDuration::from_hours(seed.hours);
+        let expires_on = match seed.expires {
+            None => Expiry::AsWritten,
+            Some(None) => Expiry::Never,
+            Some(Some(hours)) => Expiry::At(self.now() + SignedDuration::from_hours(hours)),
+        };
+        let archive = Archive {
+            expires_on,
+            scheduled: seed.scheduled,
+            file: seed.file,
+            removed: seed.struck,
+            ..Archive::scheduled(&id, created_on).in_storage(seed.storage)
+        };
+        portal(&self.server, slot).add_archive(slot.1, archive);
+        id
+    }
+
+    /// Has the cleaner pass, and gives how many archives it deleted.
+    pub fn clean(&self) -> usize {
+        self.server.run_cleaner().len()
+    }
+
+    /// What a pass of the cleaner now would delete with this POST, and what without one.
+    pub fn with_and_without(&self, portal: usize, schedule: &Schedule) -> [BTreeSet<String>; 2] {
+        let (with, without) = (self.copy(), self.copy());
+        post(&with, portal, schedule);
+        [with, without].map(|server| {
+            server
+                .run_cleaner()
+                .into_iter()
+                .map(|archive| archive.id)
+                .collect()
+        })
+    }
+
+    fn copy(&self) -> SimulatedPortal {
+        let copy = start(self.runtime, &self.installation, self.now());
+        for slot in SLOTS {
+            let (from, to) = (portal(&self.server, slot), portal(&copy, slot));
+            from.schedule(slot.1)
+                .into_iter()
+                .for_each(|row| to.set_schedule(row));
+            let archives = from.archives(slot.1).into_iter();
+            archives.for_each(|archive| to.add_archive(slot.1, archive));
+        }
+        copy
+    }
+}
+
+fn start(runtime: &Runtime, installation: &Installation, now: Timestamp) -> SimulatedPortal {
+    let tenants = HOSTS.map(Tenant::at).to_vec();
+    let server = runtime.block_on(SimulatedPortal::start_with(installation.clone(), tenants));
+    server.clock().set(now);
+    server
+}
+
+fn portal(server: &SimulatedPortal, slot: SlotOf) -> Portal {
+    server.tenants().swap_remove(slot.0)
+}
+
+fn post(server: &SimulatedPortal, portal: usize, schedule: &Schedule) {
+    let params = schedule.params.iter();
+    let params = params.map(|(key, param)| json!({"key": key, "value": param.value.expose_secret()}));
+    let body = json!({
+        "storageType": schedule.storage_type,
+        "storageParams": params.collect::<Vec<_>>(),
+        "backupsStored": schedule.backups_stored,
+        "cronParams": {"period": schedule.period, "hour": schedule.hour, "day": schedule.day},
+        "dump": schedule.dump,
+    });
+    self::portal(server, (portal, schedule.dump)).set_schedule_as_posted(&body);
+}
+
+/// Where there is none, DocSpace cannot look for the file: it neither lists nor strikes nor deletes the archive.
+fn has_storage(archive: &Archive) -> bool {
+    archive.file != File::NoStorage && archive.storage_type != 2
+}

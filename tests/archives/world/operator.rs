@@ -1,0 +1,183 @@
+//! The operator's part: one reconcile, and what the property says of its POST.
+
+use std::collections::BTreeSet;
+
+use docspace_backup_operator::{
+    api::{AdoptionPolicy, AppliedReason, Tally},
+    controller::{
+        decide::{CONTEST_WINDOW, Facts, Need, Plan, Slot, decide},
+        reason::Reason,
+    },
+    portal::{Failure, PortalError},
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::World;
+use crate::story::{HOSTS, Look, Post};
+
+impl World<'_> {
+    /// One reconcile.
+    ///
+    /// # Errors
+    /// The story so far, when it leads to a POST that costs archives which nobody gave away.
+    pub fn operator_looks(&mut self, look: &Look) -> Result<(), String> {
+        self.portals.wait(look.minutes);
+        let plan = self.plan(look);
+        self.tell(format!(
+            "    after {} min the operator decides: {plan:?}",
+            look.minutes
+        ));
+        match plan {
+            Plan::Write(reason) => {
+                self.judge(reason)?;
+                self.write(reason, look.post);
+            }
+            Plan::Adopt(reason) => self.record(reason),
+            Plan::Refuse(verdict) if verdict.reason == Reason::WouldDeleteArchives => self.count_spared(),
+            _ => {}
+        }
+        self.corrections = self
+            .corrections
+            .take()
+            .filter(|tally| self.portals.now().duration_since(tally.last_time.0) < CONTEST_WINDOW);
+        Ok(())
+    }
+
+    /// Asks `decide`, and learns what it asks for, until it names a plan.
+    fn plan(&self, look: &Look) -> Plan {
+        let (spec, now) = (self.manifest.spec(), self.portals.now());
+        let mut facts = Facts {
+            spec: &spec,
+            applied: self.applied.as_ref(),
+            same_address: self.same_address(),
+            corrections: self.corrections.as_ref(),
+            finalizer: self.finalizer,
+            deleted_at: None,
+            requested: look.requested,
+            local_now: now,
+            now,
+            unknown_since: self.unknown_since,
+            write_settled: self.unknown_since.is_none(),
+            not_converging: false,
+            identity_due: false,
+            crd_going: None,
+            wanted: None,
+            access: None,
+            slot: Slot::Free,
+            held: None,
+            identity_read: false,
+            running: None,
+            archives: None,
+        };
+        loop {
+            match decide(&facts) {
+                Plan::Observe(need) => self.learn(&mut facts, need, look),
+                plan => return plan,
+            }
+        }
+    }
+
+    fn learn(&self, facts: &mut Facts<'_>, need: Need, look: &Look) {
+        match need {
+            Need::Secrets => facts.wanted = Some(Ok(self.manifest.wanted())),
+            Need::Schedule => facts.held = Some(Ok(self.portals.held(self.slot()))),
+            Need::Identity => facts.identity_read = true,
+            Need::Progress => facts.running = Some(Ok(look.running)),
+            Need::Archives if look.history => facts.archives = Some(Ok(self.portals.history(self.slot()))),
+            Need::Archives => facts.archives = Some(Err(no_history())),
+            Need::CrdState | Need::Access => unreachable!("only a deletion asks for these"),
+        }
+    }
+
+    fn same_address(&self) -> bool {
+        let host = self
+            .applied
+            .as_ref()
+            .and_then(|applied| applied.host_header.as_deref());
+        host == Some(HOSTS[self.manifest.portal])
+    }
+
+    /// What the property says of a POST.
+    fn judge(&mut self, reason: AppliedReason) -> Result<(), String> {
+        let [with, without] = self.with_and_without();
+        let cost: Vec<_> = with.difference(&without).cloned().collect();
+        let kinds = [
+            AppliedReason::Created,
+            AppliedReason::Changed,
+            AppliedReason::Corrected,
+        ];
+        for (count, kind) in self.seen.posts.iter_mut().zip(kinds) {
+            *count += usize::from(kind == reason);
+        }
+        if cost.is_empty() {
+            return Ok(());
+        }
+        if self.manifest.adoption == AdoptionPolicy::Always {
+            self.seen.costly_by_policy += 1;
+        } else if self.lowered() {
+            self.seen.costly_by_number += 1;
+        } else {
+            self.tell(format!(
+                "The POST costs {}, and nobody said that it may",
+                cost.join(", ")
+            ));
+            return Err(format!("a story with a bad end:\n{}\n", self.told.join("\n")));
+        }
+        Ok(())
+    }
+
+    fn count_spared(&mut self) {
+        let [with, without] = self.with_and_without();
+        self.seen.spared += usize::from(!with.is_subset(&without));
+    }
+
+    fn with_and_without(&self) -> [BTreeSet<String>; 2] {
+        self.portals
+            .with_and_without(self.manifest.portal, &self.manifest.wanted())
+    }
+
+    /// The manifest asks for fewer than what this object itself had last applied to this portal.
+    fn lowered(&self) -> bool {
+        let number = i64::from(self.manifest.terms.number);
+        let applied = self
+            .applied
+            .as_ref()
+            .filter(|_| self.finalizer && self.same_address());
+        applied.is_some_and(|applied| applied.schedule.backups_stored > number)
+    }
+
+    fn write(&mut self, reason: AppliedReason, post: Post) {
+        self.finalizer = true;
+        self.tell(format!("    the POST is: {post:?}"));
+        if matches!(post, Post::Done | Post::Unseen) {
+            self.portals.post(self.manifest.portal, &self.manifest.wanted());
+        }
+        match post {
+            Post::Done => self.record(reason),
+            Post::Refused => {}
+            Post::Lost | Post::Unseen => self.unknown_since = Some(self.portals.now()),
+        }
+    }
+
+    /// The slot is this object's, as the manifest says.
+    fn record(&mut self, reason: AppliedReason) {
+        self.finalizer = true;
+        self.unknown_since = None;
+        self.applied = Some(self.applied_now(reason, &self.manifest));
+        let before = self.corrections.take().map_or(0, |tally| tally.count);
+        self.corrections = (reason == AppliedReason::Corrected).then(|| Tally {
+            count: before + 1,
+            last_time: Time(self.portals.now()),
+        });
+    }
+}
+
+fn no_history() -> PortalError {
+    PortalError {
+        failure: Failure::ServerError,
+        status: Some(500),
+        message: "https://docs.test: it failed".into(),
+        date: None,
+        retry_after: None,
+    }
+}
