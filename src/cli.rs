@@ -1,12 +1,16 @@
 //! The command line. Every flag of `run` has an environment variable, `DOCSPACE_BACKUP_…`.
 
-use std::{str::FromStr, time::Duration};
+use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
 
 use tracing_subscriber::filter::Targets;
 
-use crate::portal::Address;
+use crate::{
+    api::parse_duration,
+    controller::{LONGEST_INTERVAL, SHORTEST_INTERVAL},
+    portal::Address,
+};
 
 /// Keeps ONLYOFFICE DocSpace backup schedules as their Kubernetes manifests say, and tells whether that worked.
 #[derive(Debug, Parser)]
@@ -39,7 +43,7 @@ pub struct RunArgs {
     pub namespaces: Vec<String>,
 
     /// Watch all namespaces.
-    #[arg(long, env = "DOCSPACE_BACKUP_ALL_NAMESPACES", conflicts_with = "namespaces")]
+    #[arg(long, env = "DOCSPACE_BACKUP_ALL_NAMESPACES", value_parser = FalseyValueParser::new())]
     pub all_namespaces: bool,
 
     /// How often a portal is looked at where the object does not say, 1m to 24h.
@@ -51,15 +55,15 @@ pub struct RunArgs {
     pub allowed_origins: Vec<String>,
 
     /// Refuse Secrets without the annotation docspace.onlyoffice.com/portal-origin.
-    #[arg(long, env = "DOCSPACE_BACKUP_REQUIRE_ORIGIN_ANNOTATION")]
+    #[arg(long, env = "DOCSPACE_BACKUP_REQUIRE_ORIGIN_ANNOTATION", value_parser = FalseyValueParser::new())]
     pub require_origin_annotation: bool,
 
     /// Allow portals at loopback addresses (for tests and demo).
-    #[arg(long, env = "DOCSPACE_BACKUP_ALLOW_LOOPBACK_PORTALS")]
+    #[arg(long, env = "DOCSPACE_BACKUP_ALLOW_LOOPBACK_PORTALS", value_parser = FalseyValueParser::new())]
     pub allow_loopback_portals: bool,
 
     /// Reach portals through the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name; otherwise these are ignored.
-    #[arg(long, env = "DOCSPACE_BACKUP_PROXY_FROM_ENV")]
+    #[arg(long, env = "DOCSPACE_BACKUP_PROXY_FROM_ENV", value_parser = FalseyValueParser::new())]
     pub proxy_from_env: bool,
 
     /// Form of the log.
@@ -86,13 +90,12 @@ pub enum LogFormat {
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
-    let parsed =
-        kube::core::Duration::from_str(text).map_err(|error| format!("{error}; write for example 15m"))?;
+    let parsed = parse_duration(text)?;
     if parsed.is_negative() {
         return Err("must not be negative; write for example 15m".into());
     }
     let interval = Duration::from(parsed);
-    let allowed = Duration::from_secs(60)..=Duration::from_secs(24 * 3600);
+    let allowed = SHORTEST_INTERVAL..=LONGEST_INTERVAL;
     if allowed.contains(&interval) {
         Ok(interval)
     } else {
@@ -100,7 +103,11 @@ fn interval(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// An empty text, as an empty environment variable gives it, is none.
 fn origin(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Ok(String::new());
+    }
     let address = Address::parse(text, None).map_err(|error| error.to_string())?;
     if address.url().path() == "/" {
         Ok(address.origin())
@@ -142,7 +149,7 @@ mod tests {
     #[test]
     fn an_interval_is_a_duration_within_bounds() {
         assert_eq!(interval("90s"), Ok(Duration::from_secs(90)));
-        for text in ["", "15", "59s", "25h", "-15m", "22 ns"] {
+        for text in ["", "15", "59s", "25h", "-15m", "22 ns", "99999999999999999999h"] {
             assert!(interval(text).is_err(), "{text}");
         }
     }

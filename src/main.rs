@@ -11,15 +11,26 @@ use docspace_backup_operator::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::{Layer, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// From SIGTERM to the end: a write under way has 8 s of it.
 const STOPPING_TAKES: Duration = Duration::from_millis(9500);
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// Kubernetes has this long to answer a request.
+const KUBERNETES_ANSWERS: Duration = Duration::from_secs(30);
+/// A watch ends after 290 s by itself and is taken up again.
+const WATCHES_ARE_RENEWED: Duration = Duration::from_secs(300);
+
+fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Run(args) => run(*args).await,
+        Command::Run(args) => tokio::runtime::Runtime::new()
+            .map_err(Into::into)
+            .and_then(|runtime| {
+                let result = runtime.block_on(run(*args));
+                // Name look-ups are threads that nobody can stop; the end does not wait for them.
+                runtime.shutdown_background();
+                result
+            }),
         Command::Crd => print_crd(),
     };
     match result {
@@ -42,28 +53,29 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
     let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     start_log(&args);
     let config = kube::Config::infer().await?;
-    let namespaces = match (args.all_namespaces, args.namespaces) {
-        (true, _) => Namespaces::All,
-        (false, names) if names.is_empty() => Namespaces::These(vec![config.default_namespace.clone()]),
-        (false, mut names) => {
-            names.sort();
-            names.dedup();
-            Namespaces::These(names)
-        }
-    };
+    let namespaces = namespaces(args.all_namespaces, args.namespaces, &config.default_namespace)?;
     let settings = Settings {
         interval: args.interval,
-        allowed_origins: args.allowed_origins.into_iter().collect(),
+        allowed_origins: args
+            .allowed_origins
+            .into_iter()
+            .filter(|origin| !origin.is_empty())
+            .collect(),
         require_origin_annotation: args.require_origin_annotation,
     };
     let portals = Portals::new(Options {
         allow_loopback: args.allow_loopback_portals,
         proxy_from_env: args.proxy_from_env,
     })?;
-    let client = kube::Client::try_from(config)?;
+    let client = |read_timeout| {
+        let mut config = config.clone();
+        config.read_timeout = Some(read_timeout);
+        kube::Client::try_from(config)
+    };
+    let (client, watches) = (client(KUBERNETES_ANSWERS)?, client(WATCHES_ARE_RENEWED)?);
 
     let stop = CancellationToken::new();
-    let running = controller::run(client, &namespaces, settings, portals, stop.clone());
+    let running = controller::run(client, watches, &namespaces, settings, portals, stop.clone());
     tokio::pin!(running);
     tokio::select! {
         ended = &mut running => return Ok(ended?),
@@ -78,13 +90,33 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// An empty name, as an empty environment variable gives it, is none.
+fn namespaces(all: bool, mut names: Vec<String>, own: &str) -> Result<Namespaces, Failure> {
+    names.retain(|name| !name.is_empty());
+    names.sort();
+    names.dedup();
+    match (all, names.is_empty()) {
+        (true, true) => Ok(Namespaces::All),
+        (true, false) => {
+            Err("--all-namespaces and --namespace (DOCSPACE_BACKUP_NAMESPACE) exclude each other".into())
+        }
+        (false, true) => Ok(Namespaces::These(vec![own.into()])),
+        (false, false) => Ok(Namespaces::These(names)),
+    }
+}
+
 fn start_log(args: &RunArgs) {
     let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let log = match args.log_format {
         LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).boxed(),
         LogFormat::Json => log.json().boxed(),
     };
+    // kube would log the whole of an answer that it cannot read, of a Secret, too.
+    let filter = args
+        .log_level
+        .clone()
+        .with_target("kube_client::client", LevelFilter::ERROR);
     tracing_subscriber::registry()
-        .with(log.with_filter(args.log_level.clone()))
+        .with(log.with_filter(filter))
         .init();
 }

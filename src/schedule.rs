@@ -172,10 +172,13 @@ impl Schedule {
             }
             let in_secret = ours.is_some_and(|param| param.secret);
             let show = |param: Option<&&Param>| {
-                param.map_or("none".into(), |param| shown_value(key, param, in_secret))
+                param.map_or("none".into(), |param| {
+                    bounded(&shown_value(key, param, in_secret))
+                })
             };
             difference.lines.push(format!(
-                "storageParams[{key}]: {} wanted, {} in the portal",
+                "storageParams[{}]: {} wanted, {} in the portal",
+                bounded(key),
                 show(ours),
                 show(theirs)
             ));
@@ -222,8 +225,8 @@ impl Schedule {
                 .counting_params()
                 .into_iter()
                 .map(|(key, param)| ShownParam {
-                    key: key.into(),
-                    value: value(key, param),
+                    key: bounded(key),
+                    value: bounded(&value(key, param)),
                 })
                 .collect(),
         }
@@ -265,6 +268,11 @@ impl Held {
                 .shown(|key, param| shown_value(key, param, in_secret(key)))
         }
     }
+}
+
+/// What a portal holds may be of any length, and hold anything; what a manifest may hold is left as it is.
+fn bounded(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(1024).collect()
 }
 
 fn shown_value(key: &str, param: &Param, in_secret: bool) -> String {

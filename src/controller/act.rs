@@ -12,6 +12,8 @@ use super::{
     Error,
     decide::{Plan, Verdict, not_converging, retry_deletion},
     events::Note,
+    memory::Written,
+    objects::key_of,
     observe::Look,
     reason::Reason,
 };
@@ -65,7 +67,10 @@ fn in_sync() -> Verdict {
 pub async fn act(look: &mut Look<'_>, plan: Plan) -> Result<Deed, Error> {
     match plan {
         Plan::Observe(_) => Err(Error::Order),
-        Plan::Nothing => Ok(Deed::of(in_sync())),
+        Plan::Nothing => {
+            look.settled();
+            Ok(Deed::of(in_sync()))
+        }
         Plan::Refuse(verdict) => Ok(Deed::of(verdict)),
         Plan::Suspend => Ok(Deed::of(Verdict::new(
             Reason::Suspended,
@@ -80,7 +85,7 @@ pub async fn act(look: &mut Look<'_>, plan: Plan) -> Result<Deed, Error> {
 
 async fn adopt(look: &mut Look<'_>, reason: AppliedReason) -> Result<Deed, Error> {
     add_finalizer(look).await?;
-    look.memory.unknown_since = None;
+    look.settled();
     let mut deed = Deed {
         applied: Some(reason),
         ..Deed::of(in_sync())
@@ -97,6 +102,7 @@ async fn write(look: &mut Look<'_>, reason: AppliedReason) -> Result<Deed, Error
         Some(Ok(wanted)) => wanted.clone(),
         _ => return Err(Error::Order),
     };
+    look.check_still_wanted()?;
     let replaced = look.facts.held.take().and_then(Result::ok).flatten();
     add_finalizer(look).await?;
 
@@ -118,25 +124,30 @@ async fn write(look: &mut Look<'_>, reason: AppliedReason) -> Result<Deed, Error
         });
     }
 
+    if posted.is_ok() {
+        look.memory.accepted_write = look
+            .memory
+            .resolved
+            .as_ref()
+            .map(|(_, resolved)| Written::of(resolved));
+    }
+
     let answer = look.context.within_grace(portal.schedule(wanted.dump)).await;
     let seen = look.note_time(answer);
     let equal =
         matches!(&seen, Ok(held) if wanted.difference(held.as_ref().map(|held| &held.schedule)).is_empty());
     look.facts.held = Some(seen);
-    look.memory.unknown_since = match &posted {
-        Err(_) if !equal => Some(Timestamp::now()),
-        _ => None,
-    };
     let verdict = match (&posted, &look.facts.held) {
-        _ if equal => in_sync(),
+        _ if equal => {
+            look.settled();
+            in_sync()
+        }
         (Err(error), _) => outcome_unknown(error),
         (Ok(()), Some(Err(error))) => error.into(),
-        (Ok(()), _) => {
-            look.memory.not_converging = Some(true);
-            not_converging()
-        }
+        (Ok(()), _) => not_converging(),
     };
     if posted.is_err() && !equal {
+        look.memory.unknown = Some((Timestamp::now(), reason));
         return Ok(Deed {
             request,
             replaced,
@@ -201,6 +212,7 @@ fn request(operation: Operation, error: Option<&PortalError>, now: Timestamp) ->
 }
 
 async fn delete(look: &mut Look<'_>) -> Result<Deed, Error> {
+    look.check_still_wanted()?;
     let portal = look.portal()?;
     let dump = look.object.spec.dump;
     let answer = look.context.within_grace(portal.delete_schedule(dump)).await;
@@ -281,7 +293,7 @@ async fn remove_finalizer(look: &mut Look<'_>) -> Result<(), Error> {
         .collect();
     match patch_finalizers(look, left).await {
         Err(Error::Kubernetes(kube::Error::Api(status))) if status.code == 404 => Ok(()),
-        result => result.map(drop),
+        result => result.map(|object| look.context.objects.wrote(object)),
     }
 }
 
@@ -297,6 +309,29 @@ async fn patch_finalizers(look: &Look<'_>, finalizers: Vec<String>) -> Result<Do
 }
 
 impl Look<'_> {
+    /// The portal holds what is wanted: nothing is open any more.
+    fn settled(&mut self) {
+        self.memory.unknown = None;
+        self.memory.accepted_write = None;
+        self.memory.secret_changed = false;
+    }
+
+    /// The look may have taken long: what the object says may have changed since.
+    fn check_still_wanted(&self) -> Result<(), Error> {
+        let newest = self.context.objects.newest(&key_of(self.object));
+        let newest = newest
+            .as_ref()
+            .and_then(|newest| newest.0.as_ref().ok())
+            .map(|newest| &newest.metadata);
+        let then = &self.object.metadata;
+        let same = newest.is_some_and(|now| {
+            now.uid == then.uid
+                && now.generation == then.generation
+                && now.deletion_timestamp == then.deletion_timestamp
+        });
+        if same { Ok(()) } else { Err(Error::Superseded) }
+    }
+
     /// The API of the object's namespace.
     pub(super) fn api(&self) -> Api<DocSpaceBackupSchedule> {
         Api::namespaced(

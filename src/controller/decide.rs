@@ -43,17 +43,19 @@ pub struct Facts<'a> {
     pub local_now: Timestamp,
     /// The portal's clock, or this operator's until the portal has answered.
     pub now: Timestamp,
-    /// When a write was sent whose outcome is not known.
-    pub unknown_since: Option<Timestamp>,
-    /// The last write, if any, has an outcome that is known and recorded.
-    pub write_settled: bool,
-    /// What is applied was accepted by the portal once, and then read back as something else.
+    /// A write whose outcome is not known: when it was sent, and why.
+    pub unknown: Option<(Timestamp, AppliedReason)>,
+    /// `status.lastRequest` tells of a write.
+    pub write_recorded: bool,
+    /// This very schedule was accepted by the portal, and it has shown another since.
     pub not_converging: bool,
+    /// A storage Secret has changed, and the portal was not seen to hold its value since.
+    pub secret_changed: bool,
     /// Settings and key have not been read lately.
     pub identity_due: bool,
 
     /// Whether the CRD is being deleted.
-    pub crd_going: Option<bool>,
+    pub crd_going: Option<Result<bool, Verdict>>,
     /// The schedule with its values from Secrets, or why it cannot be had.
     pub wanted: Option<Result<Schedule, Verdict>>,
     /// The key and the CA alone, which is all that a deletion takes; or why they cannot be had.
@@ -222,6 +224,9 @@ fn decide_equal(facts: &Facts<'_>, wanted: &Schedule) -> Plan {
     if facts.spec.management_policy == ManagementPolicy::Observe {
         return Plan::Nothing;
     }
+    if let Some((_, reason)) = facts.unknown {
+        return before_taking(facts, Plan::Adopt(reason));
+    }
     match owned(facts) {
         Some(applied) if applied.schedule == wanted.shown_as_applied() => Plan::Nothing,
         Some(_) => Plan::Adopt(AppliedReason::Changed),
@@ -236,6 +241,9 @@ fn reason_to_write(
     held: Option<&Schedule>,
     in_secret: bool,
 ) -> Result<AppliedReason, Plan> {
+    if facts.not_converging {
+        return Err(Plan::Refuse(not_converging()));
+    }
     let Some(applied) = owned(facts) else {
         return match held {
             Some(_) if facts.spec.adoption_policy == AdoptionPolicy::Never => {
@@ -248,13 +256,8 @@ fn reason_to_write(
             _ => Ok(AppliedReason::Created),
         };
     };
-    if applied.schedule != wanted.shown_as_applied() {
-        return Ok(AppliedReason::Changed);
-    }
-    if facts.not_converging {
-        return Err(Plan::Refuse(not_converging()));
-    }
-    if in_secret {
+    // A value that differs although the Secret has not changed was changed in the portal.
+    if applied.schedule != wanted.shown_as_applied() || in_secret && facts.secret_changed {
         return Ok(AppliedReason::Changed);
     }
     correction(facts)
@@ -297,7 +300,7 @@ fn decide_write(
     reason: AppliedReason,
 ) -> Plan {
     let waits = |since| facts.local_now.duration_since(since) < UNKNOWN_OUTCOME_PATIENCE;
-    if facts.unknown_since.is_some_and(waits) {
+    if facts.unknown.is_some_and(|(since, _)| waits(since)) {
         return Plan::Refuse(Verdict::new(
             Reason::OutcomeUnknown,
             "A write to the portal got no answer that tells its outcome, and the portal does not show it; \
@@ -358,12 +361,12 @@ fn before_taking(facts: &Facts<'_>, plan: Plan) -> Plan {
 
 fn decide_deletion(facts: &Facts<'_>) -> Plan {
     let Some(applied) = owned(facts) else {
-        let unsettled = facts.applied.is_none() && !facts.write_settled;
-        return Plan::Release(
-            unsettled.then(|| "a write may have been under way whose outcome is not known".into()),
-        );
+        return Plan::Release(left_by_no_owner(facts));
     };
     let left = |why: &str| Plan::Release(Some(why.into()));
+    if let Slot::Taken(by) = &facts.slot {
+        return left(&format!("it belongs to {by}"));
+    }
     if facts.spec.suspend {
         return left("the object is suspended");
     }
@@ -373,10 +376,11 @@ fn decide_deletion(facts: &Facts<'_>) -> Plan {
     if facts.spec.deletion_policy == DeletionPolicy::Orphan {
         return left("deletionPolicy is Orphan");
     }
-    match facts.crd_going {
+    match &facts.crd_going {
         None => return Plan::Observe(Need::CrdState),
-        Some(true) => return left("the CRD is being deleted"),
-        Some(false) => {}
+        Some(Err(verdict)) => return retry_deletion(facts, verdict.clone()),
+        Some(Ok(true)) => return left("the CRD is being deleted"),
+        Some(Ok(false)) => {}
     }
     match (&facts.access, &facts.held) {
         (None, _) => Plan::Observe(Need::Access),
@@ -385,7 +389,17 @@ fn decide_deletion(facts: &Facts<'_>) -> Plan {
         (_, Some(Err(error))) => retry_deletion(facts, error.into()),
         (_, Some(Ok(None))) => Plan::Release(None),
         (_, Some(Ok(Some(held)))) if is_as_applied(&applied.schedule, &held.schedule) => Plan::Delete,
-        (_, Some(Ok(Some(_)))) => left("somebody has changed it since"),
+        (_, Some(Ok(Some(_)))) => left("it is not as this object wrote it"),
+    }
+}
+
+/// What an object may leave behind that does not own its slot.
+fn left_by_no_owner(facts: &Facts<'_>) -> Option<String> {
+    match facts.applied {
+        _ if facts.unknown.is_some() => Some("a write was under way whose outcome is not known".into()),
+        Some(applied) if !facts.same_address => Some(format!("this object's was written to {}", applied.url)),
+        None if !facts.write_recorded => Some("a write may have been under way that was not recorded".into()),
+        _ => None,
     }
 }
 

@@ -12,6 +12,8 @@ use kube::{
 
 /// Kubernetes refuses longer notes.
 const LONGEST_NOTE: usize = 1024;
+/// An Event's name is the object's, a dot and a time of 16 digits; Kubernetes refuses more than 253 characters.
+const LONGEST_NAME: usize = 230;
 /// As whom Events are reported.
 const REPORTER: &str = "docspace-backup-operator";
 
@@ -53,14 +55,14 @@ pub async fn publish(client: &Client, object: ObjectReference, note: Note) {
             namespace: object.namespace.clone(),
             name: object
                 .name
-                .as_ref()
-                .map(|name| format!("{name}.{:x}", now.as_nanosecond())),
+                .as_deref()
+                .map(|name| format!("{}.{:x}", cut(name, LONGEST_NAME), now.as_nanosecond())),
             ..ObjectMeta::default()
         },
         event_time: Some(MicroTime(now)),
         type_: Some(if note.warning { "Warning" } else { "Normal" }.into()),
         reason: Some(note.reason),
-        note: Some(cut(note.text)),
+        note: Some(cut_with_dots(&note.text)),
         action: Some("Reconcile".into()),
         regarding: Some(object),
         reporting_controller: Some(REPORTER.into()),
@@ -75,16 +77,19 @@ pub async fn publish(client: &Client, object: ObjectReference, note: Note) {
     }
 }
 
-fn cut(text: String) -> String {
-    if text.len() <= LONGEST_NOTE {
-        return text;
-    }
-    let room = LONGEST_NOTE - '…'.len_utf8();
-    let end = (0..=room)
+/// As much of a text as fits, whole characters only.
+fn cut(text: &str, room: usize) -> &str {
+    let end = (0..=room.min(text.len()))
         .rev()
-        .find(|at| text.is_char_boundary(*at))
-        .unwrap_or_default();
-    format!("{}…", &text[..end])
+        .find(|at| text.is_char_boundary(*at));
+    &text[..end.unwrap_or_default()]
+}
+
+fn cut_with_dots(text: &str) -> String {
+    if text.len() <= LONGEST_NOTE {
+        return text.into();
+    }
+    format!("{}…", cut(text, LONGEST_NOTE - '…'.len_utf8()))
 }
 
 #[cfg(test)]
@@ -93,12 +98,12 @@ mod tests {
 
     #[test]
     fn a_long_note_is_cut_between_characters() {
-        let cut = cut("ü".repeat(1000));
+        let cut = cut_with_dots(&"ü".repeat(1000));
         assert!(
             cut.len() <= LONGEST_NOTE && cut.ends_with('…'),
             "{} bytes",
             cut.len()
         );
-        assert_eq!(super::cut("short".into()), "short");
+        assert_eq!(cut_with_dots("short"), "short");
     }
 }

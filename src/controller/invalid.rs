@@ -11,7 +11,7 @@ use kube::{
 use serde_json::{Value, json};
 
 use super::{
-    decide::has_finalizer,
+    decide::{Slot, has_finalizer},
     events::{Note, publish},
     memory::{Memory, Trigger},
     reason::Reason,
@@ -34,6 +34,7 @@ pub async fn reconcile(
         requested_at: None,
         deleting,
         secrets: Vec::new(),
+        slot: Slot::Free,
         status: 0,
     };
     if memory.seen.as_ref() == Some(&trigger) {

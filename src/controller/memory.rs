@@ -1,7 +1,7 @@
 //! What is remembered of an object between its reconciles. All of it may be lost: status holds what must not be.
 
 use std::{
-    collections::hash_map::DefaultHasher,
+    collections::{BTreeMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
     time::{Duration, Instant},
 };
@@ -9,8 +9,14 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
-use super::secrets::{Access, Resolved};
-use crate::api::{DocSpaceBackupSchedule, REQUESTED_AT, Status};
+use super::{
+    decide::Slot,
+    secrets::{Access, Resolved},
+};
+use crate::{
+    api::{AppliedReason, DocSpaceBackupSchedule, REQUESTED_AT, ShownSchedule, Status},
+    portal::Address,
+};
 
 /// The first try after a failure; doubled with each, up to the interval.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
@@ -30,10 +36,14 @@ pub struct Memory {
     pub accepted: Option<Access>,
     /// Failures in a row.
     pub failures: Option<Failures>,
-    /// When a write was sent whose outcome is not known, by the operator's clock.
-    pub unknown_since: Option<Timestamp>,
-    /// What was applied was accepted and then read back as something else; `Some(false)`: it no longer counts.
-    pub not_converging: Option<bool>,
+    /// A write whose outcome is not known: when it was sent, by the operator's clock, and why.
+    pub unknown: Option<(Timestamp, AppliedReason)>,
+    /// What the portal has accepted and not shown yet.
+    pub accepted_write: Option<Written>,
+    /// A storage Secret has changed, and the portal was not seen to hold its value since.
+    pub secret_changed: bool,
+    /// A reconcile was asked for, and what it was asked for has to wait.
+    pub requested: bool,
     /// When settings and key were read last, by the operator's clock.
     pub identity_at: Option<Timestamp>,
     /// Kubernetes' own failures in a row.
@@ -53,29 +63,55 @@ pub struct Trigger {
     pub deleting: bool,
     /// resourceVersions of the Secrets that the spec names, as far as they exist.
     pub secrets: Vec<Option<String>>,
+    /// Whose slot it is: that changes with other objects.
+    pub slot: Slot,
     /// A digest of the status: somebody may have wiped it.
     pub status: u64,
 }
 
 impl Trigger {
-    /// What stands before a reconcile of this object with these Secrets.
-    pub fn of(object: &DocSpaceBackupSchedule, secrets: Vec<Option<String>>) -> Self {
+    /// What stands before a reconcile of this object with these Secrets and this standing.
+    pub fn of(object: &DocSpaceBackupSchedule, secrets: Vec<Option<String>>, slot: Slot) -> Self {
         Self {
             generation: object.metadata.generation.unwrap_or_default(),
             requested_at: object.annotations().get(REQUESTED_AT).cloned(),
             deleting: object.metadata.deletion_timestamp.is_some(),
             secrets,
+            slot,
             status: digest(object.status.as_ref()),
         }
     }
 }
 
-fn digest(status: Option<&Status>) -> u64 {
+/// A digest of a status.
+pub fn digest(status: Option<&Status>) -> u64 {
     let mut hasher = DefaultHasher::new();
     serde_json::to_string(&status)
         .unwrap_or_default()
         .hash(&mut hasher);
     hasher.finish()
+}
+
+/// What was written: the same schedule is not written again when the portal accepts it and shows another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Written {
+    /// The schedule, secrets hidden.
+    pub schedule: ShownSchedule,
+    /// Where.
+    pub address: Address,
+    /// resourceVersions of the Secrets that it was made of.
+    pub secrets: BTreeMap<String, String>,
+}
+
+impl Written {
+    /// What a write of this would be.
+    pub fn of(resolved: &Resolved) -> Self {
+        Self {
+            schedule: resolved.wanted.shown_as_applied(),
+            address: resolved.access.address.clone(),
+            secrets: resolved.versions.clone(),
+        }
+    }
 }
 
 /// A row of failures.

@@ -46,11 +46,11 @@ use self::{
     act::{Deed, act},
     decide::{Plan, decide},
     events::{Note, publish},
-    memory::{Memory, Trigger, backoff, spread},
+    memory::{Memory, Trigger, backoff, digest, spread},
     objects::{Guarded, Key, Objects, key_of},
     observe::Look,
     reason::{Class, Reason},
-    report::{Report, is_passing, verified},
+    report::{READY_LASTS, Report, is_passing, verified},
 };
 use crate::{
     api::{DocSpaceBackupSchedule, Status},
@@ -62,9 +62,11 @@ const PLACES: usize = 64;
 /// A reconcile that takes longer than this is waiting for a portal.
 const PATIENCE: Duration = Duration::from_millis(250);
 /// A write under way gets this long when the operator is stopped.
-const WRITE_GRACE: Duration = Duration::from_secs(8);
-/// A portal's request to be left alone is honoured up to this long.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
+pub const WRITE_GRACE: Duration = Duration::from_secs(8);
+/// A portal is looked at no more often than this,
+pub const SHORTEST_INTERVAL: Duration = Duration::from_secs(60);
+/// and no less often than this.
+pub const LONGEST_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 /// The portal's clock and the operator's may differ by this much.
 const CLOCK_TOLERANCE: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
 
@@ -87,12 +89,14 @@ pub struct Context {
     objects: Objects,
     secrets: Vec<Store<PartialObjectMeta<Secret>>>,
     memories: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Memory>>>>,
-    nudges: HashMap<String, mpsc::UnboundedSender<Key>>,
-    /// Objects whose slot may have become free: they look at once.
-    nudged: Mutex<BTreeSet<String>>,
+    /// By the namespace that a controller watches, or `None` for all.
+    triggers: HashMap<Option<String>, mpsc::UnboundedSender<Key>>,
     places: Semaphore,
     filled: watch::Receiver<bool>,
+    /// The operator is being stopped: reads are dropped.
     stop: CancellationToken,
+    /// Writes that were under way then have had their time.
+    grace_over: CancellationToken,
 }
 
 /// Kubernetes' own failures, and the end of the operator.
@@ -107,6 +111,9 @@ pub enum Error {
     /// The operator is being stopped.
     #[error("the operator is being stopped")]
     Stopping,
+    /// The object changed while it was looked at; it is looked at again.
+    #[error("the object has changed meanwhile")]
+    Superseded,
     /// A plan was carried out before what it takes was known.
     #[error("a plan came before the facts that it takes; please report this")]
     Order,
@@ -126,13 +133,18 @@ pub struct Failed {
 /// # Errors
 /// Kubernetes' own failures.
 pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Failed> {
-    let failed = |error| Failed {
-        error,
-        retry: Duration::ZERO,
-    };
-    if context.filled.clone().wait_for(|filled| *filled).await.is_err() {
-        return Err(failed(Error::Stopping));
+    let mut filled = context.filled.clone();
+    let filled = context
+        .stop
+        .run_until_cancelled(filled.wait_for(|filled| *filled))
+        .await;
+    if !matches!(filled, Some(Ok(_))) {
+        return Err(Failed {
+            error: Error::Stopping,
+            retry: Duration::ZERO,
+        });
     }
+    drop(filled);
     let Some(object) = context.objects.newest(&ObjectRef::from_obj(&*object)) else {
         return Ok(Action::await_change());
     };
@@ -149,6 +161,7 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
     };
     match context.in_turn(work).await {
         Ok(action) => Ok(action),
+        Err(Error::Superseded) => Ok(Action::requeue(Duration::ZERO)),
         Err(error) => {
             memory.kubernetes_failures += 1;
             let retry = backoff(memory.kubernetes_failures, context.settings.interval);
@@ -189,23 +202,21 @@ impl Context {
         object: &DocSpaceBackupSchedule,
         memory: &mut Memory,
     ) -> Result<Action, Error> {
-        let trigger = self.trigger(object);
-        let interval = object.spec.interval.map_or(self.settings.interval, Into::into);
-        if !self.take_nudge(object) {
-            if memory.seen.is_none() && !trigger.deleting && verified(object) && !is_requested(object) {
-                // After a start, looks at what was in order are spread over an interval.
-                memory.next_look = Instant::now().checked_add(interval.mul_f64(fastrand::f64()));
-                memory.seen = Some(trigger.clone());
-            }
-            if let Some(left) = memory.not_yet(&trigger, Instant::now()) {
-                return Ok(Action::requeue(left));
-            }
+        let mut trigger = self.trigger(object);
+        let interval = self.interval(object);
+        if memory.seen.is_none() && !trigger.deleting && verified(object) && !is_requested(object) {
+            // After a start, looks at what was in order are spread over an interval.
+            memory.next_look = Instant::now().checked_add(interval.mul_f64(fastrand::f64()));
+            memory.seen = Some(trigger.clone());
+        }
+        if let Some(left) = memory.not_yet(&trigger, Instant::now()) {
+            return Ok(Action::requeue(left));
         }
 
-        let lock = self.objects.lock(&key_of(object));
+        let lock = self.objects.lock(object);
         let slot = lock.lock().await;
+        trigger.slot = self.objects.standing(object);
         let mut look = Look::new(self, object, memory, &trigger);
-        look.facts.slot = self.objects.standing(object);
         let plan = loop {
             match decide(&look.facts) {
                 Plan::Observe(need) => look.learn(need).await?,
@@ -225,7 +236,7 @@ impl Context {
         if deed.released {
             drop(slot);
             self.tell(object, deed.notes).await;
-            self.nudge_others(object);
+            self.wake(self.objects.others(&key_of(object)));
             return Ok(Action::await_change());
         }
         self.report(look, deed, trigger, interval).await
@@ -282,20 +293,23 @@ impl Context {
         }
 
         memory.seen = Some(Trigger {
-            status: Trigger::of(&newest, Vec::new()).status,
+            status: digest(newest.status.as_ref()),
             ..trigger
         });
         memory.kubernetes_failures = 0;
+        // What was asked for and has to wait is still asked for.
+        memory.requested = facts.requested && reason.rule().class == Class::Retrying;
         let mut wait = match failures {
             Some(failures) => backoff(failures.count, interval),
             None => spread(interval),
         };
-        wait = wait.max(
-            deed.verdict
-                .retry_after
-                .unwrap_or_default()
-                .min(LONGEST_RETRY_AFTER),
-        );
+        // A long wait is for writes; a look that is due tells that Ready no longer holds.
+        let longest = if deed.request.is_some() {
+            LONGEST_INTERVAL
+        } else {
+            READY_LASTS
+        };
+        wait = wait.max(deed.verdict.retry_after.unwrap_or_default().min(longest));
         if let Some(deleted_at) = facts.deleted_at {
             let left = decide::DELETION_PATIENCE - Timestamp::now().duration_since(deleted_at);
             wait = wait.min(
@@ -370,20 +384,25 @@ impl Context {
         &self,
         call: impl Future<Output = Result<Answer<T>, PortalError>>,
     ) -> Result<Answer<T>, PortalError> {
-        let stopped = async {
-            self.stop.cancelled().await;
-            tokio::time::sleep(WRITE_GRACE).await;
+        let stopped = || PortalError {
+            failure: Failure::TimedOut,
+            status: None,
+            message: "The operator was stopped before the portal answered".into(),
+            date: None,
+            retry_after: None,
         };
-        tokio::select! {
-            answer = call => answer,
-            () = stopped => Err(PortalError {
-                failure: Failure::TimedOut,
-                status: None,
-                message: "The operator was stopped before the portal answered".into(),
-                date: None,
-                retry_after: None,
-            }),
-        }
+        self.grace_over
+            .run_until_cancelled(call)
+            .await
+            .unwrap_or_else(|| Err(stopped()))
+    }
+
+    /// How often the object's portal is looked at; kept within bounds where an older CRD did not.
+    fn interval(&self, object: &DocSpaceBackupSchedule) -> Duration {
+        let own = object.spec.interval.filter(|interval| !interval.is_negative());
+        own.map_or(self.settings.interval, |own| {
+            Duration::from(own).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL)
+        })
     }
 
     fn memory(&self, uid: &str) -> Arc<tokio::sync::Mutex<Memory>> {
@@ -391,22 +410,29 @@ impl Context {
         memories.entry(uid.into()).or_default().clone()
     }
 
-    fn forget(&self, object: &Guarded) -> Vec<Key> {
-        let uid = object.uid().unwrap_or_default();
-        self.memories
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&uid);
-        self.objects.forget(object)
+    /// Forgets an object that is gone, and wakes those that waited for its slot.
+    fn forget(&self, key: &Key, uid: Option<&str>) {
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        uid.map(|uid| memories.remove(uid));
+        drop(memories);
+        self.wake(self.objects.forget(key));
+    }
+
+    /// After a watch has listed anew: what was missed meanwhile is looked at, or forgotten.
+    fn relisted(&self, scope: Option<&str>) {
+        let in_scope = |key: &Key| scope.is_none() || key.namespace.as_deref() == scope;
+        for key in self.objects.keys().into_iter().filter(in_scope) {
+            if self.objects.is_there(&key) {
+                self.wake(vec![key]);
+            } else {
+                self.forget(&key, None);
+            }
+        }
     }
 
     fn trigger(&self, object: &DocSpaceBackupSchedule) -> Trigger {
-        Trigger::of(
-            object,
-            secrets::names(&object.spec)
-                .map(|name| self.secret_version(object, name))
-                .collect(),
-        )
+        let versions = secrets::names(&object.spec).map(|name| self.secret_version(object, name));
+        Trigger::of(object, versions.collect(), self.objects.standing(object))
     }
 
     fn secret_version(&self, object: &DocSpaceBackupSchedule, name: &str) -> Option<String> {
@@ -417,37 +443,16 @@ impl Context {
             .resource_version()
     }
 
-    /// Has these objects look again now: whoever shared a slot with them has changed or is gone.
-    fn nudge(&self, keys: Vec<Key>) {
+    /// Has objects reconciled, if anything has changed for them.
+    fn wake(&self, keys: Vec<Key>) {
         for key in keys {
-            self.nudged
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(key.to_string());
-            self.wake(key);
+            let triggers = self
+                .triggers
+                .get(&key.namespace)
+                .or_else(|| self.triggers.get(&None));
+            // A closed channel is a controller that has ended.
+            let _ = triggers.map(|triggers| triggers.unbounded_send(key));
         }
-    }
-
-    fn nudge_others(&self, object: &DocSpaceBackupSchedule) {
-        self.nudge(self.objects.others(&key_of(object)));
-    }
-
-    fn take_nudge(&self, object: &DocSpaceBackupSchedule) -> bool {
-        self.nudged
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&key_of(object).to_string())
-    }
-
-    /// Has an object reconciled, if anything has changed for it.
-    fn wake(&self, key: Key) {
-        let namespace = key.namespace.as_deref().unwrap_or_default();
-        let nudges = self
-            .nudges
-            .get(namespace)
-            .or_else(|| self.nudges.get(run::ALL_NAMESPACES));
-        // A closed channel is a controller that has ended.
-        let _ = nudges.map(|nudges| nudges.unbounded_send(key));
     }
 }
 

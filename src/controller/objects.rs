@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
     Resource, ResourceExt,
     core::DeserializeGuard,
@@ -58,11 +59,10 @@ struct Shared {
     by_secret: HashMap<(String, String), BTreeSet<String>>,
     /// What our own writes returned, until the watch has caught up with them.
     written: HashMap<Key, Arc<Guarded>>,
-    /// The uids of objects whose key their portal has accepted.
-    accepted: HashSet<String>,
 }
 
 /// Where an object is listed.
+#[derive(PartialEq)]
 struct Place {
     slot: Option<SlotKey>,
     /// It may write there: others on the slot have to know when that ends.
@@ -89,16 +89,13 @@ impl Objects {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until every namespace has been listed, and files what was found.
+    /// Waits until every namespace has been listed.
     ///
     /// # Errors
     /// The watches have ended.
     pub async fn filled(&self) -> Result<(), kube::runtime::reflector::store::WriterDropped> {
         for store in &self.stores {
             store.wait_until_ready().await?;
-        }
-        for object in self.stores.iter().flat_map(Store::state) {
-            self.file(&object);
         }
         Ok(())
     }
@@ -118,17 +115,12 @@ impl Objects {
     }
 
     /// Keeps what a write of ours returned.
-    pub fn wrote(&self, object: DocSpaceBackupSchedule) -> Arc<Guarded> {
-        let object = Arc::new(DeserializeGuard(Ok(object)));
+    pub fn wrote(&self, mut object: DocSpaceBackupSchedule) {
+        object.metadata.managed_fields = None;
+        let key = key_of(&object);
         self.shared()
             .written
-            .insert(ObjectRef::from_obj(&*object), object.clone());
-        object
-    }
-
-    /// Notes that a portal accepted the object's key.
-    pub fn accepted(&self, uid: &str) {
-        self.shared().accepted.insert(uid.into());
+            .insert(key, Arc::new(DeserializeGuard(Ok(object))));
     }
 
     /// Files an object that came or changed; returned are those whose slot it claimed and no longer does.
@@ -143,24 +135,40 @@ impl Objects {
                 .unwrap_or_default(),
         };
         let mut shared = self.shared();
-        let before = shared.places.get(&key);
-        let gave_up =
-            before.is_some_and(|before| before.claims && (before.slot != place.slot || !place.claims));
+        let gave_up = shared
+            .places
+            .get(&key)
+            .is_some_and(|before| before.claims && (before.slot != place.slot || !place.claims));
         let others = if gave_up { shared.others(&key) } else { Vec::new() };
-        shared.remove(&key);
-        shared.insert(key, place);
+        // What is filed already stays, and with it the lock that somebody may hold.
+        if shared.places.get(&key) != Some(&place) {
+            shared.insert(&key, &place);
+            if let Some(before) = shared.places.insert(key.clone(), place) {
+                shared.remove(&key, before);
+            }
+        }
         others
     }
 
     /// Forgets an object that is gone; those that shared its slot are returned.
-    pub fn forget(&self, object: &Guarded) -> Vec<Key> {
-        let key = ObjectRef::from_obj(object);
+    pub fn forget(&self, key: &Key) -> Vec<Key> {
         let mut shared = self.shared();
-        let others = shared.others(&key);
-        shared.remove(&key);
-        shared.written.remove(&key);
-        shared.accepted.remove(&object.uid().unwrap_or_default());
+        let others = shared.others(key);
+        if let Some(before) = shared.places.remove(key) {
+            shared.remove(key, before);
+        }
+        shared.written.remove(key);
         others
+    }
+
+    /// Every object that is filed.
+    pub fn keys(&self) -> Vec<Key> {
+        self.shared().places.keys().cloned().collect()
+    }
+
+    /// Whether the watch knows the object.
+    pub fn is_there(&self, key: &Key) -> bool {
+        self.stores.iter().any(|store| store.get(key).is_some())
     }
 
     /// The objects that share a slot with this one.
@@ -180,11 +188,9 @@ impl Objects {
     }
 
     /// The lock under which this object's slot is looked at and written.
-    pub fn lock(&self, key: &Key) -> Arc<tokio::sync::Mutex<()>> {
-        let shared = self.shared();
-        let slot = shared.places.get(key).and_then(|place| place.slot.as_ref());
-        slot.and_then(|slot| shared.slots.get(slot))
-            .map(|members| members.lock.clone())
+    pub fn lock(&self, object: &DocSpaceBackupSchedule) -> Arc<tokio::sync::Mutex<()>> {
+        let slot = SlotKey::of(&object.spec);
+        slot.map(|slot| self.shared().slots.entry(slot).or_default().lock.clone())
             .unwrap_or_default()
     }
 
@@ -203,21 +209,22 @@ impl Objects {
             (Some(_), owner) => owner.filter(older),
             (None, Some(owner)) => Some(owner),
             (None, None) => others()
-                .filter(|other| self.competes(other))
+                .filter(|other| competes(other))
                 .filter(older)
                 .min_by_key(|other| age(other)),
         };
         first.map_or(Slot::Free, |first| Slot::Taken(name_for(first, me)))
     }
+}
 
-    fn competes(&self, object: &DocSpaceBackupSchedule) -> bool {
-        claims(&object.spec)
-            && object.metadata.deletion_timestamp.is_none()
-            && self
-                .shared()
-                .accepted
-                .contains(object.metadata.uid.as_deref().unwrap_or_default())
-    }
+/// An object that may take a free slot: its key was accepted when its portal was asked last.
+fn competes(object: &DocSpaceBackupSchedule) -> bool {
+    let conditions = object.status.as_ref().map(|status| &status.conditions);
+    let accepted =
+        |condition: &Condition| condition.type_ == "CredentialsValid" && condition.status == "True";
+    claims(&object.spec)
+        && object.metadata.deletion_timestamp.is_none()
+        && conditions.is_some_and(|conditions| conditions.iter().any(accepted))
 }
 
 impl Shared {
@@ -232,7 +239,7 @@ impl Shared {
             .collect()
     }
 
-    fn insert(&mut self, key: Key, place: Place) {
+    fn insert(&mut self, key: &Key, place: &Place) {
         if let Some(slot) = &place.slot {
             self.slots
                 .entry(slot.clone())
@@ -243,18 +250,17 @@ impl Shared {
         for secret in &place.secrets {
             let names = self
                 .by_secret
-                .entry((namespace(&key), secret.clone()))
+                .entry((namespace(key), secret.clone()))
                 .or_default();
             names.insert(key.name.clone());
         }
-        self.places.insert(key, place);
     }
 
-    fn remove(&mut self, key: &Key) {
-        let Some(place) = self.places.remove(key) else {
-            return;
-        };
-        if let Some(slot) = place.slot
+    /// Takes away what `before` says and what is filed now does not.
+    fn remove(&mut self, key: &Key, before: Place) {
+        let now = self.places.get(key);
+        if let Some(slot) = before.slot
+            && now.is_none_or(|now| now.slot.as_ref() != Some(&slot))
             && let Some(members) = self.slots.get_mut(&slot)
         {
             members.keys.remove(key);
@@ -262,7 +268,8 @@ impl Shared {
                 self.slots.remove(&slot);
             }
         }
-        for secret in place.secrets {
+        let secrets = before.secrets.into_iter();
+        for secret in secrets.filter(|secret| now.is_none_or(|now| !now.secrets.contains(secret))) {
             let secret = (namespace(key), secret);
             if let Some(names) = self.by_secret.get_mut(&secret) {
                 names.remove(&key.name);

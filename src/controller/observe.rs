@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use kube::{Client, ResourceExt};
 
 use super::{
-    Context, Error,
-    decide::{Facts, Need, Slot, Verdict, has_finalizer},
-    memory::{Memory, Trigger},
+    Context, Error, chain,
+    decide::{Facts, Need, Verdict, has_finalizer},
+    memory::{Memory, Trigger, Written},
     objects::{own_applied, same_address},
     reason::Reason,
     secrets::{self, Access, Reader, Resolved},
@@ -21,8 +21,8 @@ use crate::{
 pub struct Identity {
     /// Of the portal.
     pub settings: Option<Settings>,
-    /// Of the key.
-    pub key: Option<KeyInfo>,
+    /// Of the key; `Some(None)` for a session token, which tells nothing of itself.
+    pub key: Option<Option<KeyInfo>>,
 }
 
 /// One reconcile's view of an object and its portal.
@@ -50,8 +50,6 @@ impl<'a> Look<'a> {
         let now = Timestamp::now();
         let status = object.status.as_ref();
         let applied = own_applied(object);
-        let was_not_converging =
-            || ready_reason(object).is_some_and(|reason| reason == Reason::NotConverging.to_string());
         let echoed = status.and_then(|status| status.last_handled_reconcile_at.as_ref());
         let facts = Facts {
             spec: &object.spec,
@@ -60,18 +58,19 @@ impl<'a> Look<'a> {
             corrections: status.and_then(|status| status.corrections.as_ref()),
             finalizer: has_finalizer(object.metadata.finalizers.as_ref()),
             deleted_at: object.metadata.deletion_timestamp.as_ref().map(|time| time.0),
-            requested: trigger.requested_at.is_some() && trigger.requested_at.as_ref() != echoed,
+            requested: memory.requested
+                || trigger.requested_at.is_some() && trigger.requested_at.as_ref() != echoed,
             local_now: now,
             now,
-            unknown_since: memory.unknown_since,
-            write_settled: memory.unknown_since.is_none()
-                && status.is_some_and(|status| status.last_request.is_some()),
-            not_converging: memory.not_converging.unwrap_or_else(was_not_converging),
+            unknown: memory.unknown,
+            write_recorded: status.is_some_and(|status| status.last_request.is_some()),
+            not_converging: false,
+            secret_changed: memory.secret_changed,
             identity_due: memory.identity_due(now),
             crd_going: None,
             wanted: None,
             access: None,
-            slot: Slot::Free,
+            slot: trigger.slot.clone(),
             held: None,
             identity_read: false,
             running: None,
@@ -95,8 +94,14 @@ impl<'a> Look<'a> {
     pub async fn learn(&mut self, need: Need) -> Result<(), Error> {
         match need {
             Need::CrdState => {
-                let offers_create = crd_offers_create(&self.context.client).await?;
-                self.facts.crd_going = Some(offers_create != Some(true));
+                let offered = crd_offers_create(&self.context.client).await;
+                let unread = |error| {
+                    Verdict::new(
+                        Reason::Unreachable,
+                        format!("Kubernetes does not tell whether the CRD is being deleted: {error}"),
+                    )
+                };
+                self.facts.crd_going = Some(offered.map(|create| create != Some(true)).map_err(unread));
             }
             Need::Secrets => self.learn_secrets().await?,
             Need::Access => self.learn_access().await?,
@@ -136,6 +141,13 @@ impl<'a> Look<'a> {
                 self.connect(resolved.access).map(|()| wanted)
             }
             Err(secrets::Error::Refused(verdict)) => Err(verdict),
+            Err(secrets::Error::Kubernetes {
+                name,
+                source: kube::Error::Api(status),
+            }) if status.code == 403 => {
+                let message = format!("The operator may not read Secret {name}: {}", status.message);
+                Err(Verdict::new(Reason::SecretMissing, message))
+            }
             Err(error @ secrets::Error::Kubernetes { .. }) => return Err(error.into()),
         });
         Ok(())
@@ -155,19 +167,31 @@ impl<'a> Look<'a> {
         )
     }
 
-    /// A changed Secret or spec asks for settings and key anew, and a changed schedule may converge after all.
+    /// A changed Secret or spec asks for settings and key anew; a schedule that was accepted is known again.
     fn remember(&mut self, generation: i64, resolved: &Resolved) {
-        if let Some((of, before)) = &self.memory.resolved {
-            let same_secrets = before.versions == resolved.versions;
-            if *of != generation || !same_secrets {
-                self.facts.identity_due = true;
-            }
-            if !same_secrets {
-                self.memory.not_converging = Some(false);
-                self.facts.not_converging = false;
-            }
+        let before = self.memory.resolved.take();
+        let same_secrets = before
+            .as_ref()
+            .is_some_and(|(_, before)| before.versions == resolved.versions);
+        if before.is_some_and(|(of, _)| of != generation) || !same_secrets {
+            self.facts.identity_due = true;
         }
+        self.memory.secret_changed |= !same_secrets;
+        self.facts.secret_changed = self.memory.secret_changed;
+
+        let written = Written::of(resolved);
+        if self.memory.accepted_write.is_none() && self.was_not_converging(&written) {
+            self.memory.accepted_write = Some(written.clone());
+        }
+        self.facts.not_converging = self.memory.accepted_write.as_ref() == Some(&written);
         self.memory.resolved = Some((generation, resolved.clone()));
+    }
+
+    /// After a restart the status tells.
+    fn was_not_converging(&self, written: &Written) -> bool {
+        let applied = self.facts.applied.filter(|_| self.facts.same_address);
+        ready_reason(self.object).is_some_and(|reason| reason == Reason::NotConverging.to_string())
+            && applied.is_some_and(|applied| applied.schedule == written.schedule)
     }
 
     /// For a deletion, the access that the portal accepted last serves when the Secret went with the object.
@@ -185,7 +209,10 @@ impl<'a> Look<'a> {
                 self.connect(accepted)
             }
             (Err(secrets::Error::Refused(verdict)), _) => Err(verdict),
-            (Err(error @ secrets::Error::Kubernetes { .. }), _) => return Err(error.into()),
+            // A deletion is not blocked by what Kubernetes refuses, either.
+            (Err(error @ secrets::Error::Kubernetes { .. }), _) => {
+                Err(Verdict::new(Reason::SecretMissing, chain(&error)))
+            }
         });
         Ok(())
     }
@@ -207,9 +234,6 @@ impl<'a> Look<'a> {
         match &held {
             Ok(_) => {
                 self.memory.accepted = self.access.clone();
-                self.context
-                    .objects
-                    .accepted(self.object.metadata.uid.as_deref().unwrap_or_default());
             }
             Err(_) => self.memory.identity_at = None,
         }
@@ -220,11 +244,13 @@ impl<'a> Look<'a> {
     async fn learn_identity(&mut self) -> Result<(), Error> {
         let settings = self.read(async |portal, _| portal.settings().await).await?;
         let key = self.read(async |portal, _| portal.key().await).await?;
-        self.memory.identity_at = Some(self.facts.local_now);
+        let passing = |error: &PortalError| Reason::from(error.failure).rule().passing;
+        let again = settings.as_ref().is_err_and(passing) || key.as_ref().is_err_and(passing);
+        self.memory.identity_at = (!again).then_some(self.facts.local_now);
         self.facts.identity_read = true;
         self.identity = Some(Identity {
             settings: settings.ok(),
-            key: key.ok().flatten(),
+            key: key.ok(),
         });
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Step 4, report: what the status says after a reconcile, and which Events tell of it. Pure, as `decide` is.
 
+use std::time::Duration;
+
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
@@ -20,7 +22,7 @@ use crate::{
 };
 
 /// A verified object stays Ready this long while its portal cannot be reached.
-const READY_LASTS: SignedDuration = SignedDuration::from_hours(1);
+pub const READY_LASTS: Duration = Duration::from_secs(3600);
 /// That many failures in a row are told, while the object stays Ready.
 const FAILURES_TOLD: u32 = 3;
 /// A Secret may be this late before that counts as stalled.
@@ -61,8 +63,9 @@ impl Report<'_> {
         if is_passing(self.object, verdict.reason)
             && verified(self.object)
             && self.deed.request.is_none()
+            && self.synced(verdict.reason) == "Unknown"
             && let Some(failures) = self.failures
-            && self.facts.local_now.duration_since(failures.since) < READY_LASTS
+            && self.facts.local_now.duration_since(failures.since).unsigned_abs() < READY_LASTS
         {
             return self.blip(before, failures.count);
         }
@@ -245,26 +248,29 @@ impl Report<'_> {
         if self.object.spec.dump {
             status.time_zone = Some("UTC".into());
         }
-        status.api_key = identity.key.as_ref().map(|key| ApiKeyStatus {
-            name: key.name.clone(),
-            expires_at: key.expires_at.map(to_second),
-        });
+        if let Some(key) = &identity.key {
+            status.api_key = key.as_ref().map(|key| ApiKeyStatus {
+                name: key.name.clone(),
+                expires_at: key.expires_at.map(to_second),
+            });
+        }
     }
 
     fn set_schedule(&self, status: &mut Status) {
-        let (Some(Ok(held)), Some(Ok(wanted))) = (&self.facts.held, &self.facts.wanted) else {
+        let Some(Ok(wanted)) = &self.facts.wanted else {
             return;
         };
-        let difference = wanted.difference(held.as_ref().map(|held| &held.schedule));
-        let time_zone = status.time_zone.as_deref();
-        status.schedule = held.as_ref().map(|held| held.schedule.in_words(time_zone));
-        status.observed = held.as_ref().map(|held| held.shown(wanted));
         if let Some(replaced) = &self.deed.replaced {
             status.replaced = Some(replaced.shown(wanted));
         }
         if let Some(reason) = self.deed.applied {
             status.applied = Some(self.applied(reason, wanted));
         }
+        let Some(Ok(held)) = &self.facts.held else { return };
+        let difference = wanted.difference(held.as_ref().map(|held| &held.schedule));
+        let time_zone = status.time_zone.as_deref();
+        status.schedule = held.as_ref().map(|held| held.schedule.in_words(time_zone));
+        status.observed = held.as_ref().map(|held| held.shown(wanted));
         status.difference = difference.lines;
     }
 

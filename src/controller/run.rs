@@ -1,6 +1,6 @@
 //! The watches that feed the controllers: one controller for each namespace, or one for all, and one view of them.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures::{
     StreamExt, TryStreamExt,
@@ -24,15 +24,13 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Context, PLACES, Settings, chain, error_policy,
+    Context, PLACES, Settings, WRITE_GRACE, chain, error_policy,
     objects::{Guarded, Key, Objects},
     observe::crd_offers_create,
     reconcile,
 };
 use crate::portal::Portals;
 
-/// The key of the one controller that watches all namespaces.
-pub(super) const ALL_NAMESPACES: &str = "";
 /// The CRD may be applied this much later than the operator.
 const CRD_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -60,12 +58,14 @@ pub enum StartError {
     NoCrd,
 }
 
-/// Runs the controllers until `stop` is cancelled and what was under way has ended.
+/// Runs the controllers until `stop` is cancelled and what was under way has ended. Watches have a client of their own,
+/// because what they read comes when it comes.
 ///
 /// # Errors
 /// There is no cluster, or no CRD in it.
 pub async fn run(
     client: Client,
+    watches: Client,
     namespaces: &Namespaces,
     settings: Settings,
     portals: Portals,
@@ -79,16 +79,16 @@ pub async fn run(
     {
         return Ok(());
     }
-    let scopes: Vec<&str> = match namespaces {
-        Namespaces::All => vec![ALL_NAMESPACES],
-        Namespaces::These(names) => names.iter().map(String::as_str).collect(),
+    let scopes: Vec<Option<&str>> = match namespaces {
+        Namespaces::All => vec![None],
+        Namespaces::These(names) => names.iter().map(|name| Some(name.as_str())).collect(),
     };
     let (stores, writers): (Vec<_>, Vec<_>) = scopes.iter().map(|_| reflector::store::<Guarded>()).unzip();
     let (secrets, secret_writers): (Vec<_>, Vec<_>) = scopes
         .iter()
         .map(|_| reflector::store::<PartialObjectMeta<Secret>>())
         .unzip();
-    let (nudges, nudged): (Vec<_>, Vec<_>) = scopes.iter().map(|_| mpsc::unbounded::<Key>()).unzip();
+    let (triggers, triggered): (Vec<_>, Vec<_>) = scopes.iter().map(|_| mpsc::unbounded::<Key>()).unzip();
     let (fill, filled) = watch::channel(false);
     let context = Arc::new(Context {
         client: client.clone(),
@@ -97,23 +97,23 @@ pub async fn run(
         objects: Objects::new(stores.clone()),
         secrets: secrets.clone(),
         memories: Default::default(),
-        nudges: scopes
+        triggers: scopes
             .iter()
-            .map(ToString::to_string)
-            .zip(nudges)
-            .collect::<HashMap<_, _>>(),
-        nudged: Default::default(),
+            .map(|scope| scope.map(Into::into))
+            .zip(triggers)
+            .collect(),
         places: Semaphore::new(PLACES),
         filled,
         stop: stop.clone(),
+        grace_over: CancellationToken::new(),
     });
 
-    let controllers = scopes.iter().zip(stores.iter().zip(writers)).zip(nudged).map(
-        |((scope, (store, writer)), nudged)| {
-            let objects = watch_objects(api(&client, scope), writer, context.clone());
+    let controllers = scopes.iter().zip(stores.iter().zip(writers)).zip(triggered).map(
+        |((scope, (store, writer)), triggered)| {
+            let objects = watch_objects(&watches, *scope, writer, context.clone());
             Controller::for_stream(objects, store.clone())
                 .with_config(controller::Config::default())
-                .reconcile_on(nudged)
+                .reconcile_on(triggered)
                 .graceful_shutdown_on(stop.clone().cancelled_owned())
                 .run(reconcile, error_policy, context.clone())
                 .for_each(|outcome| {
@@ -128,7 +128,7 @@ pub async fn run(
     let secret_watches = scopes
         .iter()
         .zip(secret_writers)
-        .map(|(scope, writer)| watch_secrets(api(&client, scope), writer, context.clone()));
+        .map(|(scope, writer)| watch_secrets(api(&watches, *scope), writer, context.clone()));
     let fill = async {
         for store in &secrets {
             store.wait_until_ready().await?;
@@ -138,13 +138,19 @@ pub async fn run(
         fill.send_replace(true);
         Ok::<_, reflector::store::WriterDropped>(())
     };
+    let grace = async {
+        stop.cancelled().await;
+        tokio::time::sleep(WRITE_GRACE).await;
+        context.grace_over.cancel();
+    };
+    // These end with the controllers.
     let background = async {
-        let _ = tokio::join!(fill, join_all(secret_watches));
+        let _ = tokio::join!(fill, join_all(secret_watches), grace);
+        std::future::pending::<()>().await;
     };
     tokio::select! {
         _ = join_all(controllers) => {}
-        // The controllers end, not the watches; after a stop these just go with them.
-        () = async { background.await; stop.cancelled().await; std::future::pending().await } => {}
+        () = background => {}
     }
     Ok(())
 }
@@ -162,34 +168,33 @@ async fn crd(client: &Client) -> Result<(), StartError> {
     Ok(())
 }
 
-fn api<K>(client: &Client, scope: &str) -> Api<K>
+fn api<K>(client: &Client, scope: Option<&str>) -> Api<K>
 where
     K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
 {
-    if scope == ALL_NAMESPACES {
-        Api::all(client.clone())
-    } else {
-        Api::namespaced(client.clone(), scope)
+    match scope {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
     }
 }
 
 /// The objects of a namespace; each is filed on its way, and whoever shares a slot with one that is gone is woken.
 fn watch_objects(
-    api: Api<Guarded>,
+    client: &Client,
+    scope: Option<&str>,
     writer: Writer<Guarded>,
     context: Arc<Context>,
-) -> impl futures::Stream<Item = Result<Guarded, watcher::Error>> {
-    watcher(api, watcher::Config::default())
+) -> impl futures::Stream<Item = Result<Guarded, watcher::Error>> + use<> {
+    let namespace = scope.map(ToOwned::to_owned);
+    watcher(api(client, scope), watcher::Config::default())
         .default_backoff()
-        .modify(|object| object.meta_mut().managed_fields = None)
+        .modify(|object: &mut Guarded| object.meta_mut().managed_fields = None)
         .reflect(writer)
         .inspect_ok(move |event| match event {
-            Event::Apply(object) | Event::InitApply(object) => {
-                let before = context.objects.file(object);
-                context.nudge(before);
-            }
-            Event::Delete(object) => context.nudge(context.forget(object)),
-            Event::Init | Event::InitDone => {}
+            Event::Apply(object) | Event::InitApply(object) => context.wake(context.objects.file(object)),
+            Event::Delete(object) => context.forget(&Key::from_obj(object), object.uid().as_deref()),
+            Event::InitDone => context.relisted(namespace.as_deref()),
+            Event::Init => {}
         })
         .applied_objects()
 }
@@ -215,9 +220,7 @@ async fn watch_secrets(
             match secret {
                 Ok(secret) => {
                     let namespace = secret.namespace().unwrap_or_default();
-                    for key in context.objects.naming_secret(&namespace, &secret.name_any()) {
-                        context.wake(key);
-                    }
+                    context.wake(context.objects.naming_secret(&namespace, &secret.name_any()));
                 }
                 Err(error) => tracing::warn!(
                     error = chain(&error),

@@ -88,7 +88,7 @@ impl Scene {
             facts.access = Some(Ok(()));
             facts.wanted = Some(Ok(wanted()));
             facts.held = Some(Ok(held.clone()));
-            facts.crd_going = Some(false);
+            facts.crd_going = Some(Ok(false));
             facts.identity_read = true;
             facts.running = Some(Ok(false));
             facts.archives = Some(Ok(0));
@@ -153,9 +153,10 @@ impl Scene {
             requested: false,
             local_now: now(),
             now: now(),
-            unknown_since: None,
-            write_settled: true,
+            unknown: None,
+            write_recorded: true,
             not_converging: false,
+            secret_changed: false,
             identity_due: false,
             crd_going: None,
             wanted: None,
@@ -350,6 +351,12 @@ fn errors_and_conflicts_refuse() {
     ]);
 }
 
+fn other_secret() -> Scene {
+    Scene::applied(held(|s| {
+        drop(s.params.insert("ssekey".into(), Param::plain("old")))
+    }))
+}
+
 #[test]
 fn changes_of_the_manifest() {
     let changed = |held| Scene::applied(held).had_applied(|applied| applied.cron_params.hour = 5);
@@ -388,11 +395,15 @@ fn changes_of_the_manifest() {
         ),
         (
             "a storage Secret changed",
-            Scene::applied(held(|s| {
-                drop(s.params.insert("ssekey".into(), Param::plain("old")))
-            })),
+            other_secret().with(|f| f.secret_changed = true),
             "write Changed",
         ),
+        (
+            "somebody changed a value that is kept in a Secret",
+            other_secret(),
+            "write Corrected",
+        ),
+        ("and again", other_secret().corrected(60), "refuse Contested"),
         (
             "what DocSpace adds is no difference",
             Scene::applied(held(|s| {
@@ -421,7 +432,7 @@ fn changes_of_the_manifest() {
         ),
         (
             "not converging, and then changed",
-            changed(held(|s| s.hour = 9)).with(|f| f.not_converging = true),
+            changed(held(|s| s.hour = 9)).with(|f| f.not_converging = false),
             "write Changed",
         ),
         (
@@ -553,7 +564,9 @@ fn archives_at_stake() {
 
 #[test]
 fn an_unknown_outcome_waits() {
-    let unknown = |scene: Scene, minutes| scene.with(move |f| f.unknown_since = Some(ago(minutes)));
+    let unknown = |scene: Scene, minutes| {
+        scene.with(move |f| f.unknown = Some((ago(minutes), AppliedReason::Corrected)))
+    };
     check(vec![
         (
             "nothing to be seen of it",
@@ -568,7 +581,7 @@ fn an_unknown_outcome_waits() {
         (
             "it was carried out",
             unknown(Scene::first_contact(held(|_| {})), 1),
-            "adopt Adopted",
+            "adopt Corrected",
         ),
         (
             "the manifest changed meanwhile",
@@ -621,13 +634,18 @@ fn deletion() {
             "never applied, outcome not known",
             Scene::new()
                 .deleted(1)
-                .with(|f| (f.finalizer, f.write_settled) = (true, false)),
+                .with(|f| (f.finalizer, f.write_recorded) = (true, false)),
+            "release, left behind",
+        ),
+        (
+            "somebody else's slot",
+            mine().with(|f| f.slot = Slot::Taken("another".into())),
             "release, left behind",
         ),
         (
             "applied elsewhere",
             mine().with(|f| f.same_address = false),
-            "release",
+            "release, left behind",
         ),
         (
             "suspended",
@@ -646,7 +664,7 @@ fn deletion() {
         ),
         (
             "the CRD goes",
-            mine().with(|f| f.crd_going = Some(true)),
+            mine().with(|f| f.crd_going = Some(Ok(true))),
             "release, left behind",
         ),
         (
