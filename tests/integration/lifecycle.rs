@@ -129,6 +129,41 @@ async fn a_correction_waits_for_a_running_backup() {
 }
 
 #[tokio::test]
+async fn a_request_that_has_to_wait_is_still_asked_for() {
+    let world = World::with_ready_nightly().await;
+    world.somebody_sets_hour(9);
+    world.request("nightly").await;
+    world.ready("nightly").await;
+    world.somebody_sets_hour(10);
+    world.touch_secret().await;
+    world.stalled("nightly", "Contested").await;
+    world.set_running(true);
+    world.request("nightly").await;
+    world.told("nightly", "BackupRunning").await;
+    world.set_running(false);
+    world.ready("nightly").await;
+    assert_eq!(world.cron(), Some(every_day(3)));
+}
+
+#[tokio::test]
+async fn a_schedule_at_an_address_that_was_given_up_is_named_when_the_object_goes() {
+    let world = World::with_ready_nightly().await;
+    world
+        .patch(
+            "nightly",
+            json!({"spec": {"portal": {"url": "http://127.0.0.1:9"}}}),
+        )
+        .await;
+    world.told("nightly", "Unreachable").await;
+    world.delete("nightly").await;
+    world.gone("nightly").await;
+    assert_eq!(
+        (world.events("ScheduleLeftBehind").await, world.cron()),
+        (1, Some(every_day(3)))
+    );
+}
+
+#[tokio::test]
 async fn deletion_takes_the_schedule_away() {
     let world = World::with_ready_nightly().await;
     world.delete("nightly").await;

@@ -103,6 +103,48 @@ async fn an_accepted_schedule_that_reads_back_otherwise_is_not_posted_again() {
     assert_eq!(world.posts(), 1);
 }
 
+#[tokio::test]
+async fn what_did_not_converge_does_not_stand_in_the_way_of_what_does() {
+    let world = World::new().await;
+    let accepted = json!({"response": true, "count": 1, "status": 0, "statusCode": 200});
+    let swallowed = world
+        .server
+        .order(Fault::answer(200, FaultBody::Json(accepted)).to("createbackupschedule"));
+    world.create(&world.nightly()).await;
+    world.stalled("nightly", "NotConverging").await;
+    world.server.clear_fault(swallowed);
+    world
+        .patch("nightly", json!({"spec": {"cronParams": {"hour": 5}}}))
+        .await;
+    world.ready("nightly").await;
+    world.somebody_sets_hour(9);
+    world.request("nightly").await;
+    assert_eq!(world.cron(), Some(every_day(5)));
+}
+
+#[tokio::test]
+async fn a_post_that_was_accepted_is_owned_although_the_look_after_it_failed() {
+    let world = World::new().await;
+    let post = world.server.order(Fault::hang().to("createbackupschedule"));
+    world.create(&world.nightly()).await;
+    world
+        .seen(|requests| {
+            requests
+                .iter()
+                .any(|request| request.is_to("createbackupschedule"))
+        })
+        .await;
+    let look = world
+        .server
+        .order(Fault::answer(503, FaultBody::Empty).to("getbackupschedule"));
+    world.server.clear_fault(post);
+    world.told("nightly", "ProxyError").await;
+    world.server.clear_fault(look);
+    world.delete("nightly").await;
+    world.gone("nightly").await;
+    assert_eq!((world.posts(), world.deletes(), world.cron()), (1, 1, None));
+}
+
 /// The effect after which the operator is killed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum After {

@@ -32,6 +32,47 @@ async fn a_wrong_flag_ends_it_with_a_message() {
 }
 
 #[tokio::test]
+async fn an_empty_namespace_is_not_the_whole_cluster() {
+    let plane = control_plane();
+    let client = plane.client().await;
+    let namespace = Namespace::create(&client).await;
+    let mut operator = Operator::start(
+        OPERATOR,
+        &plane.kubeconfig(),
+        namespace.name(),
+        &["--namespace", ""],
+    )
+    .await;
+    let mut other = Operator::start(
+        OPERATOR,
+        &plane.kubeconfig(),
+        namespace.name(),
+        &["--all-namespaces"],
+    )
+    .await;
+    assert_eq!(other.wait(DEADLINE).await.code(), Some(1), "{}", other.log());
+    let secret = harness::secret(API_KEY, &[("apiKey", "sk-0")]);
+    namespace
+        .secrets(&client)
+        .create(&PostParams::default(), &secret)
+        .await
+        .expect("the Secret is created");
+    let schedules = namespace.schedules(&client);
+    let object = harness::nightly("http://127.0.0.1:9");
+    schedules
+        .create(&PostParams::default(), &object)
+        .await
+        .expect("the object is accepted");
+    harness::wait_for(&schedules, "nightly", DEADLINE, |object| {
+        ready_reason_is(object, "Unreachable")
+    })
+    .await;
+    operator.stop().await;
+    let watched = format!("namespaces=[Some(\"{}\")]", namespace.name());
+    assert!(operator.log().contains(&watched), "{}", operator.log());
+}
+
+#[tokio::test]
 async fn no_cluster_ends_it_with_a_message() {
     let output = Command::new(OPERATOR)
         .arg("run")
