@@ -72,6 +72,36 @@ pub struct Facts<'a> {
     pub archives: Option<Result<usize, PortalError>>,
 }
 
+impl<'a> Facts<'a> {
+    /// Facts of an object that nobody has looked at: nothing is owned, pending or learnt.
+    pub fn new(spec: &'a DocSpaceBackupScheduleSpec, now: Timestamp) -> Self {
+        Self {
+            spec,
+            applied: None,
+            same_address: false,
+            corrections: None,
+            finalizer: false,
+            deleted_at: None,
+            requested: false,
+            local_now: now,
+            now,
+            unknown: None,
+            write_recorded: false,
+            not_converging: false,
+            secret_changed: false,
+            identity_due: false,
+            crd_going: None,
+            wanted: None,
+            access: None,
+            slot: Slot::Free,
+            held: None,
+            identity_read: false,
+            running: None,
+            archives: None,
+        }
+    }
+}
+
 /// Whose slot it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Slot {

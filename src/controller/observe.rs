@@ -52,7 +52,6 @@ impl<'a> Look<'a> {
         let applied = own_applied(object);
         let echoed = status.and_then(|status| status.last_handled_reconcile_at.as_ref());
         let facts = Facts {
-            spec: &object.spec,
             applied,
             same_address: applied.is_some_and(|applied| same_address(applied, &object.spec)),
             corrections: status.and_then(|status| status.corrections.as_ref()),
@@ -60,21 +59,12 @@ impl<'a> Look<'a> {
             deleted_at: object.metadata.deletion_timestamp.as_ref().map(|time| time.0),
             requested: memory.requested
                 || trigger.requested_at.is_some() && trigger.requested_at.as_ref() != echoed,
-            local_now: now,
-            now,
             unknown: memory.unknown,
             write_recorded: status.is_some_and(|status| status.last_request.is_some()),
-            not_converging: false,
             secret_changed: memory.secret_changed,
             identity_due: memory.identity_due(now),
-            crd_going: None,
-            wanted: None,
-            access: None,
             slot: trigger.slot.clone(),
-            held: None,
-            identity_read: false,
-            running: None,
-            archives: None,
+            ..Facts::new(&object.spec, now)
         };
         Self {
             context,

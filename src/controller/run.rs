@@ -24,7 +24,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Context, PLACES, Settings, WRITE_GRACE, chain, error_policy,
+    chain,
+    context::{Context, PLACES, Settings, WRITE_GRACE},
+    error_policy,
     objects::{Guarded, Key, Objects},
     observe::crd_offers_create,
     reconcile,

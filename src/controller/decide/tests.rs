@@ -144,28 +144,11 @@ impl Scene {
 
     fn plan(&self) -> Plan {
         let mut facts = Facts {
-            spec: &self.object.spec,
             applied: self.applied.as_ref(),
             same_address: true,
             corrections: self.corrections.as_ref(),
-            finalizer: false,
-            deleted_at: None,
-            requested: false,
-            local_now: now(),
-            now: now(),
-            unknown: None,
             write_recorded: true,
-            not_converging: false,
-            secret_changed: false,
-            identity_due: false,
-            crd_going: None,
-            wanted: None,
-            access: None,
-            slot: Slot::Free,
-            held: None,
-            identity_read: false,
-            running: None,
-            archives: None,
+            ..Facts::new(&self.object.spec, now())
         };
         (self.facts)(&mut facts);
         decide(&facts)

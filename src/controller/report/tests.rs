@@ -5,7 +5,6 @@ use serde_json::json;
 use super::*;
 use crate::{
     api::{LastRequest, Operation},
-    controller::decide::Slot,
     schedule::Held,
 };
 
@@ -53,7 +52,6 @@ fn good() -> DocSpaceBackupSchedule {
 
 fn facts(object: &DocSpaceBackupSchedule) -> Facts<'_> {
     Facts {
-        spec: &object.spec,
         applied: object.status.as_ref().and_then(|status| status.applied.as_ref()),
         same_address: true,
         corrections: object
@@ -61,23 +59,9 @@ fn facts(object: &DocSpaceBackupSchedule) -> Facts<'_> {
             .as_ref()
             .and_then(|status| status.corrections.as_ref()),
         finalizer: true,
-        deleted_at: None,
-        requested: false,
-        local_now: now(),
-        now: now(),
-        unknown: None,
         write_recorded: true,
-        not_converging: false,
-        secret_changed: false,
-        identity_due: false,
-        crd_going: None,
         wanted: Some(Ok(Schedule::without_secrets(&object.spec))),
-        access: None,
-        slot: Slot::Free,
-        held: None,
-        identity_read: false,
-        running: None,
-        archives: None,
+        ..Facts::new(&object.spec, now())
     }
 }
 

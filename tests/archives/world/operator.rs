@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use docspace_backup_operator::{
     api::{AdoptionPolicy, AppliedReason, Tally},
     controller::{
-        decide::{CONTEST_WINDOW, Facts, Need, Plan, Slot, decide},
+        decide::{CONTEST_WINDOW, Facts, Need, Plan, decide},
         reason::Reason,
     },
     portal::{Failure, PortalError},
@@ -47,28 +47,15 @@ impl World<'_> {
     fn plan(&self, look: &Look) -> Plan {
         let (spec, now) = (self.manifest.spec(), self.portals.now());
         let mut facts = Facts {
-            spec: &spec,
             applied: self.applied.as_ref(),
             same_address: self.same_address(),
             corrections: self.corrections.as_ref(),
             finalizer: self.finalizer,
-            deleted_at: None,
             requested: look.requested,
-            local_now: now,
-            now,
             unknown: self.unknown_since.map(|since| (since, AppliedReason::Changed)),
             write_recorded: true,
-            not_converging: false,
             secret_changed: true,
-            identity_due: false,
-            crd_going: None,
-            wanted: None,
-            access: None,
-            slot: Slot::Free,
-            held: None,
-            identity_read: false,
-            running: None,
-            archives: None,
+            ..Facts::new(&spec, now)
         };
         loop {
             match decide(&facts) {

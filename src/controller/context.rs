@@ -1,0 +1,157 @@
+//! What all reconciles share, and what each of them asks of it.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::channel::mpsc;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Client, ResourceExt,
+    core::PartialObjectMeta,
+    runtime::reflector::{ObjectRef, Store},
+};
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    memory::{Memory, Trigger},
+    objects::{Key, Objects},
+    secrets,
+};
+use crate::{
+    api::DocSpaceBackupSchedule,
+    portal::{Answer, Failure, PortalError, Portals},
+};
+
+/// So many objects are worked on at a time; one that waits for its portal gives its place to another.
+pub const PLACES: usize = 64;
+/// A reconcile that takes longer than this is waiting for a portal.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// A write under way gets this long when the operator is stopped.
+pub const WRITE_GRACE: Duration = Duration::from_secs(8);
+/// A portal is looked at no more often than this,
+pub const SHORTEST_INTERVAL: Duration = Duration::from_secs(60);
+/// and no less often than this.
+pub const LONGEST_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+
+/// What the operator was told on its command line.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How often a portal is looked at, where the object does not say.
+    pub interval: Duration,
+    /// Origins that Secrets may be sent to; empty for any.
+    pub allowed_origins: BTreeSet<String>,
+    /// Every Secret must say where it may be sent.
+    pub require_origin_annotation: bool,
+}
+
+/// What all reconciles share.
+pub struct Context {
+    pub(super) client: Client,
+    pub(super) settings: Settings,
+    pub(super) portals: Portals,
+    pub(super) objects: Objects,
+    pub(super) secrets: Vec<Store<PartialObjectMeta<Secret>>>,
+    pub(super) memories: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Memory>>>>,
+    /// By the namespace that a controller watches, or `None` for all.
+    pub(super) triggers: HashMap<Option<String>, mpsc::UnboundedSender<Key>>,
+    pub(super) places: Semaphore,
+    pub(super) filled: watch::Receiver<bool>,
+    /// The operator is being stopped: reads are dropped.
+    pub(super) stop: CancellationToken,
+    /// Writes that were under way then have had their time.
+    pub(super) grace_over: CancellationToken,
+}
+
+impl Context {
+    /// Runs the work in its turn; one that takes long, as one whose portal hangs, no longer holds up the others.
+    /// Its many bytes are taken only then: thousands may be waiting.
+    pub(super) async fn in_turn<F: Future>(&self, work: impl FnOnce() -> F) -> F::Output {
+        let place = self.places.acquire().await;
+        let mut work = Box::pin(work());
+        if let Ok(done) = tokio::time::timeout(PATIENCE, &mut work).await {
+            return done;
+        }
+        drop(place);
+        work.await
+    }
+
+    /// A write to the portal, with what belongs to it: when the operator is stopped it gets a while to end.
+    pub(super) async fn within_grace<T>(
+        &self,
+        call: impl Future<Output = Result<Answer<T>, PortalError>>,
+    ) -> Result<Answer<T>, PortalError> {
+        let stopped = || PortalError {
+            failure: Failure::TimedOut,
+            status: None,
+            message: "The operator was stopped before the portal answered".into(),
+            date: None,
+            retry_after: None,
+        };
+        self.grace_over
+            .run_until_cancelled(call)
+            .await
+            .unwrap_or_else(|| Err(stopped()))
+    }
+
+    /// How often the object's portal is looked at; kept within bounds where an older CRD did not.
+    pub(super) fn interval(&self, object: &DocSpaceBackupSchedule) -> Duration {
+        let own = object.spec.interval.filter(|interval| !interval.is_negative());
+        own.map_or(self.settings.interval, |own| {
+            Duration::from(own).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL)
+        })
+    }
+
+    pub(super) fn memory(&self, uid: &str) -> Arc<tokio::sync::Mutex<Memory>> {
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        memories.entry(uid.into()).or_default().clone()
+    }
+
+    /// Forgets an object that is gone, and wakes those that waited for its slot.
+    pub(super) fn forget(&self, key: &Key, uid: Option<&str>) {
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        uid.map(|uid| memories.remove(uid));
+        drop(memories);
+        self.wake(self.objects.forget(key));
+    }
+
+    /// After a watch has listed anew: what was missed meanwhile is looked at, or forgotten.
+    pub(super) fn relisted(&self, scope: Option<&str>) {
+        let in_scope = |key: &Key| scope.is_none() || key.namespace.as_deref() == scope;
+        for key in self.objects.keys().into_iter().filter(in_scope) {
+            if self.objects.is_there(&key) {
+                self.wake(vec![key]);
+            } else {
+                self.forget(&key, None);
+            }
+        }
+    }
+
+    pub(super) fn trigger(&self, object: &DocSpaceBackupSchedule) -> Trigger {
+        let versions = secrets::names(&object.spec).map(|name| self.secret_version(object, name));
+        Trigger::of(object, versions.collect(), self.objects.standing(object))
+    }
+
+    pub(super) fn secret_version(&self, object: &DocSpaceBackupSchedule, name: &str) -> Option<String> {
+        let key = ObjectRef::new(name).within(&object.namespace().unwrap_or_default());
+        self.secrets
+            .iter()
+            .find_map(|store| store.get(&key))?
+            .resource_version()
+    }
+
+    /// Has objects reconciled, if anything has changed for them.
+    pub(super) fn wake(&self, keys: Vec<Key>) {
+        for key in keys {
+            let triggers = self
+                .triggers
+                .get(&key.namespace)
+                .or_else(|| self.triggers.get(&None));
+            // A closed channel is a controller that has ended.
+            let _ = triggers.map(|triggers| triggers.unbounded_send(key));
+        }
+    }
+}
