@@ -109,17 +109,15 @@ async fn measure(args: &Args) -> Result<Figures> {
     let single = percentile(&singles, 0.5);
     figures.take("one more object while the others are idle, median", single, "ms");
 
-    let (writes, calls) = (Writes::counted(&client).await?, portals.calls());
+    let writes = Writes::counted(&client).await?;
     tokio::time::sleep(Duration::from_secs(args.idle)).await;
-    let (writes, calls) = (Writes::counted(&client).await? - writes, portals.calls() - calls);
+    let writes = Writes::counted(&client).await? - writes;
     figures.take_with_goal(
         "writes of idle objects and Events",
         writes.objects + writes.events,
         "",
         0.0,
     );
-    let a_day = calls.all as f64 / (count + FURTHER as f64) * 86_400.0 / args.idle as f64;
-    figures.take_with_goal("portal calls of an idle object, a day", a_day, "", 200.0);
     figures.take_with_goal("resident with all objects", resident(&operator)?, "MiB", 64.0);
     drop(operator);
 
