@@ -103,11 +103,8 @@ fn interval(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// An empty text, as an empty environment variable gives it, is none.
+/// An empty one is refused: it would mean any origin.
 fn origin(text: &str) -> Result<String, String> {
-    if text.is_empty() {
-        return Ok(String::new());
-    }
     let address = Address::parse(text, None).map_err(|error| error.to_string())?;
     if address.url().path() == "/" {
         Ok(address.origin())

@@ -56,11 +56,7 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
     let namespaces = namespaces(args.all_namespaces, args.namespaces, &config.default_namespace)?;
     let settings = Settings {
         interval: args.interval,
-        allowed_origins: args
-            .allowed_origins
-            .into_iter()
-            .filter(|origin| !origin.is_empty())
-            .collect(),
+        allowed_origins: args.allowed_origins.into_iter().collect(),
         require_origin_annotation: args.require_origin_annotation,
     };
     let portals = Portals::new(Options {

@@ -10,9 +10,9 @@ use serde_json::json;
 
 use super::{
     Error,
-    decide::{Plan, Verdict, not_converging, retry_deletion},
+    decide::{Plan, UNKNOWN_OUTCOME_PATIENCE, Verdict, not_converging, retry_deletion},
     events::Note,
-    memory::Written,
+    memory::{Unknown, Written},
     objects::key_of,
     observe::Look,
     reason::Reason,
@@ -125,11 +125,8 @@ async fn write(look: &mut Look<'_>, reason: AppliedReason) -> Result<Deed, Error
     }
 
     if posted.is_ok() {
-        look.memory.accepted_write = look
-            .memory
-            .resolved
-            .as_ref()
-            .map(|(_, resolved)| Written::of(resolved));
+        look.memory.unknown = None;
+        look.memory.accepted_write = look.would_write();
     }
 
     let answer = look.context.within_grace(portal.schedule(wanted.dump)).await;
@@ -147,7 +144,11 @@ async fn write(look: &mut Look<'_>, reason: AppliedReason) -> Result<Deed, Error
         (Ok(()), _) => not_converging(),
     };
     if posted.is_err() && !equal {
-        look.memory.unknown = Some((Timestamp::now(), reason));
+        look.memory.unknown = look.would_write().map(|written| Unknown {
+            since: Timestamp::now(),
+            reason,
+            written,
+        });
         return Ok(Deed {
             request,
             replaced,
@@ -309,9 +310,22 @@ async fn patch_finalizers(look: &Look<'_>, finalizers: Vec<String>) -> Result<Do
 }
 
 impl Look<'_> {
-    /// The portal holds what is wanted: nothing is open any more.
+    /// What a write of this look would write.
+    fn would_write(&self) -> Option<Written> {
+        self.memory
+            .resolved
+            .as_ref()
+            .map(|(_, resolved)| Written::of(resolved))
+    }
+
+    /// The portal holds what is wanted. A lost write of something else may still be carried out.
     fn settled(&mut self) {
-        self.memory.unknown = None;
+        let over = |unknown: &Unknown| {
+            self.facts.local_now.duration_since(unknown.since) >= UNKNOWN_OUTCOME_PATIENCE
+        };
+        if self.facts.unknown_is_wanted || self.memory.unknown.as_ref().is_some_and(over) {
+            self.memory.unknown = None;
+        }
         self.memory.accepted_write = None;
         self.memory.secret_changed = false;
     }

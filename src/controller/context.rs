@@ -111,11 +111,15 @@ impl Context {
     }
 
     /// Forgets an object that is gone, and wakes those that waited for its slot.
-    pub(super) fn forget(&self, key: &Key, uid: Option<&str>) {
-        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
-        uid.map(|uid| memories.remove(uid));
-        drop(memories);
-        self.wake(self.objects.forget(key));
+    pub(super) fn forget(&self, key: &Key) {
+        let (uid, others) = self.objects.forget(key);
+        if let Some(uid) = uid {
+            self.memories
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(&uid);
+        }
+        self.wake(others);
     }
 
     /// After a watch has listed anew: what was missed meanwhile is looked at, or forgotten.
@@ -125,7 +129,7 @@ impl Context {
             if self.objects.is_there(&key) {
                 self.wake(vec![key]);
             } else {
-                self.forget(&key, None);
+                self.forget(&key);
             }
         }
     }

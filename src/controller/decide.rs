@@ -45,6 +45,8 @@ pub struct Facts<'a> {
     pub now: Timestamp,
     /// A write whose outcome is not known: when it was sent, and why.
     pub unknown: Option<(Timestamp, AppliedReason)>,
+    /// That write was of what is wanted now.
+    pub unknown_is_wanted: bool,
     /// `status.lastRequest` tells of a write.
     pub write_recorded: bool,
     /// This very schedule was accepted by the portal, and it has shown another since.
@@ -86,6 +88,7 @@ impl<'a> Facts<'a> {
             local_now: now,
             now,
             unknown: None,
+            unknown_is_wanted: false,
             write_recorded: false,
             not_converging: false,
             secret_changed: false,
@@ -254,7 +257,7 @@ fn decide_equal(facts: &Facts<'_>, wanted: &Schedule) -> Plan {
     if facts.spec.management_policy == ManagementPolicy::Observe {
         return Plan::Nothing;
     }
-    if let Some((_, reason)) = facts.unknown {
+    if let Some((_, reason)) = facts.unknown.filter(|_| facts.unknown_is_wanted) {
         return before_taking(facts, Plan::Adopt(reason));
     }
     match owned(facts) {

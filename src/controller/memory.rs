@@ -1,7 +1,7 @@
 //! What is remembered of an object between its reconciles. All of it may be lost: status holds what must not be.
 
 use std::{
-    collections::{BTreeMap, hash_map::DefaultHasher},
+    collections::hash_map::DefaultHasher,
     hash::{Hash, Hasher},
     time::{Duration, Instant},
 };
@@ -14,8 +14,9 @@ use super::{
     secrets::{Access, Resolved},
 };
 use crate::{
-    api::{AppliedReason, DocSpaceBackupSchedule, REQUESTED_AT, ShownSchedule, Status},
+    api::{AppliedReason, DocSpaceBackupSchedule, REQUESTED_AT, Status},
     portal::Address,
+    schedule::Schedule,
 };
 
 /// The first try after a failure; doubled with each, up to the interval.
@@ -36,8 +37,8 @@ pub struct Memory {
     pub accepted: Option<Access>,
     /// Failures in a row.
     pub failures: Option<Failures>,
-    /// A write whose outcome is not known: when it was sent, by the operator's clock, and why.
-    pub unknown: Option<(Timestamp, AppliedReason)>,
+    /// A write whose outcome is not known.
+    pub unknown: Option<Unknown>,
     /// What the portal has accepted and not shown yet.
     pub accepted_write: Option<Written>,
     /// A storage Secret has changed, and the portal was not seen to hold its value since.
@@ -92,26 +93,39 @@ pub fn digest(status: Option<&Status>) -> u64 {
     hasher.finish()
 }
 
-/// What was written: the same schedule is not written again when the portal accepts it and shows another.
-#[derive(Clone, Debug, PartialEq)]
+/// What was written, and where. It holds secrets, and so never goes into a status.
+#[derive(Clone, Debug)]
 pub struct Written {
-    /// The schedule, secrets hidden.
-    pub schedule: ShownSchedule,
-    /// Where.
-    pub address: Address,
-    /// resourceVersions of the Secrets that it was made of.
-    pub secrets: BTreeMap<String, String>,
+    /// The schedule.
+    pub wanted: Schedule,
+    address: Address,
 }
 
 impl Written {
     /// What a write of this would be.
     pub fn of(resolved: &Resolved) -> Self {
         Self {
-            schedule: resolved.wanted.shown_as_applied(),
+            wanted: resolved.wanted.clone(),
             address: resolved.access.address.clone(),
-            secrets: resolved.versions.clone(),
         }
     }
+}
+
+impl PartialEq for Written {
+    fn eq(&self, other: &Self) -> bool {
+        self.address == other.address && self.wanted.difference(Some(&other.wanted)).is_empty()
+    }
+}
+
+/// A write whose outcome is not known.
+#[derive(Clone, Debug)]
+pub struct Unknown {
+    /// When it was given up, by the operator's clock.
+    pub since: Timestamp,
+    /// Why it was made.
+    pub reason: AppliedReason,
+    /// What it would write.
+    pub written: Written,
 }
 
 /// A row of failures.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -55,7 +55,9 @@ pub struct Objects {
 #[derive(Default)]
 struct Shared {
     places: HashMap<Key, Place>,
-    slots: HashMap<SlotKey, Members>,
+    slots: HashMap<SlotKey, HashSet<Key>>,
+    /// Locks that somebody holds or waits for; whoever is on the slot meanwhile.
+    locks: HashMap<SlotKey, Weak<tokio::sync::Mutex<()>>>,
     by_secret: HashMap<(String, String), BTreeSet<String>>,
     /// What our own writes returned, until the watch has caught up with them.
     written: HashMap<Key, Arc<Guarded>>,
@@ -64,16 +66,11 @@ struct Shared {
 /// Where an object is listed.
 #[derive(PartialEq)]
 struct Place {
+    uid: Option<String>,
     slot: Option<SlotKey>,
     /// It may write there: others on the slot have to know when that ends.
     claims: bool,
     secrets: BTreeSet<String>,
-}
-
-#[derive(Default)]
-struct Members {
-    keys: HashSet<Key>,
-    lock: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Objects {
@@ -118,9 +115,11 @@ impl Objects {
     pub fn wrote(&self, mut object: DocSpaceBackupSchedule) {
         object.metadata.managed_fields = None;
         let key = key_of(&object);
-        self.shared()
-            .written
-            .insert(key, Arc::new(DeserializeGuard(Ok(object))));
+        let mut shared = self.shared();
+        // What is gone already stays forgotten.
+        if shared.places.contains_key(&key) {
+            shared.written.insert(key, Arc::new(DeserializeGuard(Ok(object))));
+        }
     }
 
     /// Files an object that came or changed; returned are those whose slot it claimed and no longer does.
@@ -128,6 +127,7 @@ impl Objects {
         let key = ObjectRef::from_obj(object);
         let spec = object.0.as_ref().ok().map(|object| &object.spec);
         let place = Place {
+            uid: object.uid(),
             slot: spec.and_then(SlotKey::of),
             claims: spec.is_some_and(claims),
             secrets: spec
@@ -150,15 +150,17 @@ impl Objects {
         others
     }
 
-    /// Forgets an object that is gone; those that shared its slot are returned.
-    pub fn forget(&self, key: &Key) -> Vec<Key> {
+    /// Forgets an object that is gone; its uid and those that shared its slot are returned.
+    pub fn forget(&self, key: &Key) -> (Option<String>, Vec<Key>) {
         let mut shared = self.shared();
         let others = shared.others(key);
-        if let Some(before) = shared.places.remove(key) {
+        let before = shared.places.remove(key);
+        let uid = before.as_ref().and_then(|before| before.uid.clone());
+        if let Some(before) = before {
             shared.remove(key, before);
         }
         shared.written.remove(key);
-        others
+        (uid, others)
     }
 
     /// Every object that is filed.
@@ -176,6 +178,10 @@ impl Objects {
         self.shared().others(key)
     }
 
+    fn sharing(&self, slot: Option<&SlotKey>, key: &Key) -> Vec<Key> {
+        self.shared().sharing(slot, key)
+    }
+
     /// The objects that name this Secret.
     pub fn naming_secret(&self, namespace: &str, name: &str) -> Vec<Key> {
         let shared = self.shared();
@@ -189,22 +195,40 @@ impl Objects {
 
     /// The lock under which this object's slot is looked at and written.
     pub fn lock(&self, object: &DocSpaceBackupSchedule) -> Arc<tokio::sync::Mutex<()>> {
-        let slot = SlotKey::of(&object.spec);
-        slot.map(|slot| self.shared().slots.entry(slot).or_default().lock.clone())
-            .unwrap_or_default()
+        let Some(slot) = SlotKey::of(&object.spec) else {
+            return Arc::default();
+        };
+        let mut shared = self.shared();
+        if let Some(lock) = shared.locks.get(&slot).and_then(Weak::upgrade) {
+            return lock;
+        }
+        if shared.locks.len() > 2 * shared.slots.len() {
+            shared.locks.retain(|_, lock| lock.strong_count() > 0);
+        }
+        let lock = Arc::default();
+        shared.locks.insert(slot, Arc::downgrade(&lock));
+        lock
     }
 
     /// Whose slot it is: the owner's, else that of the oldest that enforces, is not suspended, and whose key
     /// the portal has accepted. This object may be none of these yet: it is judged as if it were.
     pub fn standing(&self, me: &DocSpaceBackupSchedule) -> Slot {
+        let slot = SlotKey::of(&me.spec);
         let others: Vec<_> = self
-            .others(&key_of(me))
+            .sharing(slot.as_ref(), &key_of(me))
             .iter()
             .filter_map(|key| self.newest(key))
             .collect();
-        let others = || others.iter().filter_map(|other| other.0.as_ref().ok());
+        let others = || {
+            others
+                .iter()
+                .filter_map(|other| other.0.as_ref().ok())
+                .filter(|other| SlotKey::of(&other.spec) == slot)
+        };
         let older = |other: &&DocSpaceBackupSchedule| age(other) < age(me);
-        let owner = others().find(|other| owned(other).is_some());
+        let owner = others()
+            .filter(|other| owned(other).is_some())
+            .min_by_key(|other| age(other));
         let first = match (owned(me), owner) {
             (Some(_), owner) => owner.filter(older),
             (None, Some(owner)) => Some(owner),
@@ -220,8 +244,12 @@ impl Objects {
 /// An object that may take a free slot: its key was accepted when its portal was asked last.
 fn competes(object: &DocSpaceBackupSchedule) -> bool {
     let conditions = object.status.as_ref().map(|status| &status.conditions);
-    let accepted =
-        |condition: &Condition| condition.type_ == "CredentialsValid" && condition.status == "True";
+    let generation = object.metadata.generation;
+    let accepted = |condition: &Condition| {
+        condition.type_ == "CredentialsValid"
+            && condition.status == "True"
+            && condition.observed_generation == generation
+    };
     claims(&object.spec)
         && object.metadata.deletion_timestamp.is_none()
         && conditions.is_some_and(|conditions| conditions.iter().any(accepted))
@@ -229,23 +257,17 @@ fn competes(object: &DocSpaceBackupSchedule) -> bool {
 
 impl Shared {
     fn others(&self, key: &Key) -> Vec<Key> {
-        let slot = self.places.get(key).and_then(|place| place.slot.as_ref());
-        let members = slot.and_then(|slot| self.slots.get(slot));
-        members
-            .into_iter()
-            .flat_map(|members| &members.keys)
-            .filter(|other| *other != key)
-            .cloned()
-            .collect()
+        self.sharing(self.places.get(key).and_then(|place| place.slot.as_ref()), key)
+    }
+
+    fn sharing(&self, slot: Option<&SlotKey>, key: &Key) -> Vec<Key> {
+        let members = slot.and_then(|slot| self.slots.get(slot)).into_iter().flatten();
+        members.filter(|other| *other != key).cloned().collect()
     }
 
     fn insert(&mut self, key: &Key, place: &Place) {
         if let Some(slot) = &place.slot {
-            self.slots
-                .entry(slot.clone())
-                .or_default()
-                .keys
-                .insert(key.clone());
+            self.slots.entry(slot.clone()).or_default().insert(key.clone());
         }
         for secret in &place.secrets {
             let names = self
@@ -263,8 +285,8 @@ impl Shared {
             && now.is_none_or(|now| now.slot.as_ref() != Some(&slot))
             && let Some(members) = self.slots.get_mut(&slot)
         {
-            members.keys.remove(key);
-            if members.keys.is_empty() {
+            members.remove(key);
+            if members.is_empty() {
                 self.slots.remove(&slot);
             }
         }

@@ -8,7 +8,7 @@ use super::{
     decide::{Facts, Need, Verdict, has_finalizer},
     memory::{Memory, Trigger, Written},
     objects::{own_applied, same_address},
-    reason::Reason,
+    reason::{Class, Reason},
     secrets::{self, Access, Reader, Resolved},
 };
 use crate::{
@@ -59,7 +59,10 @@ impl<'a> Look<'a> {
             deleted_at: object.metadata.deletion_timestamp.as_ref().map(|time| time.0),
             requested: memory.requested
                 || trigger.requested_at.is_some() && trigger.requested_at.as_ref() != echoed,
-            unknown: memory.unknown,
+            unknown: memory
+                .unknown
+                .as_ref()
+                .map(|unknown| (unknown.since, unknown.reason)),
             write_recorded: status.is_some_and(|status| status.last_request.is_some()),
             secret_changed: memory.secret_changed,
             identity_due: memory.identity_due(now),
@@ -163,10 +166,12 @@ impl<'a> Look<'a> {
         let same_secrets = before
             .as_ref()
             .is_some_and(|(_, before)| before.versions == resolved.versions);
-        if before.is_some_and(|(of, _)| of != generation) || !same_secrets {
+        if before.as_ref().is_some_and(|(of, _)| *of != generation) || !same_secrets {
             self.facts.identity_due = true;
         }
-        self.memory.secret_changed |= !same_secrets;
+        self.memory.secret_changed |= before
+            .as_ref()
+            .is_none_or(|(_, before)| before.wanted.difference(Some(&resolved.wanted)).in_secret);
         self.facts.secret_changed = self.memory.secret_changed;
 
         let written = Written::of(resolved);
@@ -174,6 +179,11 @@ impl<'a> Look<'a> {
             self.memory.accepted_write = Some(written.clone());
         }
         self.facts.not_converging = self.memory.accepted_write.as_ref() == Some(&written);
+        self.facts.unknown_is_wanted = self
+            .memory
+            .unknown
+            .as_ref()
+            .is_some_and(|unknown| unknown.written == written);
         self.memory.resolved = Some((generation, resolved.clone()));
     }
 
@@ -181,7 +191,7 @@ impl<'a> Look<'a> {
     fn was_not_converging(&self, written: &Written) -> bool {
         let applied = self.facts.applied.filter(|_| self.facts.same_address);
         ready_reason(self.object).is_some_and(|reason| reason == Reason::NotConverging.to_string())
-            && applied.is_some_and(|applied| applied.schedule == written.schedule)
+            && applied.is_some_and(|applied| applied.schedule == written.wanted.shown_as_applied())
     }
 
     /// For a deletion, the access that the portal accepted last serves when the Secret went with the object.
@@ -190,19 +200,23 @@ impl<'a> Look<'a> {
             Ok(mut reader) => reader.access().await,
             Err(verdict) => Err(verdict.into()),
         };
-        self.facts.access = Some(match (access, &self.memory.accepted) {
-            (Ok(access), _) => self.connect(access),
-            (Err(secrets::Error::Refused(verdict)), Some(accepted))
-                if verdict.reason == Reason::SecretMissing =>
-            {
-                let accepted = accepted.clone();
-                self.connect(accepted)
+        let unread = match access {
+            Ok(access) => {
+                self.facts.access = Some(self.connect(access));
+                return Ok(());
             }
-            (Err(secrets::Error::Refused(verdict)), _) => Err(verdict),
+            Err(secrets::Error::Refused(verdict)) => verdict,
             // A deletion is not blocked by what Kubernetes refuses, either.
-            (Err(error @ secrets::Error::Kubernetes { .. }), _) => {
-                Err(Verdict::new(Reason::SecretMissing, chain(&error)))
-            }
+            Err(error) => Verdict::new(Reason::SecretMissing, chain(&error)),
+        };
+        let accepted = self
+            .memory
+            .accepted
+            .clone()
+            .filter(|_| unread.reason == Reason::SecretMissing);
+        self.facts.access = Some(match accepted {
+            Some(accepted) => self.connect(accepted),
+            None => Err(unread),
         });
         Ok(())
     }
@@ -234,8 +248,8 @@ impl<'a> Look<'a> {
     async fn learn_identity(&mut self) -> Result<(), Error> {
         let settings = self.read(async |portal, _| portal.settings().await).await?;
         let key = self.read(async |portal, _| portal.key().await).await?;
-        let passing = |error: &PortalError| Reason::from(error.failure).rule().passing;
-        let again = settings.as_ref().is_err_and(passing) || key.as_ref().is_err_and(passing);
+        let soon = |error: &PortalError| Reason::from(error.failure).rule().class == Class::Retrying;
+        let again = settings.as_ref().is_err_and(soon) || key.as_ref().is_err_and(soon);
         self.memory.identity_at = (!again).then_some(self.facts.local_now);
         self.facts.identity_read = true;
         self.identity = Some(Identity {

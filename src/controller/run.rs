@@ -130,7 +130,7 @@ pub async fn run(
     let secret_watches = scopes
         .iter()
         .zip(secret_writers)
-        .map(|(scope, writer)| watch_secrets(api(&watches, *scope), writer, context.clone()));
+        .map(|(scope, writer)| watch_secrets(&watches, *scope, writer, context.clone()));
     let fill = async {
         for store in &secrets {
             store.wait_until_ready().await?;
@@ -194,7 +194,7 @@ fn watch_objects(
         .reflect(writer)
         .inspect_ok(move |event| match event {
             Event::Apply(object) | Event::InitApply(object) => context.wake(context.objects.file(object)),
-            Event::Delete(object) => context.forget(&Key::from_obj(object), object.uid().as_deref()),
+            Event::Delete(object) => context.forget(&Key::from_obj(object)),
             Event::InitDone => context.relisted(namespace.as_deref()),
             Event::Init => {}
         })
@@ -203,7 +203,8 @@ fn watch_objects(
 
 /// The Secrets of a namespace, by name and version only; whoever names one that changed is woken.
 async fn watch_secrets(
-    api: Api<PartialObjectMeta<Secret>>,
+    client: &Client,
+    scope: Option<&str>,
     writer: Writer<PartialObjectMeta<Secret>>,
     context: Arc<Context>,
 ) {
@@ -213,10 +214,17 @@ async fn watch_secrets(
         meta.annotations = None;
         meta.labels = None;
     };
+    let api: Api<PartialObjectMeta<Secret>> = api(client, scope);
     watcher(api, watcher::Config::default())
         .default_backoff()
         .modify(slim)
         .reflect(writer)
+        .inspect_ok(|event| {
+            // What changed while nobody watched is known only now.
+            if matches!(event, Event::InitDone) {
+                context.relisted(scope);
+            }
+        })
         .touched_objects()
         .for_each(|secret| {
             match secret {

@@ -548,7 +548,9 @@ fn archives_at_stake() {
 #[test]
 fn an_unknown_outcome_waits() {
     let unknown = |scene: Scene, minutes| {
-        scene.with(move |f| f.unknown = Some((ago(minutes), AppliedReason::Corrected)))
+        scene.with(move |f| {
+            (f.unknown, f.unknown_is_wanted) = (Some((ago(minutes), AppliedReason::Corrected)), true)
+        })
     };
     check(vec![
         (
@@ -560,6 +562,11 @@ fn an_unknown_outcome_waits() {
             "ten minutes later",
             unknown(Scene::first_contact(None), 10),
             "write Created",
+        ),
+        (
+            "the manifest is again as the portal is",
+            unknown(Scene::applied(held(|_| {})), 1).with(|f| f.unknown_is_wanted = false),
+            "nothing",
         ),
         (
             "it was carried out",

@@ -53,6 +53,7 @@ impl World<'_> {
             finalizer: self.finalizer,
             requested: look.requested,
             unknown: self.unknown_since.map(|since| (since, AppliedReason::Changed)),
+            unknown_is_wanted: true,
             write_recorded: true,
             secret_changed: true,
             ..Facts::new(&spec, now)
