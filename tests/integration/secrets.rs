@@ -121,6 +121,33 @@ async fn a_storage_secret_that_changes_is_written_and_never_shown() {
 }
 
 #[tokio::test]
+async fn another_key_of_the_same_secret_is_a_change_of_the_manifest() {
+    let world = World::new().await;
+    world
+        .set_secret("s3", &[("sse", b"first-s3cret"), ("sse2", b"second-s3cret")])
+        .await;
+    let param =
+        |key: &str| json!({"key": "ssekey", "valueFrom": {"secretKeyRef": {"name": "s3", "key": key}}});
+    let params = |key: &str| json!([{"key": "module", "value": "s3"}, param(key)]);
+    let mut object = world.nightly();
+    object.spec.storage_params = serde_json::from_value(params("sse")).expect("parameters");
+    world.create(&object).await;
+    world.ready("nightly").await;
+    world
+        .patch("nightly", json!({"spec": {"storageParams": params("sse2")}}))
+        .await;
+    world.ready("nightly").await;
+    assert_eq!(
+        (
+            world.events("ScheduleChanged").await,
+            world.events("ScheduleCorrected").await
+        ),
+        (1, 0)
+    );
+    assert_eq!(world.posts(), 2);
+}
+
+#[tokio::test]
 async fn a_secret_goes_only_where_it_was_meant_to_go() {
     let world = World::new().await;
     world
