@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{
-    Api, ResourceExt,
+    ResourceExt,
     api::{Patch, PatchParams},
 };
 use serde_json::json;
@@ -304,7 +304,8 @@ async fn patch_finalizers(look: &Look<'_>, finalizers: Vec<String>) -> Result<Do
         json!({"metadata": {"resourceVersion": look.object.resource_version(), "finalizers": finalizers}});
     let name = look.object.name_any();
     Ok(look
-        .api()
+        .context
+        .api(look.object)
         .patch(&name, &PatchParams::default(), &Patch::Merge(patch))
         .await?)
 }
@@ -344,13 +345,5 @@ impl Look<'_> {
                 && now.deletion_timestamp == then.deletion_timestamp
         });
         if same { Ok(()) } else { Err(Error::Superseded) }
-    }
-
-    /// The API of the object's namespace.
-    pub(super) fn api(&self) -> Api<DocSpaceBackupSchedule> {
-        Api::namespaced(
-            self.context.client.clone(),
-            &self.object.namespace().unwrap_or_default(),
-        )
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use futures::channel::mpsc;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
-    Client, ResourceExt,
+    Api, Client, ResourceExt,
     core::PartialObjectMeta,
     runtime::reflector::{ObjectRef, Store},
 };
@@ -103,6 +103,11 @@ impl Context {
         own.map_or(self.settings.interval, |own| {
             Duration::from(own).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL)
         })
+    }
+
+    /// The API of the object's namespace.
+    pub(super) fn api(&self, object: &DocSpaceBackupSchedule) -> Api<DocSpaceBackupSchedule> {
+        Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default())
     }
 
     pub(super) fn memory(&self, uid: &str) -> Arc<tokio::sync::Mutex<Memory>> {

@@ -295,10 +295,7 @@ impl Context {
             &serde_json::to_value(before).unwrap_or_default(),
             &serde_json::to_value(status).unwrap_or_default(),
         );
-        let api = kube::Api::<DocSpaceBackupSchedule>::namespaced(
-            self.client.clone(),
-            &object.namespace().unwrap_or_default(),
-        );
+        let api = self.api(object);
         let patch = Patch::Merge(serde_json::json!({"status": changes}));
         match api
             .patch_status(&object.name_any(), &PatchParams::default(), &patch)

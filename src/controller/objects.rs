@@ -140,7 +140,6 @@ impl Objects {
             .get(&key)
             .is_some_and(|before| before.claims && (before.slot != place.slot || !place.claims));
         let others = if gave_up { shared.others(&key) } else { Vec::new() };
-        // What is filed already stays, and with it the lock that somebody may hold.
         if shared.places.get(&key) != Some(&place) {
             shared.insert(&key, &place);
             if let Some(before) = shared.places.insert(key.clone(), place) {
@@ -178,10 +177,6 @@ impl Objects {
         self.shared().others(key)
     }
 
-    fn sharing(&self, slot: Option<&SlotKey>, key: &Key) -> Vec<Key> {
-        self.shared().sharing(slot, key)
-    }
-
     /// The objects that name this Secret.
     pub fn naming_secret(&self, namespace: &str, name: &str) -> Vec<Key> {
         let shared = self.shared();
@@ -214,11 +209,11 @@ impl Objects {
     /// the portal has accepted. This object may be none of these yet: it is judged as if it were.
     pub fn standing(&self, me: &DocSpaceBackupSchedule) -> Slot {
         let slot = SlotKey::of(&me.spec);
-        let others: Vec<_> = self
-            .sharing(slot.as_ref(), &key_of(me))
-            .iter()
-            .filter_map(|key| self.newest(key))
-            .collect();
+        let sharing = self.shared().sharing(slot.as_ref(), &key_of(me));
+        if sharing.is_empty() {
+            return Slot::Free;
+        }
+        let others: Vec<_> = sharing.iter().filter_map(|key| self.newest(key)).collect();
         let others = || {
             others
                 .iter()

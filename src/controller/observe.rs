@@ -6,9 +6,11 @@ use kube::{Client, ResourceExt};
 use super::{
     Context, Error, chain,
     decide::{Facts, Need, Verdict, has_finalizer},
+    is_requested,
     memory::{Memory, Trigger, Written},
     objects::{own_applied, same_address},
     reason::{Class, Reason},
+    report::condition,
     secrets::{self, Access, Reader, Resolved},
 };
 use crate::{
@@ -50,15 +52,13 @@ impl<'a> Look<'a> {
         let now = Timestamp::now();
         let status = object.status.as_ref();
         let applied = own_applied(object);
-        let echoed = status.and_then(|status| status.last_handled_reconcile_at.as_ref());
         let facts = Facts {
             applied,
             same_address: applied.is_some_and(|applied| same_address(applied, &object.spec)),
             corrections: status.and_then(|status| status.corrections.as_ref()),
             finalizer: has_finalizer(object.metadata.finalizers.as_ref()),
             deleted_at: object.metadata.deletion_timestamp.as_ref().map(|time| time.0),
-            requested: memory.requested
-                || trigger.requested_at.is_some() && trigger.requested_at.as_ref() != echoed,
+            requested: memory.requested || is_requested(object),
             unknown: memory
                 .unknown
                 .as_ref()
@@ -190,7 +190,8 @@ impl<'a> Look<'a> {
     /// After a restart the status tells.
     fn was_not_converging(&self, written: &Written) -> bool {
         let applied = self.facts.applied.filter(|_| self.facts.same_address);
-        ready_reason(self.object).is_some_and(|reason| reason == Reason::NotConverging.to_string())
+        let ready = condition(self.object.status.as_ref(), "Ready");
+        ready.is_some_and(|ready| ready.reason == Reason::NotConverging.to_string())
             && applied.is_some_and(|applied| applied.schedule == written.wanted.shown_as_applied())
     }
 
@@ -287,15 +288,6 @@ impl<'a> Look<'a> {
         self.facts.now = date.unwrap_or(self.facts.now);
         answer.map(|answer| answer.value)
     }
-}
-
-/// The reason of the condition Ready.
-pub fn ready_reason(object: &DocSpaceBackupSchedule) -> Option<&str> {
-    let conditions = &object.status.as_ref()?.conditions;
-    conditions
-        .iter()
-        .find(|condition| condition.type_ == "Ready")
-        .map(|condition| condition.reason.as_str())
 }
 
 /// Whether the API server offers to create our objects; `None` when it does not know them.

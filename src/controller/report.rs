@@ -325,7 +325,8 @@ impl Report<'_> {
     }
 }
 
-fn condition<'a>(status: Option<&'a Status>, kind: &str) -> Option<&'a Condition> {
+/// One of a status' conditions.
+pub fn condition<'a>(status: Option<&'a Status>, kind: &str) -> Option<&'a Condition> {
     status?
         .conditions
         .iter()

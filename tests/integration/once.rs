@@ -127,13 +127,7 @@ async fn a_post_that_was_accepted_is_owned_although_the_look_after_it_failed() {
     let world = World::new().await;
     let post = world.server.order(Fault::hang().to("createbackupschedule"));
     world.create(&world.nightly()).await;
-    world
-        .seen(|requests| {
-            requests
-                .iter()
-                .any(|request| request.is_to("createbackupschedule"))
-        })
-        .await;
+    world.seen_call("createbackupschedule").await;
     let look = world
         .server
         .order(Fault::answer(503, FaultBody::Empty).to("getbackupschedule"));
@@ -171,13 +165,7 @@ async fn a_killed_operator_ends_in_the_same_state() {
         }
         world.create(&object).await;
         if after != After::Finalizer {
-            world
-                .seen(|requests| {
-                    requests
-                        .iter()
-                        .any(|request| request.is_to("createbackupschedule"))
-                })
-                .await;
+            world.seen_call("createbackupschedule").await;
         }
         match after {
             After::Finalizer => {}
@@ -224,13 +212,7 @@ async fn an_operator_killed_after_a_delete_ends_in_the_same_state() {
     let mut world = World::with_ready_nightly().await;
     world.server.order(Fault::hang().to("deletebackupschedule"));
     world.delete("nightly").await;
-    world
-        .seen(|requests| {
-            requests
-                .iter()
-                .any(|request| request.is_to("deletebackupschedule"))
-        })
-        .await;
+    world.seen_call("deletebackupschedule").await;
     world.operator.kill().await;
     world.server.clear_faults();
     world

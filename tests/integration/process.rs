@@ -102,13 +102,7 @@ async fn sigterm_lets_a_write_end() {
     let mut world = World::new().await;
     let post = world.server.order(Fault::hang().to("createbackupschedule"));
     world.create(&world.nightly()).await;
-    world
-        .seen(|requests| {
-            requests
-                .iter()
-                .any(|request| request.is_to("createbackupschedule"))
-        })
-        .await;
+    world.seen_call("createbackupschedule").await;
     world.operator.signal("TERM").await;
     world.server.clear_fault(post);
     assert_eq!(world.operator.wait(DEADLINE).await.code(), Some(0));

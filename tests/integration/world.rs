@@ -337,6 +337,12 @@ impl World {
         }
     }
 
+    /// Waits until a call of this endpoint has come.
+    pub async fn seen_call(&self, endpoint: &str) {
+        self.seen(|requests| requests.iter().any(|request| request.is_to(endpoint)))
+            .await;
+    }
+
     /// Does something that brings a look at the portal, and waits for its answer.
     pub async fn look_after(&self, cause: impl AsyncFnOnce(&Self)) {
         let looks = self.looks();

@@ -76,6 +76,21 @@ fn deed(reason: Reason) -> Deed {
     }
 }
 
+fn report<'a>(
+    object: &'a DocSpaceBackupSchedule,
+    facts: &'a Facts<'a>,
+    deed: &'a Deed,
+    failures: Option<Failures>,
+) -> Report<'a> {
+    Report {
+        object,
+        facts,
+        identity: None,
+        deed,
+        failures,
+    }
+}
+
 fn failures(minutes: i64, count: u32) -> Option<Failures> {
     Some(Failures {
         since: now() - SignedDuration::from_mins(minutes),
@@ -145,13 +160,7 @@ fn every_reason_has_its_conditions() {
         let mut facts = facts(&object);
         facts.held = seen.map(Ok);
         let deed = deed(reason);
-        let report = Report {
-            object: &object,
-            facts: &facts,
-            identity: None,
-            deed: &deed,
-            failures: failures(0, 1),
-        };
+        let report = report(&object, &facts, &deed, failures(0, 1));
         let status = report.status();
         assert_eq!(letters(&status), expected, "{reason}");
         assert_eq!(status.observed_generation, Some(1), "{reason}");
@@ -186,13 +195,7 @@ fn a_verified_object_stays_ready_for_an_hour() {
             let object = good();
             let facts = facts(&object);
             let deed = deed(reason);
-            let report = Report {
-                object: &object,
-                facts: &facts,
-                identity: None,
-                deed: &deed,
-                failures: failures(minutes, count),
-            };
+            let report = report(&object, &facts, &deed, failures(minutes, count));
             let status = report.status();
             assert_eq!(letters(&status), expected, "{reason} for {minutes} min");
             assert_eq!(
@@ -218,13 +221,7 @@ fn a_write_that_failed_is_told_at_once() {
         request: Some(request),
         ..deed(Reason::RateLimited)
     };
-    let report = Report {
-        object: &object,
-        facts: &facts,
-        identity: None,
-        deed: &deed,
-        failures: failures(0, 1),
-    };
+    let report = report(&object, &facts, &deed, failures(0, 1));
     assert_eq!(letters(&report.status()), "FT-UT");
     assert_eq!(
         report
@@ -241,13 +238,7 @@ fn a_missing_secret_stalls_after_five_minutes() {
         let object = good();
         let facts = facts(&object);
         let deed = deed(Reason::SecretMissing);
-        let report = Report {
-            object: &object,
-            facts: &facts,
-            identity: None,
-            deed: &deed,
-            failures: failures(minutes, 3),
-        };
+        let report = report(&object, &facts, &deed, failures(minutes, 3));
         assert_eq!(letters(&report.status()), expected, "{minutes} min");
     }
 }
@@ -258,26 +249,13 @@ fn nothing_is_written_when_nothing_changed() {
     let mut facts = facts(&object);
     facts.held = Some(Ok(held(3)));
     let mut deed = deed(Reason::InSync);
-    let first = Report {
-        object: &object,
-        facts: &facts,
-        identity: None,
-        deed: &deed,
-        failures: None,
-    }
-    .status();
+    let first = report(&object, &facts, &deed, None).status();
     let mut object = good();
     object.status = Some(first.clone());
     deed.verdict = Verdict::new(Reason::InSync, "what happened");
     let mut later = self::facts(&object);
     (later.held, later.now) = (Some(Ok(held(3))), now() + SignedDuration::from_hours(1));
-    let report = Report {
-        object: &object,
-        facts: &later,
-        identity: None,
-        deed: &deed,
-        failures: None,
-    };
+    let report = report(&object, &later, &deed, None);
     assert_eq!(report.status(), first);
     assert!(report.notes(&first).is_empty());
 }
@@ -298,13 +276,7 @@ fn suspended_keeps_what_was_while_the_schedule_is_as_applied() {
         object.spec.cron_params.hour = hour;
         let facts = facts(&object);
         let deed = deed(Reason::Suspended);
-        let report = Report {
-            object: &object,
-            facts: &facts,
-            identity: None,
-            deed: &deed,
-            failures: None,
-        };
+        let report = report(&object, &facts, &deed, None);
         let status = report.status();
         assert_eq!(letters(&status), expected, "hour {hour}");
         assert_eq!(
@@ -369,13 +341,7 @@ fn corrections_are_counted_for_a_day() {
             applied,
             ..deed(reason)
         };
-        let report = Report {
-            object: &object,
-            facts: &facts,
-            identity: None,
-            deed: &deed,
-            failures: None,
-        };
+        let report = report(&object, &facts, &deed, None);
         let counted = report
             .status()
             .corrections
