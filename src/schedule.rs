@@ -322,6 +322,14 @@ pub fn period_name(number: i64) -> String {
     known.map_or_else(|| number.to_string(), |known| format!("{known:?}"))
 }
 
+/// The number of a period that [`period_name`] shows so; one that is no period's where it is none.
+pub fn period_number(name: &str) -> i64 {
+    let known = Period::ALL
+        .into_iter()
+        .find(|period| period_name(period.number()) == name);
+    known.map_or_else(|| name.parse().unwrap_or(-1), Period::number)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
