@@ -32,12 +32,14 @@
 
 mod answer;
 mod authorization;
+mod backups;
 mod binding;
 mod books;
 mod call;
 mod cleaner;
 mod clock;
 mod credentials;
+mod cron;
 mod endpoints;
 mod exception;
 mod faults;
@@ -46,11 +48,13 @@ mod log;
 mod portal;
 mod routes;
 mod schedule;
+mod scheduler;
 mod server;
 mod socket;
 mod state;
 mod tenant;
 mod tls;
+mod worker;
 
 pub use books::{Archive, AuditEvent, Expiry, File, Progress};
 pub use clock::Clock;
@@ -59,4 +63,6 @@ pub use faults::{Fault, FaultBody, FaultId};
 pub use log::{Keep, Log, Request, TimedOut};
 pub use portal::{Portal, SimulatedPortal};
 pub use schedule::{DUMP_TENANT, Schedule};
+pub use scheduler::Pass;
 pub use tenant::{Database, Folder, Installation, Mode, Tenant, TenantStatus, User};
+pub use worker::Outcome;

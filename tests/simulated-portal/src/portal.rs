@@ -10,7 +10,6 @@ use crate::{
     binding,
     books::{Archive, AuditEvent, Progress},
     call::Call,
-    cleaner,
     clock::Clock,
     credentials::{ApiKey, Holder},
     faults::{Fault, FaultId},
@@ -54,7 +53,7 @@ impl SimulatedPortal {
         &self.running.core
     }
 
-    fn with_state<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+    pub(crate) fn with_state<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
         work(&mut self.core().state.lock().unwrap())
     }
 
@@ -156,12 +155,6 @@ impl SimulatedPortal {
     pub fn schedules(&self) -> Vec<Schedule> {
         self.with_state(|state| state.schedules())
     }
-
-    /// Makes a pass of the cleaner, and gives what it deleted, files included.
-    pub fn run_cleaner(&self) -> Vec<Archive> {
-        let now = self.clock().now();
-        self.with_state(|state| cleaner::pass(state, now))
-    }
 }
 
 /// One portal on a server: a tenant.
@@ -172,7 +165,7 @@ pub struct Portal {
 }
 
 impl Portal {
-    fn with_state<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+    pub(crate) fn with_state<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
         self.server.with_state(work)
     }
 
@@ -238,12 +231,17 @@ impl Portal {
         self.with_state(|state| state.books(self.index, dump).schedule.clone())
     }
 
-    /// Stores a schedule over the one that is there, as somebody else might. Its tenant's id is filled in.
+    /// Stores a schedule over the one that is there, as somebody else might. Its tenant's id is filled in, in a
+    /// dump's parameters too.
     pub fn set_schedule(&self, mut schedule: Schedule) {
         self.with_state(|state| {
             let id = state.tenants[self.index].id;
-            schedule.tenant_id = if schedule.dump { DUMP_TENANT } else { id };
             let dump = schedule.dump;
+            schedule.tenant_id = if dump { DUMP_TENANT } else { id };
+            if dump {
+                let posted_by = schedule.storage_params.entry("tenantId".to_owned());
+                posted_by.or_insert_with(|| id.to_string());
+            }
             state.books(self.index, dump).schedule = Some(schedule);
         });
     }
@@ -268,7 +266,7 @@ impl Portal {
             false,
         );
         let body = binding::schedule_body(&call).expect("a body that can be read");
-        let mut params = body.storage_params().expect("parameters with values");
+        let params = body.storage_params().expect("parameters with values");
         let storage_type = body.storage_type();
         let needs = ["folderId", "folderId", "", "filePath"];
         let needed = usize::try_from(storage_type)
@@ -276,9 +274,6 @@ impl Portal {
             .and_then(|number| needs.get(number));
         let storage_base_path = needed.and_then(|key| params.iter().find(|(known, _)| known == key));
         let storage_base_path = storage_base_path.map(|(_, value)| value.clone());
-        if body.dump {
-            params.push(("tenantId".to_owned(), self.tenant_id().to_string()));
-        }
         self.set_schedule(Schedule {
             tenant_id: 0,
             dump: body.dump,

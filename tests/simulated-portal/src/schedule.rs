@@ -75,7 +75,7 @@ impl std::fmt::Display for CronParams {
 
 /// Marks of the cron class for "any" and "all", which it therefore takes for good values (R 82, 104, 109).
 const NO_SPEC: i32 = 98;
-const ALL_SPEC: i32 = 99;
+pub(crate) const ALL_SPEC: i32 = 99;
 
 impl CronParams {
     /// What the cron class says of these values, field by field: hour before day.

@@ -9,6 +9,7 @@ use crate::{
     credentials::{ApiKey, Holder, IssuedKey, scrambled, uuid},
     schedule::Schedule,
     tenant::{Installation, Tenant, User},
+    worker::{Outcome, Run},
 };
 
 /// The books of one slot: of a tenant, or of the installation's dump.
@@ -17,6 +18,11 @@ pub(crate) struct Books {
     pub(crate) schedule: Option<Schedule>,
     pub(crate) archives: Vec<Archive>,
     pub(crate) progress: Option<Progress>,
+    /// The run that is under way.
+    pub(crate) running: Option<Run>,
+    /// What tests ordered for the next run, and for every one.
+    pub(crate) next_outcome: Option<Outcome>,
+    pub(crate) every_outcome: Option<Outcome>,
 }
 
 /// A tenant with what it owns.
@@ -49,6 +55,8 @@ pub(crate) struct State {
     pub(crate) installation: Installation,
     pub(crate) tenants: Vec<TenantState>,
     pub(crate) dump: Books,
+    /// Runs that no worker has taken yet.
+    pub(crate) queue: Vec<Run>,
     pub(crate) database_down: bool,
     /// A connection that was open when MariaDB went down: the first call fails at once (R 375).
     pub(crate) pooled_connection: bool,
@@ -66,6 +74,7 @@ impl State {
             installation,
             tenants: Vec::new(),
             dump: Books::default(),
+            queue: Vec::new(),
             database_down: false,
             pooled_connection: false,
             hosts: HashMap::new(),

@@ -81,6 +81,8 @@ pub struct Installation {
     pub hidden_settings: Vec<String>,
     /// The version that GET settings tells (from a file, may be stale).
     pub version: String,
+    /// The base domain that GET settings tells; none is `localhost` standalone (R 800) and `example.test` on SaaS.
+    pub base_domain: Option<String>,
     /// How long a call retries while MariaDB is down (327 s in R 376).
     pub database_retries: Duration,
     /// Whether the router, an nginx, stands in front: `/api` in lower case only (R 958), and `portal/…backup…`
@@ -97,6 +99,7 @@ impl Default for Installation {
             database: Database::default(),
             hidden_settings: Vec::new(),
             version: "3.1.0".to_owned(),
+            base_domain: None,
             database_retries: Duration::from_secs(327),
             router: false,
             tls_names: None,
@@ -157,8 +160,14 @@ pub struct Tenant {
     pub tariff_ran_out: bool,
     /// SaaS: the plan has the audit feature (else every filter is ignored, R 590).
     pub audit: bool,
-    /// Whether paid backups are switched on (getservicestate).
+    /// Whether paid backups are switched on (getservicestate): those beyond the free ones are then charged for
+    /// instead of refused.
     pub paid_backup_service: bool,
+    /// SaaS: how many backups a month are free; none is no limit. A schedule that falls due beyond them is removed
+    /// (story quota-used-up).
+    pub free_backups: Option<u32>,
+    /// A domain of its own, which GET portal tells its administrator as `mappedDomain`.
+    pub mapped_domain: Option<String>,
     /// Folders by id; 5 and `sbox-1` can be written to, 6 and 7 not, as in the recordings.
     pub folders: BTreeMap<String, Folder>,
     /// The portal's owner, who may edit its settings.
@@ -194,6 +203,8 @@ impl Default for Tenant {
             tariff_ran_out: false,
             audit: true,
             paid_backup_service: false,
+            free_backups: None,
+            mapped_domain: None,
             folders: folders.map(|(id, folder)| (id.to_owned(), folder)).into(),
             owner: User {
                 id: "66faa6e4-f133-11ea-b126-00ffeec8b4ef".to_owned(),

@@ -10,6 +10,7 @@ use crate::{
     endpoints::schedule::{demand_folder, demand_slot, param},
     exception::Exception,
     routes::{Context, Outcome},
+    worker,
 };
 
 /// The archives whose file is seen; those whose file is missing are struck from the books (R 312, story
@@ -41,7 +42,7 @@ pub(crate) fn progress(context: &mut Context) -> Outcome {
         .map(Progress::json))
 }
 
-/// Queues a run (R 324). What becomes of it is told by the books, which tests fill.
+/// Queues a run (R 324), which the worker takes.
 pub(crate) fn start_backup(context: &mut Context) -> Outcome {
     let body = backup_body(context.call)?;
     demand_settings_right(context.caller.somebody()?)?;
@@ -62,15 +63,14 @@ pub(crate) fn start_backup(context: &mut Context) -> Outcome {
         3 => param(&params, "filePath").map(drop)?,
         _ => {}
     }
-    let (tenant_id, task_id) = (tenant.id, context.state.uuid());
-    let queued = Progress {
-        tenant_id,
-        task_id,
-        ..Progress::default()
-    };
-    let shown = queued.json();
-    context.state.books(context.tenant, body.dump).progress = Some(queued);
-    Ok(Some(shown))
+    let queued = worker::start_manual(
+        context.state,
+        context.tenant,
+        body.dump,
+        storage_type,
+        context.now,
+    );
+    Ok(Some(queued.json()))
 }
 
 /// How many archives, free or paid, were made in a time; this month where nothing is said.

@@ -31,7 +31,9 @@ pub(crate) fn settings(context: &mut Context) -> Outcome {
 }
 
 fn common(state: &State, tenant: &TenantState) -> Value {
-    let standalone = state.installation.standalone();
+    let installation = &state.installation;
+    let standalone = installation.standalone();
+    let usual_domain = if standalone { "localhost" } else { "example.test" };
     json!({
         "trustedDomainsType": 0,
         "culture": "en-US",
@@ -40,8 +42,8 @@ fn common(state: &State, tenant: &TenantState) -> Value {
         "docSpace": true,
         "standalone": standalone,
         "isAmi": false,
-        "baseDomain": if standalone { "localhost" } else { "example.test" },
-        "version": state.installation.version,
+        "baseDomain": installation.base_domain.as_deref().unwrap_or(usual_domain),
+        "version": installation.version,
         "recaptchaType": 0,
         "tenantStatus": tenant.tenant.status as u8,
         "tenantAlias": tenant.tenant.alias,
@@ -182,7 +184,7 @@ pub(crate) fn portal(context: &mut Context) -> Outcome {
             "en-US     ",
         ),
     };
-    Ok(Some(json!({
+    let mut body = json!({
         "tenantAlias": tenant.alias,
         "calls": true,
         "creationDateTime": created,
@@ -200,5 +202,9 @@ pub(crate) fn portal(context: &mut Context) -> Outcome {
         "trustedDomainsType": 0,
         "version": 2,
         "versionChanged": NEVER,
-    })))
+    });
+    if let Some(domain) = &tenant.mapped_domain {
+        body["mappedDomain"] = json!(domain);
+    }
+    Ok(Some(body))
 }

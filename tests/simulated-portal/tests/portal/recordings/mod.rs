@@ -5,6 +5,7 @@ mod audit_trail;
 mod cleaner;
 mod compare;
 mod credentials;
+mod due;
 mod exchange;
 mod setting;
 

@@ -136,7 +136,7 @@ fn installation(exchange: &Exchange) -> Installation {
     let version = exchange
         .told()
         .and_then(|told| told["version"].as_str())
-        .map_or(known.version, str::to_owned);
+        .map_or_else(|| known.version.clone(), str::to_owned);
     Installation {
         mode,
         database,
@@ -144,7 +144,7 @@ fn installation(exchange: &Exchange) -> Installation {
         version,
         database_retries: Duration::from_millis(1),
         router: exchange.note.contains("nginx"),
-        tls_names: None,
+        ..known
     }
 }
 

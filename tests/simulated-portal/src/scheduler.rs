@@ -1,0 +1,112 @@
+//! The scheduler's pass, which the server makes every 15 minutes.
+
+use std::collections::BTreeMap;
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use crate::{
+    cron,
+    endpoints::settings::zone_of,
+    schedule::Schedule,
+    state::State,
+    tenant::TenantStatus,
+    worker::{Allowance, Run, allowance},
+};
+
+/// What a pass of the scheduler did with a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// The row was due: its lastBackupTime is now, and a run is queued.
+    Queued {
+        /// The portal that the run is for: of a dump the one that POSTed last (story dump-of-two-portals).
+        tenant_id: i32,
+        /// Whether it makes a dump.
+        dump: bool,
+        /// DocSpace's number of the storage.
+        storage_type: i32,
+        /// Whether it will be charged for.
+        paid: bool,
+    },
+    /// The row was due but the free backups of the month are used up: it is gone, without an audit event (story
+    /// quota-used-up).
+    Removed {
+        /// The portal that lost its schedule.
+        tenant_id: i32,
+        /// What its owner is told by mail.
+        reason: String,
+    },
+}
+
+/// Queues a run for every due row. The order is that of the story both-schedules-at-one-hour: portals, then the
+/// dump.
+pub(crate) fn pass(state: &mut State, now: Timestamp) -> Vec<Pass> {
+    let own = (0..state.tenants.len()).filter_map(|index| pass_portal(state, index, now));
+    let mut done: Vec<Pass> = own.collect();
+    done.extend(pass_dump(state, now));
+    done
+}
+
+fn pass_portal(state: &mut State, index: usize, now: Timestamp) -> Option<Pass> {
+    let standalone = state.installation.standalone();
+    let of = &state.tenants[index];
+    let active = of.tenant.status == TenantStatus::Active;
+    // Where the tariff ran out the row stays (story tariff-run-out).
+    if !active || (!standalone && of.tenant.tariff_ran_out) {
+        return None;
+    }
+    let schedule = of.books.schedule.as_ref()?;
+    if !cron::is_due(
+        &schedule.cron,
+        &zone_of(&of.tenant).0,
+        schedule.last_backup_time,
+        now,
+    ) {
+        return None;
+    }
+    let tenant_id = of.id;
+    match allowance(state, index, now) {
+        Allowance::UsedUp { limit } => {
+            state.tenants[index].books.schedule = None;
+            let reason = format!("The number of free backups should not exceed {limit} within a month");
+            Some(Pass::Removed { tenant_id, reason })
+        }
+        Allowance::Free => queue(state, index, false, false, now),
+        Allowance::Paid => queue(state, index, false, true, now),
+    }
+}
+
+/// A dump's row belongs to the installation, so its hours are UTC (trap 3) and no portal's state matters.
+fn pass_dump(state: &mut State, now: Timestamp) -> Option<Pass> {
+    let schedule = state.dump.schedule.as_ref()?;
+    if !cron::is_due(&schedule.cron, &TimeZone::UTC, schedule.last_backup_time, now) {
+        return None;
+    }
+    let index = posted_by(&schedule.storage_params).filter(|index| *index < state.tenants.len());
+    queue(state, index?, true, false, now)
+}
+
+/// The place of the portal that a dump's row names.
+fn posted_by(params: &BTreeMap<String, String>) -> Option<usize> {
+    params.get("tenantId")?.parse::<usize>().ok()?.checked_sub(1)
+}
+
+fn queue(state: &mut State, index: usize, dump: bool, paid: bool, now: Timestamp) -> Option<Pass> {
+    let task_id = state.uuid();
+    let schedule: &mut Schedule = state.books(index, dump).schedule.as_mut()?;
+    schedule.last_backup_time = Some(now);
+    let storage_type = schedule.storage_type;
+    state.queue.push(Run {
+        tenant: index,
+        dump,
+        scheduled: true,
+        storage_type,
+        paid,
+        task_id,
+    });
+    Some(Pass::Queued {
+        tenant_id: state.tenants[index].id,
+        dump,
+        storage_type,
+        paid,
+    })
+}
