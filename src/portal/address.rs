@@ -71,12 +71,27 @@ impl Address {
         self.host_header.as_deref()
     }
 
-    /// The URL of an API call: the portal's own, with this path after it.
-    pub(super) fn call(&self, path: &str, dump: Option<bool>) -> Url {
+    /// The name that DocSpace is asked by, without its port: of the Host header, else of the URL.
+    pub fn host_name(&self) -> String {
+        let url = self.url.host_str().unwrap_or_default();
+        let Some(header) = &self.host_header else {
+            return url.into();
+        };
+        let name = header
+            .rsplit_once(':')
+            .filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+        name.map_or(header.as_str(), |(name, _)| name).into()
+    }
+
+    /// The URL of an API call: the portal's own, with this path and these pairs of a query, encoded, after it.
+    pub(super) fn call(&self, path: &str, query: &[(&str, &str)]) -> Url {
         let mut url = self.url.clone();
         let base = url.path().trim_end_matches('/').to_owned();
         url.set_path(&format!("{base}/api/2.0/{path}"));
-        url.set_query(dump.map(|dump| if dump { "dump=true" } else { "dump=false" }));
+        // Without pairs there is to be no `?` either.
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
         url
     }
 
@@ -195,13 +210,27 @@ mod tests {
             "http://router.docspace.svc:8092 (Host docs.example.com)"
         );
         assert_eq!(
-            portal.call("backup/getbackupschedule", Some(true)).as_str(),
+            portal
+                .call("backup/getbackupschedule", &[("dump", "true")])
+                .as_str(),
             "http://router.docspace.svc:8092/sub/api/2.0/backup/getbackupschedule?dump=true"
         );
         assert_eq!(
-            parsed("https://x", None).call("settings", None).as_str(),
+            parsed("https://x", None).call("settings", &[]).as_str(),
             "https://x/api/2.0/settings"
         );
+    }
+
+    #[test]
+    fn what_is_asked_arrives_as_it_was_meant() {
+        let pairs = [("from", "2026-11-21T04:00:01+01:00"), ("a&b", "1 = ä%2B#?")];
+        let url = parsed("https://x/sub", None).call("filter", &pairs);
+        assert_eq!(
+            url.as_str(),
+            "https://x/sub/api/2.0/filter?from=2026-11-21T04%3A00%3A01%2B01%3A00&a%26b=1+%3D+%C3%A4%252B%23%3F"
+        );
+        let arrived: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+        assert_eq!(arrived, pairs.map(|(name, value)| (name.into(), value.into())));
     }
 
     #[test]

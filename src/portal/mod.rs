@@ -30,7 +30,7 @@ use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 pub use self::{
     address::{Address, InvalidAddress},
     failure::{Failure, PortalError},
-    parse::{Archive, KeyInfo, Progress, Settings},
+    parse::{Action, Archive, AuditEvent, Expiry, KeyInfo, Progress, Settings},
     session::{Answer, Portal},
 };
 use self::{

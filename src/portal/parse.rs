@@ -1,35 +1,28 @@
 //! Reads what DocSpace answers, as forgiving as its own readers: enums as numbers or names, numbers as texts, dates
 //! with or without Z (both UTC), missing fields by DocSpace's defaults (trap 8).
 
+mod archives;
+mod audit;
+mod fields;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 
-use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
-use serde_json::{Map, Value};
+use jiff::Timestamp;
+use serde_json::Value;
 
+use self::fields::{named, number, object, text, time, truth};
+pub use self::{
+    archives::{Archive, Expiry, history},
+    audit::{Action, AuditEvent, events},
+};
 use super::{
     answer::{Content, Refusal, unexpected},
     shape::integer,
     text::{Secrets, clean},
 };
 use crate::schedule::{Held, Param, Schedule, period_name, storage_name};
-
-/// An archive, as the history lists it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Archive {
-    /// Its id.
-    pub id: String,
-    /// Name of its file.
-    pub file_name: String,
-    /// DocSpace's number of the storage type.
-    pub storage_type: i64,
-    /// The end of the run that made it, as given: UTC, with or without Z.
-    pub created_on: String,
-    /// When it expires, as given; never is `0001-01-01T00:00:00`, which ends in Z on PostgreSQL (trap 7).
-    pub expires_on: String,
-}
 
 /// The running or the last run of a backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +50,9 @@ pub struct Settings {
     pub standalone: Option<bool>,
     /// Name of the portal inside its installation.
     pub alias: Option<String>,
+    /// Domain of the installation, under which its portals have their names; `localhost` on a standalone one that was
+    /// not told otherwise. Given without a good key, too (R 800, 840).
+    pub base_domain: Option<String>,
 }
 
 /// An API key, as the portal describes it.
@@ -109,28 +105,6 @@ pub fn schedule(content: Content) -> Read<Option<Held>> {
     }))
 }
 
-/// `getbackuphistory`. An item that cannot be read spoils the list: archives must not be missed.
-pub fn history(content: Content) -> Read<Vec<Archive>> {
-    let Content::Response(Value::Array(items)) = content else {
-        return Err(unexpected("the history is no list"));
-    };
-    items.iter().map(archive).collect()
-}
-
-fn archive(item: &Value) -> Read<Archive> {
-    let fields = item
-        .as_object()
-        .ok_or_else(|| unexpected("an archive is no object"))?;
-    let id = text(fields, "id").ok_or_else(|| unexpected("an archive has no id"))?;
-    Ok(Archive {
-        id,
-        file_name: text(fields, "fileName").unwrap_or_default(),
-        storage_type: named(fields, "storageType", storage_name)?,
-        created_on: text(fields, "createdOn").unwrap_or_default(),
-        expires_on: text(fields, "expiresOn").unwrap_or_default(),
-    })
-}
-
 /// `getbackupprogress`; `None` when no run is known.
 pub fn progress(content: Content, secrets: &Secrets) -> Read<Option<Progress>> {
     let Some(fields) = object(content)? else {
@@ -156,7 +130,29 @@ pub fn settings(content: Content) -> Read<Settings> {
         version: text(&fields, "version"),
         standalone: truth(&fields, "standalone")?,
         alias: text(&fields, "tenantAlias"),
+        base_domain: text(&fields, "baseDomain"),
     })
+}
+
+/// `portal`: the domain that its owner has given it.
+pub fn mapped_domain(content: Content) -> Read<Option<String>> {
+    let fields = object(content)?.ok_or_else(|| unexpected("there is no portal"))?;
+    Ok(text(&fields, "mappedDomain"))
+}
+
+/// `getbackupscount`: a number, which may come as text.
+pub fn count(content: Content) -> Read<i64> {
+    match content {
+        Content::Response(value) => integer(Some(&value)),
+        Content::Nothing => None,
+    }
+    .ok_or_else(|| unexpected("the number of backups is no number"))
+}
+
+/// `getservicestate`.
+pub fn service_is_on(content: Content) -> Read<bool> {
+    let fields = object(content)?.ok_or_else(|| unexpected("there is no state of the service"))?;
+    truth(&fields, "enabled")?.ok_or_else(|| unexpected("the state of the service has no enabled"))
 }
 
 /// `keys/@self`; `None` when the token is no API key.
@@ -179,14 +175,6 @@ pub fn key(content: Content) -> Read<Option<KeyInfo>> {
     }))
 }
 
-fn object(content: Content) -> Read<Option<Map<String, Value>>> {
-    match content {
-        Content::Response(Value::Object(fields)) => Ok(Some(fields)),
-        Content::Response(_) => Err(unexpected("its response is no object")),
-        Content::Nothing => Ok(None),
-    }
-}
-
 /// A map, or the list of keys and values that is sent; null values are left out (R 13, 179).
 fn params(value: Option<&Value>) -> Read<BTreeMap<String, Param>> {
     let plain = |value: &Value| match value {
@@ -206,72 +194,4 @@ fn params(value: Option<&Value>) -> Read<BTreeMap<String, Param>> {
         Some(_) => return Err(unexpected("storageParams is no map")),
     }
     Ok(params)
-}
-
-/// A number, or a name in any case (of the names that `name` knows); 0 when missing, as DocSpace has it.
-fn named(fields: &Map<String, Value>, field: &str, name: fn(i64) -> String) -> Read<i64> {
-    // No enum of DocSpace's has as many names.
-    const NAMES: i64 = 16;
-    match fields.get(field) {
-        None | Some(Value::Null) => Ok(0),
-        value => integer(value)
-            .or_else(|| {
-                (0..NAMES).find(|number| {
-                    value
-                        .and_then(Value::as_str)
-                        .is_some_and(|text| text.eq_ignore_ascii_case(&name(*number)))
-                })
-            })
-            .ok_or_else(|| unexpected(&format!("{field} is unknown"))),
-    }
-}
-
-fn number(fields: &Map<String, Value>, field: &str, default: i64) -> Read<i64> {
-    match fields.get(field) {
-        None | Some(Value::Null) => Ok(default),
-        value => integer(value).ok_or_else(|| unexpected(&format!("{field} is no number"))),
-    }
-}
-
-fn truth(fields: &Map<String, Value>, field: &str) -> Read<Option<bool>> {
-    match fields.get(field) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::Bool(truth)) => Ok(Some(*truth)),
-        Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
-        Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
-        Some(_) => Err(unexpected(&format!("{field} is neither true nor false"))),
-    }
-}
-
-/// A text to be shown, if there is one.
-fn text(fields: &Map<String, Value>, field: &str) -> Option<String> {
-    let text = clean(fields.get(field)?.as_str()?);
-    (!text.is_empty()).then_some(text)
-}
-
-fn time(fields: &Map<String, Value>, field: &str) -> Read<Option<Timestamp>> {
-    match fields.get(field) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => {
-            let time = instant(text).ok_or_else(|| unexpected(&format!("{field} is no time")))?;
-            Ok(Some(time).filter(|time| *time > NEVER_UNTIL))
-        }
-        Some(_) => Err(unexpected(&format!("{field} is no time"))),
-    }
-}
-
-/// .NET's first instant, year 1, stands for never; a day more covers what a zone makes of it.
-const NEVER_UNTIL: Timestamp = Timestamp::constant(-62_135_596_800 + 86_400, 0);
-
-/// The instant of a date as DocSpace writes it; without an offset it is UTC.
-fn instant(text: &str) -> Option<Timestamp> {
-    text.parse().ok().or_else(|| {
-        Some(
-            text.parse::<DateTime>()
-                .ok()?
-                .to_zoned(TimeZone::UTC)
-                .ok()?
-                .timestamp(),
-        )
-    })
 }

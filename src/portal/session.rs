@@ -9,7 +9,7 @@ use reqwest::{
 };
 
 use super::{
-    Address, Archive, KeyInfo, PortalError, Progress, Settings,
+    Action, Address, Archive, AuditEvent, KeyInfo, PortalError, Progress, Settings,
     answer::{Content, Refusal, classify},
     call::{Call, create_body},
     clients::Gate,
@@ -18,6 +18,14 @@ use super::{
     transport::{Head, exchange},
 };
 use crate::schedule::{Held, Schedule};
+
+/// Names and values of a query, not yet encoded.
+type Query<'a> = &'a [(&'a str, &'a str)];
+
+/// The query of a call that is about the schedule for this dump value.
+fn of(dump: bool) -> [(&'static str, &'static str); 1] {
+    [("dump", if dump { "true" } else { "false" })]
+}
 
 /// A portal, spoken to with one key; cheap to clone. At most
 /// [`CALLS_PER_ADDRESS`](super::CALLS_PER_ADDRESS) calls to its address go at a time.
@@ -43,12 +51,17 @@ pub struct Answer<T> {
 
 /// A call that failed fails with a [`PortalError`]; the failures are listed at [`Failure`](super::Failure).
 impl Portal {
+    /// Where it is.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
     /// The schedule that the portal holds for this dump value; `None` when DocSpace itself says that there is none.
     ///
     /// # Errors
     /// See [`Failure`](super::Failure).
     pub async fn schedule(&self, dump: bool) -> Result<Answer<Option<Held>>, PortalError> {
-        self.ask(Call::Schedule, Some(dump), parse::schedule).await
+        self.ask(Call::Schedule, &of(dump), parse::schedule).await
     }
 
     /// Writes the schedule, in place of one that the portal holds for its dump value.
@@ -58,7 +71,7 @@ impl Portal {
     pub async fn create_schedule(&self, schedule: &Schedule) -> Result<Answer<()>, PortalError> {
         let secrets = self.secrets.and_of(schedule);
         let body = Some(create_body(schedule));
-        self.call(Call::Create, None, body, &secrets, parse::done).await
+        self.call(Call::Create, &[], body, &secrets, parse::done).await
     }
 
     /// Deletes the schedule for this dump value; succeeds also when there is none (R 215).
@@ -66,7 +79,7 @@ impl Portal {
     /// # Errors
     /// See [`Failure::is_definite_for_a_write`](super::Failure::is_definite_for_a_write).
     pub async fn delete_schedule(&self, dump: bool) -> Result<Answer<()>, PortalError> {
-        self.ask(Call::Delete, Some(dump), parse::done).await
+        self.ask(Call::Delete, &of(dump), parse::done).await
     }
 
     /// The archives that the portal lists, in no order. Asking strikes those from its books whose file it cannot see.
@@ -74,7 +87,7 @@ impl Portal {
     /// # Errors
     /// See [`Failure`](super::Failure).
     pub async fn history(&self, dump: bool) -> Result<Answer<Vec<Archive>>, PortalError> {
-        self.ask(Call::History, Some(dump), parse::history).await
+        self.ask(Call::History, &of(dump), parse::history).await
     }
 
     /// The running or last run; `None` when the portal knows of none since its restart.
@@ -82,7 +95,7 @@ impl Portal {
     /// # Errors
     /// See [`Failure`](super::Failure).
     pub async fn progress(&self, dump: bool) -> Result<Answer<Option<Progress>>, PortalError> {
-        self.ask(Call::Progress, Some(dump), |content| {
+        self.ask(Call::Progress, &of(dump), |content| {
             parse::progress(content, &self.secrets)
         })
         .await
@@ -93,7 +106,7 @@ impl Portal {
     /// # Errors
     /// See [`Failure`](super::Failure); here `KeyNotAllowed` says nothing about the portal's state either (R 814).
     pub async fn settings(&self) -> Result<Answer<Settings>, PortalError> {
-        self.ask(Call::Settings, None, parse::settings).await
+        self.ask(Call::Settings, &[], parse::settings).await
     }
 
     /// What the portal says of the key; `None` when it is a session token, which fails as no other call does (R 429).
@@ -101,27 +114,82 @@ impl Portal {
     /// # Errors
     /// See [`Failure`](super::Failure).
     pub async fn key(&self) -> Result<Answer<Option<KeyInfo>>, PortalError> {
-        self.ask(Call::Key, None, parse::key).await
+        self.ask(Call::Key, &[], parse::key).await
+    }
+
+    /// The newest events of this kind, at most 100, in no fixed order; those from this time on, cut to whole seconds.
+    /// `None` when the trail is not to be had: a plan without it is not refused, but given the 20 newest events of any
+    /// kind (R 590), and this is told from their kinds and times. So an empty list need not mean that nothing happened.
+    ///
+    /// Events are written with a short delay, and kept for 180 days by default.
+    ///
+    /// # Errors
+    /// See [`Failure`](super::Failure).
+    pub async fn events(
+        &self,
+        action: Action,
+        from: Timestamp,
+    ) -> Result<Answer<Option<Vec<AuditEvent>>>, PortalError> {
+        // Every whole second of a time is a time.
+        let from = Timestamp::from_second(from.as_second()).unwrap_or(from);
+        // In UTC, always with its Z: DocSpace refuses a time without an offset (R 539).
+        let text = from.to_string();
+        let query = [
+            ("action", action.name()),
+            ("from", text.as_str()),
+            ("count", "100"),
+        ];
+        self.ask(Call::Events, &query, |content| {
+            parse::events(content, action, from)
+        })
+        .await
+    }
+
+    /// How many backups were made in the current calendar month (UTC) that nobody paid for, by a schedule or by hand.
+    /// The answer is not recorded.
+    ///
+    /// # Errors
+    /// See [`Failure`](super::Failure).
+    pub async fn free_backups_this_month(&self) -> Result<Answer<i64>, PortalError> {
+        self.ask(Call::BackupsCount, &[("paid", "false")], parse::count)
+            .await
+    }
+
+    /// Whether backups beyond the free ones are made, and paid for. The answer is not recorded.
+    ///
+    /// # Errors
+    /// See [`Failure`](super::Failure).
+    pub async fn paid_backup_is_on(&self) -> Result<Answer<bool>, PortalError> {
+        self.ask(Call::ServiceState, &[], parse::service_is_on).await
+    }
+
+    /// The domain that the portal's owner has given it. `None` when there is none, and when the key's owner is no
+    /// administrator, who gets mostly defaults (R 817). No recorded answer holds one.
+    ///
+    /// # Errors
+    /// See [`Failure`](super::Failure).
+    pub async fn mapped_domain(&self) -> Result<Answer<Option<String>>, PortalError> {
+        self.ask(Call::Portal, &[], parse::mapped_domain).await
     }
 
     async fn ask<T>(
         &self,
         call: Call,
-        dump: Option<bool>,
+        query: Query<'_>,
         read: impl FnOnce(Content) -> Result<T, Refusal>,
     ) -> Result<Answer<T>, PortalError> {
-        self.call(call, dump, None, &self.secrets, read).await
+        self.call(call, query, None, &self.secrets, read).await
     }
 
     async fn call<T>(
         &self,
         call: Call,
-        dump: Option<bool>,
+        query: Query<'_>,
         body: Option<Vec<u8>>,
         secrets: &Secrets,
         read: impl FnOnce(Content) -> Result<T, Refusal>,
     ) -> Result<Answer<T>, PortalError> {
-        let request = self.request(call, dump, body);
+        let request = self.request(call, query, body);
         let _place = self.gate.enter().await;
         let (head, reply) = exchange(&self.client, request, call.max_body()).await;
         let value = reply
@@ -136,8 +204,8 @@ impl Portal {
         }
     }
 
-    fn request(&self, call: Call, dump: Option<bool>, body: Option<Vec<u8>>) -> Request {
-        let mut request = Request::new(call.method(), self.address.call(call.path(), dump));
+    fn request(&self, call: Call, query: Query<'_>, body: Option<Vec<u8>>) -> Request {
+        let mut request = Request::new(call.method(), self.address.call(call.path(), query));
         *request.timeout_mut() = Some(self.time_limit.unwrap_or(call.timeout()));
         let headers = request.headers_mut();
         headers.insert(AUTHORIZATION, self.authorization.clone());

@@ -1,10 +1,12 @@
 //! The client against canned bytes of a server that knows nothing of HTTP.
 
+mod reads;
 mod recordings;
 mod trouble;
 
 use std::{net::SocketAddr, time::Duration};
 
+use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

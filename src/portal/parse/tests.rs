@@ -90,7 +90,100 @@ fn never_is_the_first_instant_in_every_form() {
 
 #[test]
 fn an_archive_that_cannot_be_read_spoils_the_history() {
-    assert!(history(Content::Response(json!([{"id": "a"}, 5]))).is_err());
-    assert!(history(Content::Response(json!([{"fileName": "a"}]))).is_err());
+    let good = json!({"id": "a", "createdOn": "2026-11-23T03:10:00"});
+    assert_eq!(
+        history(Content::Response(json!([good]))).map(|read| read.len()),
+        Ok(1)
+    );
+    for bad in [
+        json!(5),
+        json!({"createdOn": "2026-11-23T03:10:00Z"}),
+        json!({"id": "a"}),
+        json!({"id": "a", "createdOn": "0001-01-01T00:00:00"}),
+        json!({"id": "a", "createdOn": "yesterday"}),
+        json!({"id": "a", "createdOn": "2026-11-23T03:10:00Z", "expiresOn": "soon"}),
+    ] {
+        let read = history(Content::Response(json!([good, bad])));
+        assert!(read.is_err(), "{bad}");
+    }
     assert!(history(Content::Nothing).is_err());
+}
+
+#[test]
+fn year_1_with_an_offset_is_the_next_cleaning() {
+    let expires = |expires_on: Value| {
+        let archive = json!({"id": "a", "createdOn": "2026-11-23T03:10:00Z", "expiresOn": expires_on});
+        let archives = history(Content::Response(json!([archive]))).expect("a history");
+        archives[0].expires
+    };
+    for never in [
+        json!(null),
+        json!("0001-01-01T00:00:00"),
+        json!("0001-01-01T00:00:00.0000000"),
+    ] {
+        assert_eq!(expires(never.clone()), Expiry::Never, "{never}");
+    }
+    for at_next_cleaning in [
+        "0001-01-01T00:00:00Z",
+        "0001-01-01T00:00:00.0000000Z",
+        "0001-01-01T00:00:00+00:00",
+        "0001-01-01T00:00:00+02:00",
+        "0001-01-01T00:00:00-05:00",
+    ] {
+        assert_eq!(
+            expires(json!(at_next_cleaning)),
+            Expiry::AtNextCleaning,
+            "{at_next_cleaning}"
+        );
+    }
+    let time = Expiry::At("2026-11-24T03:10:00Z".parse().expect("a time"));
+    for same in ["2026-11-24T03:10:00Z", "2026-11-24T03:10:00"] {
+        assert_eq!(expires(json!(same)), time, "{same}");
+    }
+}
+
+#[test]
+fn events_that_were_not_asked_for_are_no_trail() {
+    let from: Timestamp = "2026-11-21T03:00:01Z".parse().expect("a time");
+    let read = |response: Value| events(Content::Response(response), Action::BackupFailed, from);
+    let event = |id: Value, date: &str| json!({"actionId": id, "date": date});
+    let good = event(json!(5126), "2026-11-21T04:05:00.0000000+01:00");
+    for (other, trail) in [
+        (event(json!("5126"), "2026-11-21T03:00:01Z"), true),
+        // Less than a minute early, as it may be by rounding.
+        (event(json!(5126), "2026-11-20T22:59:02-04:00"), true),
+        (event(json!(5126), "2026-11-21T02:59:01Z"), false),
+        (event(json!(5125), "2026-11-21T03:05:00Z"), false),
+        (event(json!(0), "2026-11-21T03:05:00Z"), false),
+    ] {
+        let events = read(json!([good, other])).expect("an answer");
+        assert_eq!(events.map(|events| events.len()), trail.then_some(2), "{other}");
+    }
+    assert_eq!(read(json!([])), Ok(Some(Vec::new())));
+    for bad in [
+        json!({}),
+        json!([5]),
+        json!([{"date": "2026-11-21T03:05:00Z"}]),
+        json!([{"actionId": 5126}]),
+        json!([event(json!(5126), "yesterday")]),
+    ] {
+        assert!(read(bad.clone()).is_err(), "{bad}");
+    }
+    assert!(events(Content::Nothing, Action::BackupFailed, from).is_err());
+}
+
+#[test]
+fn what_is_no_number_or_switch_or_portal_is_not_taken_for_one() {
+    for (given, meant) in [(json!(2), Some(2)), (json!("2"), Some(2)), (json!(0), Some(0))] {
+        assert_eq!(count(Content::Response(given)).ok(), meant);
+    }
+    for bad in [json!(1.5), json!("many"), json!([]), json!(true)] {
+        assert!(count(Content::Response(bad.clone())).is_err(), "{bad}");
+    }
+    for bad in [json!({}), json!(true), json!({"enabled": 1})] {
+        assert!(service_is_on(Content::Response(bad.clone())).is_err(), "{bad}");
+    }
+    assert!(mapped_domain(Content::Response(json!("docs.example.com"))).is_err());
+    assert!(count(Content::Nothing).is_err() && service_is_on(Content::Nothing).is_err());
+    assert!(mapped_domain(Content::Nothing).is_err());
 }

@@ -1,17 +1,19 @@
 //! Every recorded answer to a call that the client makes: told apart as the table says, and read where it is good.
 
+mod told;
+
 use std::{fs, path::Path};
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::super::{
-    Failure, KeyInfo,
+    Action, Failure,
     answer::{Content, Reply, classify},
     call::Call,
     parse,
     text::Secrets,
 };
-use crate::schedule::Schedule;
 
 /// What an answer comes to, by the first row that fits: its status, shape, type of exception, call, and the failure.
 ///
@@ -49,6 +51,7 @@ const TABLE: &str = "\
 struct Exchange {
     name: String,
     call: Call,
+    path: String,
     answer: Value,
 }
 
@@ -103,6 +106,9 @@ impl Exchange {
 fn call(method: &str, path: &str) -> Option<Call> {
     let path = path.to_lowercase();
     let path = path.split('?').next().unwrap_or_default();
+    if path.ends_with("security/audit/events/filter") {
+        return (method == "GET").then_some(Call::Events);
+    }
     match (method, path.rsplit('/').next()?) {
         ("GET", "getbackupschedule") => Some(Call::Schedule),
         ("POST", "createbackupschedule") => Some(Call::Create),
@@ -111,6 +117,9 @@ fn call(method: &str, path: &str) -> Option<Call> {
         ("GET", "getbackupprogress") => Some(Call::Progress),
         ("GET", "settings") => Some(Call::Settings),
         ("GET", "@self") => Some(Call::Key),
+        ("GET", "getbackupscount") => Some(Call::BackupsCount),
+        ("GET", "getservicestate") => Some(Call::ServiceState),
+        ("GET", "portal") => Some(Call::Portal),
         _ => None,
     }
 }
@@ -132,6 +141,7 @@ fn recorded() -> Vec<Exchange> {
                 exchanges.push(Exchange {
                     name: format!("{} {}", exchange["id"], exchange["name"]),
                     call,
+                    path: text("path").to_owned(),
                     answer: exchange["response"].take(),
                 });
             }
@@ -184,94 +194,10 @@ fn read(call: Call, content: Content) -> parse::Read<()> {
             key["expiresAt"].take();
             parse::key(Content::Response(key)).map(drop)
         }
+        // What these hold is asked for in `told`.
+        Call::Events => parse::events(content, Action::BackupStarted, Timestamp::UNIX_EPOCH).map(drop),
+        Call::BackupsCount => parse::count(content).map(drop),
+        Call::ServiceState => parse::service_is_on(content).map(drop),
+        Call::Portal => parse::mapped_domain(content).map(drop),
     }
-}
-
-fn content_of(id: u64) -> Content {
-    let exchange = recorded().into_iter().find(|exchange| exchange.id() == id);
-    let exchange = exchange.unwrap_or_else(|| panic!("R {id} is not there"));
-    exchange
-        .content()
-        .unwrap_or_else(|failure| panic!("R {id}: {failure:?}"))
-}
-
-fn schedule_of(id: u64) -> Option<Schedule> {
-    parse::schedule(content_of(id))
-        .expect("a schedule")
-        .map(|held| held.schedule)
-}
-
-#[test]
-fn schedules_are_read_as_recorded() {
-    for id in [10, 11, 12] {
-        assert!(schedule_of(id).is_none(), "R {id}");
-    }
-    let shown = |id| {
-        let schedule = schedule_of(id).unwrap_or_else(|| panic!("R {id}: none"));
-        let keys: Vec<&str> = schedule.params.keys().map(String::as_str).collect();
-        let words = schedule.in_words(None);
-        let keys = keys.join(" ");
-        format!(
-            "{} {words} {} {} [{keys}]",
-            schedule.storage_type, schedule.backups_stored, schedule.dump
-        )
-    };
-    assert_eq!(shown(13), "2 EveryDay 03:00 7 true [tenantId]");
-    assert_eq!(shown(20), "0 EveryDay 03:00 1 false []");
-    assert_eq!(shown(161), "0 EveryDay 03:00 7 false [folderId]");
-    assert_eq!(shown(173), "3 EveryDay 03:00 7 true [filePath folderId tenantId]");
-    assert_eq!(shown(187), "2 EveryDay 03:00 7 false [n o t]");
-    assert_eq!(shown(251), "2 EveryWeek Saturday 03:00 7 false []");
-    assert_eq!(shown(253), "2 EveryMonth 31 03:00 7 false []");
-    assert_eq!(shown(258), "-1 EveryDay 03:00 7 false []");
-    let last = |id| {
-        let held = parse::schedule(content_of(id)).expect("a schedule").expect("one");
-        held.last_backup_time.map(|time| time.to_string())
-    };
-    assert_eq!(last(301), None);
-    assert_eq!(last(302).as_deref(), Some("2026-11-23T10:05:00Z"));
-}
-
-#[test]
-fn the_rest_is_read_as_recorded() {
-    let archives = parse::history(content_of(312)).expect("a history");
-    assert_eq!(archives.len(), 4);
-    assert_eq!(archives[0].id, "00000000-0000-0000-0000-000000000001");
-    assert_eq!(archives[0].file_name, "localhost_2026-11-23_03-10-01.tar.gz");
-    assert_eq!(
-        (archives[0].storage_type, archives[0].created_on.as_str()),
-        (3, "2026-11-23T03:10:00Z")
-    );
-    assert_eq!(archives[0].expires_on, "0001-01-01T00:00:00");
-    assert!(parse::history(content_of(310)).expect("a history").is_empty());
-
-    let progress = |id| parse::progress(content_of(id), &Secrets::default()).expect("a progress");
-    assert!(progress(317).is_none());
-    let running = progress(320).expect("one");
-    assert_eq!(
-        (running.is_completed, running.progress, running.error),
-        (false, 42, None)
-    );
-    assert!(progress(322).expect("one").is_completed);
-
-    let settings = parse::settings(content_of(802)).expect("settings");
-    assert_eq!(settings.time_zone.as_deref(), Some("Europe/Berlin"));
-    assert_eq!(
-        (settings.version.as_deref(), settings.standalone),
-        (Some("3.1.0"), Some(true))
-    );
-    assert_eq!(settings.alias.as_deref(), Some("localhost"));
-    assert_eq!(
-        parse::settings(content_of(813)).expect("settings").time_zone,
-        None
-    );
-
-    let key = |id| -> Option<KeyInfo> { parse::key(content_of(id)).expect("a key") };
-    assert_eq!(key(429), None);
-    let read = key(447).expect("a key");
-    assert_eq!(
-        (read.name.as_str(), read.permissions),
-        ("globalread", vec!["*:read".to_owned()])
-    );
-    assert_eq!((read.expires_at, read.is_active), (None, true));
 }

@@ -1,0 +1,112 @@
+//! The fields of DocSpace's objects, one kind of value each.
+
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use serde_json::{Map, Value};
+
+use super::{Read, unexpected};
+use crate::portal::{answer::Content, shape::integer, text::clean};
+
+/// An object, or `None` when DocSpace says that there is nothing.
+pub fn object(content: Content) -> Read<Option<Map<String, Value>>> {
+    match content {
+        Content::Response(Value::Object(fields)) => Ok(Some(fields)),
+        Content::Response(_) => Err(unexpected("its response is no object")),
+        Content::Nothing => Ok(None),
+    }
+}
+
+/// A number, or a name in any case (of the names that `name` knows); 0 when missing, as DocSpace has it.
+pub fn named(fields: &Map<String, Value>, field: &str, name: fn(i64) -> String) -> Read<i64> {
+    // No enum of DocSpace's has as many names.
+    const NAMES: i64 = 16;
+    match fields.get(field) {
+        None | Some(Value::Null) => Ok(0),
+        value => integer(value)
+            .or_else(|| {
+                (0..NAMES).find(|number| {
+                    value
+                        .and_then(Value::as_str)
+                        .is_some_and(|text| text.eq_ignore_ascii_case(&name(*number)))
+                })
+            })
+            .ok_or_else(|| unexpected(&format!("{field} is unknown"))),
+    }
+}
+
+/// A whole number, also as text.
+pub fn number(fields: &Map<String, Value>, field: &str, default: i64) -> Read<i64> {
+    match fields.get(field) {
+        None | Some(Value::Null) => Ok(default),
+        value => integer(value).ok_or_else(|| unexpected(&format!("{field} is no number"))),
+    }
+}
+
+/// True or false, also as text.
+pub fn truth(fields: &Map<String, Value>, field: &str) -> Read<Option<bool>> {
+    match fields.get(field) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Bool(truth)) => Ok(Some(*truth)),
+        Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
+        Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
+        Some(_) => Err(unexpected(&format!("{field} is neither true nor false"))),
+    }
+}
+
+/// A text to be shown, if there is one.
+pub fn text(fields: &Map<String, Value>, field: &str) -> Option<String> {
+    text_of(fields.get(field)?)
+}
+
+/// A value that is a text to be shown; none when it is empty.
+pub fn text_of(value: &Value) -> Option<String> {
+    let text = clean(value.as_str()?);
+    (!text.is_empty()).then_some(text)
+}
+
+/// An instant; `None` where it is missing or never.
+pub fn time(fields: &Map<String, Value>, field: &str) -> Read<Option<Timestamp>> {
+    Ok(date(fields, field)?.and_then(|date| match date {
+        Date::Never { .. } => None,
+        Date::At(time) => Some(time),
+    }))
+}
+
+/// A date as DocSpace writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Date {
+    /// .NET's first instant, in year 1.
+    Never {
+        /// Whether it has a Z or another offset.
+        has_offset: bool,
+    },
+    /// An instant; without an offset it is UTC.
+    At(Timestamp),
+}
+
+/// A date; `None` where it is missing.
+pub fn date(fields: &Map<String, Value>, field: &str) -> Read<Option<Date>> {
+    let no_time = || unexpected(&format!("{field} is no time"));
+    match fields.get(field) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => read_date(text).map(Some).ok_or_else(no_time),
+        Some(_) => Err(no_time()),
+    }
+}
+
+fn read_date(text: &str) -> Option<Date> {
+    let (time, has_offset) = match text.parse::<Timestamp>() {
+        Ok(time) => (time, true),
+        Err(_) => {
+            let clock: DateTime = text.parse().ok()?;
+            (clock.to_zoned(TimeZone::UTC).ok()?.timestamp(), false)
+        }
+    };
+    Some(if time > NEVER_UNTIL {
+        Date::At(time)
+    } else {
+        Date::Never { has_offset }
+    })
+}
+
+/// Year 1 stands for never; a day more covers what a zone makes of it.
+const NEVER_UNTIL: Timestamp = Timestamp::constant(-62_135_596_800 + 86_400, 0);
