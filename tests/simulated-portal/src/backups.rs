@@ -64,6 +64,12 @@ impl SimulatedPortal {
 }
 
 impl Portal {
+    /// Whether a pass of the scheduler now would find the portal's schedule due, or the one that makes dumps.
+    pub fn is_due(&self, dump: bool) -> bool {
+        let now = self.server().clock().now();
+        self.with_state(|state| scheduler::is_due(state, (!dump).then_some(self.index), now))
+    }
+
     /// Tells what becomes of the next run, of the portal's own backup or of a dump, that a worker would take. Where
     /// nothing is told a run succeeds, but a dump on PostgreSQL fails (trap 7); whatever is told, one without a
     /// known storage fails (story customcloud).

@@ -46,6 +46,20 @@ pub(crate) fn pass(state: &mut State, now: Timestamp) -> Vec<Pass> {
     done
 }
 
+/// Whether the row of a portal is due, or without one that of the dump, whose hours are UTC whatever the portal's
+/// zone (trap 3).
+pub(crate) fn is_due(state: &State, index: Option<usize>, now: Timestamp) -> bool {
+    let (books, zone) = match index {
+        Some(index) => {
+            let of = &state.tenants[index];
+            (&of.books, zone_of(&of.tenant).0)
+        }
+        None => (&state.dump, TimeZone::UTC),
+    };
+    let row = books.schedule.as_ref();
+    row.is_some_and(|row| cron::is_due(&row.cron, &zone, row.last_backup_time, now))
+}
+
 fn pass_portal(state: &mut State, index: usize, now: Timestamp) -> Option<Pass> {
     let standalone = state.installation.standalone();
     let of = &state.tenants[index];
@@ -75,7 +89,7 @@ fn pass_portal(state: &mut State, index: usize, now: Timestamp) -> Option<Pass> 
     }
 }
 
-/// A dump's row belongs to the installation, so its hours are UTC (trap 3) and no portal's state matters.
+/// A dump's row belongs to the installation, so no portal's state matters.
 fn pass_dump(state: &mut State, now: Timestamp) -> Option<Pass> {
     let schedule = state.dump.schedule.as_ref()?;
     if !cron::is_due(&schedule.cron, &TimeZone::UTC, schedule.last_backup_time, now) {

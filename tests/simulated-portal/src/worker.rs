@@ -159,6 +159,9 @@ fn start(state: &mut State, run: Run, outcome: Outcome, now: Timestamp) {
         ..Progress::default()
     };
     let (index, dump) = (run.tenant, run.dump);
+    if run.scheduled {
+        forget_last(state, index, begun.tenant_id);
+    }
     let unknown_storage = !matches!(run.storage_type, 0 | 1 | 3..=5);
     let books = state.books(index, dump);
     books.progress = Some(begun);
@@ -168,6 +171,20 @@ fn start(state: &mut State, run: Run, outcome: Outcome, now: Timestamp) {
         fail(state, index, dump, "Unknown storage type.", 0, now);
     } else {
         end(state, index, dump, outcome, now);
+    }
+}
+
+/// A scheduled run makes the server forget the last one of its portal, a dump or not (story audit, where a dump
+/// leaves no progress of the portal's own backup).
+fn forget_last(state: &mut State, index: usize, tenant_id: i32) {
+    for dump in [false, true] {
+        let progress = &mut state.books(index, dump).progress;
+        if progress
+            .as_ref()
+            .is_some_and(|last| last.is_completed && last.tenant_id == tenant_id)
+        {
+            *progress = None;
+        }
     }
 }
 

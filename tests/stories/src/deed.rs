@@ -1,0 +1,386 @@
+//! What was done in a step: told by its result, its words, and the rows that it left.
+
+use std::slice;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::{
+    file::RecordedStep,
+    rows::{BackupRow, ScheduleRow, number},
+};
+
+/// The host of tenant 1, where nothing else is told.
+pub(crate) const FIRST_HOST: &str = "portal.test";
+
+/// One thing that was done.
+#[derive(Debug)]
+pub(crate) enum Deed {
+    /// The installation is SaaS, with this plan.
+    Plan(Value),
+    /// The clock of the database stands still here, whatever the faked one shows.
+    DatabaseClock(Timestamp),
+    Request(Request),
+    /// A pass of the scheduler, and what it published.
+    Scheduler {
+        at: Option<Timestamp>,
+        published: Vec<String>,
+    },
+    /// The worker got what was published, and this happened.
+    Worker {
+        at: Option<Timestamp>,
+        happened: Vec<String>,
+    },
+    /// A pass of the cleaner, and which files of the stand-in for storages it deleted.
+    Cleaner {
+        at: Option<Timestamp>,
+        done: Vec<String>,
+    },
+    /// Rows put into the database by hand.
+    PutSchedule(ScheduleRow),
+    PutArchive(BackupRow),
+}
+
+/// A request of an owner.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) host: String,
+    pub(crate) referer: Option<String>,
+    pub(crate) body: Option<Value>,
+    pub(crate) status: u16,
+    /// None where only the status was recorded.
+    pub(crate) answer: Option<Value>,
+}
+
+impl Request {
+    pub(crate) fn get(path: &str, answer: &Value) -> Self {
+        Self {
+            method: "GET".to_owned(),
+            path: path.to_owned(),
+            host: FIRST_HOST.to_owned(),
+            referer: None,
+            body: None,
+            status: 200,
+            answer: Some(answer.clone()),
+        }
+    }
+
+    /// Which progress it asks for, if any.
+    pub(crate) fn asks_for_progress_of_dump(&self) -> Option<bool> {
+        let asks = self.path.contains("/getbackupprogress");
+        asks.then(|| self.path.to_ascii_lowercase().contains("dump=true"))
+    }
+}
+
+/// Everything that was done in a step, in its order.
+pub(crate) fn understand(step: &RecordedStep, before: Option<&RecordedStep>) -> Result<Vec<Deed>, String> {
+    let reader = Reader { step, before };
+    let mut deeds = reader.circumstances()?;
+    let mut verbs = reader.verbs();
+    let put = reader.put_by_hand();
+    for result in results(&step.result) {
+        deeds.extend(reader.deed(result, &mut verbs, !put.is_empty())?);
+    }
+    deeds.extend(put);
+    Ok(deeds)
+}
+
+/// The results of a step one by one. A list is several, unless it is a status with the text of an answer.
+fn results(result: &Value) -> Vec<&Value> {
+    match result.as_array() {
+        Some(items) if status_and_text(result).is_none() => items.iter().flat_map(results).collect(),
+        _ => vec![result],
+    }
+}
+
+fn status_and_text(result: &Value) -> Option<(u16, &str)> {
+    let [status, text] = result.as_array()?.as_slice() else {
+        return None;
+    };
+    Some((status.as_u64()?.try_into().ok()?, text.as_str()?))
+}
+
+struct Reader<'a> {
+    step: &'a RecordedStep,
+    before: Option<&'a RecordedStep>,
+}
+
+impl<'a> Reader<'a> {
+    fn text(&self) -> &'a str {
+        &self.step.step
+    }
+
+    fn unknown(&self, what: &str) -> String {
+        format!("step not understood, {what}: {:?}", self.text())
+    }
+
+    fn circumstances(&self) -> Result<Vec<Deed>, String> {
+        let mut deeds = Vec::new();
+        if self.text().starts_with("SaaS") {
+            let plan = self.text().find('{').map(|start| &self.text()[start..]);
+            let plan =
+                plan.and_then(|text| serde_json::Deserializer::from_str(text).into_iter().next()?.ok());
+            deeds.push(Deed::Plan(plan.ok_or_else(|| self.unknown("no plan"))?));
+        }
+        if let Some((_, time)) = self.text().split_once("it stands at ") {
+            let time = time.parse().map_err(|_| self.unknown("no time"))?;
+            deeds.push(Deed::DatabaseClock(time));
+        }
+        Ok(deeds)
+    }
+
+    /// The methods of requests that the words tell, in their order.
+    fn verbs(&self) -> std::vec::IntoIter<&'static str> {
+        let words = self.text().split(|c: char| !c.is_ascii_alphabetic());
+        let verb = |word: &str| match word {
+            "POST" | "POSTs" | "POSTed" | "create" => Some("POST"),
+            "DELETE" | "delete" => Some("DELETE"),
+            _ => None,
+        };
+        words.filter_map(verb).collect::<Vec<_>>().into_iter()
+    }
+
+    fn deed(
+        &self,
+        result: &Value,
+        verbs: &mut impl Iterator<Item = &'static str>,
+        rows_were_put: bool,
+    ) -> Result<Option<Deed>, String> {
+        if let Some((status, answer)) = status_and_text(result) {
+            return self.with_link(status, answer).map(Some);
+        }
+        let at = result["utcNow"].as_str().and_then(|time| time.parse().ok());
+        let lines = |name: &str| result.get(name).map(texts);
+        if result.get("method").is_some() {
+            return self.recorded_whole(result).map(Some);
+        }
+        if let Some(published) = lines("published") {
+            return Ok(Some(Deed::Scheduler { at, published }));
+        }
+        if let (Some(_), Some(happened)) = (lines("delivered"), lines("happened")) {
+            return Ok(Some(Deed::Worker { at, happened }));
+        }
+        if let Some(done) = lines("done") {
+            return Ok(Some(Deed::Cleaner { at, done }));
+        }
+        let status = result.as_u64().and_then(|status| u16::try_from(status).ok());
+        match (result, status) {
+            (_, Some(status @ 100..=599)) => {
+                let method = verbs.next().ok_or_else(|| self.unknown("no method"))?;
+                self.told_in_words(method, status).map(Some)
+            }
+            // The stand-in for the job was told how to end, which the worker's step shows.
+            (Value::String(word), _) if word == "ok" => Ok(None),
+            // What a statement of SQL gives, or nothing.
+            (Value::String(word), _) if word.starts_with("INSERT") && rows_were_put => Ok(None),
+            (Value::Number(_) | Value::Null, _) if rows_were_put => Ok(None),
+            (Value::Null, _) if self.text().starts_with("clock ") => Ok(None),
+            (Value::Null, _) => match verbs.next() {
+                Some(method) => self.told_in_words(method, 200).map(Some),
+                None => Err(self.unknown("nothing is told")),
+            },
+            _ => Err(self.unknown(&format!("a result of another kind, {result}"))),
+        }
+    }
+
+    fn recorded_whole(&self, result: &Value) -> Result<Deed, String> {
+        let text = |name: &str| result[name].as_str().map(str::to_owned);
+        let missing = |name: &str| self.unknown(&format!("no {name}"));
+        let method = text("method").ok_or_else(|| missing("method"))?;
+        let body = match result.get("body") {
+            Some(body) => Some(body.clone()),
+            None if method == "POST" => Some(self.body_told()?),
+            None => None,
+        };
+        let status = result["status"]
+            .as_u64()
+            .and_then(|status| status.try_into().ok());
+        Ok(Deed::Request(Request {
+            path: text("path").ok_or_else(|| missing("path"))?,
+            host: text("host").unwrap_or_else(|| FIRST_HOST.to_owned()),
+            referer: None,
+            status: status.ok_or_else(|| missing("status"))?,
+            answer: Some(
+                result
+                    .get("response")
+                    .cloned()
+                    .ok_or_else(|| missing("response"))?,
+            ),
+            method,
+            body,
+        }))
+    }
+
+    /// The address is in the answer's own link.
+    fn with_link(&self, status: u16, answer: &str) -> Result<Deed, String> {
+        let answer: Value =
+            serde_json::from_str(answer).map_err(|_| self.unknown("an answer that is no JSON"))?;
+        let link = &answer["links"][0];
+        let (Some(address), Some(method)) = (link["href"].as_str(), link["action"].as_str()) else {
+            return Err(self.unknown("no link"));
+        };
+        let beyond_scheme = address.split_once("://").map_or(address, |(_, rest)| rest);
+        let (host, path) = beyond_scheme
+            .split_once('/')
+            .ok_or_else(|| self.unknown("no path"))?;
+        let body = (method == "POST").then(|| self.body_told()).transpose()?;
+        Ok(Deed::Request(Request {
+            method: method.to_owned(),
+            path: format!("/{path}"),
+            host: host.to_owned(),
+            referer: self.referer(address),
+            body,
+            status,
+            answer: Some(answer),
+        }))
+    }
+
+    /// An event of a deletion tells the page that it came from, which is the address where there was none.
+    fn referer(&self, address: &str) -> Option<String> {
+        let pages = self
+            .step
+            .new_audit_rows
+            .iter()
+            .flatten()
+            .filter_map(|row| row.page.clone());
+        pages.into_iter().find(|page| !page.is_empty() && page != address)
+    }
+
+    fn told_in_words(&self, method: &str, status: u16) -> Result<Deed, String> {
+        let (endpoint, body) = if method == "POST" {
+            let endpoint = if self.text().contains("startbackup") {
+                "startbackup"
+            } else {
+                "createbackupschedule"
+            };
+            (endpoint.to_owned(), Some(self.body_told()?))
+        } else {
+            (
+                format!("deletebackupschedule?dump={}", self.tells_of_dump()),
+                None,
+            )
+        };
+        Ok(Deed::Request(Request {
+            method: method.to_owned(),
+            path: format!("/api/2.0/backup/{endpoint}"),
+            host: FIRST_HOST.to_owned(),
+            referer: None,
+            body,
+            status,
+            answer: None,
+        }))
+    }
+
+    fn tells_of_dump(&self) -> bool {
+        self.text().contains("dump=true")
+    }
+
+    /// A body that was not recorded: the row tells it, where the story has rows and the request was for a
+    /// schedule; else the words.
+    fn body_told(&self) -> Result<Value, String> {
+        match &self.step.schedule_rows {
+            Some(rows) if !self.text().contains("startbackup") => self.body_of_row(rows),
+            _ => self.body_of_words(),
+        }
+    }
+
+    fn body_of_row(&self, rows: &[ScheduleRow]) -> Result<Value, String> {
+        let dump = self.tells_of_dump();
+        let row = rows.iter().find(|row| row.is_dump() == dump);
+        let row = row.ok_or_else(|| self.unknown("no row"))?.schedule()?;
+        let own = row
+            .storage_params
+            .iter()
+            .filter(|(key, _)| !dump || *key != "tenantId");
+        let params: Vec<Value> = own
+            .map(|(key, value)| json!({"key": key, "value": value}))
+            .collect();
+        let cron: Vec<&str> = row.cron.split(' ').collect();
+        let (period, day) = match cron[..] {
+            [_, _, _, "?", "*", "*"] => ("EveryDay", "0"),
+            [_, _, _, "?", "*", day] => ("EveryWeek", day),
+            [_, _, _, day, "*", "?"] => ("EveryMonth", day),
+            _ => return Err(self.unknown("another cron")),
+        };
+        Ok(json!({
+            "storageType": row.storage_type,
+            "storageParams": params,
+            "cronParams": {"period": period, "hour": number::<i32>(cron[2])?, "day": number::<i32>(day)?},
+            "backupsStored": row.backups_stored,
+            "dump": dump,
+        }))
+    }
+
+    /// `POST Local /backups, EveryDay 00:00`.
+    fn body_of_words(&self) -> Result<Value, String> {
+        let words: Vec<&str> = self
+            .text()
+            .split([' ', ','])
+            .filter(|word| !word.is_empty())
+            .collect();
+        if !words.contains(&"Local") {
+            return Err(self.unknown("no body"));
+        }
+        let path = words
+            .iter()
+            .find(|word| word.starts_with('/'))
+            .unwrap_or(&"/backups");
+        let mut body = json!({
+            "storageType": "Local",
+            "storageParams": [{"key": "filePath", "value": path}],
+            "dump": self.tells_of_dump(),
+        });
+        if let Some(hour) = words.iter().skip_while(|word| **word != "EveryDay").nth(1) {
+            let hour: i32 = number(hour.split(':').next().unwrap_or_default())?;
+            body["cronParams"] = json!({"period": "EveryDay", "hour": hour, "day": 0});
+            body["backupsStored"] = json!(7);
+        }
+        Ok(body)
+    }
+
+    /// Rows that nothing else accounts for: archives in a step without a run, a schedule in one without a POST.
+    fn put_by_hand(&self) -> Vec<Deed> {
+        let results = results(&self.step.result);
+        let ran = results.iter().any(|result| result.get("delivered").is_some());
+        let posted = self.verbs().any(|verb| verb == "POST");
+        let mut put = Vec::new();
+        if !ran {
+            let known: Vec<&str> = archives(self.before).iter().map(BackupRow::identity).collect();
+            let new = archives(Some(self.step))
+                .iter()
+                .filter(|row| !known.contains(&row.identity()));
+            put.extend(new.cloned().map(Deed::PutArchive));
+        }
+        if !posted {
+            let known: Vec<&str> = schedules(self.before)
+                .iter()
+                .map(|row| row.tenant_id.as_str())
+                .collect();
+            let new = schedules(Some(self.step)).iter();
+            let new = new.filter(|row| !known.contains(&row.tenant_id.as_str()));
+            put.extend(new.cloned().map(Deed::PutSchedule));
+        }
+        put
+    }
+}
+
+fn archives(step: Option<&RecordedStep>) -> &[BackupRow] {
+    step.and_then(|step| step.backup_rows.as_deref())
+        .unwrap_or_default()
+}
+
+fn schedules(step: Option<&RecordedStep>) -> &[ScheduleRow] {
+    step.and_then(|step| step.schedule_rows.as_deref())
+        .unwrap_or_default()
+}
+
+fn texts(lines: &Value) -> Vec<String> {
+    let lines = lines
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_else(|| slice::from_ref(lines));
+    let text = |line: &Value| line.as_str().map_or_else(|| line.to_string(), str::to_owned);
+    lines.iter().map(text).collect()
+}
