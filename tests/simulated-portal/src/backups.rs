@@ -72,7 +72,7 @@ impl Portal {
 
     /// Tells what becomes of the next run, of the portal's own backup or of a dump, that a worker would take. Where
     /// nothing is told a run succeeds, but a dump on PostgreSQL fails (trap 7); whatever is told, one without a
-    /// known storage fails (story customcloud).
+    /// known storage fails (story customcloud). Dumps are the installation's, whichever portal is told.
     pub fn next_run(&self, dump: bool, outcome: Outcome) {
         self.with_state(|state| state.books(self.index, dump).next_outcome = Some(outcome));
     }

@@ -29,6 +29,30 @@
 //! # let _ = (second, authority);
 //! # }
 //! ```
+//!
+//! It runs backups, too: its scheduler, worker and cleaner do at the stopped clock what DocSpace's do, when a test
+//! asks them to, one by one (`run_scheduler`, `run_worker`, `run_cleaner`) or as time goes by (`live`).
+//!
+//! ```no_run
+//! # async fn example() {
+//! use jiff::SignedDuration;
+//! use simulated_portal::{Installation, Outcome, SimulatedPortal};
+//!
+//! let server = SimulatedPortal::start(Installation::default()).await;
+//! let portal = server.first();
+//! server.clock().set("2026-11-23T02:00:00Z".parse().unwrap());
+//! // … the operator POSTs a schedule for 3 o'clock …
+//! server.live(SignedDuration::from_hours(24));
+//! // The scheduler came at 03:07, the worker a minute later: getbackuphistory has an archive, the audit trail its
+//! // start and its end.
+//! assert_eq!(portal.archives(false).len(), 1);
+//! assert_eq!(portal.audit_events().len(), 2);
+//!
+//! // The next night's run fails; getbackupprogress tells why until another one begins.
+//! portal.next_run(false, Outcome::Fails("No space left on device".to_owned()));
+//! server.live(SignedDuration::from_hours(24));
+//! # }
+//! ```
 
 mod answer;
 mod authorization;

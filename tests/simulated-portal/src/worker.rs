@@ -116,11 +116,12 @@ pub(crate) fn run(state: &mut State, now: Timestamp) {
     let mut taken: HashSet<(usize, bool)> = HashSet::new();
     for run in std::mem::take(&mut state.queue) {
         let (index, dump) = (run.tenant, run.dump);
-        let busy = |dump: bool| taken.contains(&(index, dump)) || is_running(state, index, dump);
-        if busy(dump) || (run.scheduled && busy(!dump)) {
+        let behind = |dump: bool| taken.contains(&(index, dump));
+        let other_slot = behind(!dump) || is_running(state, index, !dump);
+        let books = state.books(index, dump);
+        if behind(dump) || books.running.is_some() || (run.scheduled && other_slot) {
             continue;
         }
-        let books = state.books(index, dump);
         let ordered = books.next_outcome.take().or_else(|| books.every_outcome.clone());
         if ordered == Some(Outcome::Lost) {
             continue;

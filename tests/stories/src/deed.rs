@@ -3,11 +3,11 @@
 use std::slice;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     file::RecordedStep,
-    rows::{BackupRow, ScheduleRow, number},
+    rows::{BackupRow, ScheduleRow},
 };
 
 /// The host of tenant 1, where nothing else is told.
@@ -66,11 +66,34 @@ impl Request {
             answer: Some(answer.clone()),
         }
     }
+}
 
-    /// Which progress it asks for, if any.
-    pub(crate) fn asks_for_progress_of_dump(&self) -> Option<bool> {
-        let asks = self.path.contains("/getbackupprogress");
-        asks.then(|| self.path.to_ascii_lowercase().contains("dump=true"))
+impl Deed {
+    /// Which slots have a run after it: of a dump, or of the portal's own.
+    pub(crate) fn runs_of_dump(&self) -> Vec<bool> {
+        match self {
+            Self::Worker { happened, .. } => {
+                let ends = happened.iter().filter_map(|line| line.rsplit_once(" dump="));
+                ends.map(|(_, dump)| dump == "True").collect()
+            }
+            Self::Request(Request { path, body, .. }) if path.ends_with("/startbackup") => {
+                vec![body.as_ref().is_some_and(|body| body["dump"] == true)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The progress that portal.test is told, and whether it is that of a dump.
+    pub(crate) fn tells_progress(&self) -> Option<(bool, &Value)> {
+        let Self::Request(Request {
+            path, host, answer, ..
+        }) = self
+        else {
+            return None;
+        };
+        let asks = host == FIRST_HOST && path.contains("/getbackupprogress");
+        let told = answer.as_ref()?.get("response").filter(|_| asks)?;
+        Some((path.contains("dump=true"), told))
     }
 }
 
@@ -102,17 +125,18 @@ fn status_and_text(result: &Value) -> Option<(u16, &str)> {
     Some((status.as_u64()?.try_into().ok()?, text.as_str()?))
 }
 
-struct Reader<'a> {
-    step: &'a RecordedStep,
+/// Reads one step.
+pub(crate) struct Reader<'a> {
+    pub(crate) step: &'a RecordedStep,
     before: Option<&'a RecordedStep>,
 }
 
 impl<'a> Reader<'a> {
-    fn text(&self) -> &'a str {
+    pub(crate) fn text(&self) -> &'a str {
         &self.step.step
     }
 
-    fn unknown(&self, what: &str) -> String {
+    pub(crate) fn unknown(&self, what: &str) -> String {
         format!("step not understood, {what}: {:?}", self.text())
     }
 
@@ -246,98 +270,6 @@ impl<'a> Reader<'a> {
             .flatten()
             .filter_map(|row| row.page.clone());
         pages.into_iter().find(|page| !page.is_empty() && page != address)
-    }
-
-    fn told_in_words(&self, method: &str, status: u16) -> Result<Deed, String> {
-        let (endpoint, body) = if method == "POST" {
-            let endpoint = if self.text().contains("startbackup") {
-                "startbackup"
-            } else {
-                "createbackupschedule"
-            };
-            (endpoint.to_owned(), Some(self.body_told()?))
-        } else {
-            (
-                format!("deletebackupschedule?dump={}", self.tells_of_dump()),
-                None,
-            )
-        };
-        Ok(Deed::Request(Request {
-            method: method.to_owned(),
-            path: format!("/api/2.0/backup/{endpoint}"),
-            host: FIRST_HOST.to_owned(),
-            referer: None,
-            body,
-            status,
-            answer: None,
-        }))
-    }
-
-    fn tells_of_dump(&self) -> bool {
-        self.text().contains("dump=true")
-    }
-
-    /// A body that was not recorded: the row tells it, where the story has rows and the request was for a
-    /// schedule; else the words.
-    fn body_told(&self) -> Result<Value, String> {
-        match &self.step.schedule_rows {
-            Some(rows) if !self.text().contains("startbackup") => self.body_of_row(rows),
-            _ => self.body_of_words(),
-        }
-    }
-
-    fn body_of_row(&self, rows: &[ScheduleRow]) -> Result<Value, String> {
-        let dump = self.tells_of_dump();
-        let row = rows.iter().find(|row| row.is_dump() == dump);
-        let row = row.ok_or_else(|| self.unknown("no row"))?.schedule()?;
-        let own = row
-            .storage_params
-            .iter()
-            .filter(|(key, _)| !dump || *key != "tenantId");
-        let params: Vec<Value> = own
-            .map(|(key, value)| json!({"key": key, "value": value}))
-            .collect();
-        let cron: Vec<&str> = row.cron.split(' ').collect();
-        let (period, day) = match cron[..] {
-            [_, _, _, "?", "*", "*"] => ("EveryDay", "0"),
-            [_, _, _, "?", "*", day] => ("EveryWeek", day),
-            [_, _, _, day, "*", "?"] => ("EveryMonth", day),
-            _ => return Err(self.unknown("another cron")),
-        };
-        Ok(json!({
-            "storageType": row.storage_type,
-            "storageParams": params,
-            "cronParams": {"period": period, "hour": number::<i32>(cron[2])?, "day": number::<i32>(day)?},
-            "backupsStored": row.backups_stored,
-            "dump": dump,
-        }))
-    }
-
-    /// `POST Local /backups, EveryDay 00:00`.
-    fn body_of_words(&self) -> Result<Value, String> {
-        let words: Vec<&str> = self
-            .text()
-            .split([' ', ','])
-            .filter(|word| !word.is_empty())
-            .collect();
-        if !words.contains(&"Local") {
-            return Err(self.unknown("no body"));
-        }
-        let path = words
-            .iter()
-            .find(|word| word.starts_with('/'))
-            .unwrap_or(&"/backups");
-        let mut body = json!({
-            "storageType": "Local",
-            "storageParams": [{"key": "filePath", "value": path}],
-            "dump": self.tells_of_dump(),
-        });
-        if let Some(hour) = words.iter().skip_while(|word| **word != "EveryDay").nth(1) {
-            let hour: i32 = number(hour.split(':').next().unwrap_or_default())?;
-            body["cronParams"] = json!({"period": "EveryDay", "hour": hour, "day": 0});
-            body["backupsStored"] = json!(7);
-        }
-        Ok(body)
     }
 
     /// Rows that nothing else accounts for: archives in a step without a run, a schedule in one without a POST.

@@ -23,6 +23,7 @@
 //! cleaner, runs), by its text, and by rows that appear without any of these, which were put into the database by
 //! hand. A step that tells nothing of what was done is an error, never passed over.
 
+mod act;
 mod compare;
 mod deed;
 mod file;
@@ -30,6 +31,8 @@ mod http;
 mod play;
 mod rows;
 mod tables;
+mod told;
+mod words;
 
 use std::{
     env, fs,
