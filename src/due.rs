@@ -73,12 +73,11 @@ impl Cron {
         None
     }
 
-    fn hours(self) -> std::ops::RangeInclusive<i8> {
+    fn hours(self) -> std::ops::Range<i8> {
         match i8::try_from(self.hour) {
-            Ok(hour @ 0..=23) => hour..=hour,
-            _ if self.hour == EVERY => 0..=23,
-            // None.
-            _ => 1..=0,
+            Ok(hour @ 0..=23) => hour..hour + 1,
+            _ if self.hour == EVERY => 0..24,
+            _ => 0..0,
         }
     }
 
@@ -139,7 +138,7 @@ impl Times {
         let mut found = None;
         let mut from = self.wall(at).checked_sub(back).ok()?;
         loop {
-            match self.from_wall(from) {
+            match self.first_from(from) {
                 Some((wall, instant)) if instant <= at => {
                     found = Some(instant);
                     from = wall.checked_add(1.hour()).ok()?;
@@ -153,7 +152,7 @@ impl Times {
     pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
         let mut from = self.wall(after);
         loop {
-            let (wall, instant) = self.from_wall(from)?;
+            let (wall, instant) = self.first_from(from)?;
             if instant > after {
                 return Some(instant);
             }
@@ -161,8 +160,22 @@ impl Times {
         }
     }
 
+    /// Whether one of its times within two months comes in the same pass of the portal's scheduler as another schedule's.
+    pub fn meets(&self, other: &Self, from: Timestamp) -> bool {
+        let end = from + SignedDuration::from_hours(62 * 24);
+        let mut next = self.next(from);
+        while let Some(time) = next.filter(|time| *time < end) {
+            let near = other.latest(time + PASS / 2);
+            if near.is_some_and(|near| near > time - PASS / 2) {
+                return true;
+            }
+            next = self.next(time);
+        }
+        false
+    }
+
     /// A time that rolls over into this month is found from the month before.
-    fn from_wall(&self, from: DateTime) -> Option<(DateTime, Timestamp)> {
+    fn first_from(&self, from: DateTime) -> Option<(DateTime, Timestamp)> {
         let month_before = from.date().first_of_month().yesterday().ok()?;
         let rolled = self.cron.at_or_after(month_before.at(0, 0, 0, 0));
         let wall = match rolled.filter(|wall| self.cron.period == 2 && *wall >= from) {

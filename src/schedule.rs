@@ -234,6 +234,13 @@ impl Schedule {
 
     /// For people: `EveryDay 03:00 UTC`, `EveryWeek Sunday 22:00 Europe/Berlin`, `EveryMonth 31 03:00 UTC`.
     pub fn in_words(&self, time_zone: Option<&str>) -> String {
+        self.shown_as_applied().in_words(time_zone)
+    }
+}
+
+impl ShownSchedule {
+    /// For people, as [`Schedule::in_words`].
+    pub fn in_words(&self, time_zone: Option<&str>) -> String {
         const DAYS: [&str; 7] = [
             "Sunday",
             "Monday",
@@ -243,14 +250,15 @@ impl Schedule {
             "Friday",
             "Saturday",
         ];
-        let mut words = vec![period_name(self.period)];
-        if self.period == Period::EveryWeek.number() {
-            let day = usize::try_from(self.day - 1).ok().and_then(|day| DAYS.get(day));
-            words.push(day.map_or_else(|| self.day.to_string(), ToString::to_string));
-        } else if self.period == Period::EveryMonth.number() {
-            words.push(self.day.to_string());
+        let cron = &self.cron_params;
+        let mut words = vec![cron.period.clone()];
+        if cron.period == period_name(Period::EveryWeek.number()) {
+            let day = usize::try_from(cron.day - 1).ok().and_then(|day| DAYS.get(day));
+            words.push(day.map_or_else(|| cron.day.to_string(), ToString::to_string));
+        } else if cron.period == period_name(Period::EveryMonth.number()) {
+            words.push(cron.day.to_string());
         }
-        words.push(format!("{:02}:00", self.hour));
+        words.push(format!("{:02}:00", cron.hour));
         words.extend(time_zone.map(Into::into));
         words.join(" ")
     }
@@ -314,6 +322,14 @@ pub fn storage_name(number: i64) -> String {
         .into_iter()
         .find(|known| known.number() == number);
     known.map_or_else(|| number.to_string(), |known| format!("{known:?}"))
+}
+
+/// Whether there is a storage behind a storage type that is shown so: not behind CustomCloud, nor behind numbers that
+/// DocSpace accepts and has no name for (trap 4).
+pub fn can_back_up(storage_type: &str) -> bool {
+    StorageType::ALL
+        .into_iter()
+        .any(|known| known != StorageType::CustomCloud && storage_name(known.number()) == storage_type)
 }
 
 /// DocSpace's name of a period, or the number where it has none.

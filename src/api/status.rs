@@ -13,8 +13,8 @@ pub struct Status {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Ready: the portal holds what the manifest says. Reconciling: it goes on by itself. Stalled: it waits for somebody.
-    /// Synced: portal and manifest are equal. CredentialsValid: the portal takes the API key. Suspended: nothing is done.
-    /// One that is not there is not true.
+    /// Synced: portal and manifest are equal. BackupFresh: an archive came of the last backup that was due. CredentialsValid:
+    /// the portal takes the API key. Suspended: nothing is done. One that is not there is not true.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -41,9 +41,34 @@ pub struct Status {
     /// How often, within the last 24 hours, a schedule that somebody else had changed or removed was put back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub corrections: Option<Tally>,
+    /// How often, within this calendar month (UTC), a schedule that the portal itself had removed was restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removals: Option<Tally>,
     /// The time zone that the hour is read in: an IANA name such as Europe/Berlin; UTC with dump: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
+    /// The schedule that backups are expected of, and since when; absent while none is in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_force: Option<InForce>,
+    /// When the portal itself starts its next backup, in UTC; in the past when it is due and not started. Absent when none
+    /// starts as things are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_backup_time: Option<Time>,
+    /// The newest confirmed archive: listed at two looks at least 30 minutes apart, and not known to be made by a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_backup: Option<LastBackup>,
+    /// How many archives the portal listed when it was asked last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup_count: Option<i32>,
+    /// An archive that was listed, and is looked for again before it counts as a backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<Candidate>,
+    /// The last backup that is known to have failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<LastFailure>,
+    /// The run that the portal told of last, by a schedule or a person, so that an old one is not taken for a new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_run: Option<LastRun>,
     /// The API key in use, as the portal describes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_key: Option<ApiKeyStatus>,
@@ -86,7 +111,8 @@ pub struct Applied {
     /// When the portal was seen to hold it; UTC.
     pub time: Time,
     /// How it came about: Created (first written), Changed (written after a change of the manifest or of a storage
-    /// Secret), Corrected (put back after somebody had changed or removed it), Adopted (found equal in the portal).
+    /// Secret), Corrected (put back after somebody had changed or removed it), Recreated (restored after the portal itself
+    /// had removed it), Adopted (found equal in the portal).
     pub reason: AppliedReason,
     /// The generation of the object that it was taken from.
     pub generation: i64,
@@ -110,6 +136,8 @@ pub enum AppliedReason {
     Changed,
     /// Put back after somebody had changed or removed it.
     Corrected,
+    /// Restored after the portal itself had removed it (trap 6).
+    Recreated,
     /// Found equal in the portal.
     Adopted,
 }
@@ -154,7 +182,87 @@ pub struct ShownParam {
     pub value: String,
 }
 
-/// How often something happened within the last day.
+/// The schedule that backups are expected of: what was applied, or with managementPolicy Observe what the portal holds.
+#[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct InForce {
+    /// Since when; UTC. Backups that were due before do not count. It moves when one of the other fields does.
+    pub since: Time,
+    /// The schedule's times, with the zone that the hour is read in: EveryDay 03:00 Europe/Berlin.
+    pub schedule: String,
+    /// Where archives go.
+    pub storage_type: String,
+    /// The portal's address.
+    pub url: String,
+    /// The Host header, where one is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_header: Option<String>,
+}
+
+impl InForce {
+    /// Whether another one is the same schedule, whenever it came into force.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let since = other.since.clone();
+        Self {
+            since,
+            ..self.clone()
+        } == *other
+    }
+}
+
+/// An archive that the portal listed twice.
+#[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct LastBackup {
+    /// Its id in the portal's history.
+    pub id: String,
+    /// Name of its file.
+    pub file_name: String,
+    /// The end of the run that made it; UTC.
+    pub created_on: Time,
+    /// Where it is: DocSpace's name of the storage type.
+    pub storage_type: String,
+    /// What the portal says that it lacks, such as files that could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
+}
+
+/// An archive that the portal listed once.
+#[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Candidate {
+    /// Its id in the portal's history.
+    pub id: String,
+    /// When it was listed first; UTC.
+    pub first_listed: Time,
+    /// The end of the run that made it; UTC.
+    pub created_on: Time,
+    /// What the portal says that it lacks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
+}
+
+/// A backup that failed.
+#[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
+pub struct LastFailure {
+    /// When it was told; UTC.
+    pub time: Time,
+    /// What the portal says, in its own words.
+    pub message: String,
+}
+
+/// A run of a backup, whoever started it.
+#[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct LastRun {
+    /// Its id in the portal.
+    pub id: String,
+    /// When it was told of first; UTC. Absent when it may be older than that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_seen: Option<Time>,
+}
+
+/// How often something happened lately.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Tally {

@@ -12,6 +12,7 @@ use super::{
     Error,
     decide::{Plan, UNKNOWN_OUTCOME_PATIENCE, Verdict, not_converging, retry_deletion},
     events::Note,
+    foretell::after_write,
     memory::{Unknown, Written},
     objects::key_of,
     observe::Look,
@@ -19,6 +20,7 @@ use super::{
 };
 use crate::{
     api::{AppliedReason, DocSpaceBackupSchedule, FINALIZER, LastRequest, Operation},
+    due::Times,
     portal::PortalError,
     schedule::{Held, Schedule},
 };
@@ -108,7 +110,7 @@ async fn write(look: &mut Look<'_>, reason: AppliedReason) -> Result<Deed, Error
 
     let portal = look.portal()?;
     let answer = look.context.within_grace(portal.create_schedule(&wanted)).await;
-    let posted = look.note_time(answer);
+    let posted = look.facts.take_time(answer);
     let request = Some(request(
         Operation::CreateSchedule,
         posted.as_ref().err(),
@@ -130,7 +132,7 @@ async fn write(look: &mut Look<'_>, reason: AppliedReason) -> Result<Deed, Error
     }
 
     let answer = look.context.within_grace(portal.schedule(wanted.dump)).await;
-    let seen = look.note_time(answer);
+    let seen = look.facts.take_time(answer);
     let equal =
         matches!(&seen, Ok(held) if wanted.difference(held.as_ref().map(|held| &held.schedule)).is_empty());
     look.facts.held = Some(seen);
@@ -155,7 +157,7 @@ async fn write(look: &mut Look<'_>, reason: AppliedReason) -> Result<Deed, Error
             ..Deed::of(verdict)
         });
     }
-    let note = written_note(reason, &wanted, replaced.as_ref());
+    let note = written_note(reason, &wanted, replaced.as_ref(), look.after_write(&wanted));
     Ok(Deed {
         applied: Some(reason),
         request,
@@ -178,7 +180,7 @@ fn outcome_unknown(error: &PortalError) -> Verdict {
     }
 }
 
-fn written_note(reason: AppliedReason, wanted: &Schedule, replaced: Option<&Held>) -> Note {
+fn written_note(reason: AppliedReason, wanted: &Schedule, replaced: Option<&Held>, after: &str) -> Note {
     let what = wanted.in_words(None);
     let found = wanted
         .difference(replaced.map(|held| &held.schedule))
@@ -186,19 +188,26 @@ fn written_note(reason: AppliedReason, wanted: &Schedule, replaced: Option<&Held
         .join("; ");
     match (reason, replaced) {
         (AppliedReason::Created, None) => {
-            Note::normal("ScheduleCreated", format!("The portal now holds {what}"))
+            Note::normal("ScheduleCreated", format!("The portal now holds {what}{after}"))
         }
         (AppliedReason::Created, Some(_)) => Note::normal(
             "ScheduleReplaced",
-            format!("The portal now holds {what}, in place of another schedule: {found}"),
+            format!("The portal now holds {what}, in place of another schedule: {found}{after}"),
         ),
         (AppliedReason::Corrected, _) => Note::warning(
             "ScheduleCorrected",
-            format!("Somebody had changed the portal's schedule; put back. Found: {found}"),
+            format!("Somebody had changed the portal's schedule; put back. Found: {found}{after}"),
+        ),
+        (AppliedReason::Recreated, _) => Note::warning(
+            "ScheduleRecreated",
+            format!(
+                "The portal itself had removed the schedule when it came due, over a bill or a quota for all that is \
+                 known; restored, once a calendar month{after}"
+            ),
         ),
         _ => Note::normal(
             "ScheduleChanged",
-            format!("The portal now holds {what}; changed: {found}"),
+            format!("The portal now holds {what}; changed: {found}{after}"),
         ),
     }
 }
@@ -217,10 +226,10 @@ async fn delete(look: &mut Look<'_>) -> Result<Deed, Error> {
     let portal = look.portal()?;
     let dump = look.object.spec.dump;
     let answer = look.context.within_grace(portal.delete_schedule(dump)).await;
-    let deleted = look.note_time(answer);
+    let deleted = look.facts.take_time(answer);
     let request = request(Operation::DeleteSchedule, deleted.as_ref().err(), look.facts.now);
     let seen = look.context.within_grace(portal.schedule(dump)).await;
-    let gone = match (&deleted, look.note_time(seen)) {
+    let gone = match (&deleted, look.facts.take_time(seen)) {
         (_, Ok(held)) => held.is_none(),
         (Ok(()), Err(_)) => true,
         (Err(_), Err(_)) => false,
@@ -311,6 +320,24 @@ async fn patch_finalizers(look: &Look<'_>, finalizers: Vec<String>) -> Result<Do
 }
 
 impl Look<'_> {
+    /// What the portal makes of a write of this schedule now.
+    fn after_write(&self, wanted: &Schedule) -> &'static str {
+        let settings = self
+            .facts
+            .identity
+            .as_ref()
+            .and_then(|identity| identity.settings.as_ref());
+        let told = settings.and_then(|settings| settings.time_zone.as_deref());
+        let known = self
+            .object
+            .status
+            .as_ref()
+            .and_then(|status| status.time_zone.as_deref());
+        let zone = if wanted.dump { Some("UTC") } else { told.or(known) };
+        let times = zone.and_then(|zone| Times::new(wanted.into(), zone));
+        times.map_or("", |times| after_write(&times, self.facts.now))
+    }
+
     /// What a write of this look would write.
     fn would_write(&self) -> Option<Written> {
         self.memory

@@ -5,13 +5,23 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::reason::Reason;
+use super::{
+    fresh::{
+        Expected, Unexpected,
+        needs::need,
+        record::{Record, Trail},
+    },
+    key::Identity,
+    reason::Reason,
+    removal::{self, Bill},
+    report::to_second,
+};
 use crate::{
     api::{
         AdoptionPolicy, Applied, AppliedReason, DeletionPolicy, DocSpaceBackupScheduleSpec, FINALIZER,
         ManagementPolicy, ShownSchedule, Tally,
     },
-    portal::PortalError,
+    portal::{Archive, PortalError, Progress},
     schedule::{Held, Schedule},
 };
 
@@ -55,6 +65,18 @@ pub struct Facts<'a> {
     pub secret_changed: bool,
     /// Settings and key have not been read lately.
     pub identity_due: bool,
+    /// `status.removals`.
+    pub removals: Option<&'a Tally>,
+    /// What the portal was last seen to hold had this lastBackupTime; `None` when it held no schedule.
+    pub seen_last_backup_time: Option<Option<Timestamp>>,
+    /// The object is stalled as RemovedByPortal.
+    pub removed_by_portal: bool,
+    /// The portal is in the vendor's cloud, where backups are paid for.
+    pub is_saas: bool,
+    /// The schedule in force, as the status tells.
+    pub expected: Result<Expected, Unexpected>,
+    /// What is recorded of its backups.
+    pub record: Record,
 
     /// Whether the CRD is being deleted.
     pub crd_going: Option<Result<bool, Verdict>>,
@@ -66,12 +88,20 @@ pub struct Facts<'a> {
     pub slot: Slot,
     /// What the portal holds.
     pub held: Option<Result<Option<Held>, PortalError>>,
-    /// Settings and key were read in this reconcile.
-    pub identity_read: bool,
-    /// Whether a backup is running.
-    pub running: Option<Result<bool, PortalError>>,
-    /// How many archives the portal lists.
-    pub archives: Option<Result<usize, PortalError>>,
+    /// The portal and the key as they describe themselves, where that was read in this reconcile.
+    pub identity: Option<Identity>,
+    /// The running or last run.
+    pub progress: Option<Result<Option<Progress>, PortalError>>,
+    /// The archives that the portal lists.
+    pub archives: Option<Result<Vec<Archive>, PortalError>>,
+    /// What the audit trail tells of runs; `Ok(None)` when it is not to be had.
+    pub events: Option<Result<Option<Trail>, PortalError>>,
+    /// The portal's other schedule: that of the other `dump`.
+    pub other: Option<Result<Option<Held>, PortalError>>,
+    /// Whether the audit trail tells that somebody has deleted the schedule; `Ok(None)` when it is not to be had.
+    pub deleted: Option<Result<Option<bool>, PortalError>>,
+    /// What free backups there were this month.
+    pub bill: Option<Result<Bill, PortalError>>,
 }
 
 impl<'a> Facts<'a> {
@@ -93,15 +123,50 @@ impl<'a> Facts<'a> {
             not_converging: false,
             secret_changed: false,
             identity_due: false,
+            removals: None,
+            seen_last_backup_time: None,
+            removed_by_portal: false,
+            is_saas: false,
+            expected: Err(Unexpected::NotInForce),
+            record: Record::default(),
             crd_going: None,
             wanted: None,
             access: None,
             slot: Slot::Free,
             held: None,
-            identity_read: false,
-            running: None,
+            identity: None,
+            progress: None,
             archives: None,
+            events: None,
+            other: None,
+            deleted: None,
+            bill: None,
         }
+    }
+
+    /// When the portal queued a run last, as it tells now; to the second, as all times of a status.
+    pub fn last_backup_time(&self) -> Option<Timestamp> {
+        let held = self.held.as_ref()?.as_ref().ok()?.as_ref()?;
+        Some(to_second(held.last_backup_time?).0)
+    }
+
+    /// What the audit trail tells, where it is to be had.
+    pub fn trail(&self) -> Option<&Trail> {
+        self.events.as_ref()?.as_ref().ok()?.as_ref()
+    }
+
+    fn run(&self) -> Option<&Progress> {
+        self.progress.as_ref()?.as_ref().ok()?.as_ref()
+    }
+
+    /// Whether a run is under way.
+    pub fn is_running(&self) -> bool {
+        self.run().is_some_and(|run| !run.is_completed)
+    }
+
+    /// What the last run failed with.
+    pub fn run_error(&self) -> Option<&str> {
+        self.run().filter(|run| run.is_completed)?.error.as_deref()
     }
 }
 
@@ -127,10 +192,18 @@ pub enum Need {
     Schedule,
     /// The portal's settings and the key's own description.
     Identity,
-    /// Whether a backup is running.
+    /// The running or last run.
     Progress,
     /// The history.
     Archives,
+    /// What the audit trail tells of runs.
+    Events,
+    /// The portal's other schedule.
+    OtherSchedule,
+    /// Whether the audit trail tells of a deletion.
+    Deletion,
+    /// The free backups of the month.
+    Bill,
 }
 
 /// What to do. A closed set.
@@ -190,8 +263,19 @@ impl From<&PortalError> for Verdict {
     }
 }
 
-/// The plan for these facts.
+/// The plan for these facts; where the portal is left as it is, what its backups tell is learnt, too.
 pub fn decide(facts: &Facts<'_>) -> Plan {
+    let plan = decide_schedule(facts);
+    let left = matches!(plan, Plan::Nothing | Plan::Refuse(_));
+    match &facts.expected {
+        Ok(expected) if left && facts.deleted_at.is_none() && matches!(facts.held, Some(Ok(_))) => {
+            need(expected, &facts.record, facts).map_or(plan, Plan::Observe)
+        }
+        _ => plan,
+    }
+}
+
+fn decide_schedule(facts: &Facts<'_>) -> Plan {
     if facts.deleted_at.is_some() {
         return if facts.finalizer {
             decide_deletion(facts)
@@ -215,7 +299,7 @@ pub fn decide(facts: &Facts<'_>) -> Plan {
         Some(Err(error)) => return Plan::Refuse(error.into()),
         Some(Ok(held)) => held.as_ref().map(|held| &held.schedule),
     };
-    if facts.identity_due && !facts.identity_read {
+    if facts.identity_due && facts.identity.is_none() {
         return Plan::Observe(Need::Identity);
     }
     let difference = wanted.difference(held);
@@ -293,6 +377,9 @@ fn reason_to_write(
     if applied.schedule != wanted.shown_as_applied() || in_secret && facts.secret_changed {
         return Ok(AppliedReason::Changed);
     }
+    if held.is_none() && removal::by_portal(facts)? {
+        return removal::restore(facts);
+    }
     correction(facts)
 }
 
@@ -315,14 +402,14 @@ fn correction(facts: &Facts<'_>) -> Result<AppliedReason, Plan> {
              agree on one, then change the manifest or set the annotation docspace.onlyoffice.com/requestedAt",
         )));
     }
-    match &facts.running {
+    match &facts.progress {
         None => Err(Plan::Observe(Need::Progress)),
         Some(Err(error)) => Err(Plan::Refuse(error.into())),
-        Some(Ok(true)) => Err(Plan::Refuse(Verdict::new(
+        Some(Ok(_)) if facts.is_running() => Err(Plan::Refuse(Verdict::new(
             Reason::BackupRunning,
             "The portal's schedule was changed by somebody; it is put back when the running backup has ended",
         ))),
-        Some(Ok(false)) => Ok(AppliedReason::Corrected),
+        Some(Ok(_)) => Ok(AppliedReason::Corrected),
     }
 }
 
@@ -362,10 +449,13 @@ fn archives_at_stake(
     let stored = wanted.backups_stored;
     let message = match &facts.archives {
         None => return Some(Plan::Observe(Need::Archives)),
-        Some(Ok(count)) if i64::try_from(*count).is_ok_and(|count| count <= stored) => return None,
-        Some(Ok(count)) => format!(
+        Some(Ok(archives)) if i64::try_from(archives.len()).is_ok_and(|count| count <= stored) => {
+            return None;
+        }
+        Some(Ok(archives)) => format!(
             "The portal lists {count} archives and would delete the oldest of them, as backupsStored is {stored}; \
-             set backupsStored to {count} or more (30 at most), or adoptionPolicy to Always to let them be deleted"
+             set backupsStored to {count} or more (30 at most), or adoptionPolicy to Always to let them be deleted",
+            count = archives.len()
         ),
         Some(Err(error)) => format!(
             "How many archives the portal would delete cannot be told, as its history cannot be read ({error}); \
@@ -385,7 +475,7 @@ fn archives_at_stake(
 
 /// Who answers there, and as whom we speak, is looked up before anything becomes ours.
 fn before_taking(facts: &Facts<'_>, plan: Plan) -> Plan {
-    if facts.identity_read {
+    if facts.identity.is_some() {
         plan
     } else {
         Plan::Observe(Need::Identity)

@@ -11,6 +11,7 @@ use kube::ResourceExt;
 
 use super::{
     decide::Slot,
+    fresh::record::Seen,
     secrets::{Access, Resolved},
 };
 use crate::{
@@ -47,6 +48,10 @@ pub struct Memory {
     pub requested: bool,
     /// When settings and key were read last, by the operator's clock.
     pub identity_at: Option<Timestamp>,
+    /// What was seen of its backups.
+    pub seen_backups: Option<Seen>,
+    /// The month and the number of free backups that were warned of.
+    pub bill_told: Option<((i16, i8), i64)>,
     /// Kubernetes' own failures in a row.
     pub kubernetes_failures: u32,
     /// The difference of the portal's clock to ours has been reported.

@@ -9,14 +9,19 @@
 //! only Kubernetes' own failures are errors here.
 
 mod act;
+mod ask;
 mod context;
 pub mod decide;
 mod events;
+mod foretell;
+pub mod fresh;
 mod invalid;
+pub mod key;
 mod memory;
 mod objects;
 mod observe;
 pub mod reason;
+pub mod removal;
 mod report;
 mod run;
 mod secrets;
@@ -39,10 +44,12 @@ use self::{
     act::{Deed, act},
     decide::{Plan, decide},
     events::{Note, publish},
+    fresh::{Expected, needs::next_look, record::Record},
     memory::{Memory, Trigger, backoff, digest, spread},
     objects::{Guarded, key_of},
     observe::Look,
     reason::{Class, Reason},
+    removal::month,
     report::{READY_LASTS, Report, is_passing, verified},
 };
 pub use self::{
@@ -209,7 +216,6 @@ impl Context {
             object,
             memory,
             facts,
-            identity,
             ..
         } = look;
         let reason = deed.verdict.reason;
@@ -221,12 +227,17 @@ impl Context {
         let report = Report {
             object,
             facts: &facts,
-            identity: identity.as_ref(),
             deed: &deed,
             failures,
         };
-        let status = report.status();
+        let (status, seen) = report.status();
         let mut notes = report.notes(&status);
+        notes.extend(self.foretold(object, &status));
+        if let Some(Ok(bill)) = facts.bill {
+            let told = memory.bill_told.replace((month(facts.now), bill.free));
+            notes.extend(foretell::free_backups_low(bill).filter(|_| told != memory.bill_told));
+        }
+        memory.seen_backups = Some(seen);
         if !memory.clock_reported && facts.now.duration_since(facts.local_now).abs() > CLOCK_TOLERANCE {
             memory.clock_reported = true;
             notes.push(Note::warning(
@@ -273,12 +284,24 @@ impl Context {
                     .max(Duration::from_secs(1)),
             );
         }
+        if let Ok(expected) = Expected::of(object, &status) {
+            let record = Record::of(&status, memory.seen_backups.as_ref());
+            let left = next_look(&expected, &record, facts.now).map(|next| next.duration_since(facts.now));
+            wait = left
+                .and_then(|left| left.try_into().ok())
+                .map_or(wait, |left| wait.min(left));
+        }
         memory.next_look = Instant::now().checked_add(wait);
-        Ok(if reason == Reason::Suspended {
-            Action::await_change()
-        } else {
-            Action::requeue(wait)
-        })
+        Ok(Action::requeue(wait))
+    }
+
+    /// Two objects of one portal at one hour, when one of them comes into force.
+    fn foretold(&self, object: &DocSpaceBackupSchedule, status: &Status) -> Option<Note> {
+        let before = object.status.as_ref().and_then(|status| status.in_force.as_ref());
+        let expected = Expected::of(object, status).ok()?;
+        let new = before.is_none_or(|before| before.since.0 != expected.since);
+        let other = self.objects.at_same_hour(object, &expected).filter(|_| new)?;
+        Some(foretell::same_hour(&other))
     }
 
     /// Patches what changed in the status; `None` when the object is gone.

@@ -14,10 +14,11 @@ use kube::{
 
 use super::{
     decide::{Slot, has_finalizer},
+    fresh::Expected,
     secrets,
 };
 use crate::{
-    api::{Applied, DocSpaceBackupSchedule, DocSpaceBackupScheduleSpec, ManagementPolicy},
+    api::{Applied, DocSpaceBackupSchedule, DocSpaceBackupScheduleSpec, ManagementPolicy, Status},
     portal::Address,
 };
 
@@ -33,6 +34,9 @@ pub struct SlotKey {
     address: Address,
     dump: bool,
 }
+
+/// The same slot by the id of the API key that is used there, which is the same at every address of a portal.
+type KeyedSlot = (String, bool);
 
 impl SlotKey {
     fn of(spec: &DocSpaceBackupScheduleSpec) -> Option<Self> {
@@ -52,15 +56,29 @@ pub struct Objects {
     shared: Mutex<Shared>,
 }
 
+type Lock = Weak<tokio::sync::Mutex<()>>;
+
 #[derive(Default)]
 struct Shared {
     places: HashMap<Key, Place>,
     slots: HashMap<SlotKey, HashSet<Key>>,
     /// Locks that somebody holds or waits for; whoever is on the slot meanwhile.
-    locks: HashMap<SlotKey, Weak<tokio::sync::Mutex<()>>>,
+    locks: HashMap<SlotKey, Lock>,
+    /// By the API key, for objects whose portal has told it.
+    keyed: HashMap<KeyedSlot, HashSet<Key>>,
+    keyed_of: HashMap<Key, KeyedSlot>,
+    keyed_locks: HashMap<KeyedSlot, Lock>,
     by_secret: HashMap<(String, String), BTreeSet<String>>,
     /// What our own writes returned, until the watch has caught up with them.
     written: HashMap<Key, Arc<Guarded>>,
+}
+
+impl SlotKey {
+    /// Whether it is the portal's slot of the other `dump`. A dump is of all portals at an address.
+    fn is_other_of(&self, other: &Self) -> bool {
+        let same = |own: &Address, dump: &Address| own.url() == dump.url();
+        self.dump != other.dump && same(&self.address, &other.address)
+    }
 }
 
 /// Where an object is listed.
@@ -140,6 +158,13 @@ impl Objects {
             .get(&key)
             .is_some_and(|before| before.claims && (before.slot != place.slot || !place.claims));
         let others = if gave_up { shared.others(&key) } else { Vec::new() };
+        if shared
+            .places
+            .get(&key)
+            .is_some_and(|before| before.slot != place.slot)
+        {
+            shared.unkey(&key);
+        }
         if shared.places.get(&key) != Some(&place) {
             shared.insert(&key, &place);
             if let Some(before) = shared.places.insert(key.clone(), place) {
@@ -153,6 +178,7 @@ impl Objects {
     pub fn forget(&self, key: &Key) -> (Option<String>, Vec<Key>) {
         let mut shared = self.shared();
         let others = shared.others(key);
+        shared.unkey(key);
         let before = shared.places.remove(key);
         let uid = before.as_ref().and_then(|before| before.uid.clone());
         if let Some(before) = before {
@@ -193,33 +219,54 @@ impl Objects {
         let Some(slot) = SlotKey::of(&object.spec) else {
             return Arc::default();
         };
+        lock_of(&mut self.shared().locks, slot)
+    }
+
+    /// An object of the same portal with the other `dump` whose backup the portal would start in the same pass; how to
+    /// name it to this one's readers.
+    pub fn at_same_hour(&self, me: &DocSpaceBackupSchedule, expected: &Expected) -> Option<String> {
+        let slot = SlotKey::of(&me.spec)?;
+        let others: Vec<_> = {
+            let shared = self.shared();
+            let others = shared.slots.iter().filter(|(other, _)| other.is_other_of(&slot));
+            others.flat_map(|(_, members)| members).cloned().collect()
+        };
+        let others = others.iter().filter_map(|key| self.newest(key));
+        others
+            .filter_map(|other| {
+                let other = other.0.as_ref().ok()?;
+                let theirs = Expected::of(other, other.status.as_ref()?).ok()?;
+                let meet = expected.times.meets(&theirs.times, expected.since);
+                meet.then(|| name_for(other, me))
+            })
+            .next()
+    }
+
+    /// Files which API key an object's portal knows it by, and gives the lock that goes with it. It is taken after that
+    /// of the address.
+    pub fn recognize(&self, object: &DocSpaceBackupSchedule, key_id: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let (key, slot) = (key_of(object), (key_id.to_owned(), object.spec.dump));
         let mut shared = self.shared();
-        if let Some(lock) = shared.locks.get(&slot).and_then(Weak::upgrade) {
-            return lock;
+        if shared.keyed_of.get(&key) != Some(&slot) {
+            shared.unkey(&key);
+            // What is gone already stays forgotten.
+            if shared.places.contains_key(&key) {
+                shared.keyed.entry(slot.clone()).or_default().insert(key.clone());
+                shared.keyed_of.insert(key, slot.clone());
+            }
         }
-        if shared.locks.len() > 2 * shared.slots.len() {
-            shared.locks.retain(|_, lock| lock.strong_count() > 0);
-        }
-        let lock = Arc::default();
-        shared.locks.insert(slot, Arc::downgrade(&lock));
-        lock
+        lock_of(&mut shared.keyed_locks, slot)
     }
 
     /// Whose slot it is: the owner's, else that of the oldest that enforces, is not suspended, and whose key
     /// the portal has accepted. This object may be none of these yet: it is judged as if it were.
     pub fn standing(&self, me: &DocSpaceBackupSchedule) -> Slot {
-        let slot = SlotKey::of(&me.spec);
-        let sharing = self.shared().sharing(slot.as_ref(), &key_of(me));
+        let sharing = self.shared().sharing(SlotKey::of(&me.spec).as_ref(), &key_of(me));
         if sharing.is_empty() {
             return Slot::Free;
         }
         let others: Vec<_> = sharing.iter().filter_map(|key| self.newest(key)).collect();
-        let others = || {
-            others
-                .iter()
-                .filter_map(|other| other.0.as_ref().ok())
-                .filter(|other| SlotKey::of(&other.spec) == slot)
-        };
+        let others = || others.iter().filter_map(|other| other.0.as_ref().ok());
         let older = |other: &&DocSpaceBackupSchedule| age(other) < age(me);
         let owner = others()
             .filter(|other| owned(other).is_some())
@@ -250,14 +297,46 @@ fn competes(object: &DocSpaceBackupSchedule) -> bool {
         && conditions.is_some_and(|conditions| conditions.iter().any(accepted))
 }
 
+/// A lock that everybody shares who is on this slot meanwhile.
+fn lock_of<K: Eq + std::hash::Hash>(locks: &mut HashMap<K, Lock>, slot: K) -> Arc<tokio::sync::Mutex<()>> {
+    // Every so often, those that nobody holds are dropped.
+    if locks.len() == locks.capacity() {
+        locks.retain(|_, lock| lock.strong_count() > 0);
+    }
+    if let Some(lock) = locks.get(&slot).and_then(Weak::upgrade) {
+        return lock;
+    }
+    let lock = Arc::default();
+    locks.insert(slot, Arc::downgrade(&lock));
+    lock
+}
+
 impl Shared {
     fn others(&self, key: &Key) -> Vec<Key> {
         self.sharing(self.places.get(key).and_then(|place| place.slot.as_ref()), key)
     }
 
     fn sharing(&self, slot: Option<&SlotKey>, key: &Key) -> Vec<Key> {
-        let members = slot.and_then(|slot| self.slots.get(slot)).into_iter().flatten();
-        members.filter(|other| *other != key).cloned().collect()
+        let here = slot.and_then(|slot| self.slots.get(slot));
+        let keyed = self.keyed_of.get(key).and_then(|slot| self.keyed.get(slot));
+        let others: HashSet<_> = here.into_iter().chain(keyed).flatten().collect();
+        others
+            .into_iter()
+            .filter(|other| *other != key)
+            .cloned()
+            .collect()
+    }
+
+    fn unkey(&mut self, key: &Key) {
+        let Some(slot) = self.keyed_of.remove(key) else {
+            return;
+        };
+        if let Some(members) = self.keyed.get_mut(&slot) {
+            members.remove(key);
+            if members.is_empty() {
+                self.keyed.remove(&slot);
+            }
+        }
     }
 
     fn insert(&mut self, key: &Key, place: &Place) {
@@ -300,14 +379,14 @@ impl Shared {
 
 /// `status.applied`, where it makes the slot that the spec names this object's own: finalizer, uid and address.
 pub fn owned(object: &DocSpaceBackupSchedule) -> Option<&Applied> {
-    own_applied(object).filter(|applied| {
+    own_applied(object, object.status.as_ref()?).filter(|applied| {
         has_finalizer(object.metadata.finalizers.as_ref()) && same_address(applied, &object.spec)
     })
 }
 
 /// `status.applied`, where this very object wrote it; a restored or copied object carries another's uid.
-pub fn own_applied(object: &DocSpaceBackupSchedule) -> Option<&Applied> {
-    let applied = object.status.as_ref()?.applied.as_ref()?;
+pub fn own_applied<'a>(object: &DocSpaceBackupSchedule, status: &'a Status) -> Option<&'a Applied> {
+    let applied = status.applied.as_ref()?;
     (object.metadata.uid.as_ref() == Some(&applied.uid)).then_some(applied)
 }
 

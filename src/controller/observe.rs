@@ -2,30 +2,25 @@
 
 use jiff::Timestamp;
 use kube::{Client, ResourceExt};
+use tokio::sync::OwnedMutexGuard;
 
 use super::{
-    Context, Error, chain,
+    Context, Error,
+    ask::ask,
+    chain,
     decide::{Facts, Need, Verdict, has_finalizer},
+    fresh::{Expected, record::Record},
     is_requested,
     memory::{Memory, Trigger, Written},
     objects::{own_applied, same_address},
-    reason::{Class, Reason},
+    reason::Reason,
     report::condition,
     secrets::{self, Access, Reader, Resolved},
 };
 use crate::{
-    api::DocSpaceBackupSchedule,
-    portal::{Answer, KeyInfo, Portal, PortalError, Settings},
+    api::{DocSpaceBackupSchedule, Status},
+    portal::Portal,
 };
-
-/// The portal as it describes itself, and the key as the portal describes it; what could not be read is absent.
-#[derive(Debug, Default)]
-pub struct Identity {
-    /// Of the portal.
-    pub settings: Option<Settings>,
-    /// Of the key; `Some(None)` for a session token, which tells nothing of itself.
-    pub key: Option<Option<KeyInfo>>,
-}
 
 /// One reconcile's view of an object and its portal.
 pub struct Look<'a> {
@@ -34,11 +29,11 @@ pub struct Look<'a> {
     pub(super) memory: &'a mut Memory,
     /// What `decide` is asked with.
     pub facts: Facts<'a>,
-    /// Learnt with [`Need::Identity`].
-    pub identity: Option<Identity>,
     /// Learnt with the Secrets.
     access: Option<Access>,
     portal: Option<Portal>,
+    /// Held while the portal is known by its key, too: it may be looked at under another address.
+    portal_lock: Option<OwnedMutexGuard<()>>,
 }
 
 impl<'a> Look<'a> {
@@ -51,7 +46,10 @@ impl<'a> Look<'a> {
     ) -> Self {
         let now = Timestamp::now();
         let status = object.status.as_ref();
-        let applied = own_applied(object);
+        let applied = status.and_then(|status| own_applied(object, status));
+        let unlooked = Status::default();
+        let known = status.unwrap_or(&unlooked);
+        let ready = condition(status, "Ready");
         let facts = Facts {
             applied,
             same_address: applied.is_some_and(|applied| same_address(applied, &object.spec)),
@@ -66,6 +64,18 @@ impl<'a> Look<'a> {
             write_recorded: status.is_some_and(|status| status.last_request.is_some()),
             secret_changed: memory.secret_changed,
             identity_due: memory.identity_due(now),
+            removals: status.and_then(|status| status.removals.as_ref()),
+            seen_last_backup_time: known
+                .observed
+                .as_ref()
+                .map(|observed| observed.last_backup_time.as_ref().map(|time| time.0)),
+            removed_by_portal: ready.is_some_and(|ready| ready.reason == Reason::RemovedByPortal.to_string()),
+            is_saas: known
+                .portal
+                .as_ref()
+                .is_some_and(|portal| portal.standalone == Some(false)),
+            expected: Expected::of(object, known),
+            record: Record::of(known, memory.seen_backups.as_ref()),
             slot: trigger.slot.clone(),
             ..Facts::new(&object.spec, now)
         };
@@ -74,9 +84,9 @@ impl<'a> Look<'a> {
             object,
             memory,
             facts,
-            identity: None,
             access: None,
             portal: None,
+            portal_lock: None,
         }
     }
 
@@ -98,19 +108,7 @@ impl<'a> Look<'a> {
             }
             Need::Secrets => self.learn_secrets().await?,
             Need::Access => self.learn_access().await?,
-            Need::Schedule => self.learn_schedule().await?,
-            Need::Identity => self.learn_identity().await?,
-            Need::Progress => {
-                let answer = self
-                    .read(async |portal, dump| portal.progress(dump).await)
-                    .await?;
-                self.facts.running =
-                    Some(answer.map(|progress| progress.is_some_and(|progress| !progress.is_completed)));
-            }
-            Need::Archives => {
-                let answer = self.read(async |portal, dump| portal.history(dump).await).await?;
-                self.facts.archives = Some(answer.map(|archives| archives.len()));
-            }
+            need => self.learn_from_portal(need).await?,
         }
         Ok(())
     }
@@ -232,61 +230,43 @@ impl<'a> Look<'a> {
         Ok(())
     }
 
-    async fn learn_schedule(&mut self) -> Result<(), Error> {
-        let held = self
-            .read(async |portal, dump| portal.schedule(dump).await)
-            .await?;
-        match &held {
-            Ok(_) => {
+    /// A read of the portal; dropped when the operator is being stopped.
+    async fn learn_from_portal(&mut self, need: Need) -> Result<(), Error> {
+        let portal = self.portal()?;
+        let stop = &self.context.stop;
+        stop.run_until_cancelled(ask(&portal, need, &mut self.facts))
+            .await
+            .ok_or(Error::Stopping)?;
+        match need {
+            Need::Schedule if matches!(self.facts.held, Some(Ok(_))) => {
                 self.memory.accepted = self.access.clone();
             }
-            Err(_) => self.memory.identity_at = None,
+            Need::Schedule => self.memory.identity_at = None,
+            Need::Identity => {
+                let known = self.facts.identity.as_ref();
+                let whole = known.is_some_and(|known| !known.is_to_be_repeated);
+                self.memory.identity_at = whole.then_some(self.facts.local_now);
+                self.recognize().await;
+            }
+            _ => {}
         }
-        self.facts.held = Some(held);
         Ok(())
     }
 
-    async fn learn_identity(&mut self) -> Result<(), Error> {
-        let settings = self.read(async |portal, _| portal.settings().await).await?;
-        let key = self.read(async |portal, _| portal.key().await).await?;
-        let soon = |error: &PortalError| Reason::from(error.failure).rule().class == Class::Retrying;
-        let again = settings.as_ref().is_err_and(soon) || key.as_ref().is_err_and(soon);
-        self.memory.identity_at = (!again).then_some(self.facts.local_now);
-        self.facts.identity_read = true;
-        self.identity = Some(Identity {
-            settings: settings.ok(),
-            key: key.ok(),
-        });
-        Ok(())
+    /// The same key at two addresses is one portal: whoever is there first has the slot.
+    async fn recognize(&mut self) {
+        let identity = self.facts.identity.as_ref();
+        let Some(Some(key)) = identity.and_then(|identity| identity.key.as_ref()) else {
+            return;
+        };
+        let lock = self.context.objects.recognize(self.object, &key.id);
+        self.portal_lock = Some(lock.lock_owned().await);
+        self.facts.slot = self.context.objects.standing(self.object);
     }
 
     /// The portal, once the Secrets are known.
     pub(super) fn portal(&self) -> Result<Portal, Error> {
         self.portal.clone().ok_or(Error::Order)
-    }
-
-    /// A read of the portal; dropped when the operator is being stopped.
-    async fn read<T>(
-        &mut self,
-        call: impl AsyncFnOnce(&Portal, bool) -> Result<Answer<T>, PortalError>,
-    ) -> Result<Result<T, PortalError>, Error> {
-        let portal = self.portal()?;
-        let answer = self
-            .context
-            .stop
-            .run_until_cancelled(call(&portal, self.object.spec.dump))
-            .await;
-        Ok(self.note_time(answer.ok_or(Error::Stopping)?))
-    }
-
-    /// Takes the portal's clock from an answer.
-    pub(super) fn note_time<T>(&mut self, answer: Result<Answer<T>, PortalError>) -> Result<T, PortalError> {
-        let date = match &answer {
-            Ok(answer) => answer.date,
-            Err(error) => error.date,
-        };
-        self.facts.now = date.unwrap_or(self.facts.now);
-        answer.map(|answer| answer.value)
     }
 }
 

@@ -40,6 +40,7 @@ pub enum Reason {
     WouldDeleteArchives,
     Contested,
     NotConverging,
+    RemovedByPortal,
 }
 
 /// How a situation stands in terms of kstatus.
@@ -139,6 +140,8 @@ impl Reason {
             // The operator refuses to write, and says what to decide.
             Self::AdoptionRefused | Self::WouldDeleteArchives => row(Stalled, Nothing),
             Self::Contested | Self::NotConverging => row(Stalled, Nothing),
+            // The portal removed the schedule again after it was restored (trap 6).
+            Self::RemovedByPortal => row(Stalled, Nothing),
         }
     }
 }

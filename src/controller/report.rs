@@ -9,14 +9,17 @@ use super::{
     act::Deed,
     decide::{CONTEST_WINDOW, Facts, Verdict},
     events::Note,
+    foretell,
+    fresh::{Expected, judge, needs::awaited, record::Seen, schedule_in_force},
+    key,
     memory::Failures,
-    observe::Identity,
-    reason::{Class, Credentials, Reason},
+    reason::{Class, Reason},
+    removal::month,
 };
 use crate::{
     api::{
-        ApiKeyStatus, Applied, AppliedReason, DocSpaceBackupSchedule, PortalStatus, REQUESTED_AT,
-        ShownSchedule, Status, Tally,
+        ApiKeyStatus, Applied, AppliedReason, DocSpaceBackupSchedule, InForce, ManagementPolicy,
+        PortalStatus, REQUESTED_AT, ShownSchedule, Status, Tally,
     },
     schedule::Schedule,
 };
@@ -34,8 +37,6 @@ pub struct Report<'a> {
     pub object: &'a DocSpaceBackupSchedule,
     /// What was learnt.
     pub facts: &'a Facts<'a>,
-    /// Settings and key, where they were read.
-    pub identity: Option<&'a Identity>,
     /// What was done.
     pub deed: &'a Deed,
     /// The row of failures that this one ends, if it is one.
@@ -56,29 +57,42 @@ pub fn is_passing(object: &DocSpaceBackupSchedule, reason: Reason) -> bool {
 }
 
 impl Report<'_> {
-    /// The status to write; equal to the present one when nothing is to be written.
-    pub fn status(&self) -> Status {
+    /// The status to write; equal to the present one when nothing is to be written. With it, what was seen of backups.
+    pub fn status(&self) -> (Status, Seen) {
         let before = self.object.status.clone().unwrap_or_default();
-        let verdict = &self.deed.verdict;
-        if is_passing(self.object, verdict.reason)
+        let mut status = if self.is_blip() {
+            self.blip(before)
+        } else if self.deed.verdict.reason == Reason::Suspended {
+            self.suspended(before)
+        } else {
+            self.looked(before)
+        };
+        let seen = self.set_fresh(&mut status);
+        (status, seen)
+    }
+
+    /// A failure of a verified object's portal that has not lasted yet.
+    fn is_blip(&self) -> bool {
+        let reason = self.deed.verdict.reason;
+        let recent = |failures: Failures| {
+            self.facts.local_now.duration_since(failures.since).unsigned_abs() < READY_LASTS
+        };
+        is_passing(self.object, reason)
             && verified(self.object)
             && self.deed.request.is_none()
-            && self.synced(verdict.reason) == "Unknown"
-            && let Some(failures) = self.failures
-            && self.facts.local_now.duration_since(failures.since).unsigned_abs() < READY_LASTS
-        {
-            return self.blip(before, failures.count);
-        }
-        if verdict.reason == Reason::Suspended {
-            return self.suspended(before);
-        }
-        let mut status = before;
+            && self.synced(reason) == "Unknown"
+            && self.failures.is_some_and(recent)
+    }
+
+    fn looked(&self, mut status: Status) -> Status {
+        let verdict = &self.deed.verdict;
         status.observed_generation = self.object.metadata.generation;
-        self.set_conditions(&mut status.conditions, verdict);
         self.set_echo(&mut status);
         self.set_identity(&mut status);
         self.set_schedule(&mut status);
         self.set_corrections(&mut status);
+        self.set_removals(&mut status);
+        self.set_conditions(&mut status, verdict);
         if let Some(request) = &self.deed.request {
             status.last_request = Some(request.clone());
             status
@@ -113,11 +127,15 @@ impl Report<'_> {
             );
             notes.push(Note::warning("ScheduleLeftBehind", text));
         }
+        notes.extend(foretell::notes(self.object, self.facts, status));
         notes
     }
 
-    fn blip(&self, mut status: Status, count: u32) -> Status {
-        if count >= FAILURES_TOLD {
+    fn blip(&self, mut status: Status) -> Status {
+        if self
+            .failures
+            .is_some_and(|failures| failures.count >= FAILURES_TOLD)
+        {
             let verdict = &self.deed.verdict;
             self.set(&mut status.conditions, "Synced", "Unknown", verdict);
         }
@@ -141,7 +159,9 @@ impl Report<'_> {
         status
     }
 
-    fn set_conditions(&self, conditions: &mut Vec<Condition>, verdict: &Verdict) {
+    fn set_conditions(&self, status: &mut Status, verdict: &Verdict) {
+        self.set_credentials(status, verdict);
+        let conditions = &mut status.conditions;
         let rule = verdict.reason.rule();
         let late =
             |failures: Failures| self.facts.local_now.duration_since(failures.since) >= SECRET_PATIENCE;
@@ -161,7 +181,6 @@ impl Report<'_> {
         }
         self.set(conditions, "Synced", self.synced(verdict.reason), verdict);
         remove(conditions, "Suspended");
-        self.set_credentials(conditions, rule.credentials, verdict);
     }
 
     fn synced(&self, reason: Reason) -> &'static str {
@@ -179,19 +198,87 @@ impl Report<'_> {
         }
     }
 
-    fn set_credentials(&self, conditions: &mut Vec<Condition>, credentials: Credentials, verdict: &Verdict) {
-        let (status, reason) = match credentials {
-            Credentials::AtFault(reason) => ("False", reason.to_owned()),
-            Credentials::Missing => ("Unknown", verdict.reason.to_string()),
-            Credentials::Nothing if matches!(self.facts.held, Some(Ok(_))) => ("True", "Accepted".into()),
-            Credentials::Nothing => return,
+    fn set_credentials(&self, status: &mut Status, verdict: &Verdict) {
+        let judge = key::Judge {
+            credentials: verdict.reason.rule().credentials,
+            verdict,
+            accepted: matches!(self.facts.held, Some(Ok(_))),
+            key: self
+                .facts
+                .identity
+                .as_ref()
+                .and_then(|identity| identity.key.as_ref()),
+            before: condition(Some(status), "CredentialsValid"),
+            status,
+            writes: self.object.spec.management_policy == ManagementPolicy::Enforce,
+            now: self.facts.now,
         };
-        let message = if status == "True" {
-            "The portal accepts the key"
-        } else {
-            &verdict.message
+        if let Some((valid, reason, message)) = judge.valid() {
+            self.put(
+                &mut status.conditions,
+                "CredentialsValid",
+                valid,
+                &reason,
+                &message,
+            );
+        }
+    }
+
+    /// BackupFresh, and what it is judged by.
+    fn set_fresh(&self, status: &mut Status) -> Seen {
+        let facts = self.facts;
+        self.set_in_force(status);
+        let mut record = facts.record.clone();
+        let expected = Expected::of(self.object, status);
+        if let Ok(expected) = &expected {
+            let awaited = awaited(expected, &record, facts);
+            record.absorb(facts, expected, awaited);
+        }
+        let held = status.observed.as_ref();
+        let held = held.map(|held| held.last_backup_time.as_ref().map(|time| time.0));
+        let judged = judge(expected.as_ref().map_err(|why| *why), &record, held, facts.now);
+        let freshness = judged.freshness;
+        let (fresh, reason) = (freshness.status(), freshness.to_string());
+        self.put(
+            &mut status.conditions,
+            "BackupFresh",
+            fresh,
+            &reason,
+            &judged.message,
+        );
+
+        let starts = expected.ok().zip(held).and_then(|(expected, last)| {
+            let starts = expected.times.portal_starts(last, facts.now)?;
+            // Due since before the write that started the clock anew.
+            Some(if last.is_none() {
+                starts.max(expected.since)
+            } else {
+                starts
+            })
+        });
+        status.next_backup_time = starts.map(to_second);
+        record.keep(status)
+    }
+
+    /// Since when the schedule in force is expected to make backups: another one begins anew, at another portal with
+    /// nothing recorded.
+    fn set_in_force(&self, status: &mut Status) {
+        let Some(schedule) = schedule_in_force(self.object, status) else {
+            status.in_force = None;
+            return;
         };
-        self.put(conditions, "CredentialsValid", status, &reason, message);
+        let portal = &self.object.spec.portal;
+        let now = InForce {
+            since: to_second(self.facts.now),
+            schedule: schedule.in_words(status.time_zone.as_deref()),
+            storage_type: schedule.storage_type.clone(),
+            url: portal.url.clone(),
+            host_header: portal.host_header.clone(),
+        };
+        match &mut status.in_force {
+            Some(before) if before.is_same(&now) => {}
+            before => *before = Some(now),
+        }
     }
 
     fn set(&self, conditions: &mut Vec<Condition>, kind: &str, status: &str, verdict: &Verdict) {
@@ -236,7 +323,9 @@ impl Report<'_> {
     }
 
     fn set_identity(&self, status: &mut Status) {
-        let Some(identity) = self.identity else { return };
+        let Some(identity) = &self.facts.identity else {
+            return;
+        };
         if let Some(settings) = &identity.settings {
             status.time_zone = settings.time_zone.clone().or(status.time_zone.take());
             status.portal = Some(PortalStatus {
@@ -310,6 +399,22 @@ impl Report<'_> {
         };
     }
 
+    /// The month is DocSpace's, in UTC.
+    fn set_removals(&self, status: &mut Status) {
+        let now = self.facts.now;
+        let before = self
+            .facts
+            .removals
+            .filter(|tally| month(tally.last_time.0) == month(now));
+        status.removals = match self.deed.applied {
+            Some(AppliedReason::Recreated) => Some(Tally {
+                count: before.map_or(1, |before| before.count.saturating_add(1)),
+                last_time: to_second(now),
+            }),
+            _ => before.cloned(),
+        };
+    }
+
     fn changed_again(&self, status: &Status) -> bool {
         let seen = |status: &Status| {
             let observed = status.observed.clone();
@@ -338,7 +443,7 @@ fn remove(conditions: &mut Vec<Condition>, kind: &str) {
 }
 
 /// The API keeps times to the second.
-fn to_second(time: Timestamp) -> Time {
+pub fn to_second(time: Timestamp) -> Time {
     let whole = TimestampRound::new()
         .smallest(Unit::Second)
         .mode(RoundMode::Trunc);

@@ -187,3 +187,20 @@ fn what_is_never_due_has_no_times() {
         .is_none()
     );
 }
+
+#[test]
+fn schedules_meet_where_the_portal_starts_both_at_once() {
+    let from = at("2026-11-24T12:00:00Z");
+    let daily = every(0, 3, 0, "UTC");
+    for (other, meets) in [
+        (every(0, 3, 0, "UTC"), true),
+        (every(0, 4, 0, "Europe/Berlin"), true),
+        (every(0, 4, 0, "UTC"), false),
+        (every(1, 3, 1, "UTC"), true),
+        (every(2, 3, 31, "UTC"), true),
+        (every(2, 4, 31, "UTC"), false),
+    ] {
+        assert_eq!(daily.meets(&other, from), meets, "{other:?}");
+        assert_eq!(other.meets(&daily, from), meets, "{other:?}");
+    }
+}

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use docspace_backup_operator::schedule::{Held, Param, Schedule};
+use docspace_backup_operator::{
+    portal::Archive as Listed,
+    schedule::{Held, Param, Schedule},
+};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -71,8 +74,8 @@ impl<'a> Portals<'a> {
         })
     }
 
-    /// How many archives `GET getbackuphistory` lists; those whose file is missing it strikes from the books.
-    pub fn history(&self, slot: SlotOf) -> usize {
+    /// What `GET getbackuphistory` lists; archives whose file is missing it strikes from the books.
+    pub fn history(&self, slot: SlotOf) -> Vec<Listed> {
         let portal = portal(&self.server, slot);
         for archive in portal.archives(slot.1) {
             if has_storage(&archive) && archive.file == File::Missing {
@@ -80,9 +83,15 @@ impl<'a> Portals<'a> {
             }
         }
         let listed = portal.archives(slot.1).into_iter();
-        listed
-            .filter(|archive| has_storage(archive) && !archive.removed)
-            .count()
+        let listed = listed.filter(|archive| has_storage(archive) && !archive.removed);
+        let shown = |archive: Archive| Listed {
+            id: archive.id,
+            file_name: archive.file_name,
+            storage_type: archive.storage_type.into(),
+            created_on: archive.created_on,
+            expires: docspace_backup_operator::portal::Expiry::Never,
+        };
+        listed.map(shown).collect()
     }
 
     /// Carries out a POST.

@@ -102,9 +102,9 @@ async fn a_changed_schedule_is_put_back_and_then_contested() {
 }
 
 #[tokio::test]
-async fn a_removed_schedule_is_put_back() {
+async fn a_schedule_that_somebody_deletes_is_put_back() {
     let world = World::with_ready_nightly().await;
-    world.portal.remove_schedule(false);
+    world.somebody_deletes().await;
     world.touch_secret().await;
     world
         .wait("nightly", |object| {

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use docspace_backup_operator::api::{DocSpaceBackupSchedule, REQUESTED_AT};
+use docspace_backup_operator::{
+    api::{DocSpaceBackupSchedule, REQUESTED_AT},
+    portal::{Address, Options, Portals},
+};
 use harness::{API_KEY, ControlPlane, DEADLINE, Namespace, Operator, control_plane, wait_for, wait_gone};
 use k8s_openapi::{
     ByteString,
@@ -328,6 +331,21 @@ impl World {
             cron: every_day(hour),
             ..there
         });
+    }
+
+    /// Somebody deletes the schedule, as the portal's page does.
+    pub async fn somebody_deletes(&self) {
+        let options = Options {
+            allow_loopback: true,
+            ..Options::default()
+        };
+        let address = Address::parse(&self.server.url(), None).expect("an address");
+        let key = self.key.clone().into();
+        let portal = Portals::new(options)
+            .expect("a client")
+            .portal(&address, &key, None);
+        let deleted = portal.expect("a portal").delete_schedule(false).await;
+        deleted.expect("the portal takes the deletion");
     }
 
     /// Waits until its log is as wanted.

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     api::DocSpaceBackupSchedule,
-    portal::Failure,
+    portal::{Expiry, Failure},
     schedule::{HIDDEN, Param},
 };
 
@@ -14,6 +14,7 @@ struct Scene {
     object: DocSpaceBackupSchedule,
     applied: Option<Applied>,
     corrections: Option<Tally>,
+    removals: Option<Tally>,
     facts: Box<dyn Fn(&mut Facts<'_>)>,
 }
 
@@ -58,6 +59,27 @@ fn error(failure: Failure) -> PortalError {
     }
 }
 
+fn running() -> Option<Result<Option<Progress>, PortalError>> {
+    Some(Ok(Some(Progress {
+        is_completed: false,
+        progress: 42,
+        error: None,
+        warning: None,
+        task_id: None,
+    })))
+}
+
+fn archives(count: usize) -> Vec<Archive> {
+    let archive = |number| Archive {
+        id: format!("archive {number}"),
+        file_name: String::new(),
+        storage_type: 5,
+        created_on: now(),
+        expires: Expiry::Never,
+    };
+    (0..count).map(archive).collect()
+}
+
 impl Scene {
     fn new() -> Self {
         let object = json!({
@@ -78,6 +100,7 @@ impl Scene {
             object,
             applied: None,
             corrections: None,
+            removals: None,
             facts: Box::new(|_| {}),
         }
     }
@@ -89,9 +112,9 @@ impl Scene {
             facts.wanted = Some(Ok(wanted()));
             facts.held = Some(Ok(held.clone()));
             facts.crd_going = Some(Ok(false));
-            facts.identity_read = true;
-            facts.running = Some(Ok(false));
-            facts.archives = Some(Ok(0));
+            facts.identity = Some(Identity::default());
+            facts.progress = Some(Ok(None));
+            facts.archives = Some(Ok(Vec::new()));
         })
     }
 
@@ -147,6 +170,7 @@ impl Scene {
             applied: self.applied.as_ref(),
             same_address: true,
             corrections: self.corrections.as_ref(),
+            removals: self.removals.as_ref(),
             write_recorded: true,
             ..Facts::new(&self.object.spec, now())
         };
@@ -196,22 +220,22 @@ fn facts_are_asked_for_in_order_and_only_when_needed() {
         ),
         (
             "settings are due",
-            absent().with(|f| (f.identity_due, f.identity_read) = (true, false)),
+            absent().with(|f| (f.identity_due, f.identity) = (true, None)),
             "observe Identity",
         ),
         (
             "in sync, settings not due",
-            Scene::applied(held(|_| {})).with(|f| f.identity_read = false),
+            Scene::applied(held(|_| {})).with(|f| f.identity = None),
             "nothing",
         ),
         (
             "settings are read before a write",
-            absent().with(|f| f.identity_read = false),
+            absent().with(|f| f.identity = None),
             "observe Identity",
         ),
         (
             "settings are read before an adoption",
-            Scene::first_contact(held(|_| {})).with(|f| f.identity_read = false),
+            Scene::first_contact(held(|_| {})).with(|f| f.identity = None),
             "observe Identity",
         ),
         (
@@ -231,7 +255,7 @@ fn facts_are_asked_for_in_order_and_only_when_needed() {
         ),
         (
             "progress is read before a correction",
-            Scene::applied(held(earlier_hour)).with(|f| f.running = None),
+            Scene::applied(held(earlier_hour)).with(|f| f.progress = None),
             "observe Progress",
         ),
     ]);
@@ -368,7 +392,7 @@ fn changes_of_the_manifest() {
         ),
         (
             "changed while a backup runs",
-            changed(held(earlier_hour)).with(|f| f.running = Some(Ok(true))),
+            changed(held(earlier_hour)).with(|f| f.progress = running()),
             "write Changed",
         ),
         (
@@ -435,12 +459,12 @@ fn drift() {
         ("removed by somebody", gone(), "write Corrected"),
         (
             "a backup is running",
-            drift().with(|f| f.running = Some(Ok(true))),
+            drift().with(|f| f.progress = running()),
             "refuse BackupRunning",
         ),
         (
             "progress cannot be read",
-            drift().with(|f| f.running = Some(Err(error(Failure::ServerError)))),
+            drift().with(|f| f.progress = Some(Err(error(Failure::ServerError)))),
             "refuse ServerError",
         ),
         ("again within the day", drift().corrected(60), "refuse Contested"),
@@ -465,7 +489,7 @@ fn drift() {
 
 #[test]
 fn archives_at_stake() {
-    let count = |scene: Scene, count| scene.with(move |f| f.archives = Some(Ok(count)));
+    let count = |scene: Scene, count| scene.with(move |f| f.archives = Some(Ok(archives(count))));
     let unread = |scene: Scene| scene.with(|f| f.archives = Some(Err(error(Failure::TimedOut))));
     let always = |scene: Scene| scene.spec(|spec| spec.adoption_policy = AdoptionPolicy::Always);
     let keeps = |stored| Scene::first_contact(held(move |s| s.backups_stored = stored));
@@ -700,4 +724,109 @@ fn hidden_values_hide_only_themselves() {
     assert!(is_as_applied(&applied, &there));
     applied.storage_params.retain(|param| param.key != "ssekey");
     assert!(!is_as_applied(&applied, &there));
+}
+
+#[test]
+fn a_schedule_that_is_gone_was_removed_by_somebody_or_by_the_portal() {
+    // Applied an hour ago, at 11; due at 3 every day, so it is due at once; gone at noon.
+    let gone = || {
+        let mut scene = Scene::applied(None).with(|f| {
+            f.seen_last_backup_time = Some(None);
+            f.deleted = Some(Ok(Some(false)));
+            f.expected = Ok(crate::controller::fresh::Expected {
+                since: ago(60),
+                times: crate::due::Times::new((&wanted()).into(), "UTC").expect("UTC is known"),
+                storage_type: "ThirdPartyConsumer".into(),
+                deadline: SignedDuration::from_hours(2),
+            });
+        });
+        scene.removals = None;
+        scene
+    };
+    let ran = || gone().with(|f| f.seen_last_backup_time = Some(Some(ago(30))));
+    let again = |days: i64| {
+        let mut scene = gone();
+        scene.removals = Some(Tally {
+            count: 1,
+            last_time: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(ago(days * 24 * 60)),
+        });
+        scene
+    };
+    let unknown = |f: &mut Facts<'_>| f.deleted = Some(Ok(None));
+    let bill = |f: &mut Facts<'_>| f.bill = Some(Ok(Bill { free: 2, paid: false }));
+    check(vec![
+        ("came due, nobody deleted it", gone(), "write Recreated"),
+        (
+            "came due, the trail is asked first",
+            gone().with(|f| f.deleted = None),
+            "observe Deletion",
+        ),
+        (
+            "came due, somebody deleted it",
+            gone().with(|f| f.deleted = Some(Ok(Some(true)))),
+            "write Corrected",
+        ),
+        ("came due, no trail", gone().with(unknown), "write Recreated"),
+        (
+            "came due, the trail fails",
+            gone().with(|f| f.deleted = Some(Err(error(Failure::KeyNotAllowed)))),
+            "write Recreated",
+        ),
+        (
+            "had run, so it is not due",
+            ran().with(|f| f.deleted = None),
+            "write Corrected",
+        ),
+        (
+            "the zone is not known",
+            gone().with(|f| f.expected = Err(Unexpected::ZoneUnknown)),
+            "write Corrected",
+        ),
+        (
+            "a backup is running",
+            ran().with(|f| f.progress = running()),
+            "refuse BackupRunning",
+        ),
+        ("again this month, why", again(2), "observe Bill"),
+        ("again this month", again(2).with(bill), "refuse RemovedByPortal"),
+        (
+            "again this month, the bill cannot be read",
+            again(2).with(|f| f.bill = Some(Err(error(Failure::ServerError)))),
+            "refuse RemovedByPortal",
+        ),
+        (
+            "again this month, asked for",
+            again(2).with(|f| f.requested = true),
+            "write Recreated",
+        ),
+        ("again the month after", again(25), "write Recreated"),
+        (
+            "stalled so, and looked at again",
+            again(2)
+                .with(|f| (f.removed_by_portal, f.seen_last_backup_time) = (true, None))
+                .with(bill),
+            "refuse RemovedByPortal",
+        ),
+        (
+            "stalled so, and the month is over",
+            again(25).with(|f| (f.removed_by_portal, f.seen_last_backup_time) = (true, None)),
+            "write Recreated",
+        ),
+        (
+            "stalled so, and the manifest changed",
+            again(2).with(bill).had_applied(|a| a.cron_params.hour = 5),
+            "write Changed",
+        ),
+        (
+            "it would cost archives",
+            gone().with(|f| (f.archives, f.events) = (Some(Ok(archives(8))), Some(Ok(None)))),
+            "refuse WouldDeleteArchives",
+        ),
+    ]);
+    let message = |bill| match again(2).with(move |f| f.bill = Some(Ok(bill))).plan() {
+        Plan::Refuse(verdict) => verdict.message,
+        plan => panic!("{plan:?}"),
+    };
+    assert!(message(Bill { free: 2, paid: false }).contains("(2 were made) and paid backup is off"));
+    assert!(message(Bill { free: 0, paid: true }).contains("no means to pay"));
 }

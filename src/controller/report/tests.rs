@@ -31,6 +31,14 @@ fn condition_json(kind: &str, status: &str, reason: &str) -> serde_json::Value {
     json!({"type": kind, "status": status, "reason": reason, "message": "", "lastTransitionTime": "2026-11-24T10:00:00Z"})
 }
 
+/// What is said of backups while no schedule is in force.
+fn not_due() -> serde_json::Value {
+    let mut condition = condition_json("BackupFresh", "Unknown", "NotDueYet");
+    condition["message"] = json!("No schedule is in force, so no backup is due");
+    condition["observedGeneration"] = json!(1);
+    condition
+}
+
 /// As the CRD defaults it.
 fn fresh() -> DocSpaceBackupSchedule {
     let conditions = [
@@ -46,6 +54,7 @@ fn good() -> DocSpaceBackupSchedule {
         condition_json("Ready", "True", "InSync"),
         condition_json("Synced", "True", "InSync"),
         condition_json("CredentialsValid", "True", "Accepted"),
+        not_due(),
     ];
     object(1, json!({"observedGeneration": 1, "conditions": conditions}))
 }
@@ -85,7 +94,6 @@ fn report<'a>(
     Report {
         object,
         facts,
-        identity: None,
         deed,
         failures,
     }
@@ -154,6 +162,7 @@ fn every_reason_has_its_conditions() {
         (Reason::WouldDeleteArchives, Some(None), "F-TFT"),
         (Reason::Contested, Some(held(5)), "F-TFT"),
         (Reason::NotConverging, Some(held(5)), "F-TFT"),
+        (Reason::RemovedByPortal, Some(None), "F-TFT"),
     ];
     for (reason, seen, expected) in rows {
         let object = fresh();
@@ -161,7 +170,7 @@ fn every_reason_has_its_conditions() {
         facts.held = seen.map(Ok);
         let deed = deed(reason);
         let report = report(&object, &facts, &deed, failures(0, 1));
-        let status = report.status();
+        let (status, _) = report.status();
         assert_eq!(letters(&status), expected, "{reason}");
         assert_eq!(status.observed_generation, Some(1), "{reason}");
         assert!(
@@ -196,7 +205,7 @@ fn a_verified_object_stays_ready_for_an_hour() {
             let facts = facts(&object);
             let deed = deed(reason);
             let report = report(&object, &facts, &deed, failures(minutes, count));
-            let status = report.status();
+            let (status, _) = report.status();
             assert_eq!(letters(&status), expected, "{reason} for {minutes} min");
             assert_eq!(
                 Some(&status) != object.status.as_ref(),
@@ -222,10 +231,11 @@ fn a_write_that_failed_is_told_at_once() {
         ..deed(Reason::RateLimited)
     };
     let report = report(&object, &facts, &deed, failures(0, 1));
-    assert_eq!(letters(&report.status()), "FT-UT");
+    assert_eq!(letters(&report.status().0), "FT-UT");
     assert_eq!(
         report
             .status()
+            .0
             .last_request
             .and_then(|request| request.status_code),
         Some(429)
@@ -239,7 +249,7 @@ fn a_missing_secret_stalls_after_five_minutes() {
         let facts = facts(&object);
         let deed = deed(Reason::SecretMissing);
         let report = report(&object, &facts, &deed, failures(minutes, 3));
-        assert_eq!(letters(&report.status()), expected, "{minutes} min");
+        assert_eq!(letters(&report.status().0), expected, "{minutes} min");
     }
 }
 
@@ -249,14 +259,14 @@ fn nothing_is_written_when_nothing_changed() {
     let mut facts = facts(&object);
     facts.held = Some(Ok(held(3)));
     let mut deed = deed(Reason::InSync);
-    let first = report(&object, &facts, &deed, None).status();
+    let (first, _) = report(&object, &facts, &deed, None).status();
     let mut object = good();
     object.status = Some(first.clone());
     deed.verdict = Verdict::new(Reason::InSync, "what happened");
     let mut later = self::facts(&object);
     (later.held, later.now) = (Some(Ok(held(3))), now() + SignedDuration::from_hours(1));
     let report = report(&object, &later, &deed, None);
-    assert_eq!(report.status(), first);
+    assert_eq!(report.status().0, first);
     assert!(report.notes(&first).is_empty());
 }
 
@@ -277,7 +287,7 @@ fn suspended_keeps_what_was_while_the_schedule_is_as_applied() {
         let facts = facts(&object);
         let deed = deed(Reason::Suspended);
         let report = report(&object, &facts, &deed, None);
-        let status = report.status();
+        let (status, _) = report.status();
         assert_eq!(letters(&status), expected, "hour {hour}");
         assert_eq!(
             condition(Some(&status), "Suspended").map(|condition| condition.status.as_str()),
@@ -344,6 +354,7 @@ fn corrections_are_counted_for_a_day() {
         let report = report(&object, &facts, &deed, None);
         let counted = report
             .status()
+            .0
             .corrections
             .map(|tally| (tally.count, now().duration_since(tally.last_time.0).as_hours()));
         assert_eq!(counted, expected, "{before:?} {applied:?} {reason}");

@@ -6,9 +6,10 @@ use docspace_backup_operator::{
     api::{AdoptionPolicy, AppliedReason, Tally},
     controller::{
         decide::{CONTEST_WINDOW, Facts, Need, Plan, decide},
+        key::Identity,
         reason::Reason,
     },
-    portal::{Failure, PortalError},
+    portal::{Failure, PortalError, Progress},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -70,11 +71,18 @@ impl World<'_> {
         match need {
             Need::Secrets => facts.wanted = Some(Ok(self.manifest.wanted())),
             Need::Schedule => facts.held = Some(Ok(self.portals.held(self.slot()))),
-            Need::Identity => facts.identity_read = true,
-            Need::Progress => facts.running = Some(Ok(look.running)),
+            Need::Identity => facts.identity = Some(Identity::default()),
+            Need::Progress => facts.progress = Some(Ok(look.running.then(running))),
             Need::Archives if look.history => facts.archives = Some(Ok(self.portals.history(self.slot()))),
             Need::Archives => facts.archives = Some(Err(no_history())),
-            Need::CrdState | Need::Access => unreachable!("only a deletion asks for these"),
+            Need::Events
+            | Need::OtherSchedule
+            | Need::Deletion
+            | Need::Bill
+            | Need::CrdState
+            | Need::Access => {
+                unreachable!("without a schedule in force and a deletion, nobody asks for {need:?}")
+            }
         }
     }
 
@@ -158,6 +166,16 @@ impl World<'_> {
             count: before + 1,
             last_time: Time(self.portals.now()),
         });
+    }
+}
+
+fn running() -> Progress {
+    Progress {
+        is_completed: false,
+        progress: 0,
+        error: None,
+        warning: None,
+        task_id: None,
     }
 }
 

@@ -1,0 +1,167 @@
+//! Which evidence is asked for, cheapest first, at a rate that a portal does not notice; and when to look again.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    Expected,
+    record::{CONFIRMED_AFTER, Record, is_eligible},
+};
+use crate::{
+    controller::decide::{Facts, Need},
+    due::PASS,
+};
+
+/// Past its deadline, a backup is looked for so often.
+const LATE_PACE: SignedDuration = SignedDuration::from_mins(60);
+/// While nothing is awaited, the archives are counted so often.
+const IDLE_PACE: SignedDuration = SignedDuration::from_hours(6);
+/// What runs is looked at so long before a run is due, so that an old run is not taken for the new one.
+const BEFOREHAND: SignedDuration = SignedDuration::from_mins(20);
+
+/// Since when an archive is awaited that was not confirmed yet: the last due time, or a run that the portal queued
+/// since the schedule is in force (a POST may bring one at once).
+pub fn awaited(expected: &Expected, record: &Record, facts: &Facts<'_>) -> Option<Timestamp> {
+    let queued = facts
+        .last_backup_time()
+        .filter(|last| *last >= expected.since && *last <= facts.now);
+    let open = |time: &Timestamp| !record.covers(expected, *time);
+    expected.due(facts.now).filter(open).or(queued.filter(open))
+}
+
+/// What to ask for next; `None` when all that is worth a call is known.
+pub fn need(expected: &Expected, record: &Record, facts: &Facts<'_>) -> Option<Need> {
+    match awaited(expected, record, facts) {
+        Some(awaited) => need_while_awaited(expected, record, facts, awaited),
+        None => need_while_idle(expected, record, facts),
+    }
+}
+
+fn need_while_awaited(
+    expected: &Expected,
+    record: &Record,
+    facts: &Facts<'_>,
+    awaited: Timestamp,
+) -> Option<Need> {
+    let now = facts.now;
+    let deadline = awaited + expected.deadline;
+    let late = now >= deadline;
+    let listed_once = record
+        .candidate
+        .as_ref()
+        .filter(|candidate| candidate.created_on.0 >= awaited && !record.vanished());
+
+    let failed = facts.run_error().is_some() && record.has_run_since(awaited);
+    let progress_pace = if late { LATE_PACE } else { SignedDuration::ZERO };
+    if facts.progress.is_none()
+        && listed_once.is_none()
+        && is_due(record.seen.progress_at, progress_pace, now)
+    {
+        return Some(Need::Progress);
+    }
+    if facts.is_running() && !late {
+        return None;
+    }
+    if facts.archives.is_none() {
+        let queued = facts.last_backup_time().is_some_and(|last| last >= awaited) || failed;
+        let read_since = record.seen.history_at.filter(|at| *at >= awaited);
+        let due = match (listed_once, read_since) {
+            _ if facts.requested => true,
+            (Some(candidate), _) => now.duration_since(candidate.first_listed.0) >= CONFIRMED_AFTER,
+            (None, Some(at)) if late => at < deadline || is_due(Some(at), LATE_PACE, now),
+            (None, None) if late => true,
+            (None, read) => queued && is_due(read, CONFIRMED_AFTER, now),
+        };
+        return due.then_some(Need::Archives);
+    }
+    let Some(Ok(archives)) = &facts.archives else {
+        return None;
+    };
+    let of_a_schedule = |archive: &&_| is_eligible(archive, expected, facts.trail());
+    let found = archives
+        .iter()
+        .filter(of_a_schedule)
+        .any(|archive| archive.created_on >= awaited);
+    // What everything was asked of is not asked again.
+    let settle = late && record.seen.settled != Some(awaited);
+    if facts.events.is_none() && (found || settle || failed) {
+        return Some(Need::Events);
+    }
+    (facts.other.is_none() && settle && !found).then_some(Need::OtherSchedule)
+}
+
+fn need_while_idle(expected: &Expected, record: &Record, facts: &Facts<'_>) -> Option<Need> {
+    let now = facts.now;
+    let soon = expected
+        .times
+        .next(now)
+        .filter(|next| next.duration_since(now) <= BEFOREHAND);
+    let seen_before = |at: Timestamp| soon.is_none_or(|next| next.duration_since(at) <= BEFOREHAND);
+    if facts.progress.is_none() && !record.seen.progress_at.is_some_and(seen_before) {
+        return Some(Need::Progress);
+    }
+    let confirm = record.candidate.as_ref().is_some_and(|candidate| {
+        !record.vanished() && now.duration_since(candidate.first_listed.0) >= CONFIRMED_AFTER
+    });
+    if facts.archives.is_none()
+        && (facts.requested || confirm || is_due(record.seen.history_at, IDLE_PACE, now))
+    {
+        return Some(Need::Archives);
+    }
+    let Some(Ok(archives)) = &facts.archives else {
+        return None;
+    };
+    let recorded = |id: &str| record.last_backup.as_ref().is_some_and(|backup| backup.id == id);
+    let newest = archives
+        .iter()
+        .filter(|archive| is_eligible(archive, expected, facts.trail()))
+        .max_by_key(|archive| archive.created_on);
+    let is_new = newest.is_some_and(|archive| !recorded(&archive.id));
+    if facts.events.is_none() && is_new {
+        return Some(Need::Events);
+    }
+    (facts.is_saas && facts.bill.is_none()).then_some(Need::Bill)
+}
+
+fn is_due(last: Option<Timestamp>, pace: SignedDuration, now: Timestamp) -> bool {
+    last.is_none_or(|last| now.duration_since(last) >= pace)
+}
+
+/// Since when the audit trail is asked for: what may have been in the way of the awaited run, and what made the
+/// archives that are not recorded yet.
+pub fn trail_from(expected: &Expected, record: &Record, facts: &Facts<'_>) -> Timestamp {
+    const BEFORE: SignedDuration = SignedDuration::from_hours(24);
+    let recorded = |id: &str| record.last_backup.as_ref().is_some_and(|backup| backup.id == id);
+    let archives = facts.archives.as_ref().and_then(|answer| answer.as_ref().ok());
+    let newest = archives
+        .into_iter()
+        .flatten()
+        .filter(|archive| !recorded(&archive.id))
+        .map(|archive| archive.created_on)
+        .max();
+    let awaited = awaited(expected, record, facts).unwrap_or(facts.now);
+    newest.map_or(awaited, |newest| newest.min(awaited)) - BEFORE
+}
+
+/// When there will be something to learn or to say, by the portal's clock: a run is about to start or has had its
+/// pass, a deadline passes, an archive may be confirmed.
+pub fn next_look(expected: &Expected, record: &Record, now: Timestamp) -> Option<Timestamp> {
+    let soon = SignedDuration::from_mins(5);
+    let around = |due: Timestamp| [due - soon, due + PASS + soon, due + expected.deadline];
+    let dues = expected
+        .times
+        .latest(now)
+        .into_iter()
+        .chain(expected.times.next(now));
+    let candidate = record.candidate.as_ref().filter(|_| !record.vanished());
+    let confirmed = candidate.map(|candidate| candidate.first_listed.0 + CONFIRMED_AFTER);
+    // A deadline of a day ago may pass only now.
+    let passing = expected
+        .times
+        .next(now - expected.deadline)
+        .map(|due| due + expected.deadline);
+    dues.flat_map(around)
+        .chain(confirmed)
+        .chain(passing)
+        .filter(|time| *time > now)
+        .min()
+}

@@ -1,0 +1,99 @@
+//! Who removed the schedule: somebody, who is put right, or the portal itself over a bill (trap 6), which is told. Pure.
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::{
+    decide::{Facts, Need, Plan, Verdict},
+    reason::Reason,
+};
+use crate::api::{AppliedReason, Tally};
+
+/// DocSpace's own cloud gives so many free backups a calendar month (story quota-used-up); the API tells no number.
+pub const FREE_BACKUPS: i64 = 2;
+
+/// What the portal's owner has had for nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bill {
+    /// Free backups made this calendar month (UTC).
+    pub free: i64,
+    /// Paid backups are switched on.
+    pub paid: bool,
+}
+
+/// Whether the portal itself removed the schedule: after it came due, and nobody is known to have deleted it.
+///
+/// # Errors
+/// A fact is wanted first.
+pub fn by_portal(facts: &Facts<'_>) -> Result<bool, Plan> {
+    if facts.removed_by_portal {
+        return Ok(true);
+    }
+    if !came_due(facts) {
+        return Ok(false);
+    }
+    match &facts.deleted {
+        None => Err(Plan::Observe(Need::Deletion)),
+        Some(Ok(Some(deleted))) => Ok(!deleted),
+        // Without the trail nobody can be blamed.
+        Some(Ok(None) | Err(_)) => Ok(true),
+    }
+}
+
+/// Whether the portal's scheduler came to the schedule since it was last seen there.
+fn came_due(facts: &Facts<'_>) -> bool {
+    let (Ok(expected), Some(last), Some(applied)) =
+        (&facts.expected, facts.seen_last_backup_time, facts.applied)
+    else {
+        return false;
+    };
+    // What was due before our own write is not due any more.
+    let from = last.map_or(applied.time.0, |last| last.max(applied.time.0));
+    let starts = expected.times.portal_starts(last, from);
+    starts.is_some_and(|starts| starts <= facts.now)
+}
+
+/// Restores it once a calendar month: each time, the portal's owner gets a mail.
+///
+/// # Errors
+/// It was restored this month already, or a fact is wanted first.
+pub fn restore(facts: &Facts<'_>) -> Result<AppliedReason, Plan> {
+    let this_month = |tally: &&Tally| month(tally.last_time.0) == month(facts.now);
+    if facts.removals.filter(this_month).is_none() || facts.requested {
+        return Ok(AppliedReason::Recreated);
+    }
+    match &facts.bill {
+        None => Err(Plan::Observe(Need::Bill)),
+        Some(bill) => {
+            let message = format!(
+                "The portal removed the schedule when it came due, and again after it was restored; {}. It is restored \
+                 next month, when the manifest changes, or when the annotation docspace.onlyoffice.com/requestedAt is set",
+                likely_cause(bill.as_ref().ok())
+            );
+            Err(Plan::Refuse(Verdict::new(Reason::RemovedByPortal, message)))
+        }
+    }
+}
+
+/// Why the portal does such a thing.
+fn likely_cause(bill: Option<&Bill>) -> String {
+    match bill {
+        Some(Bill { free, paid: false }) => format!(
+            "it does so when the free backups of the month are used up ({free} were made) and paid backup is off: see \
+             the payments page of the portal"
+        ),
+        Some(Bill { paid: true, .. }) => {
+            "paid backup is on, so it may have found no means to pay: see the payments \
+                                          page of the portal"
+                .into()
+        }
+        None => {
+            "it does so when the free backups of the month are used up, or a paid one cannot be paid".into()
+        }
+    }
+}
+
+/// The calendar month, as DocSpace counts: in UTC (story quota-used-up).
+pub fn month(time: Timestamp) -> (i16, i8) {
+    let date = TimeZone::UTC.to_datetime(time).date();
+    (date.year(), date.month())
+}
