@@ -20,8 +20,6 @@ use crate::{
     schedule::Schedule,
 };
 
-/// The first try after a failure; doubled with each, up to the interval.
-const FIRST_RETRY: Duration = Duration::from_secs(5);
 /// Settings and key are read again after this long.
 const IDENTITY_LASTS: SignedDuration = SignedDuration::from_hours(6);
 
@@ -172,15 +170,4 @@ impl Memory {
             ..before
         })
     }
-}
-
-/// The wait before the next try: doubled with each failure up to the interval, spread so that objects do not gang up.
-pub fn backoff(failures: u32, interval: Duration) -> Duration {
-    let doubled = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(16));
-    doubled.min(interval).mul_f64(0.5 + fastrand::f64() / 2.0)
-}
-
-/// The interval, spread by a tenth either way.
-pub fn spread(interval: Duration) -> Duration {
-    interval.mul_f64(0.9 + fastrand::f64() / 5.0)
 }

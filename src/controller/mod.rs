@@ -8,8 +8,8 @@
 //! [`reason`] holds the one table from reasons to conditions. A portal's bad answer is a fact that is reported;
 //! only Kubernetes' own failures are errors here.
 
-mod act;
-mod ask;
+pub mod act;
+pub mod ask;
 mod context;
 pub mod decide;
 mod events;
@@ -17,12 +17,13 @@ mod foretell;
 pub mod fresh;
 mod invalid;
 pub mod key;
-mod memory;
+pub mod memory;
 mod objects;
-mod observe;
+pub mod observe;
+pub mod pace;
 pub mod reason;
 pub mod removal;
-mod report;
+pub mod report;
 mod run;
 mod secrets;
 
@@ -32,7 +33,6 @@ use std::{
 };
 
 use futures::future::join_all;
-use jiff::Timestamp;
 use kube::{
     Resource, ResourceExt,
     api::{Patch, PatchParams},
@@ -44,13 +44,14 @@ use self::{
     act::{Deed, act},
     decide::{Plan, decide},
     events::{Note, publish},
-    fresh::{Expected, needs::next_look, record::Record},
-    memory::{Memory, Trigger, backoff, digest, spread},
+    fresh::{Expected, record::Record},
+    memory::{Memory, Trigger, digest},
     objects::{Guarded, key_of},
     observe::Look,
+    pace::{Pace, backoff},
     reason::{Class, Reason},
     removal::month,
-    report::{READY_LASTS, Report, is_passing, verified},
+    report::{Report, is_passing, verified},
 };
 pub use self::{
     context::{Context, LONGEST_INTERVAL, SHORTEST_INTERVAL, Settings},
@@ -265,32 +266,17 @@ impl Context {
         memory.kubernetes_failures = 0;
         // What was asked for and has to wait is still asked for.
         memory.requested = facts.requested && reason.rule().class == Class::Retrying;
-        let mut wait = match failures {
-            Some(failures) => backoff(failures.count, interval),
-            None => spread(interval),
+        let record = Record::of(&status, memory.seen_backups.as_ref());
+        let pace = Pace {
+            interval,
+            failures,
+            deed: &deed,
+            facts: &facts,
+            object,
+            status: &status,
+            record: &record,
         };
-        // A long wait is for writes; a look that is due tells that Ready no longer holds.
-        let longest = if deed.request.is_some() {
-            LONGEST_INTERVAL
-        } else {
-            READY_LASTS
-        };
-        wait = wait.max(deed.verdict.retry_after.unwrap_or_default().min(longest));
-        if let Some(deleted_at) = facts.deleted_at {
-            let left = decide::DELETION_PATIENCE - Timestamp::now().duration_since(deleted_at);
-            wait = wait.min(
-                Duration::try_from(left)
-                    .unwrap_or_default()
-                    .max(Duration::from_secs(1)),
-            );
-        }
-        if let Ok(expected) = Expected::of(object, &status) {
-            let record = Record::of(&status, memory.seen_backups.as_ref());
-            let left = next_look(&expected, &record, facts.now).map(|next| next.duration_since(facts.now));
-            wait = left
-                .and_then(|left| left.try_into().ok())
-                .map_or(wait, |left| wait.min(left));
-        }
+        let wait = pace.wait();
         memory.next_look = Instant::now().checked_add(wait);
         Ok(Action::requeue(wait))
     }

@@ -8,7 +8,7 @@ use super::{
     Context, Error,
     ask::ask,
     chain,
-    decide::{Facts, Need, Verdict, has_finalizer},
+    decide::{Facts, Need, Slot, Verdict, has_finalizer},
     fresh::{Expected, record::Record},
     is_requested,
     memory::{Memory, Trigger, Written},
@@ -44,41 +44,7 @@ impl<'a> Look<'a> {
         memory: &'a mut Memory,
         trigger: &Trigger,
     ) -> Self {
-        let now = Timestamp::now();
-        let status = object.status.as_ref();
-        let applied = status.and_then(|status| own_applied(object, status));
-        let unlooked = Status::default();
-        let known = status.unwrap_or(&unlooked);
-        let ready = condition(status, "Ready");
-        let facts = Facts {
-            applied,
-            same_address: applied.is_some_and(|applied| same_address(applied, &object.spec)),
-            corrections: status.and_then(|status| status.corrections.as_ref()),
-            finalizer: has_finalizer(object.metadata.finalizers.as_ref()),
-            deleted_at: object.metadata.deletion_timestamp.as_ref().map(|time| time.0),
-            requested: memory.requested || is_requested(object),
-            unknown: memory
-                .unknown
-                .as_ref()
-                .map(|unknown| (unknown.since, unknown.reason)),
-            write_recorded: status.is_some_and(|status| status.last_request.is_some()),
-            secret_changed: memory.secret_changed,
-            identity_due: memory.identity_due(now),
-            removals: status.and_then(|status| status.removals.as_ref()),
-            seen_last_backup_time: known
-                .observed
-                .as_ref()
-                .map(|observed| observed.last_backup_time.as_ref().map(|time| time.0)),
-            removed_by_portal: ready.is_some_and(|ready| ready.reason == Reason::RemovedByPortal.to_string()),
-            is_saas: known
-                .portal
-                .as_ref()
-                .is_some_and(|portal| portal.standalone == Some(false)),
-            expected: Expected::of(object, known),
-            record: Record::of(known, memory.seen_backups.as_ref()),
-            slot: trigger.slot.clone(),
-            ..Facts::new(&object.spec, now)
-        };
+        let facts = known(object, memory, trigger.slot.clone(), Timestamp::now());
         Self {
             context,
             object,
@@ -267,6 +233,49 @@ impl<'a> Look<'a> {
     /// The portal, once the Secrets are known.
     pub(super) fn portal(&self) -> Result<Portal, Error> {
         self.portal.clone().ok_or(Error::Order)
+    }
+}
+
+/// What status and memory know of an object at this time, by the operator's clock, before anything was asked.
+pub fn known<'a>(
+    object: &'a DocSpaceBackupSchedule,
+    memory: &Memory,
+    slot: Slot,
+    now: Timestamp,
+) -> Facts<'a> {
+    let status = object.status.as_ref();
+    let applied = status.and_then(|status| own_applied(object, status));
+    let unlooked = Status::default();
+    let told = status.unwrap_or(&unlooked);
+    let ready = condition(status, "Ready");
+    Facts {
+        applied,
+        same_address: applied.is_some_and(|applied| same_address(applied, &object.spec)),
+        corrections: status.and_then(|status| status.corrections.as_ref()),
+        finalizer: has_finalizer(object.metadata.finalizers.as_ref()),
+        deleted_at: object.metadata.deletion_timestamp.as_ref().map(|time| time.0),
+        requested: memory.requested || is_requested(object),
+        unknown: memory
+            .unknown
+            .as_ref()
+            .map(|unknown| (unknown.since, unknown.reason)),
+        write_recorded: status.is_some_and(|status| status.last_request.is_some()),
+        secret_changed: memory.secret_changed,
+        identity_due: memory.identity_due(now),
+        removals: status.and_then(|status| status.removals.as_ref()),
+        seen_last_backup_time: told
+            .observed
+            .as_ref()
+            .map(|observed| observed.last_backup_time.as_ref().map(|time| time.0)),
+        removed_by_portal: ready.is_some_and(|ready| ready.reason == Reason::RemovedByPortal.to_string()),
+        is_saas: told
+            .portal
+            .as_ref()
+            .is_some_and(|portal| portal.standalone == Some(false)),
+        expected: Expected::of(object, told),
+        record: Record::of(told, memory.seen_backups.as_ref()),
+        slot,
+        ..Facts::new(&object.spec, now)
     }
 }
 

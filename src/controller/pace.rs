@@ -1,0 +1,84 @@
+//! When an object is looked at again. Looks are spread, so that objects do not gang up.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{
+    act::Deed,
+    context::LONGEST_INTERVAL,
+    decide::{DELETION_PATIENCE, Facts},
+    fresh::{Expected, needs::next_look, record::Record},
+    memory::Failures,
+    report::READY_LASTS,
+};
+use crate::api::{DocSpaceBackupSchedule, Status};
+
+/// The first try after a failure; doubled with each, up to the interval.
+const FIRST_RETRY: Duration = Duration::from_secs(5);
+
+/// What the next look depends on.
+pub struct Pace<'a> {
+    /// How often the portal is looked at.
+    pub interval: Duration,
+    /// The row of failures that this look is one of.
+    pub failures: Option<Failures>,
+    /// What was done.
+    pub deed: &'a Deed,
+    /// What was learnt.
+    pub facts: &'a Facts<'a>,
+    /// The object as it was looked at.
+    pub object: &'a DocSpaceBackupSchedule,
+    /// Its status now.
+    pub status: &'a Status,
+    /// What is recorded of its backups now.
+    pub record: &'a Record,
+}
+
+impl Pace<'_> {
+    /// How long to wait.
+    pub fn wait(&self) -> Duration {
+        let wait = match self.failures {
+            Some(failures) => backoff(failures.count, self.interval),
+            None => spread(self.interval),
+        };
+        // A long wait is for writes; a look that is due tells that Ready no longer holds.
+        let longest = if self.deed.request.is_some() {
+            LONGEST_INTERVAL
+        } else {
+            READY_LASTS
+        };
+        let asked_for = self.deed.verdict.retry_after.unwrap_or_default().min(longest);
+        let wait = wait.max(asked_for);
+        let wait = self.until_released().map_or(wait, |left| wait.min(left));
+        self.until_evidence().map_or(wait, |left| wait.min(left))
+    }
+
+    /// A deletion does not wait for its portal for ever.
+    fn until_released(&self) -> Option<Duration> {
+        let left = DELETION_PATIENCE - Timestamp::now().duration_since(self.facts.deleted_at?);
+        Some(
+            Duration::try_from(left)
+                .unwrap_or_default()
+                .max(Duration::from_secs(1)),
+        )
+    }
+
+    /// By the portal's clock.
+    fn until_evidence(&self) -> Option<Duration> {
+        let expected = Expected::of(self.object, self.status).ok()?;
+        let next = next_look(&expected, self.record, self.facts.now)?;
+        next.duration_since(self.facts.now).try_into().ok()
+    }
+}
+
+/// The wait before the next try: doubled with each failure up to the interval.
+pub fn backoff(failures: u32, interval: Duration) -> Duration {
+    let doubled = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    doubled.min(interval).mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+/// The interval, spread by a tenth either way.
+fn spread(interval: Duration) -> Duration {
+    interval.mul_f64(0.9 + fastrand::f64() / 5.0)
+}
