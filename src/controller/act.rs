@@ -43,7 +43,8 @@ pub struct Deed {
 }
 
 impl Deed {
-    fn of(verdict: Verdict) -> Self {
+    /// Nothing was done.
+    pub fn of(verdict: Verdict) -> Self {
         Self {
             verdict,
             applied: None,
@@ -55,7 +56,8 @@ impl Deed {
     }
 }
 
-fn in_sync() -> Verdict {
+/// The verdict of a portal that holds what is wanted.
+pub fn in_sync() -> Verdict {
     Verdict::new(
         Reason::InSync,
         "The portal holds the schedule as the manifest says",

@@ -46,6 +46,8 @@ pub struct Memory {
     pub requested: bool,
     /// When settings and key were read last, by the operator's clock.
     pub identity_at: Option<Timestamp>,
+    /// The lastBackupTime of the schedule that the portal was last seen to hold.
+    pub last_held: Option<Option<Timestamp>>,
     /// What was seen of its backups.
     pub seen_backups: Option<Seen>,
     /// The month and the number of free backups that were warned of.

@@ -204,10 +204,14 @@ impl<'a> Look<'a> {
             .await
             .ok_or(Error::Stopping)?;
         match need {
-            Need::Schedule if matches!(self.facts.held, Some(Ok(_))) => {
-                self.memory.accepted = self.access.clone();
-            }
-            Need::Schedule => self.memory.identity_at = None,
+            Need::Schedule => match &self.facts.held {
+                Some(Ok(held)) => {
+                    self.memory.accepted = self.access.clone();
+                    let last = held.as_ref().map(|held| held.last_backup_time);
+                    self.memory.last_held = last.or(self.memory.last_held);
+                }
+                _ => self.memory.identity_at = None,
+            },
             Need::Identity => {
                 let known = self.facts.identity.as_ref();
                 let whole = known.is_some_and(|known| !known.is_to_be_repeated);
@@ -248,6 +252,8 @@ pub fn known<'a>(
     let unlooked = Status::default();
     let told = status.unwrap_or(&unlooked);
     let ready = condition(status, "Ready");
+    let seen = told.observed.as_ref();
+    let seen = seen.map(|observed| observed.last_backup_time.as_ref().map(|time| time.0));
     Facts {
         applied,
         same_address: applied.is_some_and(|applied| same_address(applied, &object.spec)),
@@ -263,10 +269,8 @@ pub fn known<'a>(
         secret_changed: memory.secret_changed,
         identity_due: memory.identity_due(now),
         removals: status.and_then(|status| status.removals.as_ref()),
-        seen_last_backup_time: told
-            .observed
-            .as_ref()
-            .map(|observed| observed.last_backup_time.as_ref().map(|time| time.0)),
+        // Where nothing is remembered of a schedule that is gone: as our own write has left it.
+        seen_last_backup_time: seen.or(memory.last_held).or(applied.map(|_| None)),
         removed_by_portal: ready.is_some_and(|ready| ready.reason == Reason::RemovedByPortal.to_string()),
         is_saas: told
             .portal

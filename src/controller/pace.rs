@@ -10,6 +10,7 @@ use super::{
     decide::{DELETION_PATIENCE, Facts},
     fresh::{Expected, needs::next_look, record::Record},
     memory::Failures,
+    reason::Class,
     report::READY_LASTS,
 };
 use crate::api::{DocSpaceBackupSchedule, Status};
@@ -40,6 +41,10 @@ impl Pace<'_> {
     pub fn wait(&self) -> Duration {
         let wait = match self.failures {
             Some(failures) => backoff(failures.count, self.interval),
+            // Somebody must act, which brings a look of its own.
+            None if self.deed.verdict.reason.rule().class == Class::Stalled => {
+                spread(self.interval.saturating_mul(2).min(LONGEST_INTERVAL))
+            }
             None => spread(self.interval),
         };
         // A long wait is for writes; a look that is due tells that Ready no longer holds.

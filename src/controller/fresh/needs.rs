@@ -30,6 +30,10 @@ pub fn awaited(expected: &Expected, record: &Record, facts: &Facts<'_>) -> Optio
 
 /// What to ask for next; `None` when all that is worth a call is known.
 pub fn need(expected: &Expected, record: &Record, facts: &Facts<'_>) -> Option<Need> {
+    let failed = matches!(facts.progress, Some(Err(_))) || matches!(facts.archives, Some(Err(_)));
+    if failed || !facts.requested && !is_due(record.seen.failed_at, CONFIRMED_AFTER, facts.now) {
+        return None;
+    }
     match awaited(expected, record, facts) {
         Some(awaited) => need_while_awaited(expected, record, facts, awaited),
         None => need_while_idle(expected, record, facts),
@@ -51,25 +55,35 @@ fn need_while_awaited(
         .filter(|candidate| candidate.created_on.0 >= awaited && !record.vanished());
 
     let failed = facts.run_error().is_some() && record.has_run_since(awaited);
-    let progress_pace = if late { LATE_PACE } else { SignedDuration::ZERO };
-    if facts.progress.is_none()
-        && listed_once.is_none()
-        && is_due(record.seen.progress_at, progress_pace, now)
-    {
+    let failure_known = record
+        .last_failure
+        .as_ref()
+        .is_some_and(|failure| failure.time.0 >= awaited);
+    // The news is out; what may still come is no hurry.
+    let (progress_pace, history_pace) = if late || failure_known || record.vanished() {
+        (LATE_PACE, LATE_PACE)
+    } else {
+        (SignedDuration::ZERO, CONFIRMED_AFTER)
+    };
+    let may_run = matches!(facts.held, Some(Ok(Some(_)))) && listed_once.is_none();
+    if facts.progress.is_none() && may_run && is_due(record.seen.progress_at, progress_pace, now) {
         return Some(Need::Progress);
     }
     if facts.is_running() && !late {
         return None;
     }
     if facts.archives.is_none() {
-        let queued = facts.last_backup_time().is_some_and(|last| last >= awaited) || failed;
-        let read_since = record.seen.history_at.filter(|at| *at >= awaited);
-        let due = match (listed_once, read_since) {
+        let queued = facts.last_backup_time().filter(|last| *last >= awaited);
+        let over = record.seen.over_at.filter(|over| *over >= awaited);
+        let read = record.seen.history_at.filter(|at| *at >= awaited);
+        let due = match (listed_once, read) {
             _ if facts.requested => true,
             (Some(candidate), _) => now.duration_since(candidate.first_listed.0) >= CONFIRMED_AFTER,
             (None, Some(at)) if late => at < deadline || is_due(Some(at), LATE_PACE, now),
             (None, None) if late => true,
-            (None, read) => queued && is_due(read, CONFIRMED_AFTER, now),
+            // A run has ended since the archives were listed.
+            (None, read) if over.is_some_and(|over| read.is_none_or(|at| at < over)) => true,
+            (None, read) => queued.is_some() && is_due(read.or(queued), history_pace, now),
         };
         return due.then_some(Need::Archives);
     }
@@ -83,7 +97,7 @@ fn need_while_awaited(
         .any(|archive| archive.created_on >= awaited);
     // What everything was asked of is not asked again.
     let settle = late && record.seen.settled != Some(awaited);
-    if facts.events.is_none() && (found || settle || failed) {
+    if facts.events.is_none() && (found || settle || failed && !failure_known) {
         return Some(Need::Events);
     }
     (facts.other.is_none() && settle && !found).then_some(Need::OtherSchedule)

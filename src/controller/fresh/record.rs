@@ -46,6 +46,10 @@ pub struct Seen {
     pub progress_at: Option<Timestamp>,
     /// A run was under way then.
     pub running: bool,
+    /// When the run that was told of last was first seen to be over.
+    pub over_at: Option<Timestamp>,
+    /// When one of these calls failed last.
+    pub failed_at: Option<Timestamp>,
     /// The due time whose run was dropped, and why.
     pub dropped: Option<(Timestamp, &'static str)>,
     /// The awaited time whose deadline has passed, and of which everything was asked then.
@@ -140,6 +144,9 @@ impl Record {
     /// Takes in the archives, and what was learnt beside them. `awaited` is since when an archive is waited for, if one
     /// is.
     pub fn absorb(&mut self, facts: &Facts<'_>, expected: &Expected, awaited: Option<Timestamp>) {
+        if matches!(facts.progress, Some(Err(_))) || matches!(facts.archives, Some(Err(_))) {
+            self.seen.failed_at = Some(facts.now);
+        }
         let Some(Ok(archives)) = &facts.archives else {
             return;
         };
@@ -163,18 +170,24 @@ impl Record {
     /// Takes in the running or last run.
     pub fn absorb_progress(&mut self, progress: Option<&Progress>, now: Timestamp) {
         let read_before = self.seen.progress_at.replace(now).is_some() || self.last_run.is_some();
-        self.seen.running = progress.is_some_and(|progress| !progress.is_completed);
-        let Some((id, running)) = progress.and_then(|run| Some((run.task_id.as_ref()?, !run.is_completed)))
-        else {
-            return;
-        };
-        if self.last_run.as_ref().is_none_or(|run| run.id != *id) {
+        let was_running = std::mem::replace(
+            &mut self.seen.running,
+            progress.is_some_and(|run| !run.is_completed),
+        );
+        let running = self.seen.running;
+        let is_new = progress
+            .and_then(|run| run.task_id.as_ref())
+            .filter(|id| self.last_run.as_ref().is_none_or(|run| run.id != **id));
+        if let Some(id) = is_new {
             // The first that is ever told of, and is over, may be of any time.
             let first_seen = (read_before || running).then(|| to_second(now));
             self.last_run = Some(LastRun {
                 id: id.clone(),
                 first_seen,
             });
+        }
+        if !running && (was_running || is_new.is_some()) {
+            self.seen.over_at = Some(now);
         }
     }
 

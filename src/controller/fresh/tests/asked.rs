@@ -144,44 +144,43 @@ fn an_awaited_archive_is_looked_for_cheapest_first() {
         Some(Need::Progress),
         "not queued"
     );
+    let nothing_runs = |so| So {
+        progress: idle(),
+        ..so
+    };
     assert_eq!(
-        asked(
-            now,
-            waiting(So {
-                progress: idle(),
-                ..So::default()
-            })
-        ),
+        asked(now, nothing_runs(waiting(So::default()))),
         None,
         "no history for nothing"
     );
     assert_eq!(asked(now, queued(So::default())), Some(Need::Progress));
     let running = Some(Some(run("run", None, false)));
+    let under_way = queued(So {
+        progress: running,
+        ..So::default()
+    });
+    assert_eq!(asked(now, under_way), None);
     assert_eq!(
-        asked(
-            now,
-            queued(So {
-                progress: running,
-                ..So::default()
-            })
-        ),
+        asked(now, nothing_runs(queued(So::default()))),
         None,
-        "under way"
+        "its run may not have begun"
     );
+    let later = "2026-11-24T03:37:00Z";
     assert_eq!(
-        asked(
-            now,
-            queued(So {
-                progress: idle(),
-                ..So::default()
-            })
-        ),
-        Some(Need::Archives)
+        asked(later, nothing_runs(queued(So::default()))),
+        Some(Need::Archives),
+        "half an hour after it was queued"
     );
+    // A run has ended since.
+    let over = |so: So| {
+        let mut so = nothing_runs(queued(so));
+        so.record.seen.over_at = Some(at(now));
+        so
+    };
+    assert_eq!(asked(now, over(So::default())), Some(Need::Archives));
     let found = || Some(vec![archive("new", "2026-11-24T03:10:00Z")]);
     let with_found = || {
-        queued(So {
-            progress: idle(),
+        over(So {
             archives: found(),
             ..So::default()
         })
@@ -197,8 +196,7 @@ fn an_awaited_archive_is_looked_for_cheapest_first() {
         ),
         None
     );
-    let empty = queued(So {
-        progress: idle(),
+    let empty = over(So {
         archives: Some(vec![]),
         ..So::default()
     });
@@ -283,15 +281,24 @@ fn past_its_deadline_everything_is_asked_once_and_then_each_hour() {
 }
 
 #[test]
-fn a_call_that_fails_is_not_made_again_at_the_same_look() {
+fn after_a_call_that_fails_nothing_is_asked_for_half_an_hour() {
     let spec = spec();
-    let facts = Facts {
-        held: Some(Ok(Some(held(Some(at("2026-11-24T03:07:00Z")))))),
-        progress: Some(Err(error())),
-        archives: Some(Err(error())),
-        ..Facts::new(&spec, at(NOON))
+    let failing = |record: &Record, requested, failed: bool| {
+        let facts = Facts {
+            held: Some(Ok(Some(held(Some(at("2026-11-24T03:07:00Z")))))),
+            progress: failed.then(|| Err(error())),
+            requested,
+            ..Facts::new(&spec, at(NOON))
+        };
+        need(&expected(), record, &facts)
     };
-    assert_eq!(need(&expected(), &read(None, None), &facts), None);
+    let mut record = read(None, None);
+    assert_eq!(failing(&record, false, true), None, "at the same look");
+    record.seen.failed_at = Some(at("2026-11-24T11:31:00Z"));
+    assert_eq!(failing(&record, false, false), None);
+    assert_eq!(failing(&record, true, false), Some(Need::Progress), "asked for");
+    record.seen.failed_at = Some(at("2026-11-24T11:30:00Z"));
+    assert_eq!(failing(&record, false, false), Some(Need::Progress));
 }
 
 #[test]

@@ -1,0 +1,195 @@
+//! One reconcile after the other, as the controller makes them, with the object in memory instead of Kubernetes and
+//! the portal's clock for time.
+
+use std::time::Duration;
+
+use docspace_backup_operator::{
+    api::{DocSpaceBackupSchedule, FINALIZER},
+    controller::{
+        act::{Deed, in_sync},
+        ask::ask,
+        decide::{Facts, Need, Plan, Slot, decide},
+        memory::Memory,
+        observe::known,
+        pace::Pace,
+        reason::Class,
+        report::{Report, condition, is_passing},
+    },
+    portal::{Address, Options, Portal, Portals},
+    schedule::Schedule,
+};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// The first portal's own name.
+const HOST: &str = "portal.test";
+/// The operator's default.
+const INTERVAL: Duration = Duration::from_secs(15 * 60);
+
+/// An operator with one object.
+pub struct Operator {
+    object: DocSpaceBackupSchedule,
+    memory: Memory,
+    portal: Portal,
+    /// Whether writes are carried out, or only told.
+    writes: bool,
+    /// How often the status was written.
+    pub status_writes: usize,
+}
+
+/// What came of a look.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// The plan, in short.
+    pub plan: String,
+    /// Reason of Ready.
+    pub ready: String,
+    /// Reason of BackupFresh.
+    pub fresh: String,
+    /// How long until the next look.
+    pub wait: Duration,
+}
+
+impl std::fmt::Display for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}, {}", self.plan, self.ready, self.fresh)
+    }
+}
+
+impl Operator {
+    /// With an object of this schedule (the body of a POST), for the portal at this URL.
+    pub fn new(url: &str, key: &str, schedule: &Value) -> Self {
+        let mut spec = schedule.clone();
+        spec["portal"] = json!({"url": url, "hostHeader": HOST, "apiKeySecretRef": {"name": "key"}});
+        let object = json!({
+            "metadata": {"name": "nightly", "namespace": "docspace", "uid": "me", "generation": 1},
+            "spec": spec,
+        });
+        let options = Options {
+            allow_loopback: true,
+            ..Options::default()
+        };
+        let address = Address::parse(url, Some(HOST)).expect("an address");
+        let portals = Portals::new(options).expect("a client");
+        Self {
+            object: serde_json::from_value(object).expect("a valid object"),
+            memory: Memory::default(),
+            portal: portals
+                .portal(&address, &key.to_owned().into(), None)
+                .expect("a portal"),
+            writes: true,
+            status_writes: 0,
+        }
+    }
+
+    /// Tells what it would write, and does not write it.
+    pub fn only_telling(self) -> Self {
+        Self {
+            writes: false,
+            ..self
+        }
+    }
+
+    /// One reconcile at this time.
+    pub async fn look(&mut self, now: Timestamp) -> Told {
+        let Self {
+            object,
+            memory,
+            portal,
+            ..
+        } = self;
+        let mut facts = known(object, memory, Slot::Free, now);
+        let plan = loop {
+            match decide(&facts) {
+                Plan::Observe(Need::Secrets) => {
+                    facts.wanted = Some(Ok(Schedule::without_secrets(&object.spec)));
+                }
+                Plan::Observe(need) => ask(portal, need, &mut facts).await,
+                plan => break plan,
+            }
+        };
+        match &facts.identity {
+            Some(identity) => memory.identity_at = (!identity.is_to_be_repeated).then_some(now),
+            None if matches!(facts.held, Some(Err(_))) => memory.identity_at = None,
+            None => {}
+        }
+        if let Some(Ok(Some(held))) = &facts.held {
+            memory.last_held = Some(held.last_backup_time);
+        }
+        let deed = act(portal, self.writes, &plan, &mut facts).await;
+        let reason = deed.verdict.reason;
+        let passing = is_passing(object, reason) || reason.rule().class == Class::Retrying;
+        let failures = passing.then(|| memory.failed(false, now));
+        if failures.is_none() {
+            memory.failures = None;
+        }
+        let report = Report {
+            object,
+            facts: &facts,
+            deed: &deed,
+            failures,
+        };
+        let (status, seen) = report.status();
+        let record = docspace_backup_operator::controller::fresh::record::Record::of(&status, Some(&seen));
+        let pace = Pace {
+            interval: INTERVAL,
+            failures,
+            deed: &deed,
+            facts: &facts,
+            object,
+            status: &status,
+            record: &record,
+        };
+        let wait = pace.wait();
+        let finalizer = facts.finalizer;
+        memory.seen_backups = Some(seen);
+        self.status_writes += usize::from(self.object.status.as_ref() != Some(&status));
+        let reason = |kind: &str| condition(Some(&status), kind).map_or("-".into(), |it| it.reason.clone());
+        let told = Told {
+            plan: short(&plan),
+            ready: reason("Ready"),
+            fresh: reason("BackupFresh"),
+            wait,
+        };
+        self.object.status = Some(status);
+        self.object.metadata.finalizers = finalizer.then(|| vec![FINALIZER.into()]);
+        told
+    }
+}
+
+async fn act(portal: &Portal, writes: bool, plan: &Plan, facts: &mut Facts<'_>) -> Deed {
+    match plan {
+        Plan::Refuse(verdict) => Deed::of(verdict.clone()),
+        Plan::Adopt(reason) => {
+            facts.finalizer = true;
+            Deed {
+                applied: Some(*reason),
+                ..Deed::of(in_sync())
+            }
+        }
+        Plan::Write(reason) if writes => {
+            let Some(Ok(wanted)) = &facts.wanted else {
+                panic!("a write without a schedule")
+            };
+            portal.create_schedule(wanted).await.expect("the portal takes it");
+            let held = portal.schedule(wanted.dump).await;
+            facts.held = Some(facts.take_time(held));
+            facts.finalizer = true;
+            Deed {
+                applied: Some(*reason),
+                ..Deed::of(in_sync())
+            }
+        }
+        _ => Deed::of(in_sync()),
+    }
+}
+
+fn short(plan: &Plan) -> String {
+    match plan {
+        Plan::Nothing => "nothing".into(),
+        Plan::Adopt(_) => "adopt".into(),
+        Plan::Write(reason) => format!("write {reason:?}"),
+        Plan::Refuse(verdict) => format!("refuse {}", verdict.reason),
+        plan => format!("{plan:?}"),
+    }
+}
