@@ -276,6 +276,9 @@ pub struct Tally {
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiKeyStatus {
+    /// Its id in the portal, by which the portal is known again under another address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// The name that it was given in the portal.
     pub name: String,
     /// When it expires; UTC, absent for never.

@@ -285,8 +285,10 @@ impl Context {
     fn foretold(&self, object: &DocSpaceBackupSchedule, status: &Status) -> Option<Note> {
         let before = object.status.as_ref().and_then(|status| status.in_force.as_ref());
         let expected = Expected::of(object, status).ok()?;
-        let new = before.is_none_or(|before| before.since.0 != expected.since);
-        let other = self.objects.at_same_hour(object, &expected).filter(|_| new)?;
+        if before.is_some_and(|before| before.since.0 == expected.since) {
+            return None;
+        }
+        let other = self.objects.at_same_hour(object, &expected)?;
         Some(foretell::same_hour(&other))
     }
 

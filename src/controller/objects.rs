@@ -171,6 +171,9 @@ impl Objects {
                 shared.remove(&key, before);
             }
         }
+        if let Some(slot) = object.0.as_ref().ok().and_then(told_slot) {
+            shared.key(&key, slot);
+        }
         others
     }
 
@@ -245,16 +248,9 @@ impl Objects {
     /// Files which API key an object's portal knows it by, and gives the lock that goes with it. It is taken after that
     /// of the address.
     pub fn recognize(&self, object: &DocSpaceBackupSchedule, key_id: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let (key, slot) = (key_of(object), (key_id.to_owned(), object.spec.dump));
+        let slot = (key_id.to_owned(), object.spec.dump);
         let mut shared = self.shared();
-        if shared.keyed_of.get(&key) != Some(&slot) {
-            shared.unkey(&key);
-            // What is gone already stays forgotten.
-            if shared.places.contains_key(&key) {
-                shared.keyed.entry(slot.clone()).or_default().insert(key.clone());
-                shared.keyed_of.insert(key, slot.clone());
-            }
-        }
+        shared.key(&key_of(object), slot.clone());
         lock_of(&mut shared.keyed_locks, slot)
     }
 
@@ -297,6 +293,13 @@ fn competes(object: &DocSpaceBackupSchedule) -> bool {
         && conditions.is_some_and(|conditions| conditions.iter().any(accepted))
 }
 
+/// The slot of an owner by its key, as its status tells: known after a restart, before the portal is asked.
+fn told_slot(object: &DocSpaceBackupSchedule) -> Option<KeyedSlot> {
+    let key = object.status.as_ref()?.api_key.as_ref()?;
+    let id = key.id.clone()?;
+    owned(object).map(|_| (id, object.spec.dump))
+}
+
 /// A lock that everybody shares who is on this slot meanwhile.
 fn lock_of<K: Eq + std::hash::Hash>(locks: &mut HashMap<K, Lock>, slot: K) -> Arc<tokio::sync::Mutex<()>> {
     // Every so often, those that nobody holds are dropped.
@@ -325,6 +328,16 @@ impl Shared {
             .filter(|other| *other != key)
             .cloned()
             .collect()
+    }
+
+    fn key(&mut self, key: &Key, slot: KeyedSlot) {
+        // What is gone already stays forgotten.
+        if self.keyed_of.get(key) == Some(&slot) || !self.places.contains_key(key) {
+            return;
+        }
+        self.unkey(key);
+        self.keyed.entry(slot.clone()).or_default().insert(key.clone());
+        self.keyed_of.insert(key.clone(), slot);
     }
 
     fn unkey(&mut self, key: &Key) {

@@ -10,7 +10,12 @@ use super::{
     decide::{CONTEST_WINDOW, Facts, Verdict},
     events::Note,
     foretell,
-    fresh::{Expected, judge, needs::awaited, record::Seen, schedule_in_force},
+    fresh::{
+        Expected, judge,
+        needs::awaited,
+        record::{Record, Seen},
+        schedule_in_force,
+    },
     key,
     memory::Failures,
     reason::{Class, Reason},
@@ -227,8 +232,12 @@ impl Report<'_> {
     /// BackupFresh, and what it is judged by.
     fn set_fresh(&self, status: &mut Status) -> Seen {
         let facts = self.facts;
+        let mut record = if self.has_moved(status) {
+            Record::default()
+        } else {
+            facts.record.clone()
+        };
         self.set_in_force(status);
-        let mut record = facts.record.clone();
         let expected = Expected::of(self.object, status);
         if let Ok(expected) = &expected {
             let awaited = awaited(expected, &record, facts);
@@ -260,8 +269,14 @@ impl Report<'_> {
         record.keep(status)
     }
 
-    /// Since when the schedule in force is expected to make backups: another one begins anew, at another portal with
-    /// nothing recorded.
+    /// Whether what is recorded is another portal's.
+    fn has_moved(&self, status: &Status) -> bool {
+        let portal = &self.object.spec.portal;
+        let before = status.in_force.as_ref();
+        before.is_some_and(|before| before.url != portal.url || before.host_header != portal.host_header)
+    }
+
+    /// Since when the schedule in force is expected to make backups: another one begins anew.
     fn set_in_force(&self, status: &mut Status) {
         let Some(schedule) = schedule_in_force(self.object, status) else {
             status.in_force = None;
@@ -339,6 +354,7 @@ impl Report<'_> {
         }
         if let Some(key) = &identity.key {
             status.api_key = key.as_ref().map(|key| ApiKeyStatus {
+                id: Some(key.id.clone()),
                 name: key.name.clone(),
                 expires_at: key.expires_at.map(to_second),
             });
