@@ -1,12 +1,17 @@
 //! Tests against a real Kubernetes API, a simulated portal and the real binary.
 
+mod addresses;
 mod answers;
+mod backups;
 mod crd;
+mod foretold;
 mod invalid;
+mod keys;
 mod lifecycle;
 mod once;
 mod page;
 mod process;
 mod rbac;
+mod removals;
 mod secrets;
 mod world;

@@ -1,12 +1,14 @@
 //! What a test has before it: a namespace, a simulated portal with a key, and the operator that runs between them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, future::ready, pin::pin};
 
 use docspace_backup_operator::{
     api::{DocSpaceBackupSchedule, REQUESTED_AT},
     portal::{Address, Options, Portals},
 };
+use futures::TryStreamExt;
 use harness::{API_KEY, ControlPlane, DEADLINE, Namespace, Operator, control_plane, wait_for, wait_gone};
+use jiff::Timestamp;
 use k8s_openapi::{
     ByteString,
     api::{
@@ -18,11 +20,13 @@ use k8s_openapi::{
 use kube::{
     Api, Client,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+    runtime::{WatchStreamExt, watcher},
 };
 use serde_json::{Value, json};
 use simulated_portal::{
     ApiKey, Fault, FaultBody, Installation, Portal, Progress, Request, Schedule, SimulatedPortal, Tenant,
 };
+use tokio::time::timeout;
 
 /// The real binary.
 pub const OPERATOR: &str = env!("CARGO_BIN_EXE_docspace-backup-operator");
@@ -40,6 +44,21 @@ pub fn condition<'a>(object: &'a DocSpaceBackupSchedule, kind: &str) -> Option<&
         .conditions
         .iter()
         .find(|condition| condition.type_ == kind)
+}
+
+/// The reason of one condition of an object.
+pub fn reason<'a>(object: &'a DocSpaceBackupSchedule, kind: &str) -> Option<&'a str> {
+    condition(object, kind).map(|condition| condition.reason.as_str())
+}
+
+/// What one condition of an object says.
+pub fn message<'a>(object: &'a DocSpaceBackupSchedule, kind: &str) -> &'a str {
+    condition(object, kind).map_or("", |condition| &condition.message)
+}
+
+/// A time of the year that most of these portals live in: `11-23 13:15`, which is a Monday, in UTC.
+pub fn at(time: &str) -> Timestamp {
+    format!("2026-{time}:00Z").parse().expect("a time")
 }
 
 /// Whether Ready has this reason.
@@ -105,6 +124,21 @@ impl World {
         .await
     }
 
+    /// With an installation of this kind, whose clock stands still: at noon of November 23.
+    pub async fn at_noon(installation: Installation) -> Self {
+        let world = Self::start(control_plane(), installation, &[]).await;
+        world.server.clock().set(at("11-23 12:00"));
+        world
+    }
+
+    /// The same, with a standalone installation and an object that is Ready and backs up every day at this hour.
+    pub async fn with_ready_at(hour: i32) -> Self {
+        let world = Self::at_noon(Installation::default()).await;
+        world.create(&world.nightly_at(hour)).await;
+        world.ready("nightly").await;
+        world
+    }
+
     async fn start(plane: &ControlPlane, installation: Installation, arguments: &[&str]) -> Self {
         let client = plane.client().await;
         let namespace = Namespace::create(&client).await;
@@ -129,6 +163,19 @@ impl World {
     /// The schedule that most tests are about.
     pub fn nightly(&self) -> DocSpaceBackupSchedule {
         harness::nightly(&self.server.url())
+    }
+
+    /// The same schedule at another hour.
+    pub fn nightly_at(&self, hour: i32) -> DocSpaceBackupSchedule {
+        let mut object = self.nightly();
+        object.spec.cron_params.hour = hour;
+        object
+    }
+
+    /// The same for a portal in the vendor's cloud, which answers to its own name only.
+    pub fn in_the_cloud(&self, mut object: DocSpaceBackupSchedule) -> DocSpaceBackupSchedule {
+        object.spec.portal.host_header = Some(self.portal.host());
+        object
     }
 
     /// The same schedule as an object of another name.
@@ -197,6 +244,18 @@ impl World {
         .await
     }
 
+    /// Waits until BackupFresh has this reason.
+    pub async fn fresh(&self, name: &str, wanted: &str) -> DocSpaceBackupSchedule {
+        self.wait(name, |object| reason(object, "BackupFresh") == Some(wanted))
+            .await
+    }
+
+    /// Brings a look at the portal, and waits until BackupFresh has this reason.
+    pub async fn look(&self, name: &str, wanted: &str) -> DocSpaceBackupSchedule {
+        self.touch_secret().await;
+        self.fresh(name, wanted).await
+    }
+
     pub async fn gone(&self, name: &str) {
         wait_gone(&self.schedules(), name, DEADLINE).await;
     }
@@ -233,9 +292,27 @@ impl World {
             .count()
     }
 
+    /// Waits for the Event with this reason, the only one, and gives its type and its text.
+    pub async fn event(&self, reason: &str) -> (String, String) {
+        let events = watcher(self.events_api(), watcher::Config::default()).applied_objects();
+        let mut found = pin!(events.try_filter(|event| ready(event.reason.as_deref() == Some(reason))));
+        let event = match timeout(DEADLINE, found.try_next()).await {
+            Ok(event) => event
+                .expect("Events can be watched")
+                .expect("a watch does not end"),
+            Err(_) => panic!("no Event {reason}\n{}", self.operator.log()),
+        };
+        assert_eq!(self.events(reason).await, 1, "{reason}");
+        (event.type_.unwrap_or_default(), event.note.unwrap_or_default())
+    }
+
+    fn events_api(&self) -> Api<Event> {
+        Api::namespaced(self.client.clone(), self.namespace.name())
+    }
+
     pub async fn all_events(&self) -> Vec<Event> {
-        let api = Api::<Event>::namespaced(self.client.clone(), self.namespace.name());
-        api.list(&ListParams::default())
+        self.events_api()
+            .list(&ListParams::default())
             .await
             .expect("Events can be listed")
             .items
@@ -295,6 +372,17 @@ impl World {
     }
 
     // The portal.
+
+    /// Time goes by until then, and the portal does what is due.
+    pub fn live_until(&self, time: &str) {
+        let clock = self.server.clock();
+        self.server.live(at(time).duration_since(clock.now()));
+    }
+
+    /// Time goes by until then, and the portal does nothing.
+    pub fn sleep_until(&self, time: &str) {
+        self.server.clock().set(at(time));
+    }
 
     /// How many requests it has had.
     pub fn calls(&self) -> u64 {
