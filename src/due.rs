@@ -162,7 +162,8 @@ impl Times {
 
     /// Whether one of its times within two months comes in the same pass of the portal's scheduler as another schedule's.
     pub fn meets(&self, other: &Self, from: Timestamp) -> bool {
-        let end = from + SignedDuration::from_hours(62 * 24);
+        let two_months = SignedDuration::from_hours(62 * 24);
+        let end = from.checked_add(two_months).unwrap_or(from);
         let mut next = self.next(from);
         while let Some(time) = next.filter(|time| *time < end) {
             let near = other.latest(time + PASS / 2);

@@ -83,10 +83,12 @@ fn header<'a>(headers: &'a HeaderMap, name: &reqwest::header::HeaderName) -> Opt
     headers.get(name)?.to_str().ok()
 }
 
+/// A date that a clock may show: times are reckoned from it.
 fn http_date(text: &str) -> Option<Timestamp> {
-    jiff::fmt::rfc2822::DateTimeParser::new()
-        .parse_timestamp(text)
-        .ok()
+    const YEAR_3000: Timestamp = Timestamp::constant(32_503_680_000, 0);
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text);
+    date.ok()
+        .filter(|date| (Timestamp::UNIX_EPOCH..YEAR_3000).contains(date))
 }
 
 fn retry_after(text: &str, date: Option<Timestamp>) -> Option<Duration> {
@@ -199,6 +201,13 @@ mod tests {
             date.map(|date| date.to_string()).as_deref(),
             Some("2026-11-24T03:00:00Z")
         );
+        for odd in [
+            "Fri, 31 Dec 9999 23:59:59 GMT",
+            "Sat, 01 Jan 1000 00:00:00 GMT",
+            "today",
+        ] {
+            assert_eq!(http_date(odd), None, "{odd}");
+        }
         assert_eq!(retry_after("86399", None), Some(Duration::from_secs(86399)));
         assert_eq!(
             retry_after("Tue, 24 Nov 2026 03:02:00 GMT", date),

@@ -153,7 +153,8 @@ pub fn trail_from(expected: &Expected, record: &Record, facts: &Facts<'_>) -> Ti
         .map(|archive| archive.created_on)
         .max();
     let awaited = awaited(expected, record, facts).unwrap_or(facts.now);
-    newest.map_or(awaited, |newest| newest.min(awaited)) - BEFORE
+    let from = newest.map_or(awaited, |newest| newest.min(awaited));
+    from.checked_sub(BEFORE).unwrap_or(Timestamp::MIN)
 }
 
 /// When there will be something to learn or to say, by the portal's clock: a run is about to start or has had its
@@ -167,7 +168,8 @@ pub fn next_look(expected: &Expected, record: &Record, now: Timestamp) -> Option
         .into_iter()
         .chain(expected.times.next(now));
     let candidate = record.candidate.as_ref().filter(|_| !record.vanished());
-    let confirmed = candidate.map(|candidate| candidate.first_listed.0 + CONFIRMED_AFTER);
+    let confirmed =
+        candidate.and_then(|candidate| candidate.first_listed.0.checked_add(CONFIRMED_AFTER).ok());
     // A deadline of a day ago may pass only now.
     let passing = expected
         .times

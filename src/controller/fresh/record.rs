@@ -304,7 +304,7 @@ impl Trail {
         let started = self
             .manual_started
             .iter()
-            .filter(|time| **time <= queued + SAME_RUN);
+            .filter(|time| time.duration_since(queued) <= SAME_RUN);
         started.max().is_some_and(|started| {
             let ends = self.manual_completed.iter().chain(&self.manual_failed);
             let end = ends.filter(|end| *end >= started).min();

@@ -454,3 +454,36 @@ fn a_warning_goes_with_the_archive_of_the_same_run() {
     );
     assert!(warned("old", Expiry::AtNextCleaning).is_some_and(|warning| warning.contains("PostgreSQL")));
 }
+
+#[test]
+fn no_time_is_too_odd() {
+    let (first, last) = (Timestamp::MIN, Timestamp::MAX);
+    for odd in [first, last] {
+        let made = Archive {
+            created_on: odd,
+            ..archive("new", TONIGHT)
+        };
+        let told = trail(|trail| {
+            trail.manual_started = vec![odd];
+            trail.manual_completed = vec![odd];
+            trail.failed = vec![odd];
+        });
+        let after = look(&[made]).with(|look| {
+            look.trail = told;
+            look.queued = Some(odd);
+            look.other = Some(Some(held(Some(odd))));
+            look.progress = Some(Some(run("run", Some("x"), true)));
+        });
+        let record = after.taken_in();
+        let expected = Expected {
+            since: odd,
+            ..expected()
+        };
+        let judged = judge(Ok(&expected), &record, Some(Some(odd)), at(NOON));
+        assert!(!judged.message.is_empty());
+        let _ = crate::controller::fresh::needs::next_look(&expected, &record, at(NOON));
+        assert!(!expected.times.meets(&expected.times, last));
+        let _ = expected.times.portal_starts(Some(odd), at(NOON));
+        let _ = expected.times.portal_is_due(Some(odd), at(NOON));
+    }
+}
