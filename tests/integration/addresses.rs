@@ -1,9 +1,11 @@
 //! One portal under several names: who has its slot, and who answers for a name that nobody knows.
 
+use docspace_backup_operator::api::DocSpaceBackupSchedule;
+use jiff::SignedDuration;
 use serde_json::json;
 use simulated_portal::Installation;
 
-use crate::world::{World, every_day, message};
+use crate::world::{World, at, every_day, is_ready, message, ready_reason_is};
 
 #[tokio::test]
 async fn a_portal_behind_two_addresses_is_one_portal() {
@@ -23,6 +25,62 @@ async fn a_portal_behind_two_addresses_is_one_portal() {
     world.gone("nightly").await;
     world.ready("second").await;
     assert_eq!((world.posts(), world.cron()), (2, Some(every_day(14))));
+}
+
+#[tokio::test]
+async fn two_addresses_at_once_make_one_post() {
+    let world = World::at_noon(Installation::default()).await;
+    let mut second = world.named("second");
+    second.spec.portal.url = format!("http://localhost:{}", world.server.port());
+    let nightly = world.nightly();
+    tokio::join!(world.create(&nightly), world.create(&second));
+    let handled = |object: &DocSpaceBackupSchedule| is_ready(object) || ready_reason_is(object, "Conflict");
+    let first = world.wait("nightly", handled).await;
+    let second = world.wait("second", handled).await;
+    assert_ne!(is_ready(&first), is_ready(&second), "one has it, one waits");
+    assert_eq!(world.posts(), 1);
+}
+
+#[tokio::test]
+async fn two_addresses_are_one_portal_to_an_operator_that_starts_anew() {
+    let mut world = World::with_ready_at(13).await;
+    world.operator.kill().await;
+    let mut second = world.nightly_at(14);
+    second.metadata.name = Some("second".into());
+    second.spec.portal.url = format!("http://localhost:{}", world.server.port());
+    world.create(&second).await;
+    world.operator.restart().await;
+    world.stalled("second", "Conflict").await;
+    world.request("nightly").await;
+    world.ready("nightly").await;
+    assert_eq!((world.posts(), world.cron()), (1, Some(every_day(13))));
+}
+
+#[tokio::test]
+async fn another_portal_begins_with_nothing_recorded() {
+    let world = World::with_ready_at(3).await;
+    world.live_until("11-23 12:10");
+    world.look("nightly", "Confirming").await;
+    world.live_until("11-23 12:42");
+    world.look("nightly", "BackupFound").await;
+    let (other, key) = World::another_server().await;
+    other.clock().set(at("11-23 12:42"));
+    world.set_secret("other", &[("apiKey", key.as_bytes())]).await;
+    world
+        .patch(
+            "nightly",
+            json!({"spec": {"portal": {"url": other.url(), "apiKeySecretRef": {"name": "other"}}}}),
+        )
+        .await;
+    let status = world
+        .fresh("nightly", "NotDueYet")
+        .await
+        .status
+        .expect("a status");
+    assert_eq!((status.last_backup, status.candidate), (None, None));
+    other.live(SignedDuration::from_mins(18));
+    world.request("nightly").await;
+    world.fresh("nightly", "Confirming").await;
 }
 
 #[tokio::test]

@@ -1,28 +1,15 @@
 //! Whether archives come of a schedule: nights that work, fail, vanish or pass unseen, and what BackupFresh tells.
 
-use docspace_backup_operator::api::{
-    AdoptionPolicy, DocSpaceBackupSchedule, ParamValue, StorageParam, StorageType,
-};
+use docspace_backup_operator::api::{AdoptionPolicy, DocSpaceBackupSchedule};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use simulated_portal::{Fault, Installation, Outcome};
 
-use crate::world::{World, at, condition, is_observed, is_ready, message, reason};
+use crate::world::{World, at, condition, into_a_folder, is_observed, is_ready, message, reason};
 
 fn last_backup(object: &DocSpaceBackupSchedule) -> Option<Timestamp> {
     let backup = object.status.as_ref()?.last_backup.as_ref();
     backup.map(|backup| backup.created_on.0)
-}
-
-/// The local folder is where a person's backup goes, too.
-fn into_a_folder(mut object: DocSpaceBackupSchedule) -> DocSpaceBackupSchedule {
-    object.spec.storage_type = StorageType::Local;
-    object.spec.storage_params = vec![StorageParam {
-        key: "filePath".into(),
-        value: Some(ParamValue::Text("/app/onlyoffice/data/backup".into())),
-        value_from: None,
-    }];
-    object
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod addresses;
 mod answers;
 mod backups;
 mod crd;
+mod evidence;
 mod foretold;
 mod invalid;
 mod keys;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, future::ready, pin::pin};
 
 use docspace_backup_operator::{
-    api::{DocSpaceBackupSchedule, REQUESTED_AT},
+    api::{DocSpaceBackupSchedule, ParamValue, REQUESTED_AT, StorageParam, StorageType},
     portal::{Address, Options, Portals},
 };
 use futures::TryStreamExt;
@@ -59,6 +59,17 @@ pub fn message<'a>(object: &'a DocSpaceBackupSchedule, kind: &str) -> &'a str {
 /// A time of the year that most of these portals live in: `11-23 13:15`, which is a Monday, in UTC.
 pub fn at(time: &str) -> Timestamp {
     format!("2026-{time}:00Z").parse().expect("a time")
+}
+
+/// The same object with a folder of the server for its archives, where a person's go, too.
+pub fn into_a_folder(mut object: DocSpaceBackupSchedule) -> DocSpaceBackupSchedule {
+    object.spec.storage_type = StorageType::Local;
+    object.spec.storage_params = vec![StorageParam {
+        key: "filePath".into(),
+        value: Some(ParamValue::Text("/app/onlyoffice/data/backup".into())),
+        value_from: None,
+    }];
+    object
 }
 
 /// Whether Ready has this reason.
