@@ -1,5 +1,6 @@
 //! What the operator says. Times are UTC; a field is absent while unknown.
 
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -298,4 +299,20 @@ pub struct PortalStatus {
     /// Name of the portal inside its installation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alias: Option<String>,
+}
+
+/// One of a status' conditions.
+pub fn condition<'a>(status: Option<&'a Status>, kind: &str) -> Option<&'a Condition> {
+    status?
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == kind)
+}
+
+/// The API keeps times to the second.
+pub fn to_second(time: Timestamp) -> Time {
+    let whole = TimestampRound::new()
+        .smallest(Unit::Second)
+        .mode(RoundMode::Trunc);
+    Time(time.round(whole).unwrap_or(time))
 }

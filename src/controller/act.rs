@@ -10,13 +10,14 @@ use serde_json::json;
 
 use super::{
     Error,
-    decide::{Plan, UNKNOWN_OUTCOME_PATIENCE, Verdict, not_converging, retry_deletion},
+    decide::{UNKNOWN_OUTCOME_PATIENCE, not_converging, retry_deletion},
     events::Note,
     foretell::after_write,
     memory::{Unknown, Written},
     objects::key_of,
     observe::Look,
-    reason::Reason,
+    plan::Plan,
+    reason::{Reason, Verdict},
 };
 use crate::{
     api::{AppliedReason, DocSpaceBackupSchedule, FINALIZER, LastRequest, Operation},

@@ -3,13 +3,13 @@
 use jiff::Timestamp;
 
 use super::{
-    decide::{Facts, Need},
-    fresh::{needs::trail_from, record::Trail},
+    facts::{Bill, Facts},
+    fresh::{needs::trail_from, trail::Trail},
     key::Identity,
+    plan::Need,
     reason::{Class, Reason},
-    removal::Bill,
 };
-use crate::portal::{Action, Answer, Portal, PortalError};
+use crate::portal::{Action, Portal, PortalError};
 
 /// Learns a fact from the portal; its clock comes with every answer.
 pub async fn ask(portal: &Portal, need: Need, facts: &mut Facts<'_>) {
@@ -101,16 +101,4 @@ async fn bill(portal: &Portal) -> Result<Bill, PortalError> {
         free: portal.free_backups_this_month().await?.value,
         paid: portal.paid_backup_is_on().await?.value,
     })
-}
-
-impl Facts<'_> {
-    /// Takes the portal's clock from an answer.
-    pub fn take_time<T>(&mut self, answer: Result<Answer<T>, PortalError>) -> Result<T, PortalError> {
-        let date = match &answer {
-            Ok(answer) => answer.date,
-            Err(error) => error.date,
-        };
-        self.now = date.unwrap_or(self.now);
-        answer.map(|answer| answer.value)
-    }
 }

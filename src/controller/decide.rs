@@ -3,26 +3,18 @@
 //! [`decide`] is asked again whenever a fact that it wanted has been learnt, until it names a plan. The order of its
 //! lines is the order of the rules; each verdict says what the user can decide.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::{
-    fresh::{
-        Expected, Unexpected,
-        needs::need,
-        record::{Record, Trail},
-    },
-    key::Identity,
-    reason::Reason,
-    removal::{self, Bill},
-    report::to_second,
+    facts::{Facts, Slot},
+    fresh::needs::need,
+    plan::{Need, Plan},
+    reason::{Reason, Verdict},
+    removal,
 };
 use crate::{
-    api::{
-        AdoptionPolicy, Applied, AppliedReason, DeletionPolicy, DocSpaceBackupScheduleSpec, FINALIZER,
-        ManagementPolicy, ShownSchedule, Tally,
-    },
-    portal::{Archive, PortalError, Progress},
-    schedule::{Held, Schedule},
+    api::{AdoptionPolicy, Applied, AppliedReason, DeletionPolicy, ManagementPolicy, ShownSchedule, Tally},
+    schedule::Schedule,
 };
 
 /// After this long a deletion no longer waits for the portal.
@@ -31,237 +23,6 @@ pub const DELETION_PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 pub const UNKNOWN_OUTCOME_PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 /// A second foreign change within this time after a correction is contested.
 pub const CONTEST_WINDOW: SignedDuration = SignedDuration::from_hours(24);
-
-/// What is known about an object and its portal. `None` is: not learnt yet.
-#[derive(Clone, Debug)]
-pub struct Facts<'a> {
-    /// What the user wants.
-    pub spec: &'a DocSpaceBackupScheduleSpec,
-    /// `status.applied`, where it carries this object's uid; else the slot was never this object's.
-    pub applied: Option<&'a Applied>,
-    /// Whether `applied` speaks of the address that the spec names now.
-    pub same_address: bool,
-    /// `status.corrections`.
-    pub corrections: Option<&'a Tally>,
-    /// Whether the object carries our finalizer.
-    pub finalizer: bool,
-    /// When deletion was asked for.
-    pub deleted_at: Option<Timestamp>,
-    /// The annotation requestedAt has a value that was not acted on yet.
-    pub requested: bool,
-    /// This operator's clock.
-    pub local_now: Timestamp,
-    /// The portal's clock, or this operator's until the portal has answered.
-    pub now: Timestamp,
-    /// A write whose outcome is not known: when it was sent, and why.
-    pub unknown: Option<(Timestamp, AppliedReason)>,
-    /// That write was of what is wanted now.
-    pub unknown_is_wanted: bool,
-    /// `status.lastRequest` tells of a write.
-    pub write_recorded: bool,
-    /// This very schedule was accepted by the portal, and it has shown another since.
-    pub not_converging: bool,
-    /// A storage Secret has changed, and the portal was not seen to hold its value since.
-    pub secret_changed: bool,
-    /// Settings and key have not been read lately.
-    pub identity_due: bool,
-    /// `status.removals`.
-    pub removals: Option<&'a Tally>,
-    /// What the portal was last seen to hold had this lastBackupTime; `None` when it held no schedule.
-    pub seen_last_backup_time: Option<Option<Timestamp>>,
-    /// The object is stalled as RemovedByPortal.
-    pub removed_by_portal: bool,
-    /// The portal is in the vendor's cloud, where backups are paid for.
-    pub is_saas: bool,
-    /// The schedule in force, as the status tells.
-    pub expected: Result<Expected, Unexpected>,
-    /// What is recorded of its backups.
-    pub record: Record,
-
-    /// Whether the CRD is being deleted.
-    pub crd_going: Option<Result<bool, Verdict>>,
-    /// The schedule with its values from Secrets, or why it cannot be had.
-    pub wanted: Option<Result<Schedule, Verdict>>,
-    /// The key and the CA alone, which is all that a deletion takes; or why they cannot be had.
-    pub access: Option<Result<(), Verdict>>,
-    /// Whose slot it is, among the objects of this operator.
-    pub slot: Slot,
-    /// What the portal holds.
-    pub held: Option<Result<Option<Held>, PortalError>>,
-    /// The portal and the key as they describe themselves, where that was read in this reconcile.
-    pub identity: Option<Identity>,
-    /// The running or last run.
-    pub progress: Option<Result<Option<Progress>, PortalError>>,
-    /// The archives that the portal lists.
-    pub archives: Option<Result<Vec<Archive>, PortalError>>,
-    /// What the audit trail tells of runs; `Ok(None)` when it is not to be had.
-    pub events: Option<Result<Option<Trail>, PortalError>>,
-    /// The portal's other schedule: that of the other `dump`.
-    pub other: Option<Result<Option<Held>, PortalError>>,
-    /// Whether the audit trail tells that somebody has deleted the schedule; `Ok(None)` when it is not to be had.
-    pub deleted: Option<Result<Option<bool>, PortalError>>,
-    /// What free backups there were this month.
-    pub bill: Option<Result<Bill, PortalError>>,
-}
-
-impl<'a> Facts<'a> {
-    /// Facts of an object that nobody has looked at: nothing is owned, pending or learnt.
-    pub fn new(spec: &'a DocSpaceBackupScheduleSpec, now: Timestamp) -> Self {
-        Self {
-            spec,
-            applied: None,
-            same_address: false,
-            corrections: None,
-            finalizer: false,
-            deleted_at: None,
-            requested: false,
-            local_now: now,
-            now,
-            unknown: None,
-            unknown_is_wanted: false,
-            write_recorded: false,
-            not_converging: false,
-            secret_changed: false,
-            identity_due: false,
-            removals: None,
-            seen_last_backup_time: None,
-            removed_by_portal: false,
-            is_saas: false,
-            expected: Err(Unexpected::NotInForce),
-            record: Record::default(),
-            crd_going: None,
-            wanted: None,
-            access: None,
-            slot: Slot::Free,
-            held: None,
-            identity: None,
-            progress: None,
-            archives: None,
-            events: None,
-            other: None,
-            deleted: None,
-            bill: None,
-        }
-    }
-
-    /// When the portal queued a run last, as it tells now; to the second, as all times of a status.
-    pub fn last_backup_time(&self) -> Option<Timestamp> {
-        let held = self.held.as_ref()?.as_ref().ok()?.as_ref()?;
-        Some(to_second(held.last_backup_time?).0)
-    }
-
-    /// What the audit trail tells, where it is to be had.
-    pub fn trail(&self) -> Option<&Trail> {
-        self.events.as_ref()?.as_ref().ok()?.as_ref()
-    }
-
-    fn run(&self) -> Option<&Progress> {
-        self.progress.as_ref()?.as_ref().ok()?.as_ref()
-    }
-
-    /// Whether a run is under way.
-    pub fn is_running(&self) -> bool {
-        self.run().is_some_and(|run| !run.is_completed)
-    }
-
-    /// What the last run failed with.
-    pub fn run_error(&self) -> Option<&str> {
-        self.run().filter(|run| run.is_completed)?.error.as_deref()
-    }
-}
-
-/// Whose slot it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Slot {
-    /// Nobody's before this object.
-    Free,
-    /// Another object owns it, or comes first; how to name that object to this one's readers.
-    Taken(String),
-}
-
-/// A fact that is wanted before a plan can be named.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
-    /// Whether the CRD is being deleted.
-    CrdState,
-    /// The Secrets, and with them the schedule that is wanted.
-    Secrets,
-    /// The Secrets that a deletion takes.
-    Access,
-    /// The portal's schedule.
-    Schedule,
-    /// The portal's settings and the key's own description.
-    Identity,
-    /// The running or last run.
-    Progress,
-    /// The history.
-    Archives,
-    /// What the audit trail tells of runs.
-    Events,
-    /// The portal's other schedule.
-    OtherSchedule,
-    /// Whether the audit trail tells of a deletion.
-    Deletion,
-    /// The free backups of the month.
-    Bill,
-}
-
-/// What to do. A closed set.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Plan {
-    /// Learn this, and ask again.
-    Observe(Need),
-    /// The portal holds what is wanted, and what must be recorded is recorded.
-    Nothing,
-    /// Record, without a write to the portal, that what it holds is this object's.
-    Adopt(AppliedReason),
-    /// Write the schedule.
-    Write(AppliedReason),
-    /// Leave things as they are, and say why.
-    Refuse(Verdict),
-    /// Make no call at all.
-    Suspend,
-    /// Delete the portal's schedule, then take the finalizer off.
-    Delete,
-    /// Take the finalizer off; what is left behind in the portal, if anything.
-    Release(Option<String>),
-}
-
-/// What to say of a situation, and when to look again.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Verdict {
-    /// The row of the table.
-    pub reason: Reason,
-    /// What happened, where, and what to do.
-    pub message: String,
-    /// When the portal wants to be asked again at the earliest.
-    pub retry_after: Option<std::time::Duration>,
-    /// HTTP status of the answer that led here.
-    pub status: Option<u16>,
-}
-
-impl Verdict {
-    /// A verdict of the operator's own.
-    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self {
-            reason,
-            message: message.into(),
-            retry_after: None,
-            status: None,
-        }
-    }
-}
-
-impl From<&PortalError> for Verdict {
-    fn from(error: &PortalError) -> Self {
-        Self {
-            reason: error.failure.into(),
-            message: error.to_string(),
-            retry_after: error.retry_after,
-            status: error.status,
-        }
-    }
-}
 
 /// The plan for these facts; where the portal is left as it is, what its backups tell is learnt, too.
 pub fn decide(facts: &Facts<'_>) -> Plan {
@@ -551,11 +312,6 @@ fn is_as_applied(applied: &ShownSchedule, held: &Schedule) -> bool {
         }
     }
     held == *applied
-}
-
-/// Whether the object carries the operator's finalizer.
-pub fn has_finalizer(finalizers: Option<&Vec<String>>) -> bool {
-    finalizers.is_some_and(|finalizers| finalizers.iter().any(|name| name == FINALIZER))
 }
 
 #[cfg(test)]

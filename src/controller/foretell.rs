@@ -3,14 +3,13 @@
 use jiff::Timestamp;
 
 use super::{
-    decide::Facts,
     events::Note,
+    facts::{Bill, Facts},
     fresh::never_starts,
-    removal::{Bill, FREE_BACKUPS},
-    report::condition,
+    removal::FREE_BACKUPS,
 };
 use crate::{
-    api::{DocSpaceBackupSchedule, Status},
+    api::{DocSpaceBackupSchedule, Status, condition},
     due::Times,
     portal::Address,
 };

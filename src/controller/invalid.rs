@@ -11,9 +11,10 @@ use kube::{
 use serde_json::{Value, json};
 
 use super::{
-    decide::{Slot, has_finalizer},
     events::{Note, publish},
+    facts::Slot,
     memory::{Memory, Trigger},
+    ownership::has_finalizer,
     reason::Reason,
 };
 use crate::api::{DocSpaceBackupSchedule, FINALIZER};

@@ -3,10 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::{
-    decide::Verdict,
-    reason::{Credentials, Reason},
-};
+use super::reason::{Credentials, Reason, Verdict};
 use crate::{
     api::Status,
     portal::{Address, KeyInfo, Settings},

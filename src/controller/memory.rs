@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use super::{
-    decide::Slot,
+    facts::Slot,
     fresh::record::Seen,
     secrets::{Access, Resolved},
 };

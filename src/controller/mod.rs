@@ -1,26 +1,31 @@
 //! Keeps every `DocSpaceBackupSchedule` and its portal in step. One reconcile, in this order:
 //!
-//! 1. **observe** ([`observe`]): learn the facts that step 2 asks for.
-//! 2. **decide** ([`decide`]): name one plan, from facts alone.
-//! 3. **act** ([`act`]): at most one write to the portal, then a look at what it did.
-//! 4. **report** ([`report`]): one status patch, and only when something changed; Events.
+//! 1. **observe** ([`mod@observe`], [`mod@ask`]): learn the facts that step 2 asks for.
+//! 2. **decide** ([`mod@decide`]): name one plan, from facts alone. Rules of their own: who removed a schedule
+//!    ([`mod@removal`]), and which evidence of backups is worth a call ([`fresh::needs`]).
+//! 3. **act** ([`mod@act`]): at most one write to the portal, then a look at what it did.
+//! 4. **report** ([`mod@report`]): one status patch, and only when something changed; Events ([`mod@foretell`]). What
+//!    BackupFresh says is judged in [`mod@fresh`], what CredentialsValid says in [`mod@key`].
 //!
-//! [`reason`] holds the one table from reasons to conditions. A portal's bad answer is a fact that is reported;
-//! only Kubernetes' own failures are errors here.
+//! [`mod@reason`] holds the one table from reasons to conditions, [`mod@pace`] says when to look again. A portal's bad
+//! answer is a fact that is reported; only Kubernetes' own failures are errors here.
 
 pub mod act;
 pub mod ask;
 mod context;
 pub mod decide;
 mod events;
-mod foretell;
+pub mod facts;
+pub mod foretell;
 pub mod fresh;
 mod invalid;
 pub mod key;
 pub mod memory;
 mod objects;
 pub mod observe;
+pub mod ownership;
 pub mod pace;
+pub mod plan;
 pub mod reason;
 pub mod removal;
 pub mod report;
@@ -42,13 +47,14 @@ use serde_json::{Map, Value};
 
 use self::{
     act::{Deed, act},
-    decide::{Plan, decide},
+    decide::decide,
     events::{Note, publish},
-    fresh::{Expected, record::Record},
+    fresh::{expected::Expected, record::Record},
     memory::{Memory, Trigger, digest},
     objects::{Guarded, key_of},
     observe::Look,
     pace::{Pace, backoff},
+    plan::Plan,
     reason::{Class, Reason},
     removal::month,
     report::{Report, is_passing, verified},

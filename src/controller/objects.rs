@@ -12,13 +12,9 @@ use kube::{
     runtime::reflector::{ObjectRef, Store},
 };
 
-use super::{
-    decide::{Slot, has_finalizer},
-    fresh::Expected,
-    secrets,
-};
+use super::{facts::Slot, fresh::expected::Expected, ownership::owned, secrets};
 use crate::{
-    api::{Applied, DocSpaceBackupSchedule, DocSpaceBackupScheduleSpec, ManagementPolicy, Status},
+    api::{DocSpaceBackupSchedule, DocSpaceBackupScheduleSpec, ManagementPolicy},
     portal::Address,
 };
 
@@ -388,26 +384,6 @@ impl Shared {
             }
         }
     }
-}
-
-/// `status.applied`, where it makes the slot that the spec names this object's own: finalizer, uid and address.
-pub fn owned(object: &DocSpaceBackupSchedule) -> Option<&Applied> {
-    own_applied(object, object.status.as_ref()?).filter(|applied| {
-        has_finalizer(object.metadata.finalizers.as_ref()) && same_address(applied, &object.spec)
-    })
-}
-
-/// `status.applied`, where this very object wrote it; a restored or copied object carries another's uid.
-pub fn own_applied<'a>(object: &DocSpaceBackupSchedule, status: &'a Status) -> Option<&'a Applied> {
-    let applied = status.applied.as_ref()?;
-    (object.metadata.uid.as_ref() == Some(&applied.uid)).then_some(applied)
-}
-
-/// Whether what was applied was applied to the portal that the spec names now.
-pub fn same_address(applied: &Applied, spec: &DocSpaceBackupScheduleSpec) -> bool {
-    let now = Address::parse(&spec.portal.url, spec.portal.host_header.as_deref());
-    Address::parse(&applied.url, applied.host_header.as_deref())
-        .is_ok_and(|then| now.is_ok_and(|now| then == now))
 }
 
 fn age(object: &DocSpaceBackupSchedule) -> impl Ord + use<'_> {

@@ -8,17 +8,17 @@ use super::{
     Context, Error,
     ask::ask,
     chain,
-    decide::{Facts, Need, Slot, Verdict, has_finalizer},
-    fresh::{Expected, record::Record},
+    facts::{Facts, Slot},
+    fresh::{expected::Expected, record::Record},
     is_requested,
     memory::{Memory, Trigger, Written},
-    objects::{own_applied, same_address},
-    reason::Reason,
-    report::condition,
+    ownership::{has_finalizer, own_applied, same_address},
+    plan::Need,
+    reason::{Reason, Verdict},
     secrets::{self, Access, Reader, Resolved},
 };
 use crate::{
-    api::{DocSpaceBackupSchedule, Status},
+    api::{DocSpaceBackupSchedule, Status, condition},
     portal::Portal,
 };
 

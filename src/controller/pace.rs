@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use super::{
     act::Deed,
     context::LONGEST_INTERVAL,
-    decide::{DELETION_PATIENCE, Facts},
-    fresh::{Expected, needs::next_look, record::Record},
+    decide::DELETION_PATIENCE,
+    facts::Facts,
+    fresh::{expected::Expected, needs::next_look, record::Record},
     memory::Failures,
     reason::Class,
     report::READY_LASTS,

@@ -1,6 +1,6 @@
 //! The one table: every reason that Ready can have, and what follows from it.
 
-use crate::portal::Failure;
+use crate::portal::{Failure, PortalError};
 
 /// Why Ready is what it is. A closed list; README.md says what to do about each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -176,5 +176,41 @@ impl From<Failure> for Reason {
 impl std::fmt::Display for Reason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Debug::fmt(self, f)
+    }
+}
+
+/// What to say of a situation, and when to look again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// The row of the table.
+    pub reason: Reason,
+    /// What happened, where, and what to do.
+    pub message: String,
+    /// When the portal wants to be asked again at the earliest.
+    pub retry_after: Option<std::time::Duration>,
+    /// HTTP status of the answer that led here.
+    pub status: Option<u16>,
+}
+
+impl Verdict {
+    /// A verdict of the operator's own.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+            retry_after: None,
+            status: None,
+        }
+    }
+}
+
+impl From<&PortalError> for Verdict {
+    fn from(error: &PortalError) -> Self {
+        Self {
+            reason: error.failure.into(),
+            message: error.to_string(),
+            retry_after: error.retry_after,
+            status: error.status,
+        }
     }
 }

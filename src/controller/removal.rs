@@ -3,22 +3,14 @@
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
-    decide::{Facts, Need, Plan, Verdict},
-    reason::Reason,
+    facts::{Bill, Facts},
+    plan::{Need, Plan},
+    reason::{Reason, Verdict},
 };
 use crate::api::{AppliedReason, Tally};
 
 /// DocSpace's own cloud gives so many free backups a calendar month (story quota-used-up); the API tells no number.
 pub const FREE_BACKUPS: i64 = 2;
-
-/// What the portal's owner has had for nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bill {
-    /// Free backups made this calendar month (UTC).
-    pub free: i64,
-    /// Paid backups are switched on.
-    pub paid: bool,
-}
 
 /// Whether the portal itself removed the schedule: after it came due, and nobody is known to have deleted it.
 ///

@@ -2,29 +2,30 @@
 
 use std::time::Duration;
 
-use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{
     act::Deed,
-    decide::{CONTEST_WINDOW, Facts, Verdict},
+    decide::CONTEST_WINDOW,
     events::Note,
+    facts::Facts,
     foretell,
     fresh::{
-        Expected, judge,
+        expected::{Expected, schedule_in_force},
+        judge,
         needs::awaited,
         record::{Record, Seen},
-        schedule_in_force,
     },
     key,
     memory::Failures,
-    reason::{Class, Reason},
+    reason::{Class, Reason, Verdict},
     removal::month,
 };
 use crate::{
     api::{
         ApiKeyStatus, Applied, AppliedReason, DocSpaceBackupSchedule, InForce, ManagementPolicy,
-        PortalStatus, REQUESTED_AT, ShownSchedule, Status, Tally,
+        PortalStatus, REQUESTED_AT, ShownSchedule, Status, Tally, condition, to_second,
     },
     schedule::Schedule,
 };
@@ -446,24 +447,8 @@ impl Report<'_> {
     }
 }
 
-/// One of a status' conditions.
-pub fn condition<'a>(status: Option<&'a Status>, kind: &str) -> Option<&'a Condition> {
-    status?
-        .conditions
-        .iter()
-        .find(|condition| condition.type_ == kind)
-}
-
 fn remove(conditions: &mut Vec<Condition>, kind: &str) {
     conditions.retain(|condition| condition.type_ != kind);
-}
-
-/// The API keeps times to the second.
-pub fn to_second(time: Timestamp) -> Time {
-    let whole = TimestampRound::new()
-        .smallest(Unit::Second)
-        .mode(RoundMode::Trunc);
-    Time(time.round(whole).unwrap_or(time))
 }
 
 #[cfg(test)]

@@ -6,7 +6,10 @@ use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{Api, Client, ResourceExt};
 use secrecy::SecretString;
 
-use super::{Settings, decide::Verdict, reason::Reason};
+use super::{
+    Settings,
+    reason::{Reason, Verdict},
+};
 use crate::{
     api::{DocSpaceBackupScheduleSpec, PORTAL_ORIGIN},
     portal::Address,

@@ -4,16 +4,19 @@
 use std::time::Duration;
 
 use docspace_backup_operator::{
-    api::{DocSpaceBackupSchedule, FINALIZER},
+    api::{DocSpaceBackupSchedule, FINALIZER, condition},
     controller::{
         act::{Deed, in_sync},
         ask::ask,
-        decide::{Facts, Need, Plan, Slot, decide},
+        decide::decide,
+        facts::{Facts, Slot},
+        fresh::record::Record,
         memory::Memory,
         observe::known,
         pace::Pace,
+        plan::{Need, Plan},
         reason::Class,
-        report::{Report, condition, is_passing},
+        report::{Report, is_passing},
     },
     portal::{Address, Options, Portal, Portals},
     schedule::Schedule,
@@ -130,7 +133,7 @@ impl Operator {
             failures,
         };
         let (status, seen) = report.status();
-        let record = docspace_backup_operator::controller::fresh::record::Record::of(&status, Some(&seen));
+        let record = Record::of(&status, Some(&seen));
         let pace = Pace {
             interval: INTERVAL,
             failures,

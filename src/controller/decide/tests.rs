@@ -2,11 +2,18 @@
 
 use serde_json::json;
 
+use jiff::Timestamp;
+
 use super::*;
 use crate::{
-    api::DocSpaceBackupSchedule,
-    portal::{Expiry, Failure},
-    schedule::{HIDDEN, Param},
+    api::{DocSpaceBackupSchedule, DocSpaceBackupScheduleSpec},
+    controller::{
+        facts::Bill,
+        fresh::expected::{Expected, Unexpected},
+        key::Identity,
+    },
+    portal::{Archive, Expiry, Failure, PortalError, Progress},
+    schedule::{HIDDEN, Held, Param},
 };
 
 /// Facts that own what they speak of. As made, an object of daily backups at 3 that was never looked at.
@@ -733,7 +740,7 @@ fn a_schedule_that_is_gone_was_removed_by_somebody_or_by_the_portal() {
         let mut scene = Scene::applied(None).with(|f| {
             f.seen_last_backup_time = Some(None);
             f.deleted = Some(Ok(Some(false)));
-            f.expected = Ok(crate::controller::fresh::Expected {
+            f.expected = Ok(Expected {
                 since: ago(60),
                 times: crate::due::Times::new((&wanted()).into(), "UTC").expect("UTC is known"),
                 storage_type: "ThirdPartyConsumer".into(),

@@ -1,27 +1,25 @@
 //! Whether archives come of a schedule: the condition BackupFresh. Pure, as `decide` is.
 //!
 //! 1. [`needs`] says which evidence is to be asked for now, cheapest first, and when to look again.
-//! 2. [`record`] takes in what was learnt; status keeps what must survive a restart.
+//! 2. [`absorb`] takes what was learnt into the [`record`]; status keeps what must survive a restart.
 //! 3. [`judge`] names the first of the reasons that fits.
 //!
-//! A due time is one that the schedule's own clock names ([`Times`]), whatever the portal makes of it: lastBackupTime
+//! A due time is one that the schedule itself names in its zone ([`expected`]), whatever the portal makes of it: lastBackupTime
 //! only says that the portal has queued a run (trap 5), and saves calls.
 
+pub mod absorb;
+pub mod expected;
 pub mod needs;
 pub mod record;
+pub mod trail;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use self::record::Record;
-use super::objects::{own_applied, same_address};
-use crate::{
-    api::{DocSpaceBackupSchedule, ManagementPolicy, ShownSchedule, Status},
-    due::Times,
-    schedule::can_back_up,
+use self::{
+    expected::{Expected, Unexpected},
+    record::Record,
 };
-
-/// `spec.backupDeadline` where it is not set.
-const DEFAULT_DEADLINE: SignedDuration = SignedDuration::from_hours(2);
+use crate::{due::Times, schedule::can_back_up};
 
 /// Why BackupFresh is what it is. A closed list; README.md says what to do about each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,73 +57,6 @@ impl Freshness {
 impl std::fmt::Display for Freshness {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Debug::fmt(self, f)
-    }
-}
-
-/// The schedule in force: what backups are expected of it.
-#[derive(Clone, Debug)]
-pub struct Expected {
-    /// Since when. What was due before does not count.
-    pub since: Timestamp,
-    /// Its times.
-    pub times: Times,
-    /// Where archives go, by DocSpace's name.
-    pub storage_type: String,
-    /// An archive that is not there this long after it was due is overdue.
-    pub deadline: SignedDuration,
-}
-
-/// Why nothing can be expected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unexpected {
-    /// No schedule is in force: none was applied to this portal, or Observe and the portal holds none.
-    NotInForce,
-    /// The portal's time zone is not known yet, or not to this operator.
-    ZoneUnknown,
-}
-
-impl Expected {
-    /// What the status says is in force.
-    ///
-    /// # Errors
-    /// Nothing can be expected, and why.
-    pub fn of(object: &DocSpaceBackupSchedule, status: &Status) -> Result<Self, Unexpected> {
-        let schedule = schedule_in_force(object, status).ok_or(Unexpected::NotInForce)?;
-        let zone = status.time_zone.as_deref().ok_or(Unexpected::ZoneUnknown)?;
-        let times = Times::new((&schedule.cron_params).into(), zone).ok_or(Unexpected::ZoneUnknown)?;
-        let in_force = status.in_force.as_ref().ok_or(Unexpected::NotInForce)?;
-        let deadline = object.spec.backup_deadline.map(std::time::Duration::from);
-        Ok(Self {
-            since: in_force.since.0,
-            times,
-            storage_type: schedule.storage_type.clone(),
-            deadline: deadline
-                .and_then(|deadline| deadline.try_into().ok())
-                .unwrap_or(DEFAULT_DEADLINE),
-        })
-    }
-
-    /// The last due time since the schedule came into force.
-    pub fn due(&self, now: Timestamp) -> Option<Timestamp> {
-        self.times.latest(now).filter(|due| *due >= self.since)
-    }
-
-    /// The last due time whose deadline has passed, also one before the schedule came into force.
-    pub fn deadline_passed(&self, now: Timestamp) -> Option<Timestamp> {
-        self.times.latest(now - self.deadline)
-    }
-}
-
-/// What was applied to the portal that the spec names now; with Observe, what the portal holds.
-pub fn schedule_in_force<'a>(
-    object: &DocSpaceBackupSchedule,
-    status: &'a Status,
-) -> Option<&'a ShownSchedule> {
-    match object.spec.management_policy {
-        ManagementPolicy::Observe => status.observed.as_ref(),
-        ManagementPolicy::Enforce => own_applied(object, status)
-            .filter(|applied| same_address(applied, &object.spec))
-            .map(|applied| &applied.schedule),
     }
 }
 

@@ -2,12 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{
-    Expected,
-    record::{CONFIRMED_AFTER, Record, is_eligible},
-};
+use super::{absorb::CONFIRMED_AFTER, expected::Expected, record::Record, trail::is_eligible};
 use crate::{
-    controller::decide::{Facts, Need},
+    controller::{facts::Facts, plan::Need},
     due::PASS,
 };
 

@@ -7,6 +7,8 @@ mod random;
 
 use serde_json::json;
 
+use jiff::SignedDuration;
+
 use super::{record::Seen, *};
 use crate::{
     api::{Candidate, LastBackup, LastFailure},

@@ -1,5 +1,6 @@
 //! The conditions table: a situation a row.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
 use super::*;

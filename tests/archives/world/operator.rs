@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use docspace_backup_operator::{
     api::{AdoptionPolicy, AppliedReason, Tally},
     controller::{
-        decide::{CONTEST_WINDOW, Facts, Need, Plan, decide},
+        decide::{CONTEST_WINDOW, decide},
+        facts::Facts,
         key::Identity,
+        plan::{Need, Plan},
         reason::Reason,
     },
     portal::{Failure, PortalError, Progress},

@@ -4,8 +4,8 @@ use super::*;
 use crate::{
     api::{DocSpaceBackupScheduleSpec, LastRun},
     controller::{
-        decide::Facts,
-        fresh::{needs::awaited, record::Trail},
+        facts::Facts,
+        fresh::{needs::awaited, trail::Trail},
     },
     portal::{Archive, Expiry, Failure, PortalError, Progress},
     schedule::{Held, Schedule},

@@ -6,11 +6,12 @@ use super::{
 };
 use crate::{
     controller::{
-        decide::{Facts, Need},
+        facts::Facts,
         fresh::{
             needs::{need, next_look},
-            record::Trail,
+            trail::Trail,
         },
+        plan::Need,
     },
     portal::{Archive, Progress},
 };

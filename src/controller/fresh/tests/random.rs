@@ -11,8 +11,8 @@ use super::{
 use crate::{
     api::Status,
     controller::{
-        decide::Facts,
-        fresh::{needs::awaited, record::Trail},
+        facts::Facts,
+        fresh::{needs::awaited, trail::Trail},
     },
     portal::{Archive, Expiry},
 };
