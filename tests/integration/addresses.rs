@@ -111,3 +111,18 @@ async fn a_host_that_no_portal_is_known_by_is_told() {
     world.request("nightly").await;
     assert_eq!((world.events("UnknownHost").await, world.posts()), (1, 1));
 }
+
+#[tokio::test]
+async fn a_portal_is_known_by_a_domain_of_its_own() {
+    let world = World::at_noon(Installation::default()).await;
+    world.portal.change(|tenant| {
+        tenant.alias = "docs".into();
+        tenant.mapped_domain = Some("files.example.com".into());
+    });
+    let mut object = world.nightly();
+    object.spec.portal.host_header = Some("files.example.com".into());
+    world.create(&object).await;
+    world.ready("nightly").await;
+    world.request("nightly").await;
+    assert_eq!(world.events("UnknownHost").await, 0);
+}

@@ -1,7 +1,8 @@
 //! What the key says of itself, before a write would fail for it.
 
-use docspace_backup_operator::api::DocSpaceBackupSchedule;
+use docspace_backup_operator::api::{DocSpaceBackupSchedule, ManagementPolicy};
 use jiff::SignedDuration;
+use serde_json::json;
 use simulated_portal::{ApiKey, Holder, Installation};
 
 use crate::world::{World, at, condition, is_ready, message};
@@ -90,4 +91,26 @@ async fn a_session_token_serves_and_its_end_cannot_be_known() {
         credentials.message
     );
     assert_eq!(object.status.and_then(|status| status.api_key), None);
+}
+
+#[tokio::test]
+async fn a_key_that_only_reads_is_enough_to_observe() {
+    let world = World::at_noon(Installation::default()).await;
+    world.hold(&world.nightly());
+    let reads = world
+        .portal
+        .issue_key(ApiKey::named("reads").with_permissions(&["*:read"]));
+    world.set_key(&reads).await;
+    let mut object = world.nightly();
+    object.spec.management_policy = ManagementPolicy::Observe;
+    world.create(&object).await;
+    world.ready("nightly").await;
+    valid(&world, "True", "Accepted").await;
+    // To look after the schedule takes more.
+    world
+        .patch("nightly", json!({"spec": {"managementPolicy": "Enforce"}}))
+        .await;
+    let object = valid(&world, "False", "MissingPermission").await;
+    assert!(is_ready(&object), "it is found equal, without a write");
+    assert_eq!(world.posts(), 0);
 }

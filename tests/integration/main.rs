@@ -10,6 +10,7 @@ mod invalid;
 mod keys;
 mod lifecycle;
 mod once;
+mod pace;
 mod page;
 mod process;
 mod rbac;

@@ -1,6 +1,7 @@
 //! Schedules that are gone: removed by the portal over its bill, or deleted by a person, once and again.
 
 use docspace_backup_operator::api::{AppliedReason, DocSpaceBackupSchedule};
+use serde_json::json;
 use simulated_portal::{Archive, Installation};
 
 use crate::world::{World, at, condition, every_day, message, reason};
@@ -81,6 +82,65 @@ async fn what_the_portal_removed_twice_is_restored_when_asked_for() {
     assert_eq!((world.posts(), world.cron()), (3, Some(every_day(13))));
     let removals = object.status.and_then(|status| status.removals);
     assert_eq!(removals.map(|removals| removals.count), Some(2));
+}
+
+#[tokio::test]
+async fn what_the_portal_removed_twice_is_written_when_the_manifest_changes() {
+    let world = removed_twice().await;
+    world
+        .patch("nightly", json!({"spec": {"cronParams": {"hour": 14}}}))
+        .await;
+    let object = world.ready("nightly").await;
+    assert_eq!(applied_reason(&object), Some(AppliedReason::Changed));
+    assert_eq!((world.posts(), world.cron()), (3, Some(every_day(14))));
+}
+
+#[tokio::test]
+async fn neither_a_restart_nor_a_blip_restores_what_the_portal_removed_twice() {
+    let mut world = removed_twice().await;
+    world.operator.kill().await;
+    world.operator.restart().await;
+    world.look_after(async |world| world.touch_secret().await).await;
+    world.answer_looks(502, "");
+    world.touch_secret().await;
+    world.told("nightly", "ProxyError").await;
+    world.operator.kill().await;
+    world.server.clear_faults();
+    world.operator.restart().await;
+    world.stalled("nightly", "RemovedByPortal").await;
+    assert_eq!((world.posts(), world.cron()), (2, None));
+}
+
+#[tokio::test]
+async fn a_removal_while_the_operator_was_away_is_the_portals_too() {
+    let mut world = used_up().await;
+    world.operator.kill().await;
+    world.live_until("11-23 13:12");
+    world.operator.restart().await;
+    let object = world.request("nightly").await;
+    assert_eq!(applied_reason(&object), Some(AppliedReason::Recreated));
+    assert_eq!(world.posts(), 2);
+}
+
+#[tokio::test]
+async fn where_paid_backup_is_on_a_removal_is_laid_to_the_means_to_pay() {
+    let world = World::at_noon(Installation::saas()).await;
+    world.portal.change(|tenant| tenant.paid_backup_service = true);
+    world.create(&world.in_the_cloud(world.nightly_at(13))).await;
+    world.ready("nightly").await;
+    world.sleep_until("11-23 13:12");
+    world.portal.remove_schedule(false);
+    world.touch_secret().await;
+    world
+        .wait("nightly", |object| {
+            applied_reason(object) == Some(AppliedReason::Recreated)
+        })
+        .await;
+    world.portal.remove_schedule(false);
+    world.touch_secret().await;
+    let object = world.stalled("nightly", "RemovedByPortal").await;
+    let words = message(&object, "Ready");
+    assert!(words.contains("no means to pay"), "{words}");
 }
 
 #[tokio::test]
