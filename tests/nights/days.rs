@@ -98,6 +98,15 @@ async fn a_portal_gets_fewer_than_200_calls_a_day() {
             "Overdue",
         ),
         (
+            "every run is lost, and there is a week's time",
+            {
+                let mut patient = local();
+                patient["backupDeadline"] = json!("168h");
+                days(Installation::default(), &patient, every_run(Outcome::Lost)).await
+            },
+            "NotDueYet",
+        ),
+        (
             "a run that does not end",
             days(Installation::default(), &local(), every_run(Outcome::Hangs)).await,
             "Running",

@@ -94,16 +94,16 @@ impl Record {
                 None => self.candidate = Some(candidate),
             }
         }
-        let newest = eligible.iter().max_by_key(|archive| archive.created_on);
-        if let Some(archive) = newest
+        if let Some(archive) = eligible.iter().max_by_key(|archive| archive.created_on)
+            && let created_on = to_second(archive.created_on)
             && self
                 .newest(expected)
-                .is_none_or(|recorded| archive.created_on > recorded)
+                .is_none_or(|recorded| created_on.0 > recorded)
         {
             self.candidate = Some(Candidate {
                 id: archive.id.clone(),
                 first_listed: to_second(now),
-                created_on: to_second(archive.created_on),
+                created_on,
                 warning: warning(archive, facts),
             });
         }

@@ -6,9 +6,12 @@ use super::{absorb::CONFIRMED_AFTER, expected::Expected, record::Record, trail::
 use crate::{
     controller::{facts::Facts, plan::Need},
     due::PASS,
+    portal::Archive,
 };
 
-/// Past its deadline, a backup is looked for so often.
+/// So long after it was due, or past its deadline, a backup is no longer looked for at every look,
+const PATIENCE: SignedDuration = SignedDuration::from_hours(2);
+/// but so often.
 const LATE_PACE: SignedDuration = SignedDuration::from_mins(60);
 /// While nothing is awaited, the archives are counted so often.
 const IDLE_PACE: SignedDuration = SignedDuration::from_hours(6);
@@ -57,7 +60,8 @@ fn need_while_awaited(
         .as_ref()
         .is_some_and(|failure| failure.time.0 >= awaited);
     // The news is out; what may still come is no hurry.
-    let (progress_pace, history_pace) = if late || failure_known || record.vanished() {
+    let slow = late || now >= awaited + PATIENCE || failure_known || record.vanished();
+    let (progress_pace, history_pace) = if slow {
         (LATE_PACE, LATE_PACE)
     } else {
         (SignedDuration::ZERO, CONFIRMED_AFTER)
@@ -118,19 +122,21 @@ fn need_while_idle(expected: &Expected, record: &Record, facts: &Facts<'_>) -> O
     {
         return Some(Need::Archives);
     }
-    let Some(Ok(archives)) = &facts.archives else {
-        return None;
-    };
-    let recorded = |id: &str| record.last_backup.as_ref().is_some_and(|backup| backup.id == id);
-    let newest = archives
-        .iter()
-        .filter(|archive| is_eligible(archive, expected, facts.trail()))
-        .max_by_key(|archive| archive.created_on);
-    let is_new = newest.is_some_and(|archive| !recorded(&archive.id));
-    if facts.events.is_none() && is_new {
+    facts.archives.as_ref()?.as_ref().ok()?;
+    if facts.events.is_none() && newest_unconfirmed(expected, record, facts).is_some() {
         return Some(Need::Events);
     }
     (facts.is_saas && facts.bill.is_none()).then_some(Need::Bill)
+}
+
+/// The newest archive of the schedule, where it is not the one that was confirmed last.
+fn newest_unconfirmed<'a>(expected: &Expected, record: &Record, facts: &'a Facts<'_>) -> Option<&'a Archive> {
+    let archives = facts.archives.as_ref()?.as_ref().ok()?.iter();
+    let eligible = archives.filter(|archive| is_eligible(archive, expected, facts.trail()));
+    let confirmed = record.last_backup.as_ref().map(|backup| &backup.id);
+    eligible
+        .max_by_key(|archive| archive.created_on)
+        .filter(|archive| confirmed != Some(&archive.id))
 }
 
 fn is_due(last: Option<Timestamp>, pace: SignedDuration, now: Timestamp) -> bool {
@@ -141,16 +147,9 @@ fn is_due(last: Option<Timestamp>, pace: SignedDuration, now: Timestamp) -> bool
 /// archives that are not recorded yet.
 pub fn trail_from(expected: &Expected, record: &Record, facts: &Facts<'_>) -> Timestamp {
     const BEFORE: SignedDuration = SignedDuration::from_hours(24);
-    let recorded = |id: &str| record.last_backup.as_ref().is_some_and(|backup| backup.id == id);
-    let archives = facts.archives.as_ref().and_then(|answer| answer.as_ref().ok());
-    let newest = archives
-        .into_iter()
-        .flatten()
-        .filter(|archive| !recorded(&archive.id))
-        .map(|archive| archive.created_on)
-        .max();
     let awaited = awaited(expected, record, facts).unwrap_or(facts.now);
-    let from = newest.map_or(awaited, |newest| newest.min(awaited));
+    let newest = newest_unconfirmed(expected, record, facts);
+    let from = newest.map_or(awaited, |newest| newest.created_on.min(awaited));
     from.checked_sub(BEFORE).unwrap_or(Timestamp::MIN)
 }
 

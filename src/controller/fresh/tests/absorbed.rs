@@ -184,6 +184,11 @@ fn an_archive_is_confirmed_when_it_is_listed_again_half_an_hour_later() {
             (Some("new"), Some("later"), false),
         ),
     ];
+    let fraction = archive("new", "2026-11-24T03:20:00.519708Z");
+    let rows = rows.into_iter().chain([
+        (confirmed(), vec![fraction.clone()], (Some("new"), None, false)),
+        (listed(10), vec![fraction], (None, Some("new"), false)),
+    ]);
     for (record, archives, expected) in rows {
         let before = format!("{record:?} {archives:?}");
         let count = archives.len();
