@@ -1,6 +1,6 @@
 //! Whether archives come of a schedule: nights that work, fail, vanish or pass unseen, and what BackupFresh tells.
 
-use docspace_backup_operator::api::{AdoptionPolicy, DocSpaceBackupSchedule};
+use docspace_backup_operator::api::{AdoptionPolicy, DocSpaceBackupSchedule, REQUESTED_AT};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use simulated_portal::{Fault, Installation, Outcome};
@@ -80,6 +80,31 @@ async fn a_night_that_fails_says_why_and_the_next_one_heals_it() {
     world.live_until("11-24 22:42");
     let object = world.look("nightly", "BackupFound").await;
     assert_eq!(last_backup(&object), Some(at("11-24 22:08")));
+}
+
+#[tokio::test]
+async fn a_failure_far_from_greenwich_is_told_in_utc() {
+    let world = World::at_noon(Installation::default()).await;
+    world
+        .portal
+        .change(|tenant| tenant.time_zone = Some("America/New_York".into()));
+    world.create(&world.nightly_at(8)).await;
+    let object = world.ready("nightly").await;
+    let status = object.status.expect("a status");
+    assert_eq!(
+        status.schedule.as_deref(),
+        Some("EveryDay 08:00 America/New_York")
+    );
+    assert_eq!(
+        status.next_backup_time.map(|time| time.0),
+        Some(at("11-23 13:00"))
+    );
+    world.request("nightly").await;
+    world.portal.next_run(false, Outcome::Fails("No luck".into()));
+    world.live_until("11-23 13:12");
+    let object = world.look("nightly", "Failed").await;
+    let failure = object.status.and_then(|status| status.last_failure);
+    assert_eq!(failure.map(|failure| failure.time.0), Some(at("11-23 13:08")));
 }
 
 #[tokio::test]
@@ -226,9 +251,12 @@ async fn a_suspended_object_knows_nothing_of_nights_that_pass() {
         Some("True"),
         "as it was"
     );
+    let requested = json!({"metadata": {"annotations": {REQUESTED_AT: "now"}}});
+    world.patch("nightly", requested).await;
     world.patch("nightly", json!({"spec": {"interval": "10m"}})).await;
-    world.wait("nightly", is_observed).await;
-    assert_eq!(world.calls(), calls);
+    let object = world.wait("nightly", is_observed).await;
+    let echo = object.status.and_then(|status| status.last_handled_reconcile_at);
+    assert_eq!((world.calls(), echo), (calls, None));
 
     world.server.live(SignedDuration::from_mins(75));
     world.patch("nightly", json!({"spec": {"suspend": false}})).await;
