@@ -1,15 +1,15 @@
-//! What the operator does, shown with kubectl's own output: a schedule that is made, changed by somebody and put back,
-//! a wrong key that is told and a right one that heals, and a deletion that takes the schedule away.
+//! What the operator does, shown with kubectl's own output: a schedule that is accepted and can never make a backup, a
+//! night after which one portal has a proven backup and another's is overdue, a schedule that somebody changes, and a
+//! wrong key.
+
+mod stage;
 
 use std::{error::Error, path::PathBuf};
 
 use clap::Parser;
-use harness::{ControlPlane, Namespace, Operator, control_plane};
-use simulated_portal::{ApiKey, Installation, Schedule, SimulatedPortal};
+use simulated_portal::{Outcome, Schedule};
 
-const KEY: &str = "docspace-api-key";
-const COLUMNS: &str = "-o=custom-columns=NAME:.metadata.name,SCHEDULE:.status.schedule,HTTP:.status.lastRequest.statusCode,\
-                       SAID:.status.lastRequest.message";
+use crate::stage::{Stage, say};
 
 /// Shows the operator at work.
 #[derive(Parser)]
@@ -25,187 +25,97 @@ struct Args {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
-    say("Starting etcd, kube-apiserver, a simulated portal and the operator");
-    let demo = Demo::start(&args).await;
+    say("Starting etcd, kube-apiserver, a simulated server with two portals, and the operator");
+    let stage = Stage::set(&args.operator).await;
     if args.keep_running {
-        return demo.keep_running().await;
+        return stage.keep_running().await;
     }
-    demo.creation();
-    demo.drift();
-    demo.wrong_key();
-    demo.deletion();
+    stage.set_clock();
+    accepted_and_useless(&stage);
+    a_night(&stage);
+    drift(&stage);
+    wrong_key(&stage);
+    say("What happened at the sales portal");
+    stage.show_events("sales");
     say("That was all; it ends by itself. To keep it running: make up");
     Ok(())
 }
 
-struct Demo {
-    plane: &'static ControlPlane,
-    namespace: String,
-    portal: SimulatedPortal,
-    key: String,
-    _operator: Operator,
+fn accepted_and_useless(stage: &Stage) {
+    say("The request that DocSpace's API documentation gives as its example, as a manifest");
+    let manifest = stage.example();
+    print!("{manifest}");
+    stage.show_with(&["apply", "-f", "-"], &manifest);
+    stage.show(&["wait", "--for=condition=Ready", "dsbs/example", "--timeout=30s"]);
+    stage.show(&[
+        "get",
+        "dsbs",
+        "-o=custom-columns=NAME:.metadata.name,HTTP:.status.lastRequest.statusCode,SAID:.status.lastRequest.message",
+    ]);
+    say(
+        "Accepted, with status 200; the portal holds it. Yet no backup will ever come of it, so FRESH is False:",
+    );
+    stage.show(&["get", "dsbs"]);
+    stage.show_freshness();
+    say("Deletion takes the schedule away from the portal");
+    stage.show(&["delete", "dsbs/example"]);
+    println!(
+        "The server now holds {} schedules.",
+        stage.server.schedules().len()
+    );
 }
 
-impl Demo {
-    async fn start(args: &Args) -> Self {
-        let plane = control_plane();
-        let client = plane.client().await;
-        let namespace = Namespace::create(&client).await.name().to_owned();
-        let portal = SimulatedPortal::start(Installation::default()).await;
-        let key = portal.first().issue_key(ApiKey::named("backups"));
-        let operator = Operator::start(&args.operator, &plane.kubeconfig(), &namespace, &[]).await;
-        let demo = Self {
-            plane,
-            namespace,
-            portal,
-            key,
-            _operator: operator,
-        };
-        demo.set_key(&demo.key);
-        demo
-    }
+fn a_night(stage: &Stage) {
+    say(
+        "Two portals, at half past two in the night; both are to make a backup at 3.\n\
+         # At the legal portal every run is lost: its API works, its backup service does not.\n\
+         # (The server's clock was set back to yesterday for this, hence the Event ClockSkew below.)",
+    );
+    stage.legal.every_run(false, Outcome::Lost);
+    let manifest = stage.sales_and_legal();
+    stage.show_with(&["apply", "-f", "-"], &manifest);
+    stage.show(&["wait", "--for=condition=Ready", "dsbs", "--all", "--timeout=30s"]);
+    stage.show(&["get", "dsbs"]);
 
-    fn creation(&self) {
-        say("The page's example as a manifest: every day at 3, seven archives kept, a full dump");
-        let manifest = self.manifest();
-        print!("{manifest}");
-        self.show(&["apply", "-f", "-"], &manifest);
-        self.show(
-            &["wait", "--for=condition=Ready", "dsbs/nightly", "--timeout=30s"],
-            "",
-        );
-        self.show(&["get", "dsbs"], "");
-        self.show(&["get", "dsbs", COLUMNS], "");
-    }
+    say("A quarter past three. A look is asked for here; by itself the operator looks every 15 minutes");
+    stage.live(45);
+    stage.look("03:15");
+    stage.show_freshness();
 
-    fn drift(&self) {
-        say(
-            "Somebody changes the schedule in the portal, to 5 o'clock. At the next look (asked for here) it is put back",
-        );
-        self.portal.first().set_schedule(Schedule {
-            dump: true,
-            ..Schedule::every_day(5)
-        });
-        self.show(
-            &[
-                "annotate",
-                "dsbs/nightly",
-                "docspace.onlyoffice.com/requestedAt=now",
-            ],
-            "",
-        );
-        let echo = "--for=jsonpath={.status.lastHandledReconcileAt}=now";
-        self.show(&["wait", echo, "dsbs/nightly", "--timeout=30s"], "");
-        self.show(
-            &[
-                "get",
-                "events",
-                "--field-selector=reason=ScheduleCorrected",
-                "-o=custom-columns=REASON:.reason,NOTE:.message",
-            ],
-            "",
-        );
-        self.show(&["get", "dsbs"], "");
-    }
+    say("Half an hour later the archive is still there: the backup is proved");
+    stage.live(30);
+    stage.look("03:45");
+    stage.show(&[
+        "wait",
+        "--for=condition=BackupFresh",
+        "dsbs/sales",
+        "--timeout=30s",
+    ]);
+    stage.show(&["get", "dsbs"]);
 
-    fn wrong_key(&self) {
-        say("A wrong key in the Secret");
-        self.set_key("sk-0000-mistyped");
-        self.show(
-            &["wait", "--for=condition=Stalled", "dsbs/nightly", "--timeout=30s"],
-            "",
-        );
-        self.show(&["get", "dsbs"], "");
-        say("The right one again");
-        self.set_key(&self.key);
-        self.show(
-            &["wait", "--for=condition=Ready", "dsbs/nightly", "--timeout=30s"],
-            "",
-        );
-        self.show(&["get", "dsbs"], "");
-    }
-
-    fn deletion(&self) {
-        say("Deletion takes the schedule away");
-        self.show(&["delete", "dsbs/nightly"], "");
-        let left = self.portal.schedules();
-        say(&format!("The portal now holds {} schedules", left.len()));
-        self.show(
-            &[
-                "get",
-                "events",
-                "-o=custom-columns=TYPE:.type,REASON:.reason",
-                "--sort-by=.metadata.creationTimestamp",
-            ],
-            "",
-        );
-    }
-
-    async fn keep_running(&self) -> Result<(), Box<dyn Error>> {
-        self.show(&["apply", "-f", "-"], &self.manifest());
-        say("It runs until Ctrl-C. In another terminal:");
-        println!("export KUBECONFIG={}", self.plane.kubeconfig().display());
-        println!(
-            "kubectl config set-context --current --namespace {}",
-            self.namespace
-        );
-        println!("kubectl get dsbs --watch");
-        println!(
-            "\nThe portal: {} (Authorization: Bearer {})",
-            self.portal.url(),
-            self.key
-        );
-        Ok(tokio::signal::ctrl_c().await?)
-    }
-
-    fn manifest(&self) -> String {
-        format!(
-            "apiVersion: docspace.onlyoffice.com/v1alpha1\n\
-             kind: DocSpaceBackupSchedule\n\
-             metadata:\n  name: nightly\n\
-             spec:\n  portal:\n    url: {}\n    apiKeySecretRef: {{name: {KEY}}}\n  \
-             storageType: CustomCloud\n  cronParams: {{period: EveryDay, hour: 3, day: 0}}\n  backupsStored: 7\n  dump: true\n",
-            self.portal.url()
-        )
-    }
-
-    fn set_key(&self, key: &str) {
-        let literal = format!("--from-literal=apiKey={key}");
-        let arguments = [
-            "create",
-            "secret",
-            "generic",
-            KEY,
-            &literal,
-            "--dry-run=client",
-            "-o=yaml",
-        ];
-        let secret = self.plane.kubectl_ok(&arguments, "");
-        self.plane.kubectl_ok(
-            &[
-                "apply",
-                "--server-side",
-                "--namespace",
-                &self.namespace,
-                "-f",
-                "-",
-            ],
-            &secret,
-        );
-    }
-
-    /// Runs kubectl as a user would, and shows it.
-    fn show(&self, arguments: &[&str], stdin: &str) {
-        println!("$ kubectl {}", arguments.join(" "));
-        let arguments: Vec<_> = ["--namespace", &self.namespace]
-            .iter()
-            .chain(arguments)
-            .copied()
-            .collect();
-        println!("{}", self.plane.kubectl_ok(&arguments, stdin));
-    }
+    say(
+        "Five past five: more than two hours (backupDeadline) after it was due, the legal portal's backup is overdue",
+    );
+    stage.live(80);
+    stage.look("05:05");
+    stage.show(&["get", "dsbs"]);
+    stage.show_freshness();
+    stage.show_events("legal");
 }
 
-fn say(text: &str) {
-    println!("\n# {text}\n");
+fn drift(stage: &Stage) {
+    say("Somebody changes the sales portal's schedule, to 5 o'clock. At the next look it is put back");
+    stage.sales.set_schedule(Schedule::every_day(5));
+    stage.look("05:06");
+    stage.show(&["get", "dsbs/sales"]);
+}
+
+fn wrong_key(stage: &Stage) {
+    say("A wrong key in the sales portal's Secret");
+    stage.set_key("sales", "sk-0000-mistyped");
+    stage.show(&["wait", "--for=condition=Stalled", "dsbs/sales", "--timeout=30s"]);
+    stage.show(&["get", "dsbs/sales"]);
+    say("The right one again");
+    stage.set_key("sales", &stage.sales_key);
+    stage.show(&["wait", "--for=condition=Ready", "dsbs/sales", "--timeout=30s"]);
 }

@@ -1,0 +1,191 @@
+//! What the demo is played on: a Kubernetes API, a simulated server with two portals, the operator, and kubectl.
+
+use std::{error::Error, path::Path, time::Duration};
+
+use harness::{ControlPlane, Namespace, Operator, control_plane};
+use simulated_portal::{ApiKey, Installation, Portal, SimulatedPortal, Tenant};
+
+/// Everything that runs.
+pub struct Stage {
+    plane: &'static ControlPlane,
+    namespace: String,
+    /// A DocSpace server.
+    pub server: SimulatedPortal,
+    /// Its portal whose backups work.
+    pub sales: Portal,
+    /// Its portal whose backups do not.
+    pub legal: Portal,
+    /// An API key of the sales portal.
+    pub sales_key: String,
+    _operator: Operator,
+}
+
+impl Stage {
+    /// Starts it all.
+    pub async fn set(operator: &Path) -> Self {
+        let plane = control_plane();
+        let client = plane.client().await;
+        let namespace = Namespace::create(&client).await.name().to_owned();
+        let tenants = vec![Tenant::at("sales.example.com"), Tenant::at("legal.example.com")];
+        let server = SimulatedPortal::start_with(Installation::default(), tenants).await;
+        let [sales, legal] = <[Portal; 2]>::try_from(server.tenants()).expect("two tenants");
+        let sales_key = sales.issue_key(ApiKey::named("backups"));
+        let legal_key = legal.issue_key(ApiKey::named("backups"));
+        let operator = Operator::start(operator, &plane.kubeconfig(), &namespace, &[]).await;
+        let stage = Self {
+            plane,
+            namespace,
+            server,
+            sales,
+            legal,
+            sales_key,
+            _operator: operator,
+        };
+        stage.set_key("sales", &stage.sales_key);
+        stage.set_key("legal", &legal_key);
+        stage
+    }
+
+    /// Stops the server's clock at half past two (UTC) of yesterday, so that all that follows is past already.
+    pub fn set_clock(&self) {
+        const DAY: u64 = 24 * 60 * 60;
+        let clock = self.server.clock();
+        let since_midnight = clock.now().as_second().unsigned_abs() % DAY;
+        let back = Duration::from_secs(since_midnight + DAY) - Duration::from_secs(150 * 60);
+        clock.set(clock.now() - back);
+    }
+
+    /// Lets time go by at the server: its scheduler and its worker do what is due.
+    pub fn live(&self, minutes: u64) {
+        let time = Duration::from_secs(minutes * 60);
+        self.server.live(time.try_into().expect("a time that fits"));
+    }
+
+    /// Asks for a look at every portal, and waits for it.
+    pub fn look(&self, request: &str) {
+        let annotation = format!("docspace.onlyoffice.com/requestedAt={request}");
+        self.show(&["annotate", "dsbs", "--all", "--overwrite", &annotation]);
+        let echo = format!("--for=jsonpath={{.status.lastHandledReconcileAt}}={request}");
+        self.kubectl(&["wait", &echo, "dsbs", "--all", "--timeout=30s"], "");
+    }
+
+    /// The example of DocSpace's API documentation.
+    pub fn example(&self) -> String {
+        let schedule = "storageType: CustomCloud\n  cronParams: {period: EveryDay, hour: 3, day: 0}\n  \
+                        backupsStored: 7\n  dump: true\n";
+        self.manifest("example", "sales", schedule)
+    }
+
+    /// A schedule of each portal, into a directory of its server.
+    pub fn sales_and_legal(&self) -> String {
+        let schedule = "storageType: Local\n  storageParams:\n    - {key: filePath, value: /app/onlyoffice/data/backup}\n  \
+                        cronParams: {period: EveryDay, hour: 3, day: 0}\n  backupsStored: 7\n";
+        let (sales, legal) = (
+            self.manifest("sales", "sales", schedule),
+            self.manifest("legal", "legal", schedule),
+        );
+        format!("{sales}---\n{legal}")
+    }
+
+    fn manifest(&self, name: &str, portal: &str, schedule: &str) -> String {
+        let url = self.server.url();
+        format!(
+            "apiVersion: docspace.onlyoffice.com/v1alpha1\n\
+             kind: DocSpaceBackupSchedule\n\
+             metadata:\n  name: {name}\n\
+             spec:\n  portal:\n    url: {url}\n    hostHeader: {portal}.example.com\n    \
+             apiKeySecretRef: {{name: {portal}-key}}\n  {schedule}"
+        )
+    }
+
+    /// Puts a key into the portal's Secret.
+    pub fn set_key(&self, portal: &str, key: &str) {
+        let literal = format!("--from-literal=apiKey={key}");
+        let name = format!("{portal}-key");
+        let create = ["create", "secret", "generic", &name, &literal];
+        let secret = self.kubectl(&[&create[..], &["--dry-run=client", "-o=yaml"]].concat(), "");
+        self.kubectl(&["apply", "--server-side", "-f", "-"], &secret);
+    }
+
+    /// Shows the condition BackupFresh in words.
+    pub fn show_freshness(&self) {
+        const FRESH: &str = r#".status.conditions[?(@.type=="BackupFresh")]"#;
+        let columns =
+            format!("-o=custom-columns=NAME:.metadata.name,REASON:{FRESH}.reason,MESSAGE:{FRESH}.message");
+        self.show(&["get", "dsbs", &columns]);
+    }
+
+    /// Shows what was told of an object, in order.
+    pub fn show_events(&self, object: &str) {
+        self.show(&[
+            "get",
+            "events",
+            &format!("--field-selector=involvedObject.name={object}"),
+            "--sort-by=.eventTime",
+            "-o=custom-columns=TYPE:.type,REASON:.reason,NOTE:.message",
+        ]);
+    }
+
+    /// Runs kubectl as a user would, and shows it.
+    pub fn show(&self, arguments: &[&str]) {
+        self.show_with(arguments, "");
+    }
+
+    /// The same with standard input.
+    pub fn show_with(&self, arguments: &[&str], stdin: &str) {
+        let quoted: Vec<_> = arguments.iter().map(|argument| quoted(argument)).collect();
+        println!("$ kubectl {}", quoted.join(" "));
+        println!("{}", self.kubectl(arguments, stdin));
+    }
+
+    fn kubectl(&self, arguments: &[&str], stdin: &str) -> String {
+        let namespace = ["--namespace", &self.namespace];
+        self.plane
+            .kubectl_ok(&[&namespace[..], arguments].concat(), stdin)
+    }
+
+    /// Keeps it running until Ctrl-C, with portals that make their backups by the real clock.
+    pub async fn keep_running(&self) -> Result<(), Box<dyn Error>> {
+        self.show_with(&["apply", "-f", "-"], &self.sales_and_legal());
+        say("It runs until Ctrl-C. In another terminal:");
+        println!("export KUBECONFIG={}", self.plane.kubeconfig().display());
+        println!(
+            "kubectl config set-context --current --namespace {}",
+            self.namespace
+        );
+        println!("kubectl get dsbs --watch");
+        println!(
+            "\nThe sales portal: {} (Host: {}, Authorization: Bearer {})",
+            self.server.url(),
+            self.sales.host(),
+            self.sales_key
+        );
+        let mut passes = tokio::time::interval(Duration::from_secs(10));
+        let passing = async {
+            loop {
+                passes.tick().await;
+                self.server.run_scheduler();
+                self.server.run_worker();
+                self.server.run_cleaner();
+            }
+        };
+        tokio::select! {
+            () = passing => Ok(()),
+            ended = tokio::signal::ctrl_c() => Ok(ended?),
+        }
+    }
+}
+
+/// As a shell wants it.
+fn quoted(argument: &str) -> String {
+    if argument.contains(['(', '{']) {
+        format!("'{argument}'")
+    } else {
+        argument.into()
+    }
+}
+
+/// Tells what comes next.
+pub fn say(text: &str) {
+    println!("\n# {text}\n");
+}
