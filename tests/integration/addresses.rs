@@ -3,7 +3,7 @@
 use docspace_backup_operator::api::DocSpaceBackupSchedule;
 use jiff::SignedDuration;
 use serde_json::json;
-use simulated_portal::Installation;
+use simulated_portal::{ApiKey, Installation};
 
 use crate::world::{World, at, every_day, is_ready, message, ready_reason_is};
 
@@ -54,6 +54,32 @@ async fn two_addresses_are_one_portal_to_an_operator_that_starts_anew() {
     world.request("nightly").await;
     world.ready("nightly").await;
     assert_eq!((world.posts(), world.cron()), (1, Some(every_day(13))));
+}
+
+/// Neither address nor key shows that it is one portal.
+#[tokio::test]
+async fn two_addresses_with_keys_of_their_own_end_as_contested() {
+    let world = World::with_ready_at(13).await;
+    let key = world.portal.issue_key(ApiKey::named("other"));
+    world.set_secret("other", &[("apiKey", key.as_bytes())]).await;
+    let mut second = world.nightly_at(14);
+    second.metadata.name = Some("second".into());
+    second.spec.portal.url = format!("http://localhost:{}", world.server.port());
+    second.spec.portal.api_key_secret_ref.name = "other".into();
+    world.create(&second).await;
+    world.ready("second").await;
+    // Each puts the other's right once, and whoever is put right again gives up.
+    world.touch_secret().await;
+    world.event("ScheduleCorrected").await;
+    world.touch("other").await;
+    world
+        .seen(|requests| requests.iter().filter(|request| request.method == "POST").count() == 4)
+        .await;
+    world.ready("second").await;
+    world.touch_secret().await;
+    world.stalled("nightly", "Contested").await;
+    world.ready("second").await;
+    assert_eq!((world.posts(), world.cron()), (4, Some(every_day(14))));
 }
 
 #[tokio::test]

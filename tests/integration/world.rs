@@ -362,17 +362,26 @@ impl World {
     }
 
     pub async fn annotate_secret(&self, annotation: &str, value: &str) {
-        let patch = Patch::Merge(json!({"metadata": {"annotations": {annotation: value}}}));
-        let api: Api<Secret> = self.namespace.secrets(&self.client);
-        api.patch(API_KEY, &PatchParams::default(), &patch)
-            .await
-            .expect("the patch is accepted");
+        self.annotate(API_KEY, annotation, value).await;
     }
 
     /// Changes the Secret but not its values, which brings a look at the portal.
     pub async fn touch_secret(&self) {
-        self.annotate_secret("touched", &format!("{:016x}", fastrand::u64(..)))
+        self.touch(API_KEY).await;
+    }
+
+    /// The same of another Secret.
+    pub async fn touch(&self, secret: &str) {
+        self.annotate(secret, "touched", &format!("{:016x}", fastrand::u64(..)))
             .await;
+    }
+
+    async fn annotate(&self, secret: &str, annotation: &str, value: &str) {
+        let patch = Patch::Merge(json!({"metadata": {"annotations": {annotation: value}}}));
+        let api: Api<Secret> = self.namespace.secrets(&self.client);
+        api.patch(secret, &PatchParams::default(), &patch)
+            .await
+            .expect("the patch is accepted");
     }
 
     pub async fn delete_secret(&self, name: &str) {
