@@ -160,7 +160,7 @@ async fn write(look: &mut Look<'_>, reason: AppliedReason) -> Result<Deed, Error
             ..Deed::of(verdict)
         });
     }
-    let note = written_note(reason, &wanted, replaced.as_ref(), look.after_write(&wanted));
+    let note = look.written_note(reason, &wanted, replaced.as_ref());
     Ok(Deed {
         applied: Some(reason),
         request,
@@ -180,38 +180,6 @@ fn outcome_unknown(error: &PortalError) -> Verdict {
                      again after ten minutes at the earliest"
             ),
         )
-    }
-}
-
-fn written_note(reason: AppliedReason, wanted: &Schedule, replaced: Option<&Held>, after: &str) -> Note {
-    let what = wanted.in_words(None);
-    let found = wanted
-        .difference(replaced.map(|held| &held.schedule))
-        .lines
-        .join("; ");
-    match (reason, replaced) {
-        (AppliedReason::Created, None) => {
-            Note::normal("ScheduleCreated", format!("The portal now holds {what}{after}"))
-        }
-        (AppliedReason::Created, Some(_)) => Note::normal(
-            "ScheduleReplaced",
-            format!("The portal now holds {what}, in place of another schedule: {found}{after}"),
-        ),
-        (AppliedReason::Corrected, _) => Note::warning(
-            "ScheduleCorrected",
-            format!("Somebody had changed the portal's schedule; put back. Found: {found}{after}"),
-        ),
-        (AppliedReason::Recreated, _) => Note::warning(
-            "ScheduleRecreated",
-            format!(
-                "The portal itself had removed the schedule when it came due, over a bill or a quota for all that is \
-                 known; restored, once a calendar month{after}"
-            ),
-        ),
-        _ => Note::normal(
-            "ScheduleChanged",
-            format!("The portal now holds {what}; changed: {found}{after}"),
-        ),
     }
 }
 
@@ -323,8 +291,47 @@ async fn patch_finalizers(look: &Look<'_>, finalizers: Vec<String>) -> Result<Do
 }
 
 impl Look<'_> {
-    /// What the portal makes of a write of this schedule now.
-    fn after_write(&self, wanted: &Schedule) -> &'static str {
+    /// What was written, and what the portal makes of it.
+    fn written_note(&self, reason: AppliedReason, wanted: &Schedule, replaced: Option<&Held>) -> Note {
+        let zone = self.zone(wanted);
+        let what = wanted.in_words(zone);
+        let found = wanted
+            .difference(replaced.map(|held| &held.schedule))
+            .lines
+            .join("; ");
+        let times = zone.and_then(|zone| Times::new(wanted.into(), zone));
+        let after = times.map_or("", |times| after_write(&times, self.facts.now));
+        match (reason, replaced) {
+            (AppliedReason::Created, None) => {
+                Note::normal("ScheduleCreated", format!("The portal now holds {what}{after}"))
+            }
+            (AppliedReason::Created, Some(_)) => Note::normal(
+                "ScheduleReplaced",
+                format!("The portal now holds {what}, in place of another schedule ({found}){after}"),
+            ),
+            (AppliedReason::Corrected, _) => Note::warning(
+                "ScheduleCorrected",
+                format!("Somebody had changed the portal's schedule; it was put back ({found}){after}"),
+            ),
+            (AppliedReason::Recreated, _) => Note::warning(
+                "ScheduleRecreated",
+                format!(
+                    "The portal itself had removed the schedule when it came due, over a bill or a quota for all that \
+                     is known; it was restored, which is done once a calendar month{after}"
+                ),
+            ),
+            _ => Note::normal(
+                "ScheduleChanged",
+                format!("The portal now holds {what}; changed: {found}{after}"),
+            ),
+        }
+    }
+
+    /// The zone that the portal reads the hour in, as far as it is known.
+    fn zone(&self, wanted: &Schedule) -> Option<&str> {
+        if wanted.dump {
+            return Some("UTC");
+        }
         let settings = self
             .facts
             .identity
@@ -336,9 +343,7 @@ impl Look<'_> {
             .status
             .as_ref()
             .and_then(|status| status.time_zone.as_deref());
-        let zone = if wanted.dump { Some("UTC") } else { told.or(known) };
-        let times = zone.and_then(|zone| Times::new(wanted.into(), zone));
-        times.map_or("", |times| after_write(&times, self.facts.now))
+        told.or(known)
     }
 
     /// What a write of this look would write.

@@ -104,9 +104,9 @@ pub fn same_hour(other: &str) -> Note {
 /// What to add to the Event of a write: what the portal's clock, which every write starts anew, makes of it (trap 2).
 pub fn after_write(times: &Times, now: Timestamp) -> &'static str {
     if never_starts(times, now) {
-        "; as things are, the portal does not start it at this hour (see condition BackupFresh)"
+        ". As things are, the portal does not start it at this hour (see condition BackupFresh)"
     } else if times.portal_is_due(None, now) {
-        "; the portal makes a backup within 15 minutes, as every write starts its clock anew and the hour has passed"
+        ". The portal makes a backup within 15 minutes, as every write starts its clock anew and the hour has passed"
     } else {
         ""
     }

@@ -271,7 +271,7 @@ impl Objects {
                 .filter(older)
                 .min_by_key(|other| age(other)),
         };
-        first.map_or(Slot::Free, |first| Slot::Taken(name_for(first, me)))
+        first.map_or(Slot::Free, |first| Slot::Taken(owner_for(first, me)))
     }
 }
 
@@ -401,6 +401,16 @@ fn claims(spec: &DocSpaceBackupScheduleSpec) -> bool {
 pub fn key_of(object: &DocSpaceBackupSchedule) -> Key {
     let key = ObjectRef::new(&object.name_any());
     key.within(object.metadata.namespace.as_deref().unwrap_or_default())
+}
+
+/// Whose slot it is, for this object's readers.
+fn owner_for(owner: &DocSpaceBackupSchedule, me: &DocSpaceBackupSchedule) -> String {
+    let name = name_for(owner, me);
+    if SlotKey::of(&owner.spec) == SlotKey::of(&me.spec) {
+        name
+    } else {
+        format!("{name} (the same API key leads to both addresses, so they are one portal)")
+    }
 }
 
 /// An object is named within its own namespace only.

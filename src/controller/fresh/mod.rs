@@ -129,7 +129,7 @@ pub fn judge(
     let Some(due) = passed.filter(|due| *due >= expected.since) else {
         return judged(
             NotDueYet,
-            "No backup was due and had its time (backupDeadline) since the schedule is in force",
+            "No backup of the schedule in force has passed its deadline (backupDeadline) yet",
         );
     };
     if let Some(why) = record

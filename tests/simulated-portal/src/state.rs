@@ -1,6 +1,9 @@
 //! Everything the server remembers.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use jiff::Timestamp;
 
@@ -49,6 +52,9 @@ impl TenantState {
     }
 }
 
+/// How many servers there were in this process.
+static SERVERS: AtomicU64 = AtomicU64::new(1);
+
 /// The whole server.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -80,7 +86,8 @@ impl State {
             hosts: HashMap::new(),
             keys: HashMap::new(),
             sessions: HashMap::new(),
-            next_number: 1,
+            // Keys and ids of two servers differ, as those of two installations do.
+            next_number: SERVERS.fetch_add(1, Ordering::Relaxed) << 32,
             next_event: 1,
         }
     }
