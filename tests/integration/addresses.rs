@@ -7,12 +7,17 @@ use simulated_portal::{ApiKey, Installation};
 
 use crate::world::{World, at, every_day, is_ready, message, ready_reason_is};
 
+/// The same portal by another name.
+fn localhost(world: &World) -> String {
+    format!("http://localhost:{}", world.server.port())
+}
+
 #[tokio::test]
 async fn a_portal_behind_two_addresses_is_one_portal() {
     let world = World::with_ready_at(13).await;
     let mut second = world.nightly_at(13);
     second.metadata.name = Some("second".into());
-    second.spec.portal.url = format!("http://localhost:{}", world.server.port());
+    second.spec.portal.url = localhost(&world);
     second.spec.cron_params.hour = 14;
     world.create(&second).await;
     let object = world.stalled("second", "Conflict").await;
@@ -31,7 +36,7 @@ async fn a_portal_behind_two_addresses_is_one_portal() {
 async fn two_addresses_at_once_make_one_post() {
     let world = World::at_noon(Installation::default()).await;
     let mut second = world.named("second");
-    second.spec.portal.url = format!("http://localhost:{}", world.server.port());
+    second.spec.portal.url = localhost(&world);
     let nightly = world.nightly();
     tokio::join!(world.create(&nightly), world.create(&second));
     let handled = |object: &DocSpaceBackupSchedule| is_ready(object) || ready_reason_is(object, "Conflict");
@@ -47,7 +52,7 @@ async fn two_addresses_are_one_portal_to_an_operator_that_starts_anew() {
     world.operator.kill().await;
     let mut second = world.nightly_at(14);
     second.metadata.name = Some("second".into());
-    second.spec.portal.url = format!("http://localhost:{}", world.server.port());
+    second.spec.portal.url = localhost(&world);
     world.create(&second).await;
     world.operator.restart().await;
     world.stalled("second", "Conflict").await;
@@ -64,7 +69,7 @@ async fn two_addresses_with_keys_of_their_own_end_as_contested() {
     world.set_secret("other", &[("apiKey", key.as_bytes())]).await;
     let mut second = world.nightly_at(14);
     second.metadata.name = Some("second".into());
-    second.spec.portal.url = format!("http://localhost:{}", world.server.port());
+    second.spec.portal.url = localhost(&world);
     second.spec.portal.api_key_secret_ref.name = "other".into();
     world.create(&second).await;
     world.ready("second").await;
@@ -85,10 +90,7 @@ async fn two_addresses_with_keys_of_their_own_end_as_contested() {
 #[tokio::test]
 async fn another_portal_begins_with_nothing_recorded() {
     let world = World::with_ready_at(3).await;
-    world.live_until("11-23 12:10");
-    world.look("nightly", "Confirming").await;
-    world.live_until("11-23 12:42");
-    world.look("nightly", "BackupFound").await;
+    world.proved("11-23 12:10", "11-23 12:42").await;
     let (other, key) = World::another_server().await;
     other.clock().set(at("11-23 12:42"));
     world.set_secret("other", &[("apiKey", key.as_bytes())]).await;

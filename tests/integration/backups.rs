@@ -21,10 +21,7 @@ async fn a_night_that_works_is_proved_by_an_archive_that_stays() {
     let (_, text) = world.event("ScheduleCreated").await;
     assert!(text.contains("makes a backup within 15 minutes"), "{text}");
 
-    world.live_until("11-23 12:12");
-    world.look("nightly", "Confirming").await;
-    world.live_until("11-23 12:42");
-    let object = world.look("nightly", "BackupFound").await;
+    let object = world.proved("11-23 12:12", "11-23 12:42").await;
     assert_eq!(last_backup(&object), Some(at("11-23 12:08")));
     let status = object.status.expect("a status");
     let backup = status.last_backup.expect("a backup");
@@ -75,10 +72,7 @@ async fn a_night_that_fails_says_why_and_the_next_one_heals_it() {
     assert_eq!(kind, "Warning");
     assert!(text.contains("No space left on device"), "{text}");
 
-    world.live_until("11-24 22:12");
-    world.look("nightly", "Confirming").await;
-    world.live_until("11-24 22:42");
-    let object = world.look("nightly", "BackupFound").await;
+    let object = world.proved("11-24 22:12", "11-24 22:42").await;
     assert_eq!(last_backup(&object), Some(at("11-24 22:08")));
 }
 
@@ -183,10 +177,7 @@ async fn an_archive_that_a_person_made_proves_nothing() {
 #[tokio::test]
 async fn a_portal_that_was_away_over_two_nights_is_believed_again() {
     let world = World::with_ready_at(3).await;
-    world.live_until("11-23 12:10");
-    world.look("nightly", "Confirming").await;
-    world.live_until("11-23 12:42");
-    world.look("nightly", "BackupFound").await;
+    world.proved("11-23 12:10", "11-23 12:42").await;
     let away = world.server.order(Fault::bad_gateway());
     world.sleep_until("11-25 12:00");
     let object = world.look("nightly", "NoEvidence").await;
@@ -197,10 +188,7 @@ async fn a_portal_that_was_away_over_two_nights_is_believed_again() {
     world.server.clear_fault(away);
     world.look("nightly", "Overdue").await;
     // What is late is looked for once an hour.
-    world.live_until("11-25 13:05");
-    world.look("nightly", "Confirming").await;
-    world.live_until("11-25 13:40");
-    let object = world.look("nightly", "BackupFound").await;
+    let object = world.proved("11-25 13:05", "11-25 13:40").await;
     assert_eq!(last_backup(&object), Some(at("11-25 12:08")));
     assert_eq!(world.posts(), 1);
 }
@@ -294,9 +282,6 @@ async fn a_refused_adoption_that_is_allowed_ends_in_a_backup() {
         .await;
     world.ready("nightly").await;
     world.event("ScheduleReplaced").await;
-    world.live_until("11-23 12:10");
-    world.look("nightly", "Confirming").await;
-    world.live_until("11-23 12:42");
-    world.look("nightly", "BackupFound").await;
+    world.proved("11-23 12:10", "11-23 12:42").await;
     assert_eq!(world.posts(), 1);
 }

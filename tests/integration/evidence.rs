@@ -35,10 +35,7 @@ async fn a_history_that_cannot_be_read_is_no_evidence() {
     assert!(is_ready(&object), "the schedule is as the manifest says");
     world.server.clear_fault(unread);
     // It is tried again after half an hour.
-    world.live_until("11-23 15:36");
-    world.look("nightly", "Confirming").await;
-    world.live_until("11-23 16:08");
-    world.look("nightly", "BackupFound").await;
+    world.proved("11-23 15:36", "11-23 16:08").await;
 }
 
 #[tokio::test]
@@ -86,10 +83,7 @@ async fn without_an_audit_trail_a_failure_is_told_and_a_persons_archive_counts()
     world.live_until("11-23 13:10");
     world.look("nightly", "Failed").await;
     world.portal.start_backup(false);
-    world.live_until("11-23 14:15");
-    world.look("nightly", "Confirming").await;
-    world.live_until("11-23 14:50");
-    world.look("nightly", "BackupFound").await;
+    world.proved("11-23 14:15", "11-23 14:50").await;
 }
 
 #[tokio::test]
@@ -101,10 +95,7 @@ async fn an_observed_schedule_is_proved_without_a_write() {
     world.create(&object).await;
     world.ready("nightly").await;
     world.fresh("nightly", "NotDueYet").await;
-    world.live_until("11-23 13:10");
-    world.look("nightly", "Confirming").await;
-    world.live_until("11-23 13:42");
-    let object = world.look("nightly", "BackupFound").await;
+    let object = world.proved("11-23 13:10", "11-23 13:42").await;
     assert!(object.metadata.finalizers.is_none());
     assert_eq!(world.posts(), 0);
 }
@@ -130,10 +121,7 @@ async fn what_vanished_stays_so_over_a_restart_and_is_told_once() {
 #[tokio::test]
 async fn a_confirmed_archive_that_is_gone_has_vanished_until_the_next_one() {
     let world = World::with_ready_at(13).await;
-    world.live_until("11-23 13:10");
-    world.look("nightly", "Confirming").await;
-    world.live_until("11-23 13:42");
-    world.look("nightly", "BackupFound").await;
+    world.proved("11-23 13:10", "11-23 13:42").await;
     let id = world.portal.archives(false)[0].id.clone();
     world
         .portal
@@ -167,27 +155,18 @@ async fn a_backup_that_comes_late_clears_its_overdue() {
         Some("False")
     );
     // Its services come back.
-    world.live_until("11-23 14:40");
-    world.look("nightly", "Confirming").await;
-    world.live_until("11-23 15:12");
-    world.look("nightly", "BackupFound").await;
+    world.proved("11-23 14:40", "11-23 15:12").await;
 }
 
 #[tokio::test]
 async fn an_archive_in_another_storage_than_the_schedules_proves_nothing() {
     let world = World::with_ready_at(3).await;
-    world.live_until("11-23 12:10");
-    world.look("nightly", "Confirming").await;
-    world.live_until("11-23 12:42");
-    world.look("nightly", "BackupFound").await;
+    world.proved("11-23 12:10", "11-23 12:42").await;
     let spec = serde_json::to_value(into_a_folder(world.nightly()).spec).expect("a spec is JSON");
     let storage = json!({"storageType": spec["storageType"], "storageParams": spec["storageParams"]});
     world.patch("nightly", json!({"spec": storage})).await;
     world.fresh("nightly", "NotDueYet").await;
-    world.live_until("11-23 12:55");
-    world.look("nightly", "Confirming").await;
-    world.live_until("11-23 13:27");
-    let object = world.look("nightly", "BackupFound").await;
+    let object = world.proved("11-23 12:55", "11-23 13:27").await;
     let backup = object.status.and_then(|status| status.last_backup);
     assert_eq!(backup.map(|backup| backup.storage_type).as_deref(), Some("Local"));
 }

@@ -37,10 +37,7 @@ async fn an_hour_that_never_comes_is_told_at_once_and_withdrawn_when_it_came() {
     let object = world.look("nightly", "Overdue").await;
     let next = object.status.and_then(|status| status.next_backup_time);
     assert_eq!(next.map(|time| time.0), Some(at("11-25 03:00")));
-    world.live_until("11-25 03:10");
-    world.look("nightly", "Confirming").await;
-    world.live_until("11-25 03:42");
-    world.look("nightly", "BackupFound").await;
+    world.proved("11-25 03:10", "11-25 03:42").await;
     assert_eq!(world.posts(), 1);
 }
 
@@ -63,9 +60,7 @@ async fn a_storage_that_is_none_is_told_at_once_and_then_fails() {
 #[tokio::test]
 async fn of_two_schedules_at_one_hour_one_is_dropped() {
     let world = World::with_ready_at(13).await;
-    let mut dump = world.nightly_at(13);
-    dump.metadata.name = Some("dump".into());
-    dump.spec.dump = true;
+    let dump = world.dump_at(13);
     world.create(&dump).await;
     world.ready("dump").await;
     let (kind, text) = world.event("SameHour").await;
@@ -89,9 +84,7 @@ async fn of_two_schedules_at_one_hour_one_is_dropped() {
 #[tokio::test]
 async fn an_hour_that_becomes_that_of_the_other_schedule_is_told() {
     let world = World::with_ready_at(13).await;
-    let mut dump = world.nightly_at(15);
-    dump.metadata.name = Some("dump".into());
-    dump.spec.dump = true;
+    let dump = world.dump_at(15);
     world.create(&dump).await;
     world.ready("dump").await;
     world.request("dump").await;
@@ -109,9 +102,7 @@ async fn an_hour_that_becomes_that_of_the_other_schedule_is_told() {
 async fn two_schedules_that_come_at_once_at_one_hour_are_told() {
     let world = World::at_noon(Installation::default()).await;
     let nightly = world.nightly_at(13);
-    let mut dump = world.nightly_at(13);
-    dump.metadata.name = Some("dump".into());
-    dump.spec.dump = true;
+    let dump = world.dump_at(13);
     tokio::join!(world.create(&nightly), world.create(&dump));
     for name in ["nightly", "dump"] {
         world.ready(name).await;

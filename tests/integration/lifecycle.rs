@@ -1,20 +1,11 @@
 //! One object from its creation to its deletion, and what people do to the portal meanwhile.
 
 use docspace_backup_operator::api::{
-    AdoptionPolicy, AppliedReason, DeletionPolicy, DocSpaceBackupSchedule, ManagementPolicy, Operation,
+    AdoptionPolicy, AppliedReason, DeletionPolicy, ManagementPolicy, Operation,
 };
 use serde_json::json;
 
-use crate::world::{World, condition, every_day, is_observed, is_ready};
-
-fn applied_reason(object: &DocSpaceBackupSchedule) -> Option<AppliedReason> {
-    object
-        .status
-        .as_ref()?
-        .applied
-        .as_ref()
-        .map(|applied| applied.reason)
-}
+use crate::world::{World, applied_reason, condition, every_day, is_observed, is_ready};
 
 #[tokio::test]
 async fn a_manifest_becomes_a_schedule_and_its_status_tells() {

@@ -1,15 +1,10 @@
 //! Schedules that are gone: removed by the portal over its bill, or deleted by a person, once and again.
 
-use docspace_backup_operator::api::{AppliedReason, DocSpaceBackupSchedule};
+use docspace_backup_operator::api::AppliedReason;
 use serde_json::json;
 use simulated_portal::{Archive, Installation};
 
-use crate::world::{World, at, condition, every_day, message, reason};
-
-fn applied_reason(object: &DocSpaceBackupSchedule) -> Option<AppliedReason> {
-    let applied = object.status.as_ref()?.applied.as_ref();
-    applied.map(|applied| applied.reason)
-}
+use crate::world::{World, applied_reason, at, condition, every_day, message, reason};
 
 /// A portal in the cloud that has made its free backups, and an object for 13 o'clock.
 async fn used_up() -> World {
@@ -68,10 +63,7 @@ async fn what_the_portal_removes_is_restored_once_a_month() {
     let removals = object.status.and_then(|status| status.removals);
     assert_eq!(removals.map(|removals| removals.count), Some(1), "of December");
     assert_eq!((world.posts(), world.cron()), (3, Some(every_day(13))));
-    world.live_until("12-01 13:10");
-    world.look("nightly", "Confirming").await;
-    world.live_until("12-01 13:42");
-    world.look("nightly", "BackupFound").await;
+    world.proved("12-01 13:10", "12-01 13:42").await;
 }
 
 #[tokio::test]

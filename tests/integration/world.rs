@@ -1,21 +1,19 @@
 //! What a test has before it: a namespace, a simulated portal with a key, and the operator that runs between them.
 
+mod objects;
+mod portal;
+
 use std::{collections::BTreeMap, future::ready, pin::pin};
 
-use docspace_backup_operator::{
-    api::{DocSpaceBackupSchedule, ParamValue, REQUESTED_AT, StorageParam, StorageType},
-    portal::{Address, Options, Portals},
-};
+use docspace_backup_operator::api::{DocSpaceBackupSchedule, REQUESTED_AT};
 use futures::TryStreamExt;
 use harness::{API_KEY, ControlPlane, DEADLINE, Namespace, Operator, control_plane, wait_for, wait_gone};
-use jiff::Timestamp;
 use k8s_openapi::{
     ByteString,
     api::{
         core::v1::{Namespace as KubeNamespace, Secret},
         events::v1::Event,
     },
-    apimachinery::pkg::apis::meta::v1::Condition,
 };
 use kube::{
     Api, Client,
@@ -23,72 +21,16 @@ use kube::{
     runtime::{WatchStreamExt, watcher},
 };
 use serde_json::{Value, json};
-use simulated_portal::{
-    ApiKey, Fault, FaultBody, Installation, Portal, Progress, Request, Schedule, SimulatedPortal, Tenant,
-};
+use simulated_portal::{ApiKey, Installation, Portal, SimulatedPortal};
 use tokio::time::timeout;
+
+pub use self::objects::{
+    applied_reason, at, condition, every_day, into_a_folder, is_observed, is_ready, message, ready_reason_is,
+    reason,
+};
 
 /// The real binary.
 pub const OPERATOR: &str = env!("CARGO_BIN_EXE_docspace-backup-operator");
-
-/// The cron texts of rows that hold the schedule at an hour.
-pub fn every_day(hour: u8) -> String {
-    format!("0 0 {hour} ? * *")
-}
-
-/// One condition of an object.
-pub fn condition<'a>(object: &'a DocSpaceBackupSchedule, kind: &str) -> Option<&'a Condition> {
-    object
-        .status
-        .as_ref()?
-        .conditions
-        .iter()
-        .find(|condition| condition.type_ == kind)
-}
-
-/// The reason of one condition of an object.
-pub fn reason<'a>(object: &'a DocSpaceBackupSchedule, kind: &str) -> Option<&'a str> {
-    condition(object, kind).map(|condition| condition.reason.as_str())
-}
-
-/// What one condition of an object says.
-pub fn message<'a>(object: &'a DocSpaceBackupSchedule, kind: &str) -> &'a str {
-    condition(object, kind).map_or("", |condition| &condition.message)
-}
-
-/// A time of the year that most of these portals live in: `11-23 13:15`, which is a Monday, in UTC.
-pub fn at(time: &str) -> Timestamp {
-    format!("2026-{time}:00Z").parse().expect("a time")
-}
-
-/// The same object with a folder of the server for its archives, where a person's go, too.
-pub fn into_a_folder(mut object: DocSpaceBackupSchedule) -> DocSpaceBackupSchedule {
-    object.spec.storage_type = StorageType::Local;
-    object.spec.storage_params = vec![StorageParam {
-        key: "filePath".into(),
-        value: Some(ParamValue::Text("/app/onlyoffice/data/backup".into())),
-        value_from: None,
-    }];
-    object
-}
-
-/// Whether Ready has this reason.
-pub fn ready_reason_is(object: &DocSpaceBackupSchedule, reason: &str) -> bool {
-    condition(object, "Ready").is_some_and(|ready| ready.reason == reason)
-}
-
-/// Whether Ready is True for the generation that the object has.
-pub fn is_ready(object: &DocSpaceBackupSchedule) -> bool {
-    is_observed(object) && condition(object, "Ready").is_some_and(|ready| ready.status == "True")
-}
-
-/// Whether the status speaks of the generation that the object has.
-pub fn is_observed(object: &DocSpaceBackupSchedule) -> bool {
-    object
-        .status
-        .as_ref()
-        .is_some_and(|status| status.observed_generation == object.metadata.generation)
-}
 
 /// A namespace, a portal, and the operator.
 pub struct World {
@@ -189,6 +131,14 @@ impl World {
         object
     }
 
+    /// The other schedule of the portal, at this hour: `dump`.
+    pub fn dump_at(&self, hour: i32) -> DocSpaceBackupSchedule {
+        let mut object = self.nightly_at(hour);
+        object.metadata.name = Some("dump".into());
+        object.spec.dump = true;
+        object
+    }
+
     /// The same schedule as an object of another name.
     pub fn named(&self, name: &str) -> DocSpaceBackupSchedule {
         let mut object = self.nightly();
@@ -265,6 +215,14 @@ impl World {
     pub async fn look(&self, name: &str, wanted: &str) -> DocSpaceBackupSchedule {
         self.touch_secret().await;
         self.fresh(name, wanted).await
+    }
+
+    /// Time goes by until `nightly` has an archive that is listed, and until that is listed still.
+    pub async fn proved(&self, listed: &str, still_listed: &str) -> DocSpaceBackupSchedule {
+        self.live_until(listed);
+        self.look("nightly", "Confirming").await;
+        self.live_until(still_listed);
+        self.look("nightly", "BackupFound").await
     }
 
     pub async fn gone(&self, name: &str) {
@@ -389,119 +347,5 @@ impl World {
         api.delete(name, &DeleteParams::default())
             .await
             .expect("the deletion is accepted");
-    }
-
-    // The portal.
-
-    /// Time goes by until then, and the portal does what is due.
-    pub fn live_until(&self, time: &str) {
-        let clock = self.server.clock();
-        self.server.live(at(time).duration_since(clock.now()));
-    }
-
-    /// Time goes by until then, and the portal does nothing.
-    pub fn sleep_until(&self, time: &str) {
-        self.server.clock().set(at(time));
-    }
-
-    /// How many requests it has had.
-    pub fn calls(&self) -> u64 {
-        self.server.log().total()
-    }
-
-    pub fn posts(&self) -> u64 {
-        self.server.log().count("POST", "createbackupschedule")
-    }
-
-    pub fn deletes(&self) -> u64 {
-        self.server.log().count("DELETE", "deletebackupschedule")
-    }
-
-    pub fn looks(&self) -> u64 {
-        self.server.log().count("GET", "getbackupschedule")
-    }
-
-    /// When the stored schedule backs up.
-    pub fn cron(&self) -> Option<String> {
-        self.portal.schedule(false).map(|schedule| schedule.cron)
-    }
-
-    /// The portal already holds what this object asks for.
-    pub fn hold(&self, object: &DocSpaceBackupSchedule) {
-        self.portal
-            .set_schedule_as_posted(&serde_json::to_value(&object.spec).expect("a spec is JSON"));
-    }
-
-    /// Somebody sets the hour of the stored schedule.
-    pub fn somebody_sets_hour(&self, hour: u8) {
-        let there = self.portal.schedule(false).expect("a schedule");
-        self.portal.set_schedule(Schedule {
-            cron: every_day(hour),
-            ..there
-        });
-    }
-
-    /// Somebody deletes the schedule, as the portal's page does.
-    pub async fn somebody_deletes(&self) {
-        let options = Options {
-            allow_loopback: true,
-            ..Options::default()
-        };
-        let address = Address::parse(&self.server.url(), None).expect("an address");
-        let key = self.key.clone().into();
-        let portal = Portals::new(options)
-            .expect("a client")
-            .portal(&address, &key, None);
-        let deleted = portal.expect("a portal").delete_schedule(false).await;
-        deleted.expect("the portal takes the deletion");
-    }
-
-    /// Waits until its log is as wanted.
-    pub async fn seen(&self, wanted: impl FnMut(&[Request]) -> bool) {
-        if let Err(error) = self.server.log().wait_until(DEADLINE, wanted).await {
-            panic!("{error}{}", self.operator.log());
-        }
-    }
-
-    /// Waits until a call of this endpoint has come.
-    pub async fn seen_call(&self, endpoint: &str) {
-        self.seen(|requests| requests.iter().any(|request| request.is_to(endpoint)))
-            .await;
-    }
-
-    /// Does something that brings a look at the portal, and waits for its answer.
-    pub async fn look_after(&self, cause: impl AsyncFnOnce(&Self)) {
-        let looks = self.looks();
-        cause(self).await;
-        self.seen(|requests| {
-            let answered = |request: &&Request| request.is_to("getbackupschedule") && request.ended.is_some();
-            requests.iter().filter(answered).count() as u64 > looks
-        })
-        .await;
-    }
-
-    /// Every look is answered so from now on.
-    pub fn answer_looks(&self, status: u16, body: &str) {
-        self.server.clear_faults();
-        self.server
-            .order(Fault::answer(status, FaultBody::Text(body.into())).to("getbackupschedule"));
-    }
-
-    pub fn set_running(&self, running: bool) {
-        self.portal.set_progress(
-            false,
-            Some(Progress {
-                is_completed: !running,
-                ..Progress::default()
-            }),
-        );
-    }
-
-    /// A second portal, on a server of its own that takes the same key.
-    pub async fn another_server() -> (SimulatedPortal, String) {
-        let server =
-            SimulatedPortal::start_with(Installation::default(), vec![Tenant::at("other.test")]).await;
-        let key = server.first().issue_key(ApiKey::named("other"));
-        (server, key)
     }
 }
