@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::api::{
     CronParams, DocSpaceBackupScheduleSpec, Period, ShownCron, ShownParam, ShownSchedule, StorageParam,
-    StorageType,
+    StorageType, to_second,
 };
 
 /// What stands in place of a value that may be a secret.
@@ -16,6 +15,9 @@ pub const HIDDEN: &str = "(hidden)";
 
 /// The keys of storage parameters whose values are no secrets, wherever they come from.
 const SHOWN_KEYS: [&str; 5] = ["folderId", "filePath", "module", "bucket", "region"];
+
+/// A manifest has at most 32 parameters; a portal may hold any number, and a status has its limits.
+const MOST_SHOWN: usize = 64;
 
 /// A schedule: what a manifest asks for, or what a portal holds.
 ///
@@ -184,6 +186,7 @@ impl Schedule {
             ));
             difference.in_secret |= in_secret;
         }
+        difference.lines.truncate(MOST_SHOWN);
         difference
     }
 
@@ -224,6 +227,7 @@ impl Schedule {
             storage_params: self
                 .counting_params()
                 .into_iter()
+                .take(MOST_SHOWN)
                 .map(|(key, param)| ShownParam {
                     key: bounded(key),
                     value: bounded(&value(key, param)),
@@ -253,7 +257,9 @@ impl ShownSchedule {
         let cron = &self.cron_params;
         let mut words = vec![cron.period.clone()];
         if cron.period == period_name(Period::EveryWeek.number()) {
-            let day = usize::try_from(cron.day - 1).ok().and_then(|day| DAYS.get(day));
+            let day = usize::try_from(cron.day.saturating_sub(1))
+                .ok()
+                .and_then(|day| DAYS.get(day));
             words.push(day.map_or_else(|| cron.day.to_string(), ToString::to_string));
         } else if cron.period == period_name(Period::EveryMonth.number()) {
             words.push(cron.day.to_string());
@@ -270,7 +276,7 @@ impl Held {
     pub fn shown(&self, wanted: &Schedule) -> ShownSchedule {
         let in_secret = |key: &str| wanted.params.get(key).is_some_and(|param| param.secret);
         ShownSchedule {
-            last_backup_time: self.last_backup_time.map(Time),
+            last_backup_time: self.last_backup_time.map(to_second),
             ..self
                 .schedule
                 .shown(|key, param| shown_value(key, param, in_secret(key)))

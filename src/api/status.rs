@@ -193,22 +193,14 @@ pub struct InForce {
     pub schedule: String,
     /// Where archives go.
     pub storage_type: String,
+    /// Whether it backs up the whole installation.
+    #[serde(default)]
+    pub dump: bool,
     /// The portal's address.
     pub url: String,
     /// The Host header, where one is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_header: Option<String>,
-}
-
-impl InForce {
-    /// Whether another one is the same schedule, whenever it came into force.
-    pub fn is_same(&self, other: &Self) -> bool {
-        let since = other.since.clone();
-        Self {
-            since,
-            ..self.clone()
-        } == *other
-    }
 }
 
 /// An archive that the portal listed twice.

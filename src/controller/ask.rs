@@ -23,6 +23,7 @@ pub async fn ask(portal: &Portal, need: Need, facts: &mut Facts<'_>) {
         Need::Progress => {
             let answer = portal.progress(dump).await;
             let progress = facts.take_time(answer);
+            facts.record.seen.progress_asked_at = Some(facts.now);
             if let Ok(progress) = &progress {
                 facts.record.absorb_progress(progress.as_ref(), facts.now);
             }
@@ -37,13 +38,14 @@ pub async fn ask(portal: &Portal, need: Need, facts: &mut Facts<'_>) {
                 Ok(expected) => trail_from(expected, &facts.record, facts),
                 Err(_) => facts.now,
             };
-            facts.events = Some(trail(portal, from).await);
+            let trail = trail(portal, from).await;
+            facts.events = Some(trail.or_else(not_to_be_had));
         }
         Need::OtherSchedule => {
             let answer = portal.schedule(!dump).await;
             facts.other = Some(facts.take_time(answer));
         }
-        Need::Deletion => facts.deleted = Some(deletion(portal, facts).await),
+        Need::Deletion => facts.deleted = Some(deletion(portal, facts).await.or_else(not_to_be_had)),
         Need::Bill => facts.bill = Some(bill(portal).await),
         // Kubernetes tells these.
         Need::CrdState | Need::Secrets | Need::Access => {}
@@ -55,9 +57,8 @@ async fn identity(portal: &Portal, facts: &mut Facts<'_>) -> Identity {
     let settings = facts.take_time(settings);
     let key = portal.key().await;
     let key = facts.take_time(key);
-    let soon = |error: &PortalError| Reason::from(error.failure).rule().class == Class::Retrying;
     let mut identity = Identity {
-        is_to_be_repeated: settings.as_ref().is_err_and(soon) || key.as_ref().is_err_and(soon),
+        is_to_be_repeated: settings.as_ref().is_err_and(is_passing) || key.as_ref().is_err_and(is_passing),
         settings: settings.ok(),
         key: key.ok(),
         mapped_domain: None,
@@ -67,6 +68,15 @@ async fn identity(portal: &Portal, facts: &mut Facts<'_>) -> Identity {
         identity.mapped_domain = mapped.ok().and_then(|answer| answer.value);
     }
     identity
+}
+
+fn is_passing(error: &PortalError) -> bool {
+    Reason::from(error.failure).rule().class == Class::Retrying
+}
+
+/// A trail that is refused for good is not to be had.
+fn not_to_be_had<T>(error: PortalError) -> Result<Option<T>, PortalError> {
+    if is_passing(&error) { Err(error) } else { Ok(None) }
 }
 
 /// `None` as soon as one answer shows that the trail is not to be had.

@@ -50,6 +50,8 @@ pub struct Facts<'a> {
     pub secret_changed: bool,
     /// Settings and key have not been read lately.
     pub identity_due: bool,
+    /// The key is another one than the portal accepted last.
+    pub key_exchanged: bool,
     /// `status.removals`.
     pub removals: Option<&'a Tally>,
     /// What the portal was last seen to hold had this lastBackupTime; `None` when it held no schedule.
@@ -108,6 +110,7 @@ impl<'a> Facts<'a> {
             not_converging: false,
             secret_changed: false,
             identity_due: false,
+            key_exchanged: false,
             removals: None,
             seen_last_backup_time: None,
             removed_by_portal: false,

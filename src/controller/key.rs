@@ -68,6 +68,8 @@ pub struct Judge<'a> {
     pub accepted: bool,
     /// The key as the portal describes it, where that was read in this look.
     pub key: Option<&'a Option<KeyInfo>>,
+    /// It is another one than the portal accepted last, of which the status tells.
+    pub exchanged: bool,
     /// The condition as it was.
     pub before: Option<&'a Condition>,
     /// The status, with the key that is in use now.
@@ -147,7 +149,7 @@ impl Judge<'_> {
     }
 
     fn has_expired(&self) -> bool {
-        self.expires_at().is_some_and(|end| end <= self.now)
+        !self.exchanged && self.expires_at().is_some_and(|end| end <= self.now)
     }
 
     fn expires_soon(&self) -> bool {

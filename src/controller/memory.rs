@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use super::{
-    facts::Slot,
+    facts::{Bill, Facts, Slot},
     fresh::record::Seen,
     secrets::{Access, Resolved},
 };
@@ -20,7 +20,7 @@ use crate::{
     schedule::Schedule,
 };
 
-/// Settings and key are read again after this long.
+/// Settings, key and the bill are read again after this long.
 const IDENTITY_LASTS: SignedDuration = SignedDuration::from_hours(6);
 
 /// What is remembered of one object.
@@ -48,6 +48,14 @@ pub struct Memory {
     pub identity_at: Option<Timestamp>,
     /// The lastBackupTime of the schedule that the portal was last seen to hold.
     pub last_held: Option<Option<Timestamp>>,
+    /// How far the portal's clock is ahead of the operator's.
+    pub skew: SignedDuration,
+    /// What the portal's clock showed last, and at how many looks in a row it has stood still.
+    pub last_now: Option<Timestamp>,
+    /// See [`Self::last_now`].
+    pub standstills: u32,
+    /// The free backups of the month, and when they were asked for.
+    pub bill: Option<(Timestamp, Bill)>,
     /// What was seen of its backups.
     pub seen_backups: Option<Seen>,
     /// The month and the number of free backups that were warned of.
@@ -155,6 +163,40 @@ impl Memory {
     pub fn identity_due(&self, now: Timestamp) -> bool {
         self.identity_at
             .is_none_or(|at| now.duration_since(at) >= IDENTITY_LASTS)
+    }
+
+    /// Keeps what a look has learnt for those to come.
+    pub fn learn(&mut self, facts: &Facts<'_>) {
+        match &facts.held {
+            Some(Ok(Some(held))) => self.last_held = Some(held.last_backup_time),
+            // Whoever answers, or as whom we speak, may have changed.
+            Some(Err(_)) => self.identity_at = None,
+            _ => {}
+        }
+        if let Some(identity) = &facts.identity {
+            self.identity_at = (!identity.is_to_be_repeated).then_some(facts.local_now);
+        }
+        if let Some(Ok(bill)) = facts.bill
+            && self.recent_bill(facts.local_now).is_none()
+        {
+            self.bill = Some((facts.local_now, bill));
+        }
+        self.skew = facts.now.duration_since(facts.local_now);
+        let stands = self
+            .last_now
+            .replace(facts.now)
+            .is_some_and(|last| facts.now <= last);
+        self.standstills = if stands {
+            self.standstills.saturating_add(1)
+        } else {
+            0
+        };
+    }
+
+    /// The free backups of the month, where they were read lately.
+    pub fn recent_bill(&self, now: Timestamp) -> Option<Bill> {
+        let recent = |(at, _): &(Timestamp, Bill)| now.duration_since(*at) < IDENTITY_LASTS;
+        self.bill.filter(recent).map(|(_, bill)| bill)
     }
 
     /// Counts a failure; the wait for a Secret is a row of its own.

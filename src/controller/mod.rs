@@ -53,7 +53,7 @@ use self::{
     memory::{Memory, Trigger, digest},
     objects::{Guarded, key_of},
     observe::Look,
-    pace::{Pace, backoff},
+    pace::{Pace, after_start, backoff},
     plan::Plan,
     reason::{Class, Reason},
     removal::month,
@@ -174,8 +174,10 @@ impl Context {
         let mut trigger = self.trigger(object);
         let interval = self.interval(object);
         if memory.seen.is_none() && !trigger.deleting && verified(object) && !is_requested(object) {
-            // After a start, looks at what was in order are spread over an interval.
-            memory.next_look = Instant::now().checked_add(interval.mul_f64(fastrand::f64()));
+            // After a start, looks at what was in order are spread.
+            let status = object.status.clone().unwrap_or_default();
+            let wait = after_start(object, &status, interval, jiff::Timestamp::now());
+            memory.next_look = Instant::now().checked_add(wait);
             memory.seen = Some(trigger.clone());
         }
         if let Some(left) = memory.not_yet(&trigger, Instant::now()) {
@@ -239,13 +241,12 @@ impl Context {
         };
         let (status, seen) = report.status();
         let mut notes = report.notes(&status);
-        notes.extend(self.foretold(object, &status));
         if let Some(Ok(bill)) = facts.bill {
             let told = memory.bill_told.replace((month(facts.now), bill.free));
             notes.extend(foretell::free_backups_low(bill).filter(|_| told != memory.bill_told));
         }
-        memory.seen_backups = Some(seen);
-        if !memory.clock_reported && facts.now.duration_since(facts.local_now).abs() > CLOCK_TOLERANCE {
+        memory.learn(&facts);
+        if !memory.clock_reported && memory.skew.abs() > CLOCK_TOLERANCE {
             memory.clock_reported = true;
             notes.push(Note::warning(
                 "ClockSkew",
@@ -261,6 +262,9 @@ impl Context {
         let Some(newest) = patched? else {
             return Ok(Action::await_change());
         };
+        // By now others see what is in force here: of two that come at once, one sees the other.
+        let foretold = self.foretold(object, &status).into_iter().collect();
+        self.tell(object, foretold).await;
         if before != status {
             log(object, &deed);
         }
@@ -272,7 +276,8 @@ impl Context {
         memory.kubernetes_failures = 0;
         // What was asked for and has to wait is still asked for.
         memory.requested = facts.requested && reason.rule().class == Class::Retrying;
-        let record = Record::of(&status, memory.seen_backups.as_ref());
+        let record = Record::of(&status, Some(&seen));
+        memory.seen_backups = Some(seen);
         let pace = Pace {
             interval,
             failures,
@@ -281,6 +286,7 @@ impl Context {
             object,
             status: &status,
             record: &record,
+            standstills: memory.standstills,
         };
         let wait = pace.wait();
         memory.next_look = Instant::now().checked_add(wait);
@@ -290,10 +296,10 @@ impl Context {
     /// Two objects of one portal at one hour, when one of them comes into force.
     fn foretold(&self, object: &DocSpaceBackupSchedule, status: &Status) -> Option<Note> {
         let before = object.status.as_ref().and_then(|status| status.in_force.as_ref());
-        let expected = Expected::of(object, status).ok()?;
-        if before.is_some_and(|before| before.since.0 == expected.since) {
+        if before == status.in_force.as_ref() {
             return None;
         }
+        let expected = Expected::of(object, status).ok()?;
         let other = self.objects.at_same_hour(object, &expected)?;
         Some(foretell::same_hour(&other))
     }
@@ -312,6 +318,10 @@ impl Context {
             &serde_json::to_value(before).unwrap_or_default(),
             &serde_json::to_value(status).unwrap_or_default(),
         );
+        // What Kubernetes keeps only in part, such as fractions of seconds, is no change.
+        if changes.as_object().is_some_and(Map::is_empty) {
+            return Ok(Some(object.clone()));
+        }
         let api = self.api(object);
         let patch = Patch::Merge(serde_json::json!({"status": changes}));
         match api

@@ -36,12 +36,17 @@ type KeyedSlot = (String, bool);
 
 impl SlotKey {
     fn of(spec: &DocSpaceBackupScheduleSpec) -> Option<Self> {
-        let host = spec.portal.host_header.as_deref().filter(|_| !spec.dump);
-        let address = Address::parse(&spec.portal.url, host).ok()?;
-        Some(Self {
-            address,
-            dump: spec.dump,
-        })
+        if spec.dump {
+            return Self::of_dump(spec);
+        }
+        let address = Address::parse(&spec.portal.url, spec.portal.host_header.as_deref()).ok()?;
+        Some(Self { address, dump: false })
+    }
+
+    /// The slot of dumps at the spec's address.
+    fn of_dump(spec: &DocSpaceBackupScheduleSpec) -> Option<Self> {
+        let address = Address::parse(&spec.portal.url, None).ok()?;
+        Some(Self { address, dump: true })
     }
 }
 
@@ -67,14 +72,6 @@ struct Shared {
     by_secret: HashMap<(String, String), BTreeSet<String>>,
     /// What our own writes returned, until the watch has caught up with them.
     written: HashMap<Key, Arc<Guarded>>,
-}
-
-impl SlotKey {
-    /// Whether it is the portal's slot of the other `dump`. A dump is of all portals at an address.
-    fn is_other_of(&self, other: &Self) -> bool {
-        let same = |own: &Address, dump: &Address| own.url() == dump.url();
-        self.dump != other.dump && same(&self.address, &other.address)
-    }
 }
 
 /// Where an object is listed.
@@ -227,8 +224,19 @@ impl Objects {
         let slot = SlotKey::of(&me.spec)?;
         let others: Vec<_> = {
             let shared = self.shared();
-            let others = shared.slots.iter().filter(|(other, _)| other.is_other_of(&slot));
-            others.flat_map(|(_, members)| members).cloned().collect()
+            let members: Vec<_> = match slot.dump {
+                // Dumps at an address are one slot, whatever the Host.
+                false => SlotKey::of_dump(&me.spec)
+                    .and_then(|dump| shared.slots.get(&dump))
+                    .into_iter()
+                    .collect(),
+                true => {
+                    let here = |other: &SlotKey| !other.dump && other.address.url() == slot.address.url();
+                    let slots = shared.slots.iter().filter(|(other, _)| here(other));
+                    slots.map(|(_, members)| members).collect()
+                }
+            };
+            members.into_iter().flatten().cloned().collect()
         };
         let others = others.iter().filter_map(|key| self.newest(key));
         others

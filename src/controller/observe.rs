@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use kube::{Client, ResourceExt};
+use secrecy::ExposeSecret;
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
@@ -192,6 +193,9 @@ impl<'a> Look<'a> {
             .portals
             .portal(&access.address, &access.key, access.ca.as_deref());
         self.portal = Some(portal.map_err(|error| Verdict::from(&error))?);
+        let accepted = self.memory.accepted.as_ref();
+        self.facts.key_exchanged =
+            accepted.is_some_and(|accepted| accepted.key.expose_secret() != access.key.expose_secret());
         self.access = Some(access);
         Ok(())
     }
@@ -204,20 +208,10 @@ impl<'a> Look<'a> {
             .await
             .ok_or(Error::Stopping)?;
         match need {
-            Need::Schedule => match &self.facts.held {
-                Some(Ok(held)) => {
-                    self.memory.accepted = self.access.clone();
-                    let last = held.as_ref().map(|held| held.last_backup_time);
-                    self.memory.last_held = last.or(self.memory.last_held);
-                }
-                _ => self.memory.identity_at = None,
-            },
-            Need::Identity => {
-                let known = self.facts.identity.as_ref();
-                let whole = known.is_some_and(|known| !known.is_to_be_repeated);
-                self.memory.identity_at = whole.then_some(self.facts.local_now);
-                self.recognize().await;
+            Need::Schedule if matches!(self.facts.held, Some(Ok(_))) => {
+                self.memory.accepted = self.access.clone();
             }
+            Need::Identity => self.recognize().await,
             _ => {}
         }
         Ok(())
@@ -279,6 +273,9 @@ pub fn known<'a>(
         expected: Expected::of(object, told),
         record: Record::of(told, memory.seen_backups.as_ref()),
         slot,
+        bill: memory.recent_bill(now).map(Ok),
+        // Until it answers, the portal's clock is as far off as it was.
+        now: now.checked_add(memory.skew).unwrap_or(now),
         ..Facts::new(&object.spec, now)
     }
 }

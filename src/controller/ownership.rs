@@ -20,9 +20,13 @@ pub fn own_applied<'a>(object: &DocSpaceBackupSchedule, status: &'a Status) -> O
 
 /// Whether what was applied was applied to the portal that the spec names now.
 pub fn same_address(applied: &Applied, spec: &DocSpaceBackupScheduleSpec) -> bool {
+    leads_to(&applied.url, applied.host_header.as_deref(), spec)
+}
+
+/// Whether a URL and Host header are the address that the spec names now, however it is spelt.
+pub fn leads_to(url: &str, host_header: Option<&str>, spec: &DocSpaceBackupScheduleSpec) -> bool {
     let now = Address::parse(&spec.portal.url, spec.portal.host_header.as_deref());
-    Address::parse(&applied.url, applied.host_header.as_deref())
-        .is_ok_and(|then| now.is_ok_and(|now| then == now))
+    Address::parse(url, host_header).is_ok_and(|then| now.is_ok_and(|now| then == now))
 }
 
 /// Whether the object carries the operator's finalizer.

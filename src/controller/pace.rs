@@ -14,10 +14,13 @@ use super::{
     reason::Class,
     report::READY_LASTS,
 };
-use crate::api::{DocSpaceBackupSchedule, Status};
+use crate::api::{DocSpaceBackupSchedule, Status, condition};
 
 /// The first try after a failure; doubled with each, up to the interval.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
+
+/// Where backups are not in order, a start brings a look within this time.
+const SOON: Duration = Duration::from_secs(15 * 60);
 
 /// What the next look depends on.
 pub struct Pace<'a> {
@@ -35,6 +38,8 @@ pub struct Pace<'a> {
     pub status: &'a Status,
     /// What is recorded of its backups now.
     pub record: &'a Record,
+    /// At how many looks in a row the portal's clock has stood still.
+    pub standstills: u32,
 }
 
 impl Pace<'_> {
@@ -74,7 +79,13 @@ impl Pace<'_> {
     fn until_evidence(&self) -> Option<Duration> {
         let expected = Expected::of(self.object, self.status).ok()?;
         let next = next_look(&expected, self.record, self.facts.now)?;
-        next.duration_since(self.facts.now).try_into().ok()
+        let left: Duration = next.duration_since(self.facts.now).try_into().ok()?;
+        // A clock that stands still brings no look after look.
+        let floor = match self.standstills {
+            0 => Duration::ZERO,
+            standstills => backoff(standstills, self.interval),
+        };
+        Some(left.max(floor))
     }
 }
 
@@ -82,6 +93,23 @@ impl Pace<'_> {
 pub fn backoff(failures: u32, interval: Duration) -> Duration {
     let doubled = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(16));
     doubled.min(interval).mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+/// The wait after a start, when the object was in order and has a record: over an interval, but no later than something
+/// can be learnt of its backups, and soon where there is bad news.
+pub fn after_start(
+    object: &DocSpaceBackupSchedule,
+    status: &Status,
+    interval: Duration,
+    now: Timestamp,
+) -> Duration {
+    let fresh = condition(Some(status), "BackupFresh").is_some_and(|fresh| fresh.status == "True");
+    let longest = if fresh { interval } else { interval.min(SOON) };
+    let spread = longest.mul_f64(fastrand::f64());
+    let next = Expected::of(object, status).ok();
+    let next = next.and_then(|expected| next_look(&expected, &Record::of(status, None), now));
+    let left = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
+    left.map_or(spread, |left| spread.min(left))
 }
 
 /// The interval, spread by a tenth either way.

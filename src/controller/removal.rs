@@ -27,7 +27,8 @@ pub fn by_portal(facts: &Facts<'_>) -> Result<bool, Plan> {
         None => Err(Plan::Observe(Need::Deletion)),
         Some(Ok(Some(deleted))) => Ok(!deleted),
         // Without the trail nobody can be blamed.
-        Some(Ok(None) | Err(_)) => Ok(true),
+        Some(Ok(None)) => Ok(true),
+        Some(Err(error)) => Err(Plan::Refuse(error.into())),
     }
 }
 
@@ -38,9 +39,7 @@ fn came_due(facts: &Facts<'_>) -> bool {
     else {
         return false;
     };
-    // What was due before our own write is not due any more.
-    let from = last.map_or(applied.time.0, |last| last.max(applied.time.0));
-    let starts = expected.times.portal_starts(last, from);
+    let starts = expected.times.portal_starts(last, applied.time.0);
     starts.is_some_and(|starts| starts <= facts.now)
 }
 

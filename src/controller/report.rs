@@ -19,6 +19,7 @@ use super::{
     },
     key,
     memory::Failures,
+    ownership::leads_to,
     reason::{Class, Reason, Verdict},
     removal::month,
 };
@@ -34,6 +35,8 @@ use crate::{
 pub const READY_LASTS: Duration = Duration::from_secs(3600);
 /// That many failures in a row are told, while the object stays Ready.
 const FAILURES_TOLD: u32 = 3;
+/// A time that lies this far ahead is of a clock that was wrong.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_hours(1);
 /// A Secret may be this late before that counts as stalled.
 const SECRET_PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 
@@ -214,6 +217,7 @@ impl Report<'_> {
                 .identity
                 .as_ref()
                 .and_then(|identity| identity.key.as_ref()),
+            exchanged: self.facts.key_exchanged,
             before: condition(Some(status), "CredentialsValid"),
             status,
             writes: self.object.spec.management_policy == ManagementPolicy::Enforce,
@@ -270,11 +274,15 @@ impl Report<'_> {
         record.keep(status)
     }
 
-    /// Whether what is recorded is another portal's.
+    /// Whether what is recorded is of another portal, or of its other schedule.
     fn has_moved(&self, status: &Status) -> bool {
-        let portal = &self.object.spec.portal;
         let before = status.in_force.as_ref();
-        before.is_some_and(|before| before.url != portal.url || before.host_header != portal.host_header)
+        before.is_some_and(|before| !self.is_of_this_slot(before))
+    }
+
+    fn is_of_this_slot(&self, in_force: &InForce) -> bool {
+        let spec = &self.object.spec;
+        in_force.dump == spec.dump && leads_to(&in_force.url, in_force.host_header.as_deref(), spec)
     }
 
     /// Since when the schedule in force is expected to make backups: another one begins anew.
@@ -283,17 +291,23 @@ impl Report<'_> {
             status.in_force = None;
             return;
         };
-        let portal = &self.object.spec.portal;
-        let now = InForce {
-            since: to_second(self.facts.now),
-            schedule: schedule.in_words(status.time_zone.as_deref()),
-            storage_type: schedule.storage_type.clone(),
-            url: portal.url.clone(),
-            host_header: portal.host_header.clone(),
+        let words = schedule.in_words(status.time_zone.as_deref());
+        let same = |before: &InForce| {
+            before.schedule == words
+                && before.storage_type == schedule.storage_type
+                && self.is_of_this_slot(before)
+                && before.since.0.duration_since(self.facts.now) <= CLOCKS_APART
         };
-        match &mut status.in_force {
-            Some(before) if before.is_same(&now) => {}
-            before => *before = Some(now),
+        if !status.in_force.as_ref().is_some_and(same) {
+            let portal = &self.object.spec.portal;
+            status.in_force = Some(InForce {
+                since: to_second(self.facts.now),
+                schedule: words,
+                storage_type: schedule.storage_type.clone(),
+                dump: self.object.spec.dump,
+                url: portal.url.clone(),
+                host_header: portal.host_header.clone(),
+            });
         }
     }
 
@@ -402,6 +416,7 @@ impl Report<'_> {
                 count: before.map_or(1, |before| before.count.saturating_add(1)),
                 last_time: now,
             }),
+            (Some(AppliedReason::Recreated), before) => before.cloned(),
             (Some(_), _) => None,
             // A quiet day is counted from the last foreign change that was seen.
             (None, Some(before))

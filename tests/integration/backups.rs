@@ -223,15 +223,17 @@ async fn another_time_zone_of_the_portal_begins_anew_without_a_write() {
 
 #[tokio::test]
 async fn a_suspended_object_knows_nothing_of_nights_that_pass() {
-    let world = World::at_noon(Installation::default()).await;
-    // Long ago: without the portal's clock, the operator's own tells that a deadline has passed.
+    let mut world = World::at_noon(Installation::default()).await;
+    // Long ago: after a start, without the portal's clock, the operator's own tells that a deadline has passed.
     let noon = "2025-01-15T12:00:00Z".parse().expect("a time");
     world.server.clock().set(noon);
     world.create(&world.nightly_at(13)).await;
     world.ready("nightly").await;
     world.fresh("nightly", "NotDueYet").await;
     let calls = world.calls();
+    world.operator.stop().await;
     world.patch("nightly", json!({"spec": {"suspend": true}})).await;
+    world.operator.restart().await;
     let object = world.fresh("nightly", "NoEvidence").await;
     assert_eq!(reason(&object, "Suspended"), Some("Suspended"));
     assert_eq!(

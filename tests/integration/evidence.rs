@@ -53,7 +53,6 @@ async fn a_run_that_hangs_is_under_way_until_it_is_lost() {
 }
 
 #[tokio::test]
-#[ignore = "the first run that progress ever tells of is taken for an old one, and BackupFresh stays NotDueYet"]
 async fn a_first_run_that_failed_before_it_was_looked_at_says_why() {
     let world = World::with_ready_at(3).await;
     world
@@ -193,7 +192,6 @@ async fn without_the_portals_time_zone_nothing_is_expected_of_it_yet() {
 }
 
 #[tokio::test]
-#[ignore = "the first run that progress ever tells of is taken for an old one, and BackupFresh stays NotDueYet"]
 async fn a_failure_that_was_there_when_the_operator_started_says_why() {
     let mut world = World::with_ready_at(13).await;
     world.request("nightly").await;

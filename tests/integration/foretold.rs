@@ -98,7 +98,6 @@ async fn an_hour_that_becomes_that_of_the_other_schedule_is_told() {
 }
 
 #[tokio::test]
-#[ignore = "of two objects that are created at once, mostly neither sees the other in force"]
 async fn two_schedules_that_come_at_once_at_one_hour_are_told() {
     let world = World::at_noon(Installation::default()).await;
     let nightly = world.nightly_at(13);

@@ -111,14 +111,6 @@ impl Operator {
                 plan => break plan,
             }
         };
-        match &facts.identity {
-            Some(identity) => memory.identity_at = (!identity.is_to_be_repeated).then_some(now),
-            None if matches!(facts.held, Some(Err(_))) => memory.identity_at = None,
-            None => {}
-        }
-        if let Some(Ok(Some(held))) = &facts.held {
-            memory.last_held = Some(held.last_backup_time);
-        }
         let deed = act(portal, self.writes, &plan, &mut facts).await;
         let reason = deed.verdict.reason;
         let passing = is_passing(object, reason) || reason.rule().class == Class::Retrying;
@@ -133,6 +125,7 @@ impl Operator {
             failures,
         };
         let (status, seen) = report.status();
+        memory.learn(&facts);
         let record = Record::of(&status, Some(&seen));
         let pace = Pace {
             interval: INTERVAL,
@@ -142,6 +135,7 @@ impl Operator {
             object,
             status: &status,
             record: &record,
+            standstills: memory.standstills,
         };
         let wait = pace.wait();
         let finalizer = facts.finalizer;

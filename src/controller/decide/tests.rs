@@ -776,8 +776,8 @@ fn a_schedule_that_is_gone_was_removed_by_somebody_or_by_the_portal() {
         ("came due, no trail", gone().with(unknown), "write Recreated"),
         (
             "came due, the trail fails",
-            gone().with(|f| f.deleted = Some(Err(error(Failure::KeyNotAllowed)))),
-            "write Recreated",
+            gone().with(|f| f.deleted = Some(Err(error(Failure::ServerError)))),
+            "refuse ServerError",
         ),
         (
             "had run, so it is not due",

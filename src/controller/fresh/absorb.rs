@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     expected::Expected,
     record::Record,
-    trail::{Trail, is_eligible},
+    trail::{SAME_RUN, Trail, is_eligible},
 };
 use crate::{
     api::{Candidate, LastBackup, LastFailure, LastRun, to_second},
@@ -23,26 +23,30 @@ impl Record {
     /// Takes in the archives, and what was learnt beside them. `awaited` is since when an archive is waited for, if one
     /// is.
     pub fn absorb(&mut self, facts: &Facts<'_>, expected: &Expected, awaited: Option<Timestamp>) {
-        if matches!(facts.progress, Some(Err(_))) || matches!(facts.archives, Some(Err(_))) {
-            self.seen.failed_at = Some(facts.now);
-        }
-        let Some(Ok(archives)) = &facts.archives else {
-            return;
+        let archives = match &facts.archives {
+            None => return,
+            Some(Err(_)) => {
+                self.seen.history_failed_at = Some(facts.now);
+                return;
+            }
+            Some(Ok(archives)) => archives,
         };
         let trail = facts.trail();
         let eligible: Vec<_> = archives
             .iter()
-            .filter(|archive| is_eligible(archive, expected, trail))
+            .filter(|archive| is_eligible(archive, expected, trail, facts.now))
             .collect();
         self.absorb_archives(archives, &eligible, facts, expected);
-        let Some(awaited) = awaited else { return };
-        if eligible.iter().any(|archive| archive.created_on >= awaited) {
-            return;
+        let listed_since = |time| eligible.iter().any(|archive| archive.created_on >= time);
+        if let Some(awaited) = awaited.filter(|awaited| !listed_since(*awaited)) {
+            self.absorb_failure(facts, trail, awaited);
         }
-        self.absorb_failure(facts, trail, awaited);
-        if facts.now >= awaited + expected.deadline {
-            self.seen.dropped = self.dropped(facts, expected, trail, awaited);
-            self.seen.settled = Some(awaited);
+        if let Some(missed) = expected.missed(facts.now).filter(|due| !listed_since(*due)) {
+            self.seen.dropped = self.dropped(facts, expected, trail, missed);
+            // A trail that fails for now is asked again.
+            if matches!(facts.events, Some(Ok(_))) {
+                self.seen.settled = Some(missed);
+            }
         }
     }
 
@@ -82,8 +86,11 @@ impl Record {
         self.backup_count = i32::try_from(archives.len()).ok();
         let find = |id: &str| eligible.iter().find(|archive| archive.id == id);
         let is_listed = |id: &str| archives.iter().any(|archive| archive.id == id);
+        let ahead = |made: Timestamp| made.duration_since(now) > SAME_RUN;
+        self.last_backup.take_if(|backup| ahead(backup.created_on.0));
 
-        if let Some(candidate) = self.candidate.take() {
+        if let Some(mut candidate) = self.candidate.take() {
+            candidate.first_listed = candidate.first_listed.min(to_second(now));
             match find(&candidate.id) {
                 Some(archive) if now.duration_since(candidate.first_listed.0) >= CONFIRMED_AFTER => {
                     self.last_backup = Some(confirmed(archive, candidate.warning, expected));
@@ -94,12 +101,17 @@ impl Record {
                 None => self.candidate = Some(candidate),
             }
         }
+        // What is known to be gone proves nothing any more, once there is another to be proved.
+        let gone = |backup: &mut LastBackup| !is_listed(&backup.id);
         if let Some(archive) = eligible.iter().max_by_key(|archive| archive.created_on)
             && let created_on = to_second(archive.created_on)
             && self
                 .newest(expected)
                 .is_none_or(|recorded| created_on.0 > recorded)
         {
+            if self.seen.vanished {
+                self.last_backup.take_if(gone);
+            }
             self.candidate = Some(Candidate {
                 id: archive.id.clone(),
                 first_listed: to_second(now),
@@ -122,16 +134,17 @@ impl Record {
     fn absorb_failure(&mut self, facts: &Facts<'_>, trail: Option<&Trail>, awaited: Timestamp) {
         const NO_REASON: &str =
             "nothing; its audit trail tells of a scheduled backup that failed, without a reason";
+        if trail.is_some() {
+            self.seen.explained = self.last_run.as_ref().map(|run| run.id.clone());
+        }
         let manual = trail.is_some_and(|trail| trail.manual_about(awaited));
-        let error = facts
-            .run_error()
-            .filter(|_| !manual && self.has_run_since(awaited));
         let told = trail.and_then(|trail| trail.failed.iter().max().copied());
+        let told = told.filter(|time| *time >= awaited);
+        let is_of_this = !manual && (told.is_some() || self.has_run_since(awaited));
+        let error = facts.run_error().filter(|_| is_of_this);
         let seen = self.last_run.as_ref().and_then(|run| run.first_seen.as_ref());
         let seen = seen.map(|seen| seen.0).filter(|_| error.is_some());
-        let Some(time) = told.filter(|time| *time >= awaited).or(seen) else {
-            return;
-        };
+        let Some(time) = told.or(seen) else { return };
         let message = error.unwrap_or(NO_REASON).to_owned();
         match &mut self.last_failure {
             Some(known) if known.time.0 >= awaited => {
@@ -151,18 +164,22 @@ impl Record {
         facts: &Facts<'_>,
         expected: &Expected,
         trail: Option<&Trail>,
-        awaited: Timestamp,
+        missed: Timestamp,
     ) -> Option<(Timestamp, &'static str)> {
-        let queued = facts.last_backup_time().filter(|last| *last >= awaited)?;
+        // What was queued later says nothing of this one.
+        let next = expected.times.next(missed)?;
+        let queued = facts
+            .last_backup_time()
+            .filter(|last| (missed..next).contains(last))?;
         if self.failure(expected).is_some() {
             return None;
         }
         if trail.is_some_and(|trail| trail.manual_at(queued)) {
-            return Some((awaited, MANUAL_IN_THE_WAY));
+            return Some((missed, MANUAL_IN_THE_WAY));
         }
         let other = facts.other.as_ref()?.as_ref().ok()?.as_ref()?.last_backup_time?;
         let same_pass = other.duration_since(queued).abs() < PASS;
-        same_pass.then_some((awaited, TWO_AT_ONE_HOUR))
+        same_pass.then_some((missed, TWO_AT_ONE_HOUR))
     }
 }
 

@@ -59,6 +59,11 @@ impl Expected {
         self.times.latest(now).filter(|due| *due >= self.since)
     }
 
+    /// The last due time of the schedule in force whose deadline has passed.
+    pub fn missed(&self, now: Timestamp) -> Option<Timestamp> {
+        self.deadline_passed(now).filter(|due| *due >= self.since)
+    }
+
     /// The last due time whose deadline has passed, also one before the schedule came into force.
     pub fn deadline_passed(&self, now: Timestamp) -> Option<Timestamp> {
         self.times.latest(now - self.deadline)

@@ -112,7 +112,7 @@ pub fn judge(
         let found = "The portal has listed the archive of the last due backup twice, half an hour apart";
         return judged(BackupFound, with_warning(found, backup.warning.as_deref()));
     }
-    if record.seen.running {
+    if record.is_running(now) {
         return judged(Running, "A backup is under way");
     }
     if let Some(candidate) = candidate.filter(|candidate| belongs(candidate.created_on.0)) {
@@ -126,7 +126,7 @@ pub fn judge(
     if !can_back_up(&expected.storage_type) {
         return judged(StorageCannotBackUp, STORAGE_CANNOT_BACK_UP);
     }
-    let Some(due) = passed.filter(|due| *due >= expected.since) else {
+    let Some(due) = expected.missed(now) else {
         return judged(
             NotDueYet,
             "No backup of the schedule in force has passed its deadline (backupDeadline) yet",
@@ -140,11 +140,7 @@ pub fn judge(
     {
         return judged(Dropped, why);
     }
-    if record
-        .seen
-        .history_at
-        .is_none_or(|at| at < due + expected.deadline)
-    {
+    if !record.seen.read_since(due + expected.deadline, now) {
         return judged(
             NoEvidence,
             "Whether the last due backup was made is not known: the portal's history was not read since its deadline passed",

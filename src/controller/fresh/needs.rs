@@ -30,117 +30,164 @@ pub fn awaited(expected: &Expected, record: &Record, facts: &Facts<'_>) -> Optio
 
 /// What to ask for next; `None` when all that is worth a call is known.
 pub fn need(expected: &Expected, record: &Record, facts: &Facts<'_>) -> Option<Need> {
-    let failed = matches!(facts.progress, Some(Err(_))) || matches!(facts.archives, Some(Err(_)));
-    if failed || !facts.requested && !is_due(record.seen.failed_at, CONFIRMED_AFTER, facts.now) {
-        return None;
-    }
-    match awaited(expected, record, facts) {
-        Some(awaited) => need_while_awaited(expected, record, facts, awaited),
-        None => need_while_idle(expected, record, facts),
-    }
-}
-
-fn need_while_awaited(
-    expected: &Expected,
-    record: &Record,
-    facts: &Facts<'_>,
-    awaited: Timestamp,
-) -> Option<Need> {
-    let now = facts.now;
-    let deadline = awaited + expected.deadline;
-    let late = now >= deadline;
-    let listed_once = record
-        .candidate
-        .as_ref()
-        .filter(|candidate| candidate.created_on.0 >= awaited && !record.vanished());
-
-    let failed = facts.run_error().is_some() && record.has_run_since(awaited);
-    let failure_known = record
-        .last_failure
-        .as_ref()
-        .is_some_and(|failure| failure.time.0 >= awaited);
-    // The news is out; what may still come is no hurry.
-    let slow = late || now >= awaited + PATIENCE || failure_known || record.vanished();
-    let (progress_pace, history_pace) = if slow {
-        (LATE_PACE, LATE_PACE)
-    } else {
-        (SignedDuration::ZERO, CONFIRMED_AFTER)
+    let awaited = awaited(expected, record, facts);
+    let wanted = Wanted {
+        expected,
+        record,
+        facts,
+        awaited,
+        now: facts.now,
     };
-    let may_run = matches!(facts.held, Some(Ok(Some(_)))) && listed_once.is_none();
-    if facts.progress.is_none() && may_run && is_due(record.seen.progress_at, progress_pace, now) {
+    if facts.progress.is_none() && wanted.progress() {
         return Some(Need::Progress);
-    }
-    if facts.is_running() && !late {
-        return None;
     }
     if facts.archives.is_none() {
-        let queued = facts.last_backup_time().filter(|last| *last >= awaited);
-        let over = record.seen.over_at.filter(|over| *over >= awaited);
-        let read = record.seen.history_at.filter(|at| *at >= awaited);
-        let due = match (listed_once, read) {
-            _ if facts.requested => true,
-            (Some(candidate), _) => now.duration_since(candidate.first_listed.0) >= CONFIRMED_AFTER,
-            (None, Some(at)) if late => at < deadline || is_due(Some(at), LATE_PACE, now),
-            (None, None) if late => true,
-            // A run has ended since the archives were listed.
-            (None, read) if over.is_some_and(|over| read.is_none_or(|at| at < over)) => true,
-            (None, read) => queued.is_some() && is_due(read.or(queued), history_pace, now),
-        };
-        return due.then_some(Need::Archives);
+        return wanted.history().then_some(Need::Archives);
     }
-    let Some(Ok(archives)) = &facts.archives else {
-        return None;
-    };
-    let of_a_schedule = |archive: &&_| is_eligible(archive, expected, facts.trail());
-    let found = archives
-        .iter()
-        .filter(of_a_schedule)
-        .any(|archive| archive.created_on >= awaited);
-    // What everything was asked of is not asked again.
-    let settle = late && record.seen.settled != Some(awaited);
-    if facts.events.is_none() && (found || settle || failed && !failure_known) {
-        return Some(Need::Events);
-    }
-    (facts.other.is_none() && settle && !found).then_some(Need::OtherSchedule)
-}
-
-fn need_while_idle(expected: &Expected, record: &Record, facts: &Facts<'_>) -> Option<Need> {
-    let now = facts.now;
-    let soon = expected
-        .times
-        .next(now)
-        .filter(|next| next.duration_since(now) <= BEFOREHAND);
-    let seen_before = |at: Timestamp| soon.is_none_or(|next| next.duration_since(at) <= BEFOREHAND);
-    if facts.progress.is_none() && !record.seen.progress_at.is_some_and(seen_before) {
-        return Some(Need::Progress);
-    }
-    let confirm = record.candidate.as_ref().is_some_and(|candidate| {
-        !record.vanished() && now.duration_since(candidate.first_listed.0) >= CONFIRMED_AFTER
-    });
-    if facts.archives.is_none()
-        && (facts.requested || confirm || is_due(record.seen.history_at, IDLE_PACE, now))
-    {
-        return Some(Need::Archives);
-    }
+    // Without the archives, nothing else tells anything.
     facts.archives.as_ref()?.as_ref().ok()?;
-    if facts.events.is_none() && newest_unconfirmed(expected, record, facts).is_some() {
+    if facts.events.is_none() && wanted.events() {
         return Some(Need::Events);
+    }
+    if facts.other.is_none() && wanted.other_schedule() {
+        return Some(Need::OtherSchedule);
     }
     (facts.is_saas && facts.bill.is_none()).then_some(Need::Bill)
+}
+
+/// What is worth a call, each for its own reasons.
+struct Wanted<'a> {
+    expected: &'a Expected,
+    record: &'a Record,
+    facts: &'a Facts<'a>,
+    awaited: Option<Timestamp>,
+    now: Timestamp,
+}
+
+impl Wanted<'_> {
+    fn progress(&self) -> bool {
+        let asked = self.record.seen.progress_asked_at;
+        match self.awaited {
+            Some(awaited) => !self.is_listed_once(awaited) && self.is_due(asked, self.progress_pace(awaited)),
+            None => asked.is_none() || self.is_before_a_run(asked),
+        }
+    }
+
+    /// A run is about to start, and what ran before it was not looked at yet.
+    fn is_before_a_run(&self, asked: Option<Timestamp>) -> bool {
+        let next = self.expected.times.next(self.now);
+        let soon = next.filter(|next| next.duration_since(self.now) <= BEFOREHAND);
+        soon.is_some_and(|next| asked.is_none_or(|asked| next.duration_since(asked) > BEFOREHAND))
+    }
+
+    fn history(&self) -> bool {
+        if self.facts.requested {
+            return true;
+        }
+        let seen = &self.record.seen;
+        if !self.is_due(seen.history_failed_at, CONFIRMED_AFTER) {
+            return false;
+        }
+        let read_since = |time| seen.read_since(time, self.now);
+        let missed = self
+            .missed()
+            .is_some_and(|due| !read_since(due + self.expected.deadline));
+        let Some(awaited) = self.awaited else {
+            return missed || self.is_ripe() || self.is_due(seen.history_at, IDLE_PACE);
+        };
+        if self.facts.is_running() && self.now < awaited + self.expected.deadline {
+            return false;
+        }
+        let over = seen
+            .over_at
+            .is_some_and(|over| over >= awaited && !read_since(over));
+        let queued = self.facts.last_backup_time().filter(|last| *last >= awaited);
+        let read = seen.history_at.filter(|at| *at >= awaited);
+        let since = read.or(queued);
+        let waited = since.is_some() && self.is_due(since, self.history_pace(awaited));
+        missed || over || self.is_ripe() || waited && !self.is_listed_once(awaited)
+    }
+
+    /// The trail tells an archive that is not confirmed yet from a person's, why a run failed, and what else is known of
+    /// a backup that did not come.
+    fn events(&self) -> bool {
+        let failed = self.awaited.is_some_and(|awaited| self.has_failed_since(awaited));
+        let run = self.record.last_run.as_ref().map(|run| &run.id);
+        let unexplained = failed && self.record.seen.explained.as_ref() != run;
+        unexplained
+            || self.is_unsettled()
+            || newest_unconfirmed(self.expected, self.record, self.facts).is_some()
+    }
+
+    fn other_schedule(&self) -> bool {
+        self.is_unsettled()
+    }
+
+    /// A backup did not come, and not everything was asked of it.
+    fn is_unsettled(&self) -> bool {
+        let missed = self.missed();
+        missed.is_some() && missed != self.record.seen.settled
+    }
+
+    fn missed(&self) -> Option<Timestamp> {
+        let missed = self.expected.missed(self.now);
+        missed.filter(|due| !self.record.covers(self.expected, *due))
+    }
+
+    fn is_listed_once(&self, awaited: Timestamp) -> bool {
+        let candidate = self.record.candidate.as_ref();
+        candidate.is_some_and(|candidate| candidate.created_on.0 >= awaited) && !self.record.vanished()
+    }
+
+    /// An archive was listed long enough ago to be confirmed.
+    fn is_ripe(&self) -> bool {
+        let candidate = self.record.candidate.as_ref().filter(|_| !self.record.vanished());
+        candidate.is_some_and(|candidate| self.is_due(Some(candidate.first_listed.0), CONFIRMED_AFTER))
+    }
+
+    fn has_failed_since(&self, awaited: Timestamp) -> bool {
+        self.facts.run_error().is_some() && self.record.may_have_run_since(awaited)
+    }
+
+    /// The news is out, or it is long overdue: what may still come is no hurry.
+    fn is_slow(&self, awaited: Timestamp) -> bool {
+        let failure = self.record.last_failure.as_ref();
+        let patience = PATIENCE.min(self.expected.deadline);
+        self.now >= awaited + patience
+            || failure.is_some_and(|failure| failure.time.0 >= awaited)
+            || self.record.vanished()
+    }
+
+    fn progress_pace(&self, awaited: Timestamp) -> SignedDuration {
+        if self.is_slow(awaited) {
+            LATE_PACE
+        } else {
+            SignedDuration::ZERO
+        }
+    }
+
+    fn history_pace(&self, awaited: Timestamp) -> SignedDuration {
+        if self.is_slow(awaited) {
+            LATE_PACE
+        } else {
+            CONFIRMED_AFTER
+        }
+    }
+
+    /// What was done last is so long ago; a time that lies ahead is of a clock that was wrong.
+    fn is_due(&self, last: Option<Timestamp>, pace: SignedDuration) -> bool {
+        last.is_none_or(|last| last > self.now || self.now.duration_since(last) >= pace)
+    }
 }
 
 /// The newest archive of the schedule, where it is not the one that was confirmed last.
 fn newest_unconfirmed<'a>(expected: &Expected, record: &Record, facts: &'a Facts<'_>) -> Option<&'a Archive> {
     let archives = facts.archives.as_ref()?.as_ref().ok()?.iter();
-    let eligible = archives.filter(|archive| is_eligible(archive, expected, facts.trail()));
+    let eligible = archives.filter(|archive| is_eligible(archive, expected, facts.trail(), facts.now));
     let confirmed = record.last_backup.as_ref().map(|backup| &backup.id);
     eligible
         .max_by_key(|archive| archive.created_on)
         .filter(|archive| confirmed != Some(&archive.id))
-}
-
-fn is_due(last: Option<Timestamp>, pace: SignedDuration, now: Timestamp) -> bool {
-    last.is_none_or(|last| now.duration_since(last) >= pace)
 }
 
 /// Since when the audit trail is asked for: what may have been in the way of the awaited run, and what made the

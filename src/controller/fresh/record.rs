@@ -1,9 +1,12 @@
 //! What is recorded of a schedule's backups: in the status what must survive a restart.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Freshness, expected::Expected};
 use crate::api::{Candidate, LastBackup, LastFailure, LastRun, Status, condition};
+
+/// What is known of a run that is under way holds no longer than this.
+const RUNNING_LASTS: SignedDuration = SignedDuration::from_hours(2);
 
 /// What was seen since the operator started. It may be lost: then the portal is asked again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,18 +15,29 @@ pub struct Seen {
     pub history_at: Option<Timestamp>,
     /// The newest recorded archive was not listed then, nor a newer one.
     pub vanished: bool,
-    /// When the progress was read last.
+    /// When it could not be read last.
+    pub history_failed_at: Option<Timestamp>,
+    /// When the progress was asked for last,
+    pub progress_asked_at: Option<Timestamp>,
+    /// and when it was read.
     pub progress_at: Option<Timestamp>,
     /// A run was under way then.
     pub running: bool,
     /// When the run that was told of last was first seen to be over.
     pub over_at: Option<Timestamp>,
-    /// When one of these calls failed last.
-    pub failed_at: Option<Timestamp>,
+    /// The failed run of which the audit trail was asked.
+    pub explained: Option<String>,
     /// The due time whose run was dropped, and why.
     pub dropped: Option<(Timestamp, &'static str)>,
-    /// The awaited time whose deadline has passed, and of which everything was asked then.
+    /// The due time whose deadline has passed, and of which everything was asked then.
     pub settled: Option<Timestamp>,
+}
+
+impl Seen {
+    /// Whether the history was read at this time or later; a time that lies ahead is of a clock that was wrong.
+    pub fn read_since(&self, time: Timestamp, now: Timestamp) -> bool {
+        self.history_at.is_some_and(|at| at >= time && at <= now)
+    }
 }
 
 /// What is recorded.
@@ -98,6 +112,18 @@ impl Record {
         let since = failure.time.0 >= expected.since;
         let archive = self.newest(expected).is_some_and(|made| made >= failure.time.0);
         (since && !archive).then_some(failure.message.as_str())
+    }
+
+    /// The same, or it was over when it was told of first: then the audit trail tells whether it was since.
+    pub fn may_have_run_since(&self, time: Timestamp) -> bool {
+        let run = self.last_run.as_ref();
+        run.is_some_and(|run| run.first_seen.is_none()) || self.has_run_since(time)
+    }
+
+    /// Whether a run was under way when that was looked at, lately.
+    pub fn is_running(&self, now: Timestamp) -> bool {
+        let lately = |at: Timestamp| at <= now && now.duration_since(at) <= RUNNING_LASTS;
+        self.seen.running && self.seen.progress_at.is_some_and(lately)
     }
 
     /// Whether the newest recorded archive is gone before its time.

@@ -57,6 +57,16 @@ fn failure(time: &str) -> Option<LastFailure> {
     serde_json::from_value(json!({"time": time, "message": "No space left"})).expect("a failure")
 }
 
+/// A run was under way a quarter of an hour ago.
+fn running() -> Seen {
+    Seen {
+        history_at: Some(at("2026-11-24T11:00:00Z")),
+        progress_at: Some(at("2026-11-24T11:45:00Z")),
+        running: true,
+        ..Seen::default()
+    }
+}
+
 /// A situation.
 struct Night {
     expected: Result<Expected, Unexpected>,
@@ -185,20 +195,30 @@ fn what_is_recorded_decides_in_the_tables_order() {
             Overdue,
         ),
         ("nothing", night(|_| {}), Overdue),
-        ("under way", night(|n| n.record.seen.running = true), Running),
+        ("under way", night(|n| n.record.seen = running()), Running),
         (
             "under way, and yesterday's there",
-            night(|n| (n.record.seen.running, n.record.last_backup) = (true, backup(YESTERDAY))),
+            night(|n| (n.record.seen, n.record.last_backup) = (running(), backup(YESTERDAY))),
             Running,
         ),
         (
+            "under way when that was looked at, long ago",
+            night(|n| {
+                n.record.seen = Seen {
+                    progress_at: Some(at("2026-11-24T09:59:00Z")),
+                    ..running()
+                };
+            }),
+            Overdue,
+        ),
+        (
             "under way, and tonight's there",
-            night(|n| (n.record.seen.running, n.record.last_backup) = (true, backup(TONIGHT))),
+            night(|n| (n.record.seen, n.record.last_backup) = (running(), backup(TONIGHT))),
             BackupFound,
         ),
         (
             "under way, and tonight's listed once",
-            night(|n| (n.record.seen.running, n.record.candidate) = (true, candidate(TONIGHT))),
+            night(|n| (n.record.seen, n.record.candidate) = (running(), candidate(TONIGHT))),
             Running,
         ),
     ]);
@@ -240,7 +260,7 @@ fn a_failure_counts_until_an_archive_is_listed() {
         ),
         (
             "failed and under way again",
-            night(|n| (n.record.last_failure, n.record.seen.running) = (failure(FAILED), true)),
+            night(|n| (n.record.last_failure, n.record.seen) = (failure(FAILED), running())),
             Failed,
         ),
         (
@@ -267,7 +287,10 @@ fn a_failure_counts_until_an_archive_is_listed() {
 #[test]
 fn time_alone_moves_what_is_due() {
     let with = |backup: Option<LastBackup>, now: &'static str| {
-        night(move |n| (n.record.last_backup, n.now) = (backup, at(now)))
+        night(move |n| {
+            (n.record.last_backup, n.now) = (backup, at(now));
+            n.record.seen.history_at = Some(at(now).min(at("2026-11-24T11:00:00Z")));
+        })
     };
     check(vec![
         (
@@ -295,7 +318,10 @@ fn time_alone_moves_what_is_due() {
             "a shorter deadline",
             of(
                 |e| e.deadline = SignedDuration::from_mins(30),
-                |n| (n.record.last_backup, n.now) = (backup(YESTERDAY), at("2026-11-24T03:30:00Z")),
+                |n| {
+                    (n.record.last_backup, n.now) = (backup(YESTERDAY), at("2026-11-24T03:30:00Z"));
+                    n.record.seen.history_at = Some(n.now);
+                },
             ),
             Overdue,
         ),
@@ -440,7 +466,7 @@ fn what_cannot_work_is_foretold_and_withdrawn_when_the_portal_proves_it_wrong() 
         ),
         (
             "CustomCloud, under way",
-            of(custom, |n| n.record.seen.running = true),
+            of(custom, |n| n.record.seen = running()),
             Running,
         ),
         ("CustomCloud, proved wrong", of(custom, archive), BackupFound),
@@ -472,6 +498,7 @@ fn what_was_dropped_is_told_for_its_due_time_only() {
             night(|n| {
                 n.record.seen.dropped = Some((at(DUE), "why"));
                 n.now = at("2026-11-24T04:00:00Z");
+                n.record.seen.history_at = Some(n.now);
             }),
             Overdue,
         ),

@@ -6,7 +6,7 @@ use super::expected::Expected;
 use crate::{portal::Archive, schedule::storage_name};
 
 /// An event of a run's end and the archive that it made are no further apart: the trail is written with a delay.
-const SAME_RUN: SignedDuration = SignedDuration::from_mins(15);
+pub const SAME_RUN: SignedDuration = SignedDuration::from_mins(15);
 
 /// What the audit trail tells of runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,8 +58,9 @@ impl Trail {
     }
 }
 
-/// Of the schedule's storage, and not known to be a person's.
-pub fn is_eligible(archive: &Archive, expected: &Expected, trail: Option<&Trail>) -> bool {
+/// Of the schedule's storage, not known to be a person's, and not of a clock that was ahead.
+pub fn is_eligible(archive: &Archive, expected: &Expected, trail: Option<&Trail>, now: Timestamp) -> bool {
     storage_name(archive.storage_type) == expected.storage_type
+        && archive.created_on.duration_since(now) <= SAME_RUN
         && trail.is_none_or(|trail| !trail.is_manual(archive))
 }

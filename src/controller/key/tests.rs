@@ -216,6 +216,7 @@ fn the_key_is_judged_by_what_is_known_of_it() {
             verdict: &verdict,
             accepted,
             key: key.as_ref(),
+            exchanged: false,
             before: before.as_ref(),
             status: &status(expires),
             writes,
@@ -241,6 +242,7 @@ fn a_session_token_says_that_its_end_is_unknown_until_it_is_described_again() {
             verdict: &verdict,
             accepted: true,
             key,
+            exchanged: false,
             before,
             status: &Status::default(),
             writes: true,
@@ -314,4 +316,22 @@ fn whoever_answers_in_anothers_place_is_named() {
         assert_eq!(told.is_some(), named, "{url} {host:?}: {told:?}");
         assert!(told.is_none_or(|told| told.contains("docs.example.com")));
     }
+}
+
+#[test]
+fn a_wrong_key_in_place_of_an_expired_one_is_not_called_expired() {
+    let verdict = Verdict::new(Reason::Unauthorized, "what happened");
+    let judge = Judge {
+        credentials: Reason::Unauthorized.rule().credentials,
+        verdict: &verdict,
+        accepted: false,
+        key: None,
+        exchanged: true,
+        before: None,
+        status: &status(Some("2026-11-24T11:59:59Z")),
+        writes: true,
+        now: now(),
+    };
+    let (valid, reason, _) = judge.valid().expect("a condition");
+    assert_eq!((valid, reason.as_str()), ("False", "Invalid"));
 }

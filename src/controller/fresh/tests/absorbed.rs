@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    api::{DocSpaceBackupScheduleSpec, LastRun},
+    api::{DocSpaceBackupScheduleSpec, LastRun, to_second},
     controller::{
         facts::Facts,
         fresh::{needs::awaited, trail::Trail},
@@ -491,4 +491,73 @@ fn no_time_is_too_odd() {
         let _ = expected.times.portal_starts(Some(odd), at(NOON));
         let _ = expected.times.portal_is_due(Some(odd), at(NOON));
     }
+}
+
+#[test]
+fn what_a_clock_that_was_ahead_has_left_is_put_right() {
+    let ahead = "2036-01-01T00:00:00Z";
+    let future = look(&[archive("new", ahead), archive("old", YESTERDAY)]).taken_in();
+    assert_eq!(ids(&future).1, Some("old"));
+    let mut record = confirmed();
+    record.last_backup.as_mut().expect("a backup").created_on = to_second(at(ahead));
+    let put_right = look(&[archive("old", YESTERDAY)])
+        .with(|look| look.record = record)
+        .taken_in();
+    assert_eq!(ids(&put_right), (None, Some("old"), false));
+    let mut record = listed(0);
+    record.candidate.as_mut().expect("a candidate").first_listed = to_second(at(ahead));
+    let listed_again = look(&[archive("new", TONIGHT)])
+        .with(|look| look.record = record)
+        .taken_in();
+    let first_listed = listed_again.candidate.map(|candidate| candidate.first_listed.0);
+    assert_eq!(first_listed, Some(at(NOON)));
+}
+
+#[test]
+fn a_missed_backup_is_settled_once_the_trail_was_asked() {
+    let settled = |trail| look(&[]).with(|look| look.trail = trail).taken_in().seen.settled;
+    assert_eq!(settled(None), None);
+    assert_eq!(settled(Some(None)), Some(at(DUE)));
+    assert_eq!(settled(trail(|_| {})), Some(at(DUE)));
+}
+
+#[test]
+fn a_failure_that_was_over_when_it_was_told_of_first_counts_where_the_trail_tells() {
+    let look_at = |trail| {
+        look(&[]).with(|look| {
+            look.progress = Some(Some(run("run", Some("No space left"), true)));
+            look.trail = trail;
+        })
+    };
+    let failure = |trail| {
+        look_at(trail)
+            .taken_in()
+            .last_failure
+            .map(|failure| failure.message)
+    };
+    let failed = |time: &'static str| trail(move |trail| trail.failed = vec![at(time)]);
+    assert_eq!(failure(None), None);
+    assert_eq!(failure(failed("2026-11-23T03:10:00Z")), None);
+    assert_eq!(
+        failure(failed("2026-11-24T03:10:00Z")).as_deref(),
+        Some("No space left")
+    );
+}
+
+#[test]
+fn what_is_known_to_be_gone_proves_nothing_once_there_is_another() {
+    let later = || archive("later", NOON);
+    let vanished = |vanished| {
+        let mut record = confirmed();
+        record.seen.vanished = vanished;
+        ids(&look(&[later()]).with(|look| look.record = record).taken_in())
+            .0
+            .map(ToOwned::to_owned)
+    };
+    assert_eq!(vanished(true), None);
+    assert_eq!(
+        vanished(false).as_deref(),
+        Some("new"),
+        "it made room for the later one"
+    );
 }

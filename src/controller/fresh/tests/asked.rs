@@ -48,6 +48,7 @@ fn asked(now: &str, so: So) -> Option<Need> {
 fn read(history: Option<&str>, progress: Option<&str>) -> Record {
     let seen = Seen {
         history_at: history.map(at),
+        progress_asked_at: progress.map(at),
         progress_at: progress.map(at),
         ..Seen::default()
     };
@@ -282,24 +283,93 @@ fn past_its_deadline_everything_is_asked_once_and_then_each_hour() {
 }
 
 #[test]
-fn after_a_call_that_fails_nothing_is_asked_for_half_an_hour() {
-    let spec = spec();
-    let failing = |record: &Record, requested, failed: bool| {
+fn a_history_that_fails_is_asked_for_again_after_half_an_hour() {
+    let failing = |record: &Record, requested| {
+        let spec = spec();
         let facts = Facts {
             held: Some(Ok(Some(held(Some(at("2026-11-24T03:07:00Z")))))),
-            progress: failed.then(|| Err(error())),
+            progress: Some(Err(error())),
             requested,
             ..Facts::new(&spec, at(NOON))
         };
         need(&expected(), record, &facts)
     };
     let mut record = read(None, None);
-    assert_eq!(failing(&record, false, true), None, "at the same look");
-    record.seen.failed_at = Some(at("2026-11-24T11:31:00Z"));
-    assert_eq!(failing(&record, false, false), None);
-    assert_eq!(failing(&record, true, false), Some(Need::Progress), "asked for");
-    record.seen.failed_at = Some(at("2026-11-24T11:30:00Z"));
-    assert_eq!(failing(&record, false, false), Some(Need::Progress));
+    assert_eq!(
+        failing(&record, false),
+        Some(Need::Archives),
+        "whatever the progress says"
+    );
+    record.seen.history_failed_at = Some(at("2026-11-24T11:31:00Z"));
+    assert_eq!(failing(&record, false), None);
+    assert_eq!(failing(&record, true), Some(Need::Archives), "asked for");
+    record.seen.history_failed_at = Some(at("2026-11-24T11:30:00Z"));
+    assert_eq!(failing(&record, false), Some(Need::Archives));
+    record.seen.history_failed_at = Some(at("2036-01-01T00:00:00Z"));
+    assert_eq!(
+        failing(&record, false),
+        Some(Need::Archives),
+        "the portal's clock was wrong"
+    );
+}
+
+#[test]
+fn a_run_that_outlives_its_deadline_is_looked_for_when_it_is_over() {
+    let mut record = read(Some("2026-11-24T05:00:00Z"), Some("2026-11-24T05:45:00Z"));
+    record.seen.settled = Some(at(DUE));
+    let so = |record: &Record| So {
+        record: record.clone(),
+        queued: Some("2026-11-24T03:07:00Z"),
+        ..So::default()
+    };
+    assert_eq!(asked("2026-11-24T05:45:00Z", so(&record)), None);
+    record.seen.over_at = Some(at("2026-11-24T05:45:00Z"));
+    assert_eq!(asked("2026-11-24T05:45:00Z", so(&record)), Some(Need::Archives));
+}
+
+#[test]
+fn a_deadline_longer_than_the_period_is_looked_after_too() {
+    let expected = Expected {
+        deadline: SignedDuration::from_hours(24),
+        ..expected()
+    };
+    let asked = |history: Option<&str>, now: &str| {
+        let spec = spec();
+        let facts = Facts {
+            held: Some(Ok(Some(held(None)))),
+            progress: Some(Ok(None)),
+            ..Facts::new(&spec, at(now))
+        };
+        need(&expected, &read(history, Some(now)), &facts)
+    };
+    // Yesterday's was confirmed, so that it is tonight's whose day passes tomorrow at three.
+    assert_eq!(asked(Some("2026-11-25T02:30:00Z"), "2026-11-25T02:59:00Z"), None);
+    assert_eq!(
+        asked(Some("2026-11-25T02:30:00Z"), "2026-11-25T03:00:00Z"),
+        Some(Need::Archives)
+    );
+    assert_eq!(asked(Some("2026-11-25T03:00:00Z"), "2026-11-25T03:15:00Z"), None);
+}
+
+#[test]
+fn a_run_that_failed_is_explained_once() {
+    let record = |explained: Option<&str>| {
+        let mut record = read(Some("2026-11-24T03:15:00Z"), Some("2026-11-24T03:15:00Z"));
+        record.absorb_progress(Some(&run("run", Some("boom"), true)), at("2026-11-24T03:15:00Z"));
+        record.seen.explained = explained.map(Into::into);
+        record
+    };
+    let so = |record| So {
+        record,
+        queued: Some("2026-11-24T03:07:00Z"),
+        progress: Some(Some(run("run", Some("boom"), true))),
+        archives: Some(vec![]),
+        ..So::default()
+    };
+    let now = "2026-11-24T03:15:00Z";
+    assert_eq!(asked(now, so(record(None))), Some(Need::Events));
+    assert_eq!(asked(now, so(record(Some("before")))), Some(Need::Events));
+    assert_eq!(asked(now, so(record(Some("run")))), None);
 }
 
 #[test]
