@@ -73,8 +73,7 @@ fn likely_cause(bill: Option<&Bill>) -> String {
              the payments page of the portal"
         ),
         Some(Bill { paid: true, .. }) => {
-            "paid backup is on, so it may have found no means to pay: see the payments \
-                                          page of the portal"
+            "paid backup is on, so it may have found no means to pay: see the payments page of the portal"
                 .into()
         }
         None => {

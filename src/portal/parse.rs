@@ -66,8 +66,6 @@ pub struct KeyInfo {
     pub permissions: Vec<String>,
     /// When it expires; absent for never.
     pub expires_at: Option<Timestamp>,
-    /// Whether it is switched on.
-    pub is_active: bool,
 }
 
 /// What a call gives, or why the answer cannot be DocSpace's.
@@ -171,7 +169,6 @@ pub fn key(content: Content) -> Read<Option<KeyInfo>> {
         name: text(&fields, "name").unwrap_or_default(),
         permissions: permissions.filter_map(Value::as_str).map(clean).collect(),
         expires_at: time(&fields, "expiresAt")?,
-        is_active: truth(&fields, "isActive")?.unwrap_or(true),
     }))
 }
 

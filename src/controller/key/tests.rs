@@ -14,7 +14,6 @@ fn key(permissions: &[&str]) -> Option<KeyInfo> {
         name: "backups".into(),
         permissions: permissions.iter().map(ToString::to_string).collect(),
         expires_at: None,
-        is_active: true,
     })
 }
 

@@ -80,6 +80,17 @@ struct Story {
 }
 
 impl Story {
+    fn new() -> Self {
+        Self {
+            now: at(FRIDAY),
+            expected: expected(),
+            status: Status::default(),
+            seen: None,
+            archives: Vec::new(),
+            listings: Listings::new(),
+        }
+    }
+
     fn look(&mut self, step: &Step) -> Judged {
         self.now += SignedDuration::from_mins(step.minutes);
         let now = self.now;
@@ -151,14 +162,7 @@ proptest! {
 
     #[test]
     fn fresh_means_listed_twice_half_an_hour_apart(steps in steps()) {
-        let mut story = Story {
-            now: at(FRIDAY),
-            expected: expected(),
-            status: Status::default(),
-            seen: None,
-            archives: Vec::new(),
-            listings: Listings::new(),
-        };
+        let mut story = Story::new();
         for step in &steps {
             let judged = story.look(step);
             if judged.freshness == Freshness::BackupFound {
@@ -182,14 +186,7 @@ fn random_stories_do_come_to_fresh_backups() {
     let mut seen = BTreeMap::<String, usize>::new();
     for _ in 0..300 {
         let steps = steps().new_tree(&mut runner).expect("a story").current();
-        let mut story = Story {
-            now: at(FRIDAY),
-            expected: expected(),
-            status: Status::default(),
-            seen: None,
-            archives: Vec::new(),
-            listings: Listings::new(),
-        };
+        let mut story = Story::new();
         for step in &steps {
             *seen.entry(story.look(step).freshness.to_string()).or_default() += 1;
         }

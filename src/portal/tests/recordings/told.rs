@@ -107,7 +107,7 @@ fn the_rest_is_read_as_recorded() {
         (read.name.as_str(), read.permissions),
         ("globalread", vec!["*:read".to_owned()])
     );
-    assert_eq!((read.expires_at, read.is_active), (None, true));
+    assert_eq!(read.expires_at, None);
 }
 
 const ACTIONS: [Action; 7] = [
