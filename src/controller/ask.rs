@@ -43,7 +43,7 @@ pub async fn ask(portal: &Portal, need: Need, facts: &mut Facts<'_>) {
         }
         Need::OtherSchedule => {
             let answer = portal.schedule(!dump).await;
-            facts.other = Some(facts.take_time(answer));
+            facts.other = Some(facts.take_time(answer).or_else(not_to_be_had));
         }
         Need::Deletion => facts.deleted = Some(deletion(portal, facts).await.or_else(not_to_be_had)),
         Need::Bill => facts.bill = Some(bill(portal).await),
@@ -74,7 +74,7 @@ fn is_passing(error: &PortalError) -> bool {
     Reason::from(error.failure).rule().class == Class::Retrying
 }
 
-/// A trail that is refused for good is not to be had.
+/// What is refused for good is not to be had.
 fn not_to_be_had<T>(error: PortalError) -> Result<Option<T>, PortalError> {
     if is_passing(&error) { Err(error) } else { Ok(None) }
 }

@@ -38,6 +38,8 @@ pub struct Facts<'a> {
     pub local_now: Timestamp,
     /// The portal's clock, or this operator's until the portal has answered.
     pub now: Timestamp,
+    /// Since when looks fail, where the last one did; by this operator's clock.
+    pub failing_since: Option<Timestamp>,
     /// A write whose outcome is not known: when it was sent, and why.
     pub unknown: Option<(Timestamp, AppliedReason)>,
     /// That write was of what is wanted now.
@@ -104,6 +106,7 @@ impl<'a> Facts<'a> {
             requested: false,
             local_now: now,
             now,
+            failing_since: None,
             unknown: None,
             unknown_is_wanted: false,
             write_recorded: false,

@@ -12,10 +12,11 @@ use kube::ResourceExt;
 use super::{
     facts::{Bill, Facts, Slot},
     fresh::record::Seen,
+    removal::month,
     secrets::{Access, Resolved},
 };
 use crate::{
-    api::{AppliedReason, DocSpaceBackupSchedule, REQUESTED_AT, Status},
+    api::{AppliedReason, DocSpaceBackupSchedule, PortalSpec, REQUESTED_AT, Status},
     portal::Address,
     schedule::Schedule,
 };
@@ -54,8 +55,8 @@ pub struct Memory {
     pub last_now: Option<Timestamp>,
     /// See [`Self::last_now`].
     pub standstills: u32,
-    /// The free backups of the month, and when they were asked for.
-    pub bill: Option<(Timestamp, Bill)>,
+    /// The free backups of the month, when they were asked for by the portal's clock, and of which portal.
+    pub bill: Option<(Bill, Timestamp, PortalSpec)>,
     /// What was seen of its backups.
     pub seen_backups: Option<Seen>,
     /// The month and the number of free backups that were warned of.
@@ -177,9 +178,9 @@ impl Memory {
             self.identity_at = (!identity.is_to_be_repeated).then_some(facts.local_now);
         }
         if let Some(Ok(bill)) = facts.bill
-            && self.recent_bill(facts.local_now).is_none()
+            && self.recent_bill(&facts.spec.portal, facts.now).is_none()
         {
-            self.bill = Some((facts.local_now, bill));
+            self.bill = Some((bill, facts.now, facts.spec.portal.clone()));
         }
         self.skew = facts.now.duration_since(facts.local_now);
         let stands = self
@@ -194,9 +195,10 @@ impl Memory {
     }
 
     /// The free backups of the month, where they were read lately.
-    pub fn recent_bill(&self, now: Timestamp) -> Option<Bill> {
-        let recent = |(at, _): &(Timestamp, Bill)| now.duration_since(*at) < IDENTITY_LASTS;
-        self.bill.filter(recent).map(|(_, bill)| bill)
+    pub fn recent_bill(&self, portal: &PortalSpec, now: Timestamp) -> Option<Bill> {
+        let (bill, at, of) = self.bill.as_ref()?;
+        let recent = now.duration_since(*at) < IDENTITY_LASTS && month(*at) == month(now);
+        (recent && of == portal).then_some(*bill)
     }
 
     /// Counts a failure; the wait for a Secret is a row of its own.

@@ -259,6 +259,10 @@ impl Context {
             self.patch_status(object, &before, &status),
             self.tell(object, notes)
         );
+        if patched.is_err() {
+            // What was learnt of the key and the portal is not written, and is to be learnt again.
+            memory.identity_at = None;
+        }
         let Some(newest) = patched? else {
             return Ok(Action::await_change());
         };

@@ -246,6 +246,8 @@ pub fn known<'a>(
     let unlooked = Status::default();
     let told = status.unwrap_or(&unlooked);
     let ready = condition(status, "Ready");
+    // Until it answers, the portal's clock is as far off as it was.
+    let there = now.checked_add(memory.skew).unwrap_or(now);
     let seen = told.observed.as_ref();
     let seen = seen.map(|observed| observed.last_backup_time.as_ref().map(|time| time.0));
     Facts {
@@ -273,9 +275,9 @@ pub fn known<'a>(
         expected: Expected::of(object, told),
         record: Record::of(told, memory.seen_backups.as_ref()),
         slot,
-        bill: memory.recent_bill(now).map(Ok),
-        // Until it answers, the portal's clock is as far off as it was.
-        now: now.checked_add(memory.skew).unwrap_or(now),
+        failing_since: memory.failures.map(|failures| failures.since),
+        bill: memory.recent_bill(&object.spec.portal, there).map(Ok),
+        now: there,
         ..Facts::new(&object.spec, now)
     }
 }

@@ -22,6 +22,9 @@ const FIRST_RETRY: Duration = Duration::from_secs(5);
 /// Where backups are not in order, a start brings a look within this time.
 const SOON: Duration = Duration::from_secs(15 * 60);
 
+/// Objects whose backups are due at the same hour are spread over this time.
+const GATHERING: Duration = Duration::from_secs(10);
+
 /// What the next look depends on.
 pub struct Pace<'a> {
     /// How often the portal is looked at.
@@ -60,9 +63,9 @@ impl Pace<'_> {
             READY_LASTS
         };
         let asked_for = self.deed.verdict.retry_after.unwrap_or_default().min(longest);
+        let wait = self.until_evidence().map_or(wait, |left| wait.min(left));
         let wait = wait.max(asked_for);
-        let wait = self.until_released().map_or(wait, |left| wait.min(left));
-        self.until_evidence().map_or(wait, |left| wait.min(left))
+        self.until_released().map_or(wait, |left| wait.min(left))
     }
 
     /// A deletion does not wait for its portal for ever.
@@ -85,7 +88,7 @@ impl Pace<'_> {
             0 => Duration::ZERO,
             standstills => backoff(standstills, self.interval),
         };
-        Some(left.max(floor))
+        Some(left.max(floor) + GATHERING.mul_f64(fastrand::f64()))
     }
 }
 
@@ -103,11 +106,20 @@ pub fn after_start(
     interval: Duration,
     now: Timestamp,
 ) -> Duration {
+    let expected = Expected::of(object, status).ok();
+    let record = Record::of(status, None);
     let fresh = condition(Some(status), "BackupFresh").is_some_and(|fresh| fresh.status == "True");
-    let longest = if fresh { interval } else { interval.min(SOON) };
+    let proved = expected.as_ref().is_none_or(|expected| {
+        let passed = expected.deadline_passed(now);
+        passed.is_none_or(|due| record.covers(expected, due)) && record.candidate.is_none()
+    });
+    let longest = if fresh && proved {
+        interval
+    } else {
+        interval.min(SOON)
+    };
     let spread = longest.mul_f64(fastrand::f64());
-    let next = Expected::of(object, status).ok();
-    let next = next.and_then(|expected| next_look(&expected, &Record::of(status, None), now));
+    let next = expected.and_then(|expected| next_look(&expected, &record, now));
     let left = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
     left.map_or(spread, |left| spread.min(left))
 }

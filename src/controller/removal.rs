@@ -1,6 +1,6 @@
 //! Who removed the schedule: somebody, who is put right, or the portal itself over a bill (trap 6), which is told. Pure.
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use super::{
     facts::{Bill, Facts},
@@ -28,8 +28,16 @@ pub fn by_portal(facts: &Facts<'_>) -> Result<bool, Plan> {
         Some(Ok(Some(deleted))) => Ok(!deleted),
         // Without the trail nobody can be blamed.
         Some(Ok(None)) => Ok(true),
+        Some(Err(_)) if facts.requested || fails_long(facts) => Ok(true),
         Some(Err(error)) => Err(Plan::Refuse(error.into())),
     }
+}
+
+/// A trail that fails for long is as good as none.
+fn fails_long(facts: &Facts<'_>) -> bool {
+    const PATIENCE: SignedDuration = SignedDuration::from_hours(1);
+    let since = facts.failing_since;
+    since.is_some_and(|since| facts.local_now.duration_since(since) >= PATIENCE)
 }
 
 /// Whether the portal's scheduler came to the schedule since it was last seen there.

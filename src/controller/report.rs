@@ -242,7 +242,13 @@ impl Report<'_> {
         } else {
             facts.record.clone()
         };
+        let storage_before = status.in_force.as_ref().map(|before| before.storage_type.clone());
         self.set_in_force(status);
+        if let Some(in_force) = &status.in_force
+            && storage_before.is_some_and(|before| before != in_force.storage_type)
+        {
+            record.change_storage();
+        }
         let expected = Expected::of(self.object, status);
         if let Ok(expected) = &expected {
             let awaited = awaited(expected, &record, facts);
@@ -274,10 +280,10 @@ impl Report<'_> {
         record.keep(status)
     }
 
-    /// Whether what is recorded is of another portal, or of its other schedule.
+    /// Whether what is recorded is of another portal, of its other schedule, or of none for all that is known.
     fn has_moved(&self, status: &Status) -> bool {
         let before = status.in_force.as_ref();
-        before.is_some_and(|before| !self.is_of_this_slot(before))
+        before.is_none_or(|before| !self.is_of_this_slot(before))
     }
 
     fn is_of_this_slot(&self, in_force: &InForce) -> bool {
@@ -292,11 +298,12 @@ impl Report<'_> {
             return;
         };
         let words = schedule.in_words(status.time_zone.as_deref());
+        let is_ahead = |since: Timestamp| since.duration_since(self.facts.now) > CLOCKS_APART;
         let same = |before: &InForce| {
             before.schedule == words
                 && before.storage_type == schedule.storage_type
                 && self.is_of_this_slot(before)
-                && before.since.0.duration_since(self.facts.now) <= CLOCKS_APART
+                && !(self.facts.held.is_some() && is_ahead(before.since.0))
         };
         if !status.in_force.as_ref().is_some_and(same) {
             let portal = &self.object.spec.portal;

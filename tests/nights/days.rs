@@ -107,6 +107,23 @@ async fn a_portal_gets_fewer_than_200_calls_a_day() {
             "NotDueYet",
         ),
         (
+            "every run is lost, and people back up by hand",
+            days(Installation::default(), &local(), |server| {
+                let portal = server.first();
+                portal.every_run(false, Outcome::Lost);
+                for number in 0..3 {
+                    let id = format!("by hand {number}");
+                    portal.add_archive(false, Archive::manual(&id, server.clock().now()));
+                    [5041, 5125]
+                        .into_iter()
+                        .for_each(|action| portal.add_event(action));
+                    server.clock().advance(SignedDuration::from_mins(40));
+                }
+            })
+            .await,
+            "Overdue",
+        ),
+        (
             "a run that does not end",
             days(Installation::default(), &local(), every_run(Outcome::Hangs)).await,
             "Running",

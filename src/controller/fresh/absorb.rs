@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     expected::Expected,
     record::Record,
-    trail::{SAME_RUN, Trail, is_eligible},
+    trail::{SAME_RUN, Trail},
 };
 use crate::{
     api::{Candidate, LastBackup, LastFailure, LastRun, to_second},
@@ -16,6 +16,8 @@ use crate::{
 
 /// An archive counts when it is listed again after this long: a pass of the cleaner is among it (trap 7).
 pub const CONFIRMED_AFTER: SignedDuration = SignedDuration::from_mins(30);
+/// So long an audit trail that fails is waited for; then it counts as one that is not to be had.
+const TRAIL_PATIENCE: SignedDuration = SignedDuration::from_hours(6);
 /// Archives in DocSpace's temporary store expire after this long (trap 4).
 const DATA_STORE_KEEPS: SignedDuration = SignedDuration::from_hours(24);
 
@@ -32,22 +34,61 @@ impl Record {
             Some(Ok(archives)) => archives,
         };
         let trail = facts.trail();
+        self.forget_what_is_ahead(facts.now);
+        self.absorb_trail(archives, facts);
         let eligible: Vec<_> = archives
             .iter()
-            .filter(|archive| is_eligible(archive, expected, trail, facts.now))
+            .filter(|archive| self.is_eligible(archive, expected, trail, facts.now))
             .collect();
         self.absorb_archives(archives, &eligible, facts, expected);
         let listed_since = |time| eligible.iter().any(|archive| archive.created_on >= time);
         if let Some(awaited) = awaited.filter(|awaited| !listed_since(*awaited)) {
             self.absorb_failure(facts, trail, awaited);
         }
-        if let Some(missed) = expected.missed(facts.now).filter(|due| !listed_since(*due)) {
+        // What fails for now is asked again.
+        let all_asked = matches!((&facts.events, &facts.other), (Some(Ok(_)), Some(Ok(_))));
+        if let Some(missed) = expected.missed(facts.now)
+            && all_asked
+            && !listed_since(missed)
+            && self.seen.settled != Some(missed)
+        {
             self.seen.dropped = self.dropped(facts, expected, trail, missed);
-            // A trail that fails for now is asked again.
-            if matches!(facts.events, Some(Ok(_))) {
-                self.seen.settled = Some(missed);
-            }
+            self.seen.settled = Some(missed);
         }
+    }
+
+    /// What a clock that was ahead has left.
+    fn forget_what_is_ahead(&mut self, now: Timestamp) {
+        let ahead = |time: Timestamp| time.duration_since(now) > SAME_RUN;
+        self.last_backup.take_if(|backup| ahead(backup.created_on.0));
+        self.candidate.take_if(|candidate| ahead(candidate.created_on.0));
+        self.last_failure.take_if(|failure| ahead(failure.time.0));
+        self.last_run
+            .take_if(|run| run.first_seen.as_ref().is_some_and(|seen| ahead(seen.0)));
+        self.seen.over_at.take_if(|over| ahead(*over));
+    }
+
+    /// Which of the listed archives are a person's, as long as they are listed; and since when the trail fails.
+    fn absorb_trail(&mut self, archives: &[Archive], facts: &Facts<'_>) {
+        let by_hand = facts.trail().into_iter().flat_map(|trail| {
+            let by_hand = archives.iter().filter(|archive| trail.is_manual(archive));
+            by_hand.map(|archive| archive.id.clone())
+        });
+        self.seen.manual.extend(by_hand);
+        self.seen
+            .manual
+            .retain(|id| archives.iter().any(|archive| archive.id == *id));
+        match &facts.events {
+            Some(Ok(_)) => self.seen.trail_fails_since = None,
+            Some(Err(_)) => drop(self.seen.trail_fails_since.get_or_insert(facts.now)),
+            None => {}
+        }
+    }
+
+    /// A trail that fails for now may yet tell that an archive is a person's.
+    fn waits_for_the_trail(&self, facts: &Facts<'_>) -> bool {
+        let lately = |since: Timestamp| facts.now.duration_since(since) < TRAIL_PATIENCE;
+        matches!(facts.events, Some(Err(_))) && self.seen.trail_fails_since.is_some_and(lately)
     }
 
     /// Takes in the running or last run.
@@ -86,13 +127,14 @@ impl Record {
         self.backup_count = i32::try_from(archives.len()).ok();
         let find = |id: &str| eligible.iter().find(|archive| archive.id == id);
         let is_listed = |id: &str| archives.iter().any(|archive| archive.id == id);
-        let ahead = |made: Timestamp| made.duration_since(now) > SAME_RUN;
-        self.last_backup.take_if(|backup| ahead(backup.created_on.0));
+        let may_be_manual = self.waits_for_the_trail(facts);
 
         if let Some(mut candidate) = self.candidate.take() {
             candidate.first_listed = candidate.first_listed.min(to_second(now));
             match find(&candidate.id) {
-                Some(archive) if now.duration_since(candidate.first_listed.0) >= CONFIRMED_AFTER => {
+                Some(archive)
+                    if !may_be_manual && now.duration_since(candidate.first_listed.0) >= CONFIRMED_AFTER =>
+                {
                     self.last_backup = Some(confirmed(archive, candidate.warning, expected));
                 }
                 Some(_) => self.candidate = Some(candidate),
@@ -105,6 +147,7 @@ impl Record {
         let gone = |backup: &mut LastBackup| !is_listed(&backup.id);
         if let Some(archive) = eligible.iter().max_by_key(|archive| archive.created_on)
             && let created_on = to_second(archive.created_on)
+            && !may_be_manual
             && self
                 .newest(expected)
                 .is_none_or(|recorded| created_on.0 > recorded)

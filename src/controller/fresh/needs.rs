@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{absorb::CONFIRMED_AFTER, expected::Expected, record::Record, trail::is_eligible};
+use super::{absorb::CONFIRMED_AFTER, expected::Expected, record::Record, trail::SAME_RUN};
 use crate::{
     controller::{facts::Facts, plan::Need},
     due::PASS,
@@ -16,7 +16,7 @@ const LATE_PACE: SignedDuration = SignedDuration::from_mins(60);
 /// While nothing is awaited, the archives are counted so often.
 const IDLE_PACE: SignedDuration = SignedDuration::from_hours(6);
 /// What runs is looked at so long before a run is due, so that an old run is not taken for the new one.
-const BEFOREHAND: SignedDuration = SignedDuration::from_mins(20);
+const BEFOREHAND: SignedDuration = SAME_RUN;
 
 /// Since when an archive is awaited that was not confirmed yet: the last due time, or a run that the portal queued
 /// since the schedule is in force (a POST may bring one at once).
@@ -69,15 +69,15 @@ impl Wanted<'_> {
         let asked = self.record.seen.progress_asked_at;
         match self.awaited {
             Some(awaited) => !self.is_listed_once(awaited) && self.is_due(asked, self.progress_pace(awaited)),
-            None => asked.is_none() || self.is_before_a_run(asked),
+            None => asked.is_none() || self.is_before_a_run(self.record.seen.progress_at),
         }
     }
 
     /// A run is about to start, and what ran before it was not looked at yet.
-    fn is_before_a_run(&self, asked: Option<Timestamp>) -> bool {
+    fn is_before_a_run(&self, read: Option<Timestamp>) -> bool {
         let next = self.expected.times.next(self.now);
         let soon = next.filter(|next| next.duration_since(self.now) <= BEFOREHAND);
-        soon.is_some_and(|next| asked.is_none_or(|asked| next.duration_since(asked) > BEFOREHAND))
+        soon.is_some_and(|next| read.is_none_or(|read| next.duration_since(read) > BEFOREHAND))
     }
 
     fn history(&self) -> bool {
@@ -183,7 +183,7 @@ impl Wanted<'_> {
 /// The newest archive of the schedule, where it is not the one that was confirmed last.
 fn newest_unconfirmed<'a>(expected: &Expected, record: &Record, facts: &'a Facts<'_>) -> Option<&'a Archive> {
     let archives = facts.archives.as_ref()?.as_ref().ok()?.iter();
-    let eligible = archives.filter(|archive| is_eligible(archive, expected, facts.trail(), facts.now));
+    let eligible = archives.filter(|archive| record.is_eligible(archive, expected, facts.trail(), facts.now));
     let confirmed = record.last_backup.as_ref().map(|backup| &backup.id);
     eligible
         .max_by_key(|archive| archive.created_on)
@@ -196,7 +196,10 @@ pub fn trail_from(expected: &Expected, record: &Record, facts: &Facts<'_>) -> Ti
     const BEFORE: SignedDuration = SignedDuration::from_hours(24);
     let awaited = awaited(expected, record, facts).unwrap_or(facts.now);
     let newest = newest_unconfirmed(expected, record, facts);
-    let from = newest.map_or(awaited, |newest| newest.created_on.min(awaited));
+    let newest = newest.map_or(awaited, |newest| newest.created_on);
+    // What was made since the last deadline may be taken for its backup.
+    let passed = expected.deadline_passed(facts.now).unwrap_or(awaited);
+    let from = newest.min(awaited).min(passed);
     from.checked_sub(BEFORE).unwrap_or(Timestamp::MIN)
 }
 

@@ -1,9 +1,19 @@
 //! What is recorded of a schedule's backups: in the status what must survive a restart.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Freshness, expected::Expected};
-use crate::api::{Candidate, LastBackup, LastFailure, LastRun, Status, condition};
+use super::{
+    Freshness,
+    expected::Expected,
+    trail::{SAME_RUN, Trail},
+};
+use crate::{
+    api::{Candidate, LastBackup, LastFailure, LastRun, Status, condition},
+    portal::Archive,
+    schedule::storage_name,
+};
 
 /// What is known of a run that is under way holds no longer than this.
 const RUNNING_LASTS: SignedDuration = SignedDuration::from_hours(2);
@@ -25,6 +35,10 @@ pub struct Seen {
     pub running: bool,
     /// When the run that was told of last was first seen to be over.
     pub over_at: Option<Timestamp>,
+    /// Archives that the audit trail has shown to be a person's, while they are listed.
+    pub manual: BTreeSet<String>,
+    /// Since when the audit trail fails.
+    pub trail_fails_since: Option<Timestamp>,
     /// The failed run of which the audit trail was asked.
     pub explained: Option<String>,
     /// The due time whose run was dropped, and why.
@@ -75,6 +89,12 @@ impl Record {
         }
     }
 
+    /// What is judged by the storage is judged anew.
+    pub fn change_storage(&mut self) {
+        self.candidate = None;
+        (self.seen.vanished, self.seen.history_at) = (false, None);
+    }
+
     /// Writes what must survive a restart.
     pub fn keep(self, status: &mut Status) -> Seen {
         status.last_backup = self.last_backup;
@@ -83,6 +103,21 @@ impl Record {
         status.last_failure = self.last_failure;
         status.last_run = self.last_run;
         self.seen
+    }
+
+    /// Whether an archive counts: of the schedule's storage, not known to be a person's, and not of a clock that was
+    /// ahead.
+    pub fn is_eligible(
+        &self,
+        archive: &Archive,
+        expected: &Expected,
+        trail: Option<&Trail>,
+        now: Timestamp,
+    ) -> bool {
+        storage_name(archive.storage_type) == expected.storage_type
+            && archive.created_on.duration_since(now) <= SAME_RUN
+            && !self.seen.manual.contains(&archive.id)
+            && trail.is_none_or(|trail| !trail.is_manual(archive))
     }
 
     /// The newest confirmed archive, where it is in this storage.

@@ -2,8 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::expected::Expected;
-use crate::{portal::Archive, schedule::storage_name};
+use crate::portal::Archive;
 
 /// An event of a run's end and the archive that it made are no further apart: the trail is written with a delay.
 pub const SAME_RUN: SignedDuration = SignedDuration::from_mins(15);
@@ -44,7 +43,7 @@ impl Trail {
     }
 
     /// Whether a person made the archive: the nearest end of a run is a manual one's.
-    fn is_manual(&self, archive: &Archive) -> bool {
+    pub fn is_manual(&self, archive: &Archive) -> bool {
         let nearest = |ends: &[Timestamp]| {
             let apart = ends
                 .iter()
@@ -56,11 +55,4 @@ impl Trail {
             (manual, _) => manual.is_some(),
         }
     }
-}
-
-/// Of the schedule's storage, not known to be a person's, and not of a clock that was ahead.
-pub fn is_eligible(archive: &Archive, expected: &Expected, trail: Option<&Trail>, now: Timestamp) -> bool {
-    storage_name(archive.storage_type) == expected.storage_type
-        && archive.created_on.duration_since(now) <= SAME_RUN
-        && trail.is_none_or(|trail| !trail.is_manual(archive))
 }

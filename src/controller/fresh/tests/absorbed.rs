@@ -377,7 +377,10 @@ fn a_run_is_known_again_by_its_id() {
 
 #[test]
 fn a_run_is_dropped_for_a_known_reason_only() {
-    let why = |look: Look| {
+    // The trail and the other schedule were asked.
+    let why = |mut look: Look| {
+        look.trail.get_or_insert(None);
+        look.other.get_or_insert(None);
         look.taken_in()
             .seen
             .dropped
@@ -514,11 +517,60 @@ fn what_a_clock_that_was_ahead_has_left_is_put_right() {
 }
 
 #[test]
-fn a_missed_backup_is_settled_once_the_trail_was_asked() {
-    let settled = |trail| look(&[]).with(|look| look.trail = trail).taken_in().seen.settled;
-    assert_eq!(settled(None), None);
-    assert_eq!(settled(Some(None)), Some(at(DUE)));
-    assert_eq!(settled(trail(|_| {})), Some(at(DUE)));
+fn a_missed_backup_is_settled_once_everything_was_asked_of_it() {
+    let settled = |trail, other| {
+        let after = look(&[]).with(|look| (look.trail, look.other) = (trail, other));
+        after.taken_in().seen.settled
+    };
+    assert_eq!(settled(None, Some(None)), None);
+    assert_eq!(settled(Some(None), None), None);
+    assert_eq!(settled(Some(None), Some(None)), Some(at(DUE)));
+    assert_eq!(settled(trail(|_| {}), Some(None)), Some(at(DUE)));
+}
+
+#[test]
+fn what_was_dropped_stays_so_until_the_next_one_is_missed() {
+    let same_hour = Some(Some(held(Some(at("2026-11-24T03:07:00Z")))));
+    let dropped = look(&[])
+        .with(|look| (look.trail, look.other) = (Some(None), same_hour))
+        .taken_in();
+    assert!(dropped.seen.dropped.is_some());
+    let later = look(&[]).with(|look| look.record = dropped.clone()).taken_in();
+    assert_eq!(later.seen.dropped, dropped.seen.dropped);
+}
+
+#[test]
+fn an_archive_known_to_be_a_persons_is_so_while_the_trail_fails() {
+    let by_hand = trail(|trail| trail.manual_completed = vec![at("2026-11-24T03:20:02Z")]);
+    let known = look(&[archive("new", TONIGHT)])
+        .with(|look| look.trail = by_hand)
+        .taken_in();
+    assert_eq!(ids(&known).1, None);
+    let trail_fails = |record: Record| {
+        let spec = spec();
+        let facts = Facts {
+            held: Some(Ok(Some(held(None)))),
+            archives: Some(Ok(vec![archive("new", TONIGHT), archive("other", TONIGHT)])),
+            events: Some(Err(error())),
+            ..Facts::new(&spec, at(NOON))
+        };
+        let mut record = record;
+        record.absorb(&facts, &expected(), None);
+        record
+    };
+    let waits = trail_fails(known.clone());
+    assert_eq!(
+        ids(&waits),
+        (None, None, false),
+        "the other may be a person's, too"
+    );
+    let mut long = known;
+    long.seen.trail_fails_since = Some(at("2026-11-24T05:59:00Z"));
+    assert_eq!(
+        ids(&trail_fails(long)).1,
+        Some("other"),
+        "for hours: it is not to be had"
+    );
 }
 
 #[test]
