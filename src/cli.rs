@@ -9,6 +9,7 @@ use tracing_subscriber::filter::Targets;
 use crate::{
     api::parse_duration,
     controller::{LONGEST_INTERVAL, SHORTEST_INTERVAL},
+    lease::Times,
     portal::Address,
 };
 
@@ -66,6 +67,10 @@ pub struct RunArgs {
     #[arg(long, env = "DOCSPACE_BACKUP_PROXY_FROM_ENV", value_parser = FalseyValueParser::new())]
     pub proxy_from_env: bool,
 
+    /// Leader election.
+    #[command(flatten)]
+    pub election: ElectionArgs,
+
     /// Form of the log.
     #[arg(long, value_enum, env = "DOCSPACE_BACKUP_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
@@ -80,6 +85,52 @@ pub struct RunArgs {
     pub log_level: Targets,
 }
 
+/// The flags of leader election.
+#[derive(Args, Debug)]
+pub struct ElectionArgs {
+    /// Let one of several operators lead, by a Lease; the others stand by.
+    #[arg(long, env = "DOCSPACE_BACKUP_LEADER_ELECTION", value_parser = FalseyValueParser::new())]
+    pub leader_election: bool,
+
+    /// Name of the Lease.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "DOCSPACE_BACKUP_LEASE_NAME",
+        default_value = "docspace-backup-operator"
+    )]
+    pub lease_name: String,
+
+    /// Namespace of the Lease. Default: the namespace that the operator runs in.
+    #[arg(long, value_name = "NAME", env = "DOCSPACE_BACKUP_LEASE_NAMESPACE")]
+    pub lease_namespace: Option<String>,
+
+    /// A lease holds for so long after it was renewed, up to 1h.
+    #[arg(long, value_name = "DURATION", env = "DOCSPACE_BACKUP_LEASE_DURATION", default_value = "15s", value_parser = positive)]
+    pub lease_duration: Duration,
+
+    /// A leader that cannot renew its lease for so long ends. No write to a portal takes longer, and a new leader waits
+    /// for so long before its first one, unless the lease was given up.
+    #[arg(long, value_name = "DURATION", env = "DOCSPACE_BACKUP_RENEW_DEADLINE", default_value = "10s", value_parser = positive)]
+    pub renew_deadline: Duration,
+
+    /// How often the Lease is looked at and renewed.
+    #[arg(long, value_name = "DURATION", env = "DOCSPACE_BACKUP_RETRY_PERIOD", default_value = "2s", value_parser = positive)]
+    pub retry_period: Duration,
+}
+
+impl ElectionArgs {
+    /// The times, where there is an election.
+    ///
+    /// # Errors
+    /// They do not go together.
+    pub fn times(&self) -> Result<Option<Times>, String> {
+        self.leader_election
+            .then(|| Times::new(self.lease_duration, self.renew_deadline, self.retry_period))
+            .transpose()
+    }
+}
+
 /// Form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -89,12 +140,16 @@ pub enum LogFormat {
     Json,
 }
 
-fn interval(text: &str) -> Result<Duration, String> {
+fn positive(text: &str) -> Result<Duration, String> {
     let parsed = parse_duration(text)?;
     if parsed.is_negative() {
         return Err("must not be negative; write for example 15m".into());
     }
-    let interval = Duration::from(parsed);
+    Ok(parsed.into())
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = positive(text)?;
     let allowed = SHORTEST_INTERVAL..=LONGEST_INTERVAL;
     if allowed.contains(&interval) {
         Ok(interval)
@@ -126,7 +181,7 @@ mod tests {
             .get_arguments()
             .filter(|flag| flag.get_id() != "help")
             .collect();
-        assert!(flags.len() >= 9);
+        assert!(flags.len() >= 15);
         for flag in flags {
             let variable = flag
                 .get_env()

@@ -4,5 +4,6 @@ pub mod api;
 pub mod cli;
 pub mod controller;
 pub mod due;
+pub mod lease;
 pub mod portal;
 pub mod schedule;

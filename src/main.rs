@@ -5,16 +5,19 @@ use std::{io::IsTerminal, process::ExitCode, time::Duration};
 use clap::Parser;
 use docspace_backup_operator::{
     api,
-    cli::{Cli, Command, LogFormat, RunArgs},
+    cli::{Cli, Command, ElectionArgs, LogFormat, RunArgs},
     controller::{self, Namespaces, Settings, chain},
+    lease::{self, Campaign, Leadership},
     portal::{Options, Portals},
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
-/// From SIGTERM to the end: a write under way has 8 s of it.
-const STOPPING_TAKES: Duration = Duration::from_millis(9500);
+/// From SIGTERM to the end of what was under way: a write has 8 s of it.
+const STOPPING_TAKES: Duration = Duration::from_secs(9);
+/// After that, giving the lease up takes at most this long.
+const GIVING_UP_TAKES: Duration = Duration::from_millis(500);
 
 /// Kubernetes has this long to answer a request.
 const KUBERNETES_ANSWERS: Duration = Duration::from_secs(30);
@@ -59,31 +62,75 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
         allowed_origins: args.allowed_origins.into_iter().collect(),
         require_origin_annotation: args.require_origin_annotation,
     };
-    let portals = Portals::new(Options {
+    let options = Options {
         allow_loopback: args.allow_loopback_portals,
         proxy_from_env: args.proxy_from_env,
-    })?;
+    };
+    let (mut campaign, leadership) = stand(&args.election, &config)?;
+    let portals = Portals::written_by(options, leadership.clone())?;
     let client = |read_timeout| {
         let mut config = config.clone();
         config.read_timeout = Some(read_timeout);
-        kube::Client::try_from(config)
+        lease::client(config, &leadership)
     };
     let (client, watches) = (client(KUBERNETES_ANSWERS)?, client(WATCHES_ARE_RENEWED)?);
 
     let stop = CancellationToken::new();
-    let running = controller::run(client, watches, &namespaces, settings, portals, stop.clone());
-    tokio::pin!(running);
-    tokio::select! {
-        ended = &mut running => return Ok(ended?),
-        _ = term.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    tracing::info!("stopping");
-    stop.cancel();
-    if tokio::time::timeout(STOPPING_TAKES, running).await.is_err() {
+    let running = controller::run(
+        client,
+        watches,
+        &namespaces,
+        settings,
+        portals,
+        leadership.clone(),
+        stop.clone(),
+    );
+    let work = async {
+        tokio::pin!(running);
+        tokio::select! {
+            ended = &mut running => return Some(ended),
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        stop.cancel();
+        tokio::time::timeout(STOPPING_TAKES, running).await.ok()
+    };
+    let ended = tokio::select! {
+        ended = work => ended,
+        lost = campaign.lost() => return Err(lost.into()),
+    };
+    let Some(ended) = ended else {
+        // The lease is not given up: whoever leads next waits until that, too, has ended.
         tracing::warn!("what was under way did not end in time; its outcome is looked up at the next start");
+        return Ok(());
+    };
+    if tokio::time::timeout(GIVING_UP_TAKES, campaign.give_up())
+        .await
+        .is_err()
+    {
+        tracing::warn!("the lease was not given up in time; the next leader waits until it has run out");
     }
-    Ok(())
+    Ok(ended?)
+}
+
+/// Takes part in the election, if there is to be one.
+fn stand(args: &ElectionArgs, config: &kube::Config) -> Result<(Campaign, Leadership), Failure> {
+    let Some(times) = args.times()? else {
+        return Ok(Campaign::none());
+    };
+    let mut config = config.clone();
+    // Each look at the Lease has a deadline, and is repeated by the election itself.
+    config.default_retry = false;
+    let own = config.default_namespace.clone();
+    let given = args.lease_namespace.as_deref().filter(|name| !name.is_empty());
+    let client = kube::Client::try_from(config)?;
+    Ok(Campaign::start(
+        client,
+        given.unwrap_or(&own),
+        &args.lease_name,
+        times,
+    ))
 }
 
 /// An empty name, as an empty environment variable gives it, is none.

@@ -59,6 +59,7 @@ pub struct Context {
     /// By the namespace that a controller watches, or `None` for all.
     pub(super) triggers: HashMap<Option<String>, mpsc::UnboundedSender<Key>>,
     pub(super) places: Semaphore,
+    /// All stores are filled, and this process leads: objects can be looked at.
     pub(super) filled: watch::Receiver<bool>,
     /// The operator is being stopped: reads are dropped.
     pub(super) stop: CancellationToken,

@@ -31,7 +31,7 @@ use super::{
     observe::crd_offers_create,
     reconcile,
 };
-use crate::portal::Portals;
+use crate::{lease::Leadership, portal::Portals};
 
 /// The CRD may be applied this much later than the operator.
 const CRD_PATIENCE: Duration = Duration::from_secs(60);
@@ -61,7 +61,7 @@ pub enum StartError {
 }
 
 /// Runs the controllers until `stop` is cancelled and what was under way has ended. Watches have a client of their own,
-/// because what they read comes when it comes.
+/// because what they read comes when it comes. They run from the start; objects are looked at while this process leads.
 ///
 /// # Errors
 /// There is no cluster, or no CRD in it.
@@ -71,6 +71,7 @@ pub async fn run(
     namespaces: &Namespaces,
     settings: Settings,
     portals: Portals,
+    leadership: Leadership,
     stop: CancellationToken,
 ) -> Result<(), StartError> {
     if stop
@@ -137,6 +138,7 @@ pub async fn run(
         }
         context.objects.filled().await?;
         tracing::info!(namespaces = ?scopes, "all watched objects are known");
+        leadership.begins().await;
         fill.send_replace(true);
         Ok::<_, reflector::store::WriterDropped>(())
     };

@@ -38,13 +38,15 @@ use self::{
     guard::Guard,
     text::Secrets,
 };
+use crate::lease::Leadership;
 
 /// A host that does not answer a connection request within this time will hardly do so later; nothing was sent yet.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Reads are repeated anyway, and a database that is down makes them hang for minutes (R 376).
 pub const READ_TIMEOUT: Duration = Duration::from_secs(15);
 /// Longer than for reads, because a write that is given up has an unknown outcome; not DocSpace's 327 s (R 376) nor
-/// its router's 60 s (trap 17), because the slot stays locked meanwhile.
+/// its router's 60 s (trap 17), because the slot stays locked meanwhile. With leader election
+/// it is cut to [`Leadership::longest_write`].
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Calls that go to one URL and Host at a time; DocSpace's own limit is 15 writes at once for a user (trap 16).
 pub const CALLS_PER_ADDRESS: usize = 4;
@@ -67,6 +69,7 @@ pub struct Portals(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     options: Options,
+    leadership: Leadership,
     clients: Clients,
     gates: Gates,
 }
@@ -77,11 +80,20 @@ impl Portals {
     /// # Errors
     /// The HTTP client cannot be set up.
     pub fn new(options: Options) -> reqwest::Result<Self> {
+        Self::written_by(options, Leadership::always())
+    }
+
+    /// The same, where portals are written to only while this process leads.
+    ///
+    /// # Errors
+    /// The HTTP client cannot be set up.
+    pub fn written_by(options: Options, leadership: Leadership) -> reqwest::Result<Self> {
         // An error means that one is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let clients = Clients::new(options)?;
         Ok(Self(Arc::new(Inner {
             options,
+            leadership,
             clients,
             gates: Gates::default(),
         })))
@@ -142,6 +154,7 @@ impl Portals {
             authorization,
             client,
             gate,
+            leadership: self.0.leadership.clone(),
             secrets,
             time_limit: None,
         })

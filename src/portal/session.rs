@@ -9,15 +9,18 @@ use reqwest::{
 };
 
 use super::{
-    Action, Address, Archive, AuditEvent, KeyInfo, PortalError, Progress, Settings,
-    answer::{Content, Refusal, classify},
+    Action, Address, Archive, AuditEvent, Failure, KeyInfo, PortalError, Progress, Settings,
+    answer::{Content, Refusal, Reply, classify},
     call::{Call, create_body},
     clients::Gate,
     parse,
     text::Secrets,
     transport::{Head, exchange},
 };
-use crate::schedule::{Held, Schedule};
+use crate::{
+    lease::Leadership,
+    schedule::{Held, Schedule},
+};
 
 /// Names and values of a query, not yet encoded.
 type Query<'a> = &'a [(&'a str, &'a str)];
@@ -35,6 +38,7 @@ pub struct Portal {
     pub(super) authorization: HeaderValue,
     pub(super) client: Client,
     pub(super) gate: Arc<Gate>,
+    pub(super) leadership: Leadership,
     pub(super) secrets: Secrets,
     /// In place of a call's own, for tests.
     pub(super) time_limit: Option<Duration>,
@@ -191,7 +195,7 @@ impl Portal {
     ) -> Result<Answer<T>, PortalError> {
         let request = self.request(call, query, body);
         let _place = self.gate.enter().await;
-        let (head, reply) = exchange(&self.client, request, call.max_body()).await;
+        let (head, reply) = self.exchange(call, request).await;
         let value = reply
             .and_then(|reply| classify(call, &reply, secrets))
             .and_then(read);
@@ -204,9 +208,35 @@ impl Portal {
         }
     }
 
+    /// A write is sent, and waited for, only while this process leads.
+    async fn exchange(&self, call: Call, request: Request) -> (Head, Result<Reply, Refusal>) {
+        let exchange = exchange(&self.client, request, call.max_body());
+        if !call.is_write() {
+            return exchange.await;
+        }
+        let written = self.leadership.portal_write(self.limit(call), exchange).await;
+        written.unwrap_or_else(|| {
+            let refusal = Refusal {
+                failure: Failure::TimedOut,
+                text: "the operator lost its lease before the portal answered".into(),
+            };
+            (Head::default(), Err(refusal))
+        })
+    }
+
+    /// How long a call may take as a whole.
+    fn limit(&self, call: Call) -> Duration {
+        let limit = self.time_limit.unwrap_or(call.timeout());
+        if call.is_write() {
+            limit.min(self.leadership.longest_write())
+        } else {
+            limit
+        }
+    }
+
     fn request(&self, call: Call, query: Query<'_>, body: Option<Vec<u8>>) -> Request {
         let mut request = Request::new(call.method(), self.address.call(call.path(), query));
-        *request.timeout_mut() = Some(self.time_limit.unwrap_or(call.timeout()));
+        *request.timeout_mut() = Some(self.limit(call));
         let headers = request.headers_mut();
         headers.insert(AUTHORIZATION, self.authorization.clone());
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::LazyLock,
@@ -101,10 +102,41 @@ impl ControlPlane {
                 .expect("written by tests/control-plane/run");
             context.namespace = Some(namespace.into());
         }
+        self.write_kubeconfig(&kubeconfig, namespace)
+    }
+
+    /// The address of the API server.
+    pub fn address(&self) -> SocketAddr {
+        let kubeconfig = Kubeconfig::read_from(self.kubeconfig()).expect("the kubeconfig is readable");
+        let server = kubeconfig
+            .clusters
+            .first()
+            .and_then(|named| named.cluster.as_ref());
+        let server = server.and_then(|cluster| cluster.server.as_deref());
+        let address = server.and_then(|server| server.strip_prefix("https://"));
+        address
+            .and_then(|address| address.parse().ok())
+            .expect("written by tests/control-plane/run")
+    }
+
+    /// An administrator's kubeconfig that leads to the API server by way of this address.
+    pub fn kubeconfig_by(&self, address: SocketAddr) -> PathBuf {
+        let mut kubeconfig = Kubeconfig::read_from(self.kubeconfig()).expect("the kubeconfig is readable");
+        for cluster in &mut kubeconfig.clusters {
+            let cluster = cluster
+                .cluster
+                .as_mut()
+                .expect("written by tests/control-plane/run");
+            cluster.server = Some(format!("https://{address}"));
+        }
+        self.write_kubeconfig(&kubeconfig, &address.port().to_string())
+    }
+
+    fn write_kubeconfig(&self, kubeconfig: &Kubeconfig, name: &str) -> PathBuf {
         let path = self
             .folder
-            .join(format!("kubeconfig-{namespace}-{:08x}", fastrand::u32(..)));
-        let text = serde_saphyr::to_string(&kubeconfig).expect("a kubeconfig is YAML");
+            .join(format!("kubeconfig-{name}-{:08x}", fastrand::u32(..)));
+        let text = serde_saphyr::to_string(kubeconfig).expect("a kubeconfig is YAML");
         fs::write(&path, text).expect("the control plane's folder is writable");
         path
     }

@@ -1,0 +1,170 @@
+//! Whether this process may write, asked at the last moment before each write.
+
+use std::{pin::pin, task::Poll, time::Duration};
+
+use futures::future::poll_fn;
+use tokio::sync::watch;
+
+use super::{SKEW, clock};
+
+/// Until when the lease holds, by [`clock::now`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// Before, a predecessor's writes may still be under way.
+    pub begins: Duration,
+    /// From then on somebody else may lead.
+    pub ends: Duration,
+}
+
+/// Whether this process may write; clones know the same.
+#[derive(Clone, Debug)]
+pub struct Leadership(Option<Elected>);
+
+#[derive(Clone, Debug)]
+struct Elected {
+    term: watch::Receiver<Option<Term>>,
+    longest_write: Duration,
+}
+
+impl Leadership {
+    /// Nobody else is there, by whatever means: writes are always allowed.
+    pub fn always() -> Self {
+        Self(None)
+    }
+
+    /// As the election says. No write to a portal may take longer than this.
+    pub(super) fn elected(term: watch::Receiver<Option<Term>>, longest_write: Duration) -> Self {
+        Self(Some(Elected { term, longest_write }))
+    }
+
+    /// Whether there is an election at all.
+    pub fn is_elected(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// A write to a portal takes no longer than this.
+    pub fn longest_write(&self) -> Duration {
+        self.0
+            .as_ref()
+            .map_or(Duration::MAX, |elected| elected.longest_write)
+    }
+
+    /// Waits until this process leads and its predecessor's writes have ended.
+    pub async fn begins(&self) {
+        self.room_for(Duration::ZERO).await;
+    }
+
+    /// A write to a portal that takes up to `limit`: begins only when that fits into what is left of the lease, and
+    /// waits for a renewal before. `None` when it was not begun or not ended, because this process no longer leads.
+    pub async fn portal_write<T>(&self, limit: Duration, write: impl Future<Output = T>) -> Option<T> {
+        self.room_for(limit).await;
+        self.while_held(write).await
+    }
+
+    /// Goes on with a write only while the lease holds: a process that was stopped, or whose machine was suspended,
+    /// finds that out before it sends anything. `None` when it does not hold any more.
+    pub async fn while_held<T>(&self, write: impl Future<Output = T>) -> Option<T> {
+        let mut write = pin!(write);
+        poll_fn(|task| {
+            if self.leaves(Duration::ZERO) {
+                write.as_mut().poll(task).map(Some)
+            } else {
+                Poll::Ready(None)
+            }
+        })
+        .await
+    }
+
+    /// Whether this much of the lease is left, with the skew.
+    fn leaves(&self, time: Duration) -> bool {
+        let Some(elected) = &self.0 else { return true };
+        let now = clock::now();
+        elected
+            .term
+            .borrow()
+            .is_some_and(|term| term.begins <= now && now + time + SKEW <= term.ends)
+    }
+
+    async fn room_for(&self, time: Duration) {
+        let Some(elected) = &self.0 else { return };
+        let mut term = elected.term.clone();
+        while !self.leaves(time) {
+            let begins = term.borrow_and_update().map(|term| term.begins);
+            let wait = begins.and_then(|begins| begins.checked_sub(clock::now()));
+            let begun = async {
+                match wait.filter(|wait| !wait.is_zero()) {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = begun => {}
+                changed = term.changed() => {
+                    if changed.is_err() {
+                        // The election is over, and so is this process.
+                        std::future::pending::<()>().await;
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn term(begins: Duration, left: Duration) -> Option<Term> {
+        Some(Term {
+            begins,
+            ends: clock::now() + left,
+        })
+    }
+
+    #[tokio::test]
+    async fn without_an_election_everything_is_allowed() {
+        let leadership = Leadership::always();
+        leadership.begins().await;
+        assert_eq!(leadership.portal_write(30 * SECOND, ready(1)).await, Some(1));
+        assert_eq!(leadership.while_held(ready(2)).await, Some(2));
+    }
+
+    #[tokio::test]
+    async fn a_write_that_does_not_fit_into_the_lease_waits_for_a_renewal() {
+        let (renew, term_seen) = watch::channel(term(Duration::ZERO, 10 * SECOND));
+        let leadership = Leadership::elected(term_seen, 10 * SECOND);
+        assert_eq!(leadership.portal_write(5 * SECOND, ready(1)).await, Some(1));
+        let mut write = pin!(leadership.portal_write(10 * SECOND, ready(2)));
+        assert!(futures::poll!(&mut write).is_pending());
+        renew.send_replace(term(Duration::ZERO, 11 * SECOND));
+        assert!(futures::poll!(&mut write).is_pending(), "not the skew");
+        renew.send_replace(term(Duration::ZERO, 15 * SECOND));
+        assert_eq!(write.await, Some(2));
+    }
+
+    #[tokio::test]
+    async fn a_write_under_way_ends_with_the_lease() {
+        let (end, term_seen) = watch::channel(term(Duration::ZERO, 15 * SECOND));
+        let leadership = Leadership::elected(term_seen, 10 * SECOND);
+        let mut write = pin!(leadership.while_held(pending::<()>()));
+        assert!(futures::poll!(&mut write).is_pending());
+        end.send_replace(term(Duration::ZERO, SECOND));
+        assert_eq!(futures::poll!(&mut write), Poll::Ready(None));
+        assert_eq!(leadership.while_held(ready(1)).await, None);
+    }
+
+    #[tokio::test]
+    async fn nothing_begins_before_the_predecessors_writes_have_ended() {
+        let begins = clock::now() + Duration::from_millis(50);
+        let (_renew, term_seen) = watch::channel(term(begins, 15 * SECOND));
+        let leadership = Leadership::elected(term_seen, 10 * SECOND);
+        assert_eq!(leadership.while_held(ready(1)).await, None);
+        leadership.begins().await;
+        assert!(clock::now() >= begins);
+        assert_eq!(leadership.while_held(ready(1)).await, Some(1));
+    }
+}
