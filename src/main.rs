@@ -7,7 +7,7 @@ use docspace_backup_operator::{
     api,
     cli::{Cli, Command, ElectionArgs, LogFormat, RunArgs},
     controller::{self, Namespaces, Settings, chain},
-    lease::{self, Campaign, Leadership},
+    lease::{self, Campaign, Leadership, Times},
     portal::{Options, Portals},
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -55,6 +55,7 @@ fn print_crd() -> Result<(), Failure> {
 async fn run(args: RunArgs) -> Result<(), Failure> {
     let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     start_log(&args);
+    let times = args.election.times()?;
     let config = kube::Config::infer().await?;
     let namespaces = namespaces(args.all_namespaces, args.namespaces, &config.default_namespace)?;
     let settings = Settings {
@@ -66,7 +67,7 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
         allow_loopback: args.allow_loopback_portals,
         proxy_from_env: args.proxy_from_env,
     };
-    let (mut campaign, leadership) = stand(&args.election, &config)?;
+    let (mut campaign, leadership) = stand(&args.election, times, &config)?;
     let portals = Portals::written_by(options, leadership.clone())?;
     let client = |read_timeout| {
         let mut config = config.clone();
@@ -115,8 +116,12 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
 }
 
 /// Takes part in the election, if there is to be one.
-fn stand(args: &ElectionArgs, config: &kube::Config) -> Result<(Campaign, Leadership), Failure> {
-    let Some(times) = args.times()? else {
+fn stand(
+    args: &ElectionArgs,
+    times: Option<Times>,
+    config: &kube::Config,
+) -> Result<(Campaign, Leadership), Failure> {
+    let Some(times) = times else {
         return Ok(Campaign::none());
     };
     let mut config = config.clone();

@@ -8,6 +8,7 @@ mod evidence;
 mod foretold;
 mod invalid;
 mod keys;
+mod leader;
 mod lifecycle;
 mod once;
 mod pace;
