@@ -1,6 +1,8 @@
 //! The rights in `deploy/operator.yaml` suffice.
 
 use harness::{Operator, control_plane};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
 use serde_json::json;
 
 use crate::world::{OPERATOR, World};
@@ -25,7 +27,9 @@ async fn the_operator_works_with_the_rights_of_its_manifest() {
         "",
     );
     let kubeconfig = plane.kubeconfig_for(&namespace, token.trim());
-    world.operator = Operator::start(OPERATOR, &kubeconfig, &namespace, &[]).await;
+    let flags = "--leader-election --lease-duration 5s --renew-deadline 3s --retry-period 500ms".split(' ');
+    let flags: Vec<_> = flags.collect();
+    world.operator = Operator::start(OPERATOR, &kubeconfig, &namespace, &flags).await;
 
     world.create(&world.nightly()).await;
     world.ready("nightly").await;
@@ -37,6 +41,13 @@ async fn the_operator_works_with_the_rights_of_its_manifest() {
     assert_eq!(world.events("ScheduleCreated").await, 1);
     world.delete("nightly").await;
     world.gone("nightly").await;
+    world.operator.stop().await;
+    let lease = Api::<Lease>::namespaced(world.client.clone(), &namespace)
+        .get("docspace-backup-operator")
+        .await
+        .expect("the Lease is there");
+    let holder = lease.spec.and_then(|spec| spec.holder_identity);
+    assert_eq!(holder.as_deref().unwrap_or_default(), "", "given up");
     assert!(
         !world.operator.log().contains("forbidden"),
         "{}",
