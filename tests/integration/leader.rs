@@ -214,27 +214,34 @@ async fn a_leader_killed_in_a_write_is_followed_when_its_lease_and_its_write_hav
 async fn a_leader_that_was_frozen_ends_without_another_write() {
     let election = Election::new().await;
     let (mut world, leader) = election.world().await;
-    // It is about to write: the portal says that there is no schedule while it is frozen.
-    let look = world.server.order(Fault::hang().to("getbackupschedule").times(1));
     world.create(&world.nightly()).await;
-    world.seen_call("getbackupschedule").await;
+    world.ready("nightly").await;
+    // It is about to write: while it is frozen, it is told that the schedule is still there to be deleted.
+    let look = world.server.order(Fault::hang().to("getbackupschedule").times(1));
+    world.delete("nightly").await;
+    world
+        .seen(|requests| {
+            requests
+                .last()
+                .is_some_and(|request| request.is_to("getbackupschedule") && request.ended.is_none())
+        })
+        .await;
     world.operator.signal("STOP").await;
     world.server.clear_fault(look);
     let mut other = election.another(&world, &[]).await;
     let (next, _) = election.leader_after(&leader).await;
-    let before = world.ready("nightly").await;
+    world.gone("nightly").await;
     let (calls, events) = (world.calls(), world.all_events().await.len());
 
     world.operator.signal("CONT").await;
     assert_eq!(world.operator.wait(DEADLINE).await.code(), Some(1));
     let log = world.operator.log();
     assert!(log.contains("the lease was not renewed for"), "{log}");
-    let after = world.get("nightly").await;
-    assert_eq!(after.metadata.resource_version, before.metadata.resource_version);
     assert_eq!(
-        (world.posts(), world.calls(), world.all_events().await.len()),
+        (world.deletes(), world.calls(), world.all_events().await.len()),
         (1, calls, events)
     );
+    writes_do_not_overlap(&world);
     assert_eq!(election.leader_after("").await.0, next);
     other.stop().await;
 }
