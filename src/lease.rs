@@ -1,7 +1,7 @@
 //! Leader election on a Lease: of several operators one leads, and only that one writes.
 //!
 //! 1. [`mod@step`] says what a candidate may do, from what it sees of the Lease and for how long it has seen it so.
-//! 2. The [`Campaign`], a task of its own, looks at the Lease every [`Times::retry_period`] and does that; each write
+//! 2. A task of its own ([`mod@candidate`]) looks at the Lease every [`Times::retry_period`] and does that; each write
 //!    carries the resourceVersion of the look, so of two only one comes through.
 //! 3. [`Leadership`] is asked by the client of portals and by that of Kubernetes ([`client`]) just before each write.
 //!
@@ -10,6 +10,7 @@
 //! [`Times::renew_deadline`] before its first write, unless the lease was given up: its predecessor's last one may still
 //! be under way.
 
+mod candidate;
 mod client;
 pub mod clock;
 mod leadership;
@@ -18,19 +19,11 @@ mod times;
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-use k8s_openapi::{
-    api::coordination::v1::{Lease, LeaseSpec},
-    apimachinery::pkg::apis::meta::v1::MicroTime,
-};
-use kube::{
-    Api, Client, ResourceExt,
-    api::{ObjectMeta, PostParams},
-};
-use tokio::{sync::watch, task::JoinHandle, time::timeout};
+use kube::{Api, Client};
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use self::step::{Step, View, step};
+use self::candidate::Candidate;
 pub use self::{
     client::client,
     leadership::{Leadership, Term},
@@ -77,20 +70,11 @@ impl Campaign {
     pub fn start(client: Client, namespace: &str, name: &str, times: Times) -> (Self, Leadership) {
         let (term, seen) = watch::channel(None);
         let give_up = CancellationToken::new();
-        let candidate = Candidate {
-            leases: Api::namespaced(client, namespace),
-            name: name.into(),
-            me: identity(),
-            times,
-            term,
-            renewed: None,
-            seen: None,
-            trouble: None,
-        };
+        let candidate = Candidate::new(Api::namespaced(client, namespace), name, times, term);
         tracing::info!(
             lease = name,
             namespace,
-            identity = candidate.me,
+            identity = candidate.me(),
             "stands for election"
         );
         let campaign = Self {
@@ -122,237 +106,6 @@ impl Campaign {
     }
 }
 
-/// The pod's name, or the machine's, and what no other process has.
-fn identity() -> String {
-    let host = std::env::var("POD_NAME")
-        .ok()
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned());
-    format!("{host}_{:016x}", fastrand::u64(..))
-}
-
-/// One that stands for election, or leads.
-struct Candidate {
-    leases: Api<Lease>,
-    name: String,
-    me: String,
-    times: Times,
-    term: watch::Sender<Option<Term>>,
-    /// When it leads: when it sent the renewal that came through last.
-    renewed: Option<Duration>,
-    /// The Lease as it was seen last, and since when it is so.
-    seen: Option<(LeaseSpec, Duration)>,
-    /// What was logged last, so as not to repeat it.
-    trouble: Option<String>,
-}
-
-impl Candidate {
-    async fn run(mut self, give_up: CancellationToken) -> Result<(), Lost> {
-        while !give_up.is_cancelled() {
-            // A process that was stopped learns so before it asks Kubernetes.
-            let left = self.left()?;
-            // Two rounds fit into the deadline, the second on a new connection.
-            let limit = left.min(self.times.renew_deadline / 2);
-            let trouble = match timeout(limit, self.round()).await {
-                Ok(Ok(())) => None,
-                Ok(Err(Error::Lost(lost))) => return Err(lost),
-                // Somebody else was faster; the next look tells who.
-                Ok(Err(Error::Kubernetes(kube::Error::Api(status)))) if status.code == 409 => None,
-                Ok(Err(Error::Kubernetes(error))) => Some(crate::controller::chain(&error)),
-                Err(_) => Some(format!("no answer within {limit:?}")),
-            };
-            self.report(trouble);
-            let wait = self.times.retry_period.min(self.left()?);
-            give_up.run_until_cancelled(tokio::time::sleep(wait)).await;
-        }
-        self.hand_over().await
-    }
-
-    /// How long it may go on without a renewal.
-    fn left(&self) -> Result<Duration, Lost> {
-        let ago = self.renewed_ago().unwrap_or_default();
-        match self.times.renew_deadline.checked_sub(ago) {
-            Some(left) if !left.is_zero() => Ok(left),
-            _ => Err(Lost::NotRenewed(ago)),
-        }
-    }
-
-    fn renewed_ago(&self) -> Option<Duration> {
-        self.renewed.map(|renewed| clock::now().saturating_sub(renewed))
-    }
-
-    /// Looks at the Lease, and does what is to be done about it.
-    async fn round(&mut self) -> Result<(), Error> {
-        let lease = self.leases.get_opt(&self.name).await?;
-        let unchanged_for = self.note(lease.as_ref());
-        let view = View {
-            me: &self.me,
-            lease: lease.as_ref().and_then(|lease| lease.spec.as_ref()),
-            unchanged_for,
-            renewed_ago: self.renewed_ago(),
-        };
-        let step = step(view, &self.times);
-        match (step, lease) {
-            (Step::End(lost), _) => Err(Error::Lost(lost)),
-            (Step::Wait, _) => Ok(()),
-            (Step::Create, None) => self.hold(None, false).await,
-            // There is one, and nothing in it.
-            (Step::Create, Some(lease)) => self.hold(Some(lease), false).await,
-            (Step::Take { given_up }, lease) => self.hold(lease, given_up).await,
-            (Step::Renew, lease) => self.hold(lease, false).await,
-        }
-    }
-
-    /// Keeps in mind what was seen, and says for how long it has been so.
-    fn note(&mut self, lease: Option<&Lease>) -> Duration {
-        let now = clock::now();
-        let Some(spec) = lease.and_then(|lease| lease.spec.as_ref()) else {
-            self.seen = None;
-            return Duration::ZERO;
-        };
-        if let Some((seen, since)) = &self.seen
-            && seen == spec
-        {
-            return now.saturating_sub(*since);
-        }
-        let holder = |spec: &LeaseSpec| spec.holder_identity.clone().unwrap_or_default();
-        let before = self.seen.replace((spec.clone(), now));
-        let leader = holder(spec);
-        if !leader.is_empty()
-            && leader != self.me
-            && before.is_none_or(|(before, _)| holder(&before) != leader)
-        {
-            tracing::info!(leader, "stands by");
-        }
-        Duration::ZERO
-    }
-
-    /// Writes itself into the Lease, over the one that was seen and no other.
-    async fn hold(&mut self, lease: Option<Lease>, given_up: bool) -> Result<(), Error> {
-        let before = lease
-            .as_ref()
-            .and_then(|lease| lease.spec.clone())
-            .unwrap_or_default();
-        let now = Some(MicroTime(Timestamp::now()));
-        let same = before.holder_identity.as_ref() == Some(&self.me);
-        let spec = LeaseSpec {
-            holder_identity: Some(self.me.clone()),
-            lease_duration_seconds: Some(whole_seconds(self.times.duration)),
-            acquire_time: if same { before.acquire_time } else { now.clone() },
-            renew_time: now,
-            lease_transitions: Some(
-                before
-                    .lease_transitions
-                    .unwrap_or(-1)
-                    .saturating_add(i32::from(!same)),
-            ),
-            ..LeaseSpec::default()
-        };
-        let sent = clock::now();
-        let written = self.write(lease, spec).await?;
-        self.note(Some(&written));
-
-        let begins = match *self.term.borrow() {
-            Some(term) => term.begins,
-            None if given_up => sent,
-            None => sent + self.times.renew_deadline,
-        };
-        if self.renewed.replace(sent).is_none() {
-            let wait = begins.saturating_sub(sent);
-            tracing::info!(identity = self.me, ?wait, "leads; writes begin after the wait");
-        }
-        let ends = sent + self.times.duration;
-        self.term.send_replace(Some(Term { begins, ends }));
-        Ok(())
-    }
-
-    async fn write(&self, lease: Option<Lease>, spec: LeaseSpec) -> Result<Lease, kube::Error> {
-        match lease {
-            Some(mut lease) => {
-                debug_assert!(lease.resource_version().is_some());
-                lease.spec = Some(spec);
-                self.leases
-                    .replace(&self.name, &PostParams::default(), &lease)
-                    .await
-            }
-            None => {
-                let lease = Lease {
-                    metadata: ObjectMeta {
-                        name: Some(self.name.clone()),
-                        ..ObjectMeta::default()
-                    },
-                    spec: Some(spec),
-                };
-                self.leases.create(&PostParams::default(), &lease).await
-            }
-        }
-    }
-
-    /// Leaves the Lease to whoever comes, at once.
-    async fn hand_over(self) -> Result<(), Lost> {
-        self.term.send_replace(None);
-        if self.renewed.is_none() {
-            return Ok(());
-        }
-        let handed_over = async {
-            let lease = self.leases.get(&self.name).await?;
-            let Some(spec) = &lease.spec else { return Ok(()) };
-            if spec.holder_identity.as_ref() != Some(&self.me) {
-                return Ok(());
-            }
-            let spec = LeaseSpec {
-                holder_identity: Some(String::new()),
-                lease_duration_seconds: Some(1),
-                renew_time: Some(MicroTime(Timestamp::now())),
-                ..spec.clone()
-            };
-            self.write(Some(lease), spec).await.map(drop)
-        };
-        match handed_over.await {
-            Ok(()) => tracing::info!("the lease is given up"),
-            Err(error) => {
-                tracing::warn!(
-                    error = crate::controller::chain(&error),
-                    "cannot give the lease up"
-                );
-                return Err(Lost::Failed);
-            }
-        }
-        Ok(())
-    }
-
-    /// Logs trouble with the Lease when it comes, changes and goes.
-    fn report(&mut self, trouble: Option<String>) {
-        if self.trouble == trouble {
-            return;
-        }
-        match &trouble {
-            Some(trouble) => tracing::warn!(lease = self.name, trouble, "cannot look after the Lease"),
-            None => tracing::info!(lease = self.name, "the Lease can be looked after again"),
-        }
-        self.trouble = trouble;
-    }
-}
-
-/// What ends or spoils a round.
-#[derive(Debug)]
-enum Error {
-    Lost(Lost),
-    Kubernetes(kube::Error),
-}
-
-impl From<kube::Error> for Error {
-    fn from(error: kube::Error) -> Self {
-        Self::Kubernetes(error)
-    }
-}
-
 fn or_nobody(holder: &str) -> &str {
     if holder.is_empty() { "nobody" } else { holder }
-}
-
-/// Kubernetes knows no fractions: others rather wait too long.
-fn whole_seconds(duration: Duration) -> i32 {
-    let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
-    seconds.try_into().unwrap_or(i32::MAX)
 }

@@ -189,6 +189,31 @@ async fn sigterm_hands_over_at_once_and_without_a_second_post() {
 }
 
 #[tokio::test]
+async fn sigterm_in_a_write_gives_the_lease_up_after_it() {
+    let election = Election::new().await;
+    let (mut world, leader) = election.world().await;
+    let mut other = election.another(&world, &[]).await;
+    let post = world.server.order(Fault::hang().to("createbackupschedule"));
+    world.create(&world.nightly()).await;
+    world.seen_call("createbackupschedule").await;
+    let stopped = Timestamp::now();
+    world.operator.signal("TERM").await;
+    wait_for(&election.leases, &election.name, DEADLINE, |lease| {
+        let spec = lease.spec.clone().unwrap_or_default();
+        assert_eq!(spec.holder_identity.as_ref(), Some(&leader), "while it writes");
+        spec.renew_time.is_some_and(|renewed| renewed.0 > stopped)
+    })
+    .await;
+    world.server.clear_fault(post);
+    assert_eq!(world.operator.wait(DEADLINE).await.code(), Some(0));
+    election.leader_after(&leader).await;
+    world.request("nightly").await;
+    assert_eq!(world.posts(), 1);
+    writes_do_not_overlap(&world);
+    other.stop().await;
+}
+
+#[tokio::test]
 async fn a_leader_killed_in_a_write_is_followed_when_its_lease_and_its_write_have_ended() {
     let election = Election::new().await;
     let (mut world, leader) = election.world().await;
