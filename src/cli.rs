@@ -1,6 +1,6 @@
 //! The command line. Every flag of `run` has an environment variable, `DOCSPACE_BACKUP_…`.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
 
@@ -66,6 +66,15 @@ pub struct RunArgs {
     #[arg(long, env = "DOCSPACE_BACKUP_PROXY_FROM_ENV", value_parser = FalseyValueParser::new())]
     pub proxy_from_env: bool,
 
+    /// Address of the server for metrics and probes (/metrics, /livez, /readyz). With port 0, the log tells the port.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "DOCSPACE_BACKUP_LISTEN",
+        default_value = "0.0.0.0:8080"
+    )]
+    pub listen: SocketAddr,
+
     /// Form of the log.
     #[arg(long, value_enum, env = "DOCSPACE_BACKUP_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
@@ -126,7 +135,7 @@ mod tests {
             .get_arguments()
             .filter(|flag| flag.get_id() != "help")
             .collect();
-        assert!(flags.len() >= 9);
+        assert!(flags.len() >= 10);
         for flag in flags {
             let variable = flag
                 .get_env()

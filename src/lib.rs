@@ -6,3 +6,4 @@ pub mod controller;
 pub mod due;
 pub mod portal;
 pub mod schedule;
+pub mod telemetry;

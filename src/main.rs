@@ -1,13 +1,14 @@
 //! The program: `run` is the controller, `crd` prints the CRD.
 
-use std::{io::IsTerminal, process::ExitCode, time::Duration};
+use std::{io::IsTerminal, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser;
 use docspace_backup_operator::{
     api,
     cli::{Cli, Command, LogFormat, RunArgs},
-    controller::{self, Namespaces, Settings, chain},
+    controller::{self, Clients, Metrics, Namespaces, Settings, Told, chain},
     portal::{Options, Portals},
+    telemetry::{self, Health},
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -68,10 +69,30 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
         config.read_timeout = Some(read_timeout);
         kube::Client::try_from(config)
     };
-    let (client, watches) = (client(KUBERNETES_ANSWERS)?, client(WATCHES_ARE_RENEWED)?);
+    let clients = Clients {
+        requests: client(KUBERNETES_ANSWERS)?,
+        watches: client(WATCHES_ARE_RENEWED)?,
+    };
+
+    let told = Told {
+        metrics: Metrics::default(),
+        health: Arc::new(Health::default()),
+    };
+    let mut registry = telemetry::registry();
+    told.metrics.register(&mut registry);
+    portals.register(&mut registry);
+    let health = told.health.clone();
+    let _server = telemetry::listen(args.listen, registry, health.clone()).await?;
 
     let stop = CancellationToken::new();
-    let running = controller::run(client, watches, &namespaces, settings, portals, stop.clone());
+    let running = health.watch_over(controller::run(
+        clients,
+        &namespaces,
+        settings,
+        portals,
+        told,
+        stop.clone(),
+    ));
     tokio::pin!(running);
     tokio::select! {
         ended = &mut running => return Ok(ended?),

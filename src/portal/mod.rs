@@ -17,6 +17,7 @@ mod guard;
 mod parse;
 mod session;
 mod shape;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -24,6 +25,7 @@ mod transport;
 
 use std::{sync::Arc, time::Duration};
 
+use prometheus_client::registry::Registry;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
@@ -32,10 +34,12 @@ pub use self::{
     failure::{Failure, PortalError},
     parse::{Action, Archive, AuditEvent, Expiry, KeyInfo, Progress, Settings},
     session::{Answer, Portal},
+    tally::Outcome,
 };
 use self::{
     clients::{Clients, Gates, NoClient},
     guard::Guard,
+    tally::Tally,
     text::Secrets,
 };
 
@@ -69,6 +73,7 @@ struct Inner {
     options: Options,
     clients: Clients,
     gates: Gates,
+    tally: Tally,
 }
 
 impl Portals {
@@ -84,7 +89,13 @@ impl Portals {
             options,
             clients,
             gates: Gates::default(),
+            tally: Tally::default(),
         })))
+    }
+
+    /// Makes known how many calls are made, what comes of them, and how long they take.
+    pub fn register(&self, registry: &mut Registry) {
+        self.0.tally.register(registry);
     }
 
     /// A portal to call; makes no call itself. For https, the platform's CAs are trusted, and those of `ca` (PEM).
@@ -143,6 +154,7 @@ impl Portals {
             client,
             gate,
             secrets,
+            tally: self.0.tally.clone(),
             time_limit: None,
         })
     }

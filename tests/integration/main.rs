@@ -9,6 +9,7 @@ mod foretold;
 mod invalid;
 mod keys;
 mod lifecycle;
+mod metrics;
 mod once;
 mod pace;
 mod page;
