@@ -1,5 +1,7 @@
 //! Objects that an older CRD let in and that cannot be parsed: told so, and not in the way of the others.
 
+use std::time::Instant;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{
@@ -15,6 +17,7 @@ use super::{
     events::{Note, publish},
     facts::Slot,
     memory::{Memory, Trigger},
+    metrics::Ended,
     ownership::has_finalizer,
     reason::Reason,
 };
@@ -28,6 +31,7 @@ pub async fn reconcile(
     context: &Context,
     object: &InvalidObject,
     memory: &mut Memory,
+    began: Instant,
 ) -> Result<Action, kube::Error> {
     let generation = object.metadata.generation.unwrap_or_default();
     let deleting = object.metadata.deletion_timestamp.is_some();
@@ -78,6 +82,8 @@ pub async fn reconcile(
         note,
     )
     .await;
+    let ended = if deleting { Ended::Released } else { Ended::Stalled };
+    context.metrics.reconciled(ended, began.elapsed());
     memory.seen = Some(trigger);
     Ok(Action::await_change())
 }

@@ -20,6 +20,7 @@ pub mod foretell;
 pub mod fresh;
 mod invalid;
 pub mod key;
+mod log;
 pub mod memory;
 mod metrics;
 mod objects;
@@ -67,7 +68,7 @@ pub use self::{
     metrics::Metrics,
     run::{Clients, Namespaces, StartError, Told, run},
 };
-use crate::api::{DocSpaceBackupSchedule, Status, condition};
+use crate::api::{DocSpaceBackupSchedule, Status};
 
 /// The portal's clock and the operator's may differ by this much.
 const CLOCK_TOLERANCE: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
@@ -128,7 +129,7 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
     let work = move || async move {
         match &object.0 {
             Ok(object) => this.reconcile_valid(object, remembered, began).await,
-            Err(object) => invalid::reconcile(this, object, remembered)
+            Err(object) => invalid::reconcile(this, object, remembered, began)
                 .await
                 .map_err(Error::from),
         }
@@ -217,7 +218,7 @@ impl Context {
         if deed.released {
             drop(slot);
             self.metrics.reconciled(Ended::Released, began.elapsed());
-            log_release(object, &deed);
+            log::released(object, &deed);
             self.tell(object, deed.notes).await;
             self.wake(self.objects.others(&key_of(object)));
             return Ok(Action::await_change());
@@ -305,7 +306,7 @@ impl Context {
         };
         let wait = pace.wait();
         if before != status {
-            log(object, &deed, &before, &status, wait);
+            log::decided(object, &deed, &before, &status, wait);
         }
         memory.next_look = Instant::now().checked_add(wait);
         Ok(Action::requeue(wait))
@@ -372,40 +373,6 @@ fn is_requested(object: &DocSpaceBackupSchedule) -> bool {
         .as_ref()
         .and_then(|status| status.last_handled_reconcile_at.as_ref());
     requested.is_some() && requested != echoed
-}
-
-/// What was decided and done, and what came of it. `fresh` is BackupFresh's reason, when that changes.
-fn log(object: &DocSpaceBackupSchedule, deed: &Deed, before: &Status, status: &Status, wait: Duration) {
-    let verdict = &deed.verdict;
-    let (name, namespace) = (object.name_any(), object.namespace());
-    let (reason, message) = (verdict.reason, &verdict.message);
-    let (operation, status_code) = request(deed);
-    let [was, fresh] = [before, status]
-        .map(|status| condition(Some(status), "BackupFresh").map(|fresh| fresh.reason.as_str()));
-    let fresh = fresh.filter(|_| fresh != was);
-    let next_look_seconds = wait.as_secs();
-    match reason.rule().class {
-        Class::Ready | Class::Suspended => {
-            tracing::info!(name, namespace, %reason, operation, status_code, fresh, next_look_seconds, "{message}");
-        }
-        _ => {
-            tracing::warn!(name, namespace, %reason, operation, status_code, fresh, next_look_seconds, "{message}");
-        }
-    }
-}
-
-fn log_release(object: &DocSpaceBackupSchedule, deed: &Deed) {
-    let (name, namespace) = (object.name_any(), object.namespace());
-    let (operation, status_code) = request(deed);
-    tracing::info!(name, namespace, operation, status_code, "deleted, and let go");
-}
-
-/// The call that wrote, and the HTTP status of its answer; else that of the answer that the verdict came from.
-fn request(deed: &Deed) -> (Option<String>, Option<i32>) {
-    match &deed.request {
-        Some(request) => (Some(format!("{:?}", request.operation)), request.status_code),
-        None => (None, deed.verdict.status.map(Into::into)),
-    }
 }
 
 /// The merge patch that makes `after` out of `before`.

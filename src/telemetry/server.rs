@@ -1,6 +1,12 @@
 //! The HTTP server: `/metrics`, `/livez` and `/readyz`, each by GET.
 
-use std::{convert::Infallible, fmt, io, net::SocketAddr, sync::Arc,time::{Duration, Instant}};
+use std::{
+    convert::Infallible,
+    fmt, io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::stream::{BoxStream, StreamExt, poll_fn};
 use http_body_util::{Either, Full, StreamBody};
@@ -212,4 +218,76 @@ fn plain(status: StatusCode, text: &str) -> Reply {
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static(PLAIN));
     reply
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// A server, and a client's whole conversation with it.
+    async fn told(registry: Registry, request: &str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let served = Served {
+            registry,
+            health: Arc::default(),
+            scrapes: Arc::new(Semaphore::new(SCRAPES)),
+        };
+        let _server = AbortOnDropHandle::new(tokio::spawn(accept(listener, Arc::new(served))));
+        let mut client = TcpStream::connect(address).await.expect("it listens");
+        client.write_all(request.as_bytes()).await.expect("it reads");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.expect("it answers");
+        answer.to_lowercase()
+    }
+
+    fn request(line: &str) -> String {
+        format!("{line} HTTP/1.1\r\nHost: operator\r\n\r\n")
+    }
+
+    #[tokio::test]
+    async fn only_what_is_there_is_answered_and_only_to_a_get() {
+        for (line, begins, holds) in [
+            ("GET /livez", "http/1.1 200 ok", "ok"),
+            ("GET /readyz", "http/1.1 503 ", "waiting for the crd"),
+            ("GET /", "http/1.1 404 ", "/metrics"),
+            ("POST /metrics", "http/1.1 405 ", "allow: get"),
+            ("HEAD /metrics", "http/1.1 200 ok", "application/openmetrics-text"),
+        ] {
+            let answer = told(Registry::default(), &request(line)).await;
+            assert!(
+                answer.starts_with(begins) && answer.contains(holds),
+                "{line}: {answer}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn metrics_of_many_pieces_come_whole() {
+        let mut registry = Registry::default();
+        let help = "x".repeat(PIECE / 4);
+        for number in 0..10 {
+            let gauge = prometheus_client::metrics::gauge::ConstGauge::new(7_i64);
+            registry.register(format!("gauge_{number}"), &help, gauge);
+        }
+        let answer = told(registry, &request("GET /metrics")).await;
+        assert!(answer.contains("transfer-encoding: chunked"));
+        assert!(answer.len() > PIECE * 2, "{}", answer.len());
+        assert!(answer.contains("\ngauge_9 7\n"));
+        assert!(answer.ends_with("# eof\n\r\n0\r\n\r\n"));
+    }
+
+    #[test]
+    fn plain_text_is_for_those_that_ask_for_it_alone() {
+        let format = |accept: &str| {
+            let request = Request::builder().header(ACCEPT, accept).body(String::new());
+            Format::asked_for(&request.expect("a request"))
+        };
+        assert_eq!(format("*/*"), Format::OpenMetrics);
+        assert_eq!(format("text/plain;version=0.0.4"), Format::Plain);
+        let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3";
+        assert_eq!(format(prometheus), Format::OpenMetrics);
+    }
 }

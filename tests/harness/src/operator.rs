@@ -99,7 +99,9 @@ impl Operator {
         let told = async {
             loop {
                 let log = self.log();
-                let served = log[from..].lines().find(|line| line.contains("metrics and probes"));
+                let served = log[from..]
+                    .lines()
+                    .find(|line| line.contains("metrics and probes"));
                 if let Some((_, address)) = served.and_then(|line| line.split_once("address=")) {
                     return address.trim().to_owned();
                 }

@@ -6,11 +6,11 @@ use std::process::Stdio;
 
 use harness::{ControlPlane, DEADLINE, Namespace, Operator, control_plane};
 use serde_json::json;
-use simulated_portal::{ApiKey, Fault};
+use simulated_portal::ApiKey;
 use tokio::{io::AsyncWriteExt, process::Command, time::timeout};
 
 use self::open_metrics::Scrape;
-use crate::world::{OPERATOR, World, is_ready, ready_reason_is};
+use crate::world::{OPERATOR, World};
 
 /// Every series of an object.
 const OF_AN_OBJECT: [&str; 9] = [
@@ -88,8 +88,14 @@ async fn an_objects_series_follow_its_status_go_with_it_and_are_there_after_a_re
         world.series("expected_interval_seconds", "nightly").await,
         Some(86400.0)
     );
-    assert_eq!(world.series("last_backup_timestamp_seconds", "nightly").await, None);
-    assert_eq!(world.series("key_expiry_timestamp_seconds", "nightly").await, None);
+    assert_eq!(
+        world.series("last_backup_timestamp_seconds", "nightly").await,
+        None
+    );
+    assert_eq!(
+        world.series("key_expiry_timestamp_seconds", "nightly").await,
+        None
+    );
 
     let object = world.proved("11-23 13:20", "11-23 13:55").await;
     let status = object.status.expect("a status");
@@ -129,7 +135,7 @@ async fn an_objects_series_follow_its_status_go_with_it_and_are_there_after_a_re
 async fn the_expiry_of_a_key_is_told() {
     let world = World::new().await;
     let expires = jiff::Timestamp::from_second(4_000_000_000).expect("a time");
-    let key = world.portal.issue_key(ApiKey::named("short").until(expires));
+    let key = world.portal.issue_key(ApiKey::named("short").expiring(expires));
     world.set_key(&key).await;
     world.create(&world.nightly()).await;
     world.ready("nightly").await;
@@ -142,13 +148,27 @@ async fn the_expiry_of_a_key_is_told() {
 #[tokio::test]
 async fn reconciles_calls_and_writes_are_counted_by_what_came_of_them() {
     let world = World::with_ready_nightly().await;
-    let scrape = world.scrape().await;
     let count = |scrape: &Scrape, name: &str, labels: &[(&str, &str)]| {
         scrape.value(&format!("docspace_backup_{name}"), labels)
     };
+    // A reconcile has ended a little after its status is there.
+    let ended = async |result: &str, times: f64| {
+        let enough = |scrape: &Scrape| {
+            count(scrape, "reconciles_total", &[("result", result)]).is_some_and(|count| count >= times)
+        };
+        world.scraped(enough).await;
+    };
+    ended("Ready", 1.0).await;
+    let scrape = world.scrape().await;
     let calls = |operation, code| [("operation", operation), ("code", code)];
-    assert_eq!(count(&scrape, "portal_calls_total", &calls("Create", "200")), Some(1.0));
-    assert_eq!(count(&scrape, "portal_calls_total", &calls("Schedule", "200")), Some(2.0));
+    assert_eq!(
+        count(&scrape, "portal_calls_total", &calls("Create", "200")),
+        Some(1.0)
+    );
+    assert_eq!(
+        count(&scrape, "portal_calls_total", &calls("Schedule", "200")),
+        Some(2.0)
+    );
     let all: f64 = scrape
         .samples
         .iter()
@@ -166,14 +186,15 @@ async fn reconciles_calls_and_writes_are_counted_by_what_came_of_them() {
     );
     let created = [("reason", "Created"), ("code", "200")];
     assert_eq!(count(&scrape, "portal_writes_total", &created), Some(1.0));
-    assert_eq!(count(&scrape, "reconciles_total", &[("result", "Ready")]), Some(1.0));
+    assert_eq!(
+        count(&scrape, "reconciles_total", &[("result", "Ready")]),
+        Some(1.0)
+    );
     assert_eq!(count(&scrape, "reconcile_duration_seconds_count", &[]), Some(1.0));
 
     world.set_key("sk-bogus-0000").await;
     world.stalled("nightly", "Unauthorized").await;
-    world
-        .scraped(|scrape| count(scrape, "reconciles_total", &[("result", "Stalled")]).is_some())
-        .await;
+    ended("Stalled", 1.0).await;
     let scrape = world.scrape().await;
     assert!(count(&scrape, "portal_calls_total", &calls("Schedule", "401")).is_some());
 
@@ -189,11 +210,53 @@ async fn reconciles_calls_and_writes_are_counted_by_what_came_of_them() {
     world.delete("nightly").await;
     world.gone("nightly").await;
     let deleted = [("reason", "Deleted"), ("code", "200")];
-    world
-        .scraped(|scrape| count(scrape, "reconciles_total", &[("result", "Released")]) == Some(1.0))
-        .await;
+    ended("Released", 1.0).await;
     let scrape = world.scrape().await;
     assert_eq!(count(&scrape, "portal_writes_total", &deleted), Some(1.0));
+}
+
+#[tokio::test]
+async fn a_schedule_that_may_be_left_in_its_portal_is_counted() {
+    let world = World::with_ready_nightly().await;
+    let left_behind = "docspace_backup_schedules_left_behind_total";
+    assert_eq!(world.scrape().await.value(left_behind, &[]), Some(0.0));
+    world
+        .patch(
+            "nightly",
+            json!({"spec": {"portal": {"url": "http://127.0.0.1:9"}}}),
+        )
+        .await;
+    world.told("nightly", "Unreachable").await;
+    world.delete("nightly").await;
+    world.gone("nightly").await;
+    assert_eq!(world.scrape().await.value(left_behind, &[]), Some(1.0));
+}
+
+#[tokio::test]
+async fn the_log_says_what_was_decided_and_holds_no_secret() {
+    let world = World::with_arguments(&["--log-format", "json"]).await;
+    world.create(&world.nightly()).await;
+    world.ready("nightly").await;
+    world.delete("nightly").await;
+    world.gone("nightly").await;
+    let log = world.operator.log();
+    assert!(!log.contains(&world.key));
+    let lines = log
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+    let of_it: Vec<_> = lines
+        .map(|line| line["fields"].clone())
+        .filter(|fields| fields["name"] == "nightly" && fields["namespace"] == world.namespace.name())
+        .collect();
+    let [decided, released] = &of_it[..] else {
+        panic!("{log}")
+    };
+    assert_eq!(decided["reason"], "InSync");
+    assert_eq!(decided["operation"], "CreateSchedule");
+    assert_eq!(decided["status_code"], 200);
+    assert_eq!(decided["fresh"], "NotDueYet");
+    assert!(decided["next_look_seconds"].as_u64().is_some_and(|left| left > 0));
+    assert_eq!(released["operation"], "DeleteSchedule");
 }
 
 #[tokio::test]
@@ -202,15 +265,17 @@ async fn failures_of_kubernetes_are_counted() {
     world.delete_namespace().await;
     // In a namespace that is being deleted no Event can be made.
     let labels = [("operation", "Event"), ("code", "403")];
-    let refused =
-        |scrape: &Scrape| scrape.value("docspace_backup_kubernetes_errors_total", &labels).is_some();
+    let refused = |scrape: &Scrape| {
+        scrape
+            .value("docspace_backup_kubernetes_errors_total", &labels)
+            .is_some()
+    };
     world.scraped(refused).await;
 }
 
 #[tokio::test]
 async fn the_metrics_are_listed_in_the_readme_and_hold_no_secret() {
     let world = World::new().await;
-    world.server.order(Fault::hang().to("getbackuphistory"));
     world.create(&world.nightly()).await;
     world.ready("nightly").await;
     let (_, text) = world.operator.get("/metrics").await;
@@ -220,10 +285,16 @@ async fn the_metrics_are_listed_in_the_readme_and_hold_no_secret() {
     let scrape = Scrape::of(&text);
     let readme = include_str!("../../../README.md");
     for metric in scrape.families.keys() {
-        assert!(readme.contains(&format!("`{metric}")), "{metric} is not in README.md");
+        assert!(
+            readme.contains(&format!("`{metric}")),
+            "{metric} is not in README.md"
+        );
     }
     for metric in OF_AN_OBJECT {
-        assert!(scrape.families.contains_key(&format!("docspace_backup_{metric}")), "{metric}");
+        assert!(
+            scrape.families.contains_key(&format!("docspace_backup_{metric}")),
+            "{metric}"
+        );
     }
     let version = [("version", env!("CARGO_PKG_VERSION"))];
     assert_eq!(scrape.value("docspace_backup_build_info", &version), Some(1.0));
@@ -234,7 +305,10 @@ async fn promtool_has_no_objections() {
     let world = World::with_ready_nightly().await;
     let plain = "text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
     let (_, text) = world.operator.get_as("/metrics", plain).await;
-    assert!(!text.contains("# EOF") && text.contains("docspace_backup_ready"), "{text}");
+    assert!(
+        !text.contains("# EOF") && text.contains("docspace_backup_ready"),
+        "{text}"
+    );
     let promtool = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
@@ -273,6 +347,43 @@ async fn it_is_alive_at_once_and_ready_once_all_objects_are_known() {
         }
     };
     timeout(DEADLINE, ready).await.expect("ready in time");
+}
+
+#[tokio::test]
+async fn it_is_not_ready_while_a_watch_is_refused_and_says_which() {
+    let plane = control_plane();
+    let client = plane.client().await;
+    let namespace = Namespace::create(&client).await;
+    let name = namespace.name();
+    // An account without any right but to see what there is.
+    plane.kubectl_ok(&["create", "serviceaccount", "nobody", "--namespace", name], "");
+    let token = plane.kubectl_ok(&["create", "token", "nobody", "--namespace", name], "");
+    let kubeconfig = plane.kubeconfig_for(name, token.trim());
+    let operator = Operator::start(OPERATOR, &kubeconfig, name, &[]).await;
+    let refused = |kind: &str| format!("the watch of {kind} in namespace {name} has been failing since ");
+    let told = async {
+        loop {
+            let (status, said) = operator.get("/readyz").await;
+            assert_eq!(status, 503, "{said}");
+            let lines: Vec<_> = said.lines().collect();
+            let both = ["DocSpaceBackupSchedules", "Secrets"].iter().all(|kind| {
+                let refused = refused(kind);
+                let told = |line: &&&str| line.starts_with(&refused) && line.ends_with("(HTTP status: 403)");
+                lines.iter().find(told).is_some()
+            });
+            if both {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    timeout(DEADLINE, told).await.expect("it says so in time");
+    let (_, text) = operator.get("/metrics").await;
+    for operation in ["WatchObjects", "WatchSecrets"] {
+        let labels = [("operation", operation), ("code", "403")];
+        let count = Scrape::of(&text).value("docspace_backup_kubernetes_errors_total", &labels);
+        assert!(count.is_some_and(|count| count > 0.0), "{operation}");
+    }
 }
 
 #[tokio::test]

@@ -46,7 +46,10 @@ impl Scrape {
         match kind {
             "HELP" => {}
             "TYPE" => {
-                assert!(["counter", "gauge", "histogram", "info"].contains(&rest), "{line}");
+                assert!(
+                    ["counter", "gauge", "histogram", "info"].contains(&rest),
+                    "{line}"
+                );
                 family.kind = rest.into();
                 self.families.insert(name.into(), rest.into());
             }
@@ -58,7 +61,9 @@ impl Scrape {
     fn sample(&mut self, family: &Family, line: &str) {
         let at = line.find(['{', ' ']).expect("a name");
         let (name, rest) = line.split_at(at);
-        let suffix = name.strip_prefix(family.name.as_str()).expect("within its family");
+        let suffix = name
+            .strip_prefix(family.name.as_str())
+            .expect("within its family");
         let allowed: &[&str] = match family.kind.as_str() {
             "counter" => &["_total"],
             "gauge" => &[""],
@@ -82,7 +87,9 @@ impl Scrape {
     /// Buckets only grow, and the last has all.
     fn check_histograms(&self) {
         for ((name, labels), count) in &self.samples {
-            let Some(name) = name.strip_suffix("_count") else { continue };
+            let Some(name) = name.strip_suffix("_count") else {
+                continue;
+            };
             let mut buckets: Vec<_> = self
                 .samples
                 .iter()
@@ -95,7 +102,10 @@ impl Scrape {
                 })
                 .collect();
             buckets.sort_by(|one, other| one.partial_cmp(other).expect("numbers"));
-            assert!(buckets.is_sorted_by_key(|(_, count)| *count), "{name}: {buckets:?}");
+            assert!(
+                buckets.is_sorted_by_key(|(_, count)| *count),
+                "{name}: {buckets:?}"
+            );
             assert_eq!(buckets.last(), Some(&(f64::INFINITY, *count)), "{name}");
         }
     }
