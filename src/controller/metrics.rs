@@ -111,8 +111,10 @@ impl From<AppliedReason> for WrittenFor {
 /// What Kubernetes was asked for.
 #[derive(Clone, Copy, Debug, EncodeLabelValue, PartialEq, Eq, Hash)]
 pub enum Asked {
-    /// What a reconcile takes: reads of Secrets, writes of objects and their status.
+    /// To write an object or its status, or what else a reconcile takes.
     Reconcile,
+    /// To read a Secret.
+    Secret,
     /// To make an Event.
     Event,
     /// The watch of objects.

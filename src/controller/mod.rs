@@ -140,7 +140,10 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
         Err(error) => {
             if !matches!(error, Error::Stopping) {
                 context.metrics.reconciled(Ended::Failed, began.elapsed());
-                context.metrics.refused(Asked::Reconcile, &error);
+            }
+            // What a read of a Secret failed with is counted where it is read.
+            if let Error::Kubernetes(error) = &error {
+                context.metrics.refused(Asked::Reconcile, error);
             }
             memory.kubernetes_failures += 1;
             let retry = backoff(memory.kubernetes_failures, context.settings.interval);
@@ -217,8 +220,8 @@ impl Context {
         let deed = act(&mut look, plan).await?;
         if deed.released {
             drop(slot);
-            self.metrics.reconciled(Ended::Released, began.elapsed());
             log::released(object, &deed);
+            self.metrics.reconciled(Ended::Released, began.elapsed());
             self.tell(object, deed.notes).await;
             self.wake(self.objects.others(&key_of(object)));
             return Ok(Action::await_change());

@@ -1,16 +1,18 @@
 //! What Prometheus and the kubelet see of the operator.
 
+mod log;
 mod open_metrics;
+mod probes;
 
 use std::process::Stdio;
 
-use harness::{ControlPlane, DEADLINE, Namespace, Operator, control_plane};
+use harness::DEADLINE;
 use serde_json::json;
 use simulated_portal::ApiKey;
 use tokio::{io::AsyncWriteExt, process::Command, time::timeout};
 
 use self::open_metrics::Scrape;
-use crate::world::{OPERATOR, World};
+use crate::world::World;
 
 /// Every series of an object.
 const OF_AN_OBJECT: [&str; 9] = [
@@ -229,34 +231,9 @@ async fn a_schedule_that_may_be_left_in_its_portal_is_counted() {
     world.told("nightly", "Unreachable").await;
     world.delete("nightly").await;
     world.gone("nightly").await;
-    assert_eq!(world.scrape().await.value(left_behind, &[]), Some(1.0));
-}
-
-#[tokio::test]
-async fn the_log_says_what_was_decided_and_holds_no_secret() {
-    let world = World::with_arguments(&["--log-format", "json"]).await;
-    world.create(&world.nightly()).await;
-    world.ready("nightly").await;
-    world.delete("nightly").await;
-    world.gone("nightly").await;
-    let log = world.operator.log();
-    assert!(!log.contains(&world.key));
-    let lines = log
-        .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
-    let of_it: Vec<_> = lines
-        .map(|line| line["fields"].clone())
-        .filter(|fields| fields["name"] == "nightly" && fields["namespace"] == world.namespace.name())
-        .collect();
-    let [decided, released] = &of_it[..] else {
-        panic!("{log}")
-    };
-    assert_eq!(decided["reason"], "InSync");
-    assert_eq!(decided["operation"], "CreateSchedule");
-    assert_eq!(decided["status_code"], 200);
-    assert_eq!(decided["fresh"], "NotDueYet");
-    assert!(decided["next_look_seconds"].as_u64().is_some_and(|left| left > 0));
-    assert_eq!(released["operation"], "DeleteSchedule");
+    world
+        .scraped(|scrape| scrape.value(left_behind, &[]) == Some(1.0))
+        .await;
 }
 
 #[tokio::test]
@@ -325,78 +302,4 @@ async fn promtool_has_no_objections() {
     let output = promtool.wait_with_output().await.expect("it ends");
     let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.is_empty(), "{said}");
-}
-
-#[tokio::test]
-async fn it_is_alive_at_once_and_ready_once_all_objects_are_known() {
-    let plane = tokio::task::spawn_blocking(ControlPlane::start)
-        .await
-        .expect("it starts");
-    let client = plane.client().await;
-    let namespace = Namespace::create(&client).await;
-    let operator = Operator::start(OPERATOR, &plane.kubeconfig(), namespace.name(), &[]).await;
-    assert_eq!(operator.get("/livez").await, (200, "ok\n".into()));
-    let (status, said) = operator.get("/readyz").await;
-    assert!(status == 503 && said.contains("CRD"), "{status} {said}");
-    assert_eq!(operator.get("/nothing").await.0, 404);
-
-    plane.apply_crd();
-    let ready = async {
-        while operator.get("/readyz").await != (200, "ok\n".into()) {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    };
-    timeout(DEADLINE, ready).await.expect("ready in time");
-}
-
-#[tokio::test]
-async fn it_is_not_ready_while_a_watch_is_refused_and_says_which() {
-    let plane = control_plane();
-    let client = plane.client().await;
-    let namespace = Namespace::create(&client).await;
-    let name = namespace.name();
-    // An account without any right but to see what there is.
-    plane.kubectl_ok(&["create", "serviceaccount", "nobody", "--namespace", name], "");
-    let token = plane.kubectl_ok(&["create", "token", "nobody", "--namespace", name], "");
-    let kubeconfig = plane.kubeconfig_for(name, token.trim());
-    let operator = Operator::start(OPERATOR, &kubeconfig, name, &[]).await;
-    let refused = |kind: &str| format!("the watch of {kind} in namespace {name} has been failing since ");
-    let told = async {
-        loop {
-            let (status, said) = operator.get("/readyz").await;
-            assert_eq!(status, 503, "{said}");
-            let lines: Vec<_> = said.lines().collect();
-            let both = ["DocSpaceBackupSchedules", "Secrets"].iter().all(|kind| {
-                let refused = refused(kind);
-                let told = |line: &&&str| line.starts_with(&refused) && line.ends_with("(HTTP status: 403)");
-                lines.iter().find(told).is_some()
-            });
-            if both {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    };
-    timeout(DEADLINE, told).await.expect("it says so in time");
-    let (_, text) = operator.get("/metrics").await;
-    for operation in ["WatchObjects", "WatchSecrets"] {
-        let labels = [("operation", operation), ("code", "403")];
-        let count = Scrape::of(&text).value("docspace_backup_kubernetes_errors_total", &labels);
-        assert!(count.is_some_and(|count| count > 0.0), "{operation}");
-    }
-}
-
-#[tokio::test]
-async fn a_port_that_is_taken_ends_it_with_a_message() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = taken.local_addr().expect("an address").to_string();
-    let output = Command::new(OPERATOR)
-        .args(["run", "--namespace", "default", "--listen", &address])
-        .env("KUBECONFIG", control_plane().kubeconfig())
-        .output()
-        .await
-        .expect("it runs");
-    assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains(&format!("cannot listen at {address}")), "{said}");
 }
