@@ -102,8 +102,9 @@ impl Operator {
                 let served = log[from..]
                     .lines()
                     .find(|line| line.contains("metrics and probes"));
-                if let Some((_, address)) = served.and_then(|line| line.split_once("address=")) {
-                    return address.trim().to_owned();
+                if let Some((_, port)) = served.and_then(|line| line.split_once("127.0.0.1:")) {
+                    let port: String = port.chars().take_while(char::is_ascii_digit).collect();
+                    return format!("127.0.0.1:{port}");
                 }
                 sleep(Duration::from_millis(10)).await;
             }
