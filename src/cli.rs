@@ -1,6 +1,6 @@
 //! The command line. Every flag of `run` has an environment variable, `DOCSPACE_BACKUP_…`.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
 
@@ -70,6 +70,15 @@ pub struct RunArgs {
     /// Leader election.
     #[command(flatten)]
     pub election: ElectionArgs,
+
+    /// Address of the server for metrics and probes (/metrics, /livez, /readyz). With port 0, the log tells the port.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "DOCSPACE_BACKUP_LISTEN",
+        default_value = "0.0.0.0:8080"
+    )]
+    pub listen: SocketAddr,
 
     /// Form of the log.
     #[arg(long, value_enum, env = "DOCSPACE_BACKUP_LOG_FORMAT", default_value = "text")]
@@ -181,7 +190,7 @@ mod tests {
             .get_arguments()
             .filter(|flag| flag.get_id() != "help")
             .collect();
-        assert!(flags.len() >= 15);
+        assert!(flags.len() >= 16);
         for flag in flags {
             let variable = flag
                 .get_env()

@@ -7,3 +7,4 @@ pub mod due;
 pub mod lease;
 pub mod portal;
 pub mod schedule;
+pub mod telemetry;

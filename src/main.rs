@@ -1,14 +1,15 @@
 //! The program: `run` is the controller, `crd` prints the CRD.
 
-use std::{io::IsTerminal, process::ExitCode, time::Duration};
+use std::{io::IsTerminal, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser;
 use docspace_backup_operator::{
     api,
     cli::{Cli, Command, ElectionArgs, LogFormat, RunArgs},
-    controller::{self, Namespaces, Settings, chain},
+    controller::{self, Clients, Metrics, Namespaces, Settings, Told, chain},
     lease::{self, Campaign, Leadership, Times},
     portal::{Options, Portals},
+    telemetry::{self, Health},
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -74,18 +75,31 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
         config.read_timeout = Some(read_timeout);
         lease::client(config, &leadership)
     };
-    let (client, watches) = (client(KUBERNETES_ANSWERS)?, client(WATCHES_ARE_RENEWED)?);
+    let clients = Clients {
+        requests: client(KUBERNETES_ANSWERS)?,
+        watches: client(WATCHES_ARE_RENEWED)?,
+    };
+
+    let told = Told {
+        metrics: Metrics::default(),
+        health: Arc::new(Health::default()),
+    };
+    let mut registry = telemetry::registry();
+    told.metrics.register(&mut registry);
+    portals.register(&mut registry);
+    let health = told.health.clone();
+    let _server = telemetry::listen(args.listen, registry, health.clone()).await?;
 
     let stop = CancellationToken::new();
-    let running = controller::run(
-        client,
-        watches,
+    let running = health.watch_over(controller::run(
+        clients,
         &namespaces,
         settings,
         portals,
         leadership.clone(),
+        told,
         stop.clone(),
-    );
+    ));
     let work = async {
         tokio::pin!(running);
         tokio::select! {

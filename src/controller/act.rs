@@ -14,6 +14,7 @@ use super::{
     events::Note,
     foretell::after_write,
     memory::{Unknown, Written},
+    metrics::WrittenFor,
     objects::key_of,
     observe::Look,
     plan::Plan,
@@ -114,6 +115,7 @@ async fn write(look: &mut Look<'_>, reason: AppliedReason) -> Result<Deed, Error
     let portal = look.portal()?;
     let answer = look.context.within_grace(portal.create_schedule(&wanted)).await;
     let posted = look.facts.take_time(answer);
+    look.context.metrics.written(reason, posted.as_ref().err());
     let request = Some(request(
         Operation::CreateSchedule,
         posted.as_ref().err(),
@@ -198,6 +200,8 @@ async fn delete(look: &mut Look<'_>) -> Result<Deed, Error> {
     let dump = look.object.spec.dump;
     let answer = look.context.within_grace(portal.delete_schedule(dump)).await;
     let deleted = look.facts.take_time(answer);
+    let metrics = &look.context.metrics;
+    metrics.written(WrittenFor::Deleted, deleted.as_ref().err());
     let request = request(Operation::DeleteSchedule, deleted.as_ref().err(), look.facts.now);
     let seen = look.context.within_grace(portal.schedule(dump)).await;
     let gone = match (&deleted, look.facts.take_time(seen)) {
@@ -209,6 +213,7 @@ async fn delete(look: &mut Look<'_>) -> Result<Deed, Error> {
         remove_finalizer(look).await?;
         let note = Note::normal("ScheduleDeleted", "The portal's schedule has been deleted");
         return Ok(Deed {
+            request: Some(request),
             released: true,
             notes: vec![note],
             ..Deed::of(in_sync())
@@ -235,7 +240,10 @@ async fn release(look: &mut Look<'_>, left_behind: Option<String>) -> Result<Dee
     remove_finalizer(look).await?;
     let notes = left_behind.map(|why| {
         let portal = &look.object.spec.portal.url;
+        look.context.metrics.left_behind();
         tracing::warn!(
+            name = look.object.name_any(),
+            namespace = look.object.namespace(),
             portal,
             why,
             "released; the portal's schedule, if there is one, stays"

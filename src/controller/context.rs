@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     memory::{Memory, Trigger},
+    metrics::Metrics,
     objects::{Key, Objects},
     secrets,
 };
@@ -53,7 +54,8 @@ pub struct Context {
     pub(super) client: Client,
     pub(super) settings: Settings,
     pub(super) portals: Portals,
-    pub(super) objects: Objects,
+    pub(super) objects: Arc<Objects>,
+    pub(super) metrics: Metrics,
     pub(super) secrets: Vec<Store<PartialObjectMeta<Secret>>>,
     pub(super) memories: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Memory>>>>,
     /// By the namespace that a controller watches, or `None` for all.

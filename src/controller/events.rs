@@ -10,6 +10,8 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 
+use super::metrics::{Asked, Metrics};
+
 /// Kubernetes refuses longer notes.
 const LONGEST_NOTE: usize = 1024;
 /// An Event's name is the object's, a dot and a time of 16 digits; Kubernetes refuses more than 253 characters.
@@ -48,7 +50,7 @@ impl Note {
 /// deleted, no Event can be made.
 ///
 /// Each is made as an Event of its own: they come only when something changed, so there is nothing to count up.
-pub async fn publish(client: &Client, object: ObjectReference, note: Note) {
+pub async fn publish(client: &Client, metrics: &Metrics, object: ObjectReference, note: Note) {
     let now = Timestamp::now();
     let event = Event {
         metadata: ObjectMeta {
@@ -72,6 +74,7 @@ pub async fn publish(client: &Client, object: ObjectReference, note: Note) {
     let namespace = event.metadata.namespace.as_deref().unwrap_or_default();
     let events = Api::<Event>::namespaced(client.clone(), namespace);
     if let Err(error) = events.create(&PostParams::default(), &event).await {
+        metrics.refused(Asked::Event, &error);
         let (name, reason) = (event.metadata.name.as_deref(), event.reason.as_deref());
         tracing::warn!(name, namespace, reason, note = event.note.as_deref(), %error, "no Event could be made");
     }

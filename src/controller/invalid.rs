@@ -1,9 +1,11 @@
 //! Objects that an older CRD let in and that cannot be parsed: told so, and not in the way of the others.
 
+use std::time::Instant;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    Api, Resource, ResourceExt,
     api::{DynamicObject, Patch, PatchParams},
     core::{ApiResource, error_boundary::InvalidObject},
     runtime::controller::Action,
@@ -11,9 +13,11 @@ use kube::{
 use serde_json::{Value, json};
 
 use super::{
+    context::Context,
     events::{Note, publish},
     facts::Slot,
     memory::{Memory, Trigger},
+    metrics::Ended,
     ownership::has_finalizer,
     reason::Reason,
 };
@@ -24,9 +28,10 @@ use crate::api::{DocSpaceBackupSchedule, FINALIZER};
 /// # Errors
 /// Kubernetes' own failures.
 pub async fn reconcile(
-    client: &Client,
+    context: &Context,
     object: &InvalidObject,
     memory: &mut Memory,
+    began: Instant,
 ) -> Result<Action, kube::Error> {
     let generation = object.metadata.generation.unwrap_or_default();
     let deleting = object.metadata.deletion_timestamp.is_some();
@@ -44,7 +49,7 @@ pub async fn reconcile(
     let name = object.metadata.name.clone().unwrap_or_default();
     let namespace = object.metadata.namespace.clone().unwrap_or_default();
     let resource = ApiResource::erase::<DocSpaceBackupSchedule>(&());
-    let api = Api::<DynamicObject>::namespaced_with(client.clone(), &namespace, &resource);
+    let api = Api::<DynamicObject>::namespaced_with(context.client.clone(), &namespace, &resource);
     let Some(found) = api.get_opt(&name).await? else {
         return Ok(Action::await_change());
     };
@@ -57,6 +62,7 @@ pub async fn reconcile(
     let note = if deleting {
         if has_finalizer(found.metadata.finalizers.as_ref()) {
             release(&api, &found).await?;
+            context.metrics.left_behind();
         }
         Note::warning(
             "ScheduleLeftBehind",
@@ -69,7 +75,15 @@ pub async fn reconcile(
             .await?;
         Note::warning(Reason::InvalidObject.to_string(), message)
     };
-    publish(client, found.object_ref(&resource), note).await;
+    publish(
+        &context.client,
+        &context.metrics,
+        found.object_ref(&resource),
+        note,
+    )
+    .await;
+    let ended = if deleting { Ended::Released } else { Ended::Stalled };
+    context.metrics.reconciled(ended, began.elapsed());
     memory.seen = Some(trigger);
     Ok(Action::await_change())
 }

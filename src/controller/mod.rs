@@ -20,7 +20,9 @@ pub mod foretell;
 pub mod fresh;
 mod invalid;
 pub mod key;
+mod log;
 pub mod memory;
+mod metrics;
 mod objects;
 pub mod observe;
 pub mod ownership;
@@ -31,6 +33,7 @@ pub mod removal;
 pub mod report;
 mod run;
 mod secrets;
+mod series;
 
 use std::{
     sync::Arc,
@@ -51,6 +54,7 @@ use self::{
     events::{Note, publish},
     fresh::{expected::Expected, record::Record},
     memory::{Memory, Trigger, digest},
+    metrics::{Asked, Ended},
     objects::{Guarded, key_of},
     observe::Look,
     pace::{Pace, after_start, backoff},
@@ -61,7 +65,8 @@ use self::{
 };
 pub use self::{
     context::{Context, LONGEST_INTERVAL, SHORTEST_INTERVAL, Settings},
-    run::{Namespaces, StartError, run},
+    metrics::Metrics,
+    run::{Clients, Namespaces, StartError, Told, run},
 };
 use crate::api::{DocSpaceBackupSchedule, Status};
 
@@ -117,13 +122,14 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
     let Some(object) = context.objects.newest(&ObjectRef::from_obj(&*object)) else {
         return Ok(Action::await_change());
     };
+    let began = Instant::now();
     let memory = context.memory(&object.uid().unwrap_or_default());
     let mut memory = memory.lock().await;
     let (this, remembered) = (&context, &mut *memory);
     let work = move || async move {
         match &object.0 {
-            Ok(object) => this.reconcile_valid(object, remembered).await,
-            Err(object) => invalid::reconcile(&this.client, object, remembered)
+            Ok(object) => this.reconcile_valid(object, remembered, began).await,
+            Err(object) => invalid::reconcile(this, object, remembered, began)
                 .await
                 .map_err(Error::from),
         }
@@ -132,6 +138,13 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
         Ok(action) => Ok(action),
         Err(Error::Superseded) => Ok(Action::requeue(Duration::ZERO)),
         Err(error) => {
+            if !matches!(error, Error::Stopping) {
+                context.metrics.reconciled(Ended::Failed, began.elapsed());
+            }
+            // What a read of a Secret failed with is counted where it is read.
+            if let Error::Kubernetes(error) = &error {
+                context.metrics.refused(Asked::Reconcile, error);
+            }
             memory.kubernetes_failures += 1;
             let retry = backoff(memory.kubernetes_failures, context.settings.interval);
             Err(Failed { error, retry })
@@ -170,6 +183,7 @@ impl Context {
         &self,
         object: &DocSpaceBackupSchedule,
         memory: &mut Memory,
+        began: Instant,
     ) -> Result<Action, Error> {
         let mut trigger = self.trigger(object);
         let interval = self.interval(object);
@@ -206,11 +220,16 @@ impl Context {
         let deed = act(&mut look, plan).await?;
         if deed.released {
             drop(slot);
+            log::released(object, &deed);
+            self.metrics.reconciled(Ended::Released, began.elapsed());
             self.tell(object, deed.notes).await;
             self.wake(self.objects.others(&key_of(object)));
             return Ok(Action::await_change());
         }
-        self.report(look, deed, trigger, interval).await
+        let class = deed.verdict.reason.rule().class;
+        let action = self.report(look, deed, trigger, interval).await?;
+        self.metrics.reconciled(class.into(), began.elapsed());
+        Ok(action)
     }
 
     /// Writes the status when it changed, tells of it, and says when to look again.
@@ -269,10 +288,6 @@ impl Context {
         // By now others see what is in force here: of two that come at once, one sees the other.
         let foretold = self.foretold(object, &status).into_iter().collect();
         self.tell(object, foretold).await;
-        if before != status {
-            log(object, &deed);
-        }
-
         memory.seen = Some(Trigger {
             status: digest(newest.status.as_ref()),
             ..trigger
@@ -293,6 +308,9 @@ impl Context {
             standstills: memory.standstills,
         };
         let wait = pace.wait();
+        if before != status {
+            log::decided(object, &deed, &before, &status, wait);
+        }
         memory.next_look = Instant::now().checked_add(wait);
         Ok(Action::requeue(wait))
     }
@@ -345,7 +363,7 @@ impl Context {
         join_all(
             notes
                 .into_iter()
-                .map(|note| publish(&self.client, object.object_ref(&()), note)),
+                .map(|note| publish(&self.client, &self.metrics, object.object_ref(&()), note)),
         )
         .await;
     }
@@ -358,17 +376,6 @@ fn is_requested(object: &DocSpaceBackupSchedule) -> bool {
         .as_ref()
         .and_then(|status| status.last_handled_reconcile_at.as_ref());
     requested.is_some() && requested != echoed
-}
-
-fn log(object: &DocSpaceBackupSchedule, deed: &Deed) {
-    let verdict = &deed.verdict;
-    let (name, namespace) = (object.name_any(), object.namespace());
-    let (reason, message) = (verdict.reason, &verdict.message);
-    let request = deed.request.as_ref().map(|request| request.operation);
-    match reason.rule().class {
-        Class::Ready | Class::Suspended => tracing::info!(name, namespace, %reason, ?request, "{message}"),
-        _ => tracing::warn!(name, namespace, %reason, ?request, "{message}"),
-    }
 }
 
 /// The merge patch that makes `after` out of `before`.

@@ -84,6 +84,12 @@ struct Place {
     secrets: BTreeSet<String>,
 }
 
+impl std::fmt::Debug for Objects {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Objects").finish_non_exhaustive()
+    }
+}
+
 impl Objects {
     /// The objects of these stores.
     pub fn new(stores: Vec<Store<Guarded>>) -> Self {
@@ -120,6 +126,19 @@ impl Objects {
             }
             None => Some(watched),
         }
+    }
+
+    /// The newest that is known of every object.
+    pub fn all(&self) -> Vec<Arc<Guarded>> {
+        let mut all: Vec<_> = self.stores.iter().flat_map(Store::state).collect();
+        let shared = self.shared();
+        for object in &mut all {
+            let written = shared.written.get(&ObjectRef::from_obj(&**object));
+            if let Some(written) = written.filter(|written| version(written) > version(object)) {
+                *object = written.clone();
+            }
+        }
+        all
     }
 
     /// Keeps what a write of ours returned.

@@ -13,6 +13,7 @@ use super::{
     fresh::{expected::Expected, record::Record},
     is_requested,
     memory::{Memory, Trigger, Written},
+    metrics::Asked,
     ownership::{has_finalizer, own_applied, same_address},
     plan::Need,
     reason::{Reason, Verdict},
@@ -112,7 +113,16 @@ impl<'a> Look<'a> {
     }
 
     async fn read_secrets(&self) -> Result<Resolved, secrets::Error> {
-        self.reader()?.resolve().await
+        let read = self.reader()?.resolve().await;
+        self.counted(read)
+    }
+
+    /// Counts what Kubernetes refused.
+    fn counted<T>(&self, read: Result<T, secrets::Error>) -> Result<T, secrets::Error> {
+        if let Err(secrets::Error::Kubernetes { source, .. }) = &read {
+            self.context.metrics.refused(Asked::Secret, source);
+        }
+        read
     }
 
     fn reader(&self) -> Result<Reader<'a>, Verdict> {
@@ -163,7 +173,10 @@ impl<'a> Look<'a> {
     /// For a deletion, the access that the portal accepted last serves when the Secret went with the object.
     async fn learn_access(&mut self) -> Result<(), Error> {
         let access = match self.reader() {
-            Ok(mut reader) => reader.access().await,
+            Ok(mut reader) => {
+                let access = reader.access().await;
+                self.counted(access)
+            }
             Err(verdict) => Err(verdict.into()),
         };
         let unread = match access {

@@ -7,6 +7,7 @@ use futures::{
     channel::mpsc,
     future::{join_all, ready},
 };
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -27,11 +28,16 @@ use super::{
     chain,
     context::{Context, PLACES, Settings, WRITE_GRACE},
     error_policy,
+    metrics::{Asked, Metrics, code},
     objects::{Guarded, Key, Objects},
     observe::crd_offers_create,
     reconcile,
 };
-use crate::{lease::Leadership, portal::Portals};
+use crate::{
+    lease::Leadership,
+    portal::Portals,
+    telemetry::{Health, Watch},
+};
 
 /// The CRD may be applied this much later than the operator.
 const CRD_PATIENCE: Duration = Duration::from_secs(60);
@@ -60,20 +66,41 @@ pub enum StartError {
     NoCrd,
 }
 
-/// Runs the controllers until `stop` is cancelled and what was under way has ended. Watches have a client of their own,
-/// because what they read comes when it comes. They run from the start; objects are looked at while this process leads.
+/// The clients of the Kubernetes API.
+pub struct Clients {
+    /// For requests.
+    pub requests: Client,
+    /// For watches: what they read comes when it comes.
+    pub watches: Client,
+}
+
+/// What is told of the controllers' work.
+pub struct Told {
+    /// What they count.
+    pub metrics: Metrics,
+    /// How far their start has come.
+    pub health: Arc<Health>,
+}
+
+/// Runs the controllers until `stop` is cancelled and what was under way has ended. The watches run from the start;
+/// objects are looked at while this process leads.
 ///
 /// # Errors
 /// There is no cluster, or no CRD in it.
 pub async fn run(
-    client: Client,
-    watches: Client,
+    clients: Clients,
     namespaces: &Namespaces,
     settings: Settings,
     portals: Portals,
     leadership: Leadership,
+    told: Told,
     stop: CancellationToken,
 ) -> Result<(), StartError> {
+    let Clients {
+        requests: client,
+        watches,
+    } = clients;
+    let Told { metrics, health } = told;
     if stop
         .run_until_cancelled(crd(&client))
         .await
@@ -86,6 +113,11 @@ pub async fn run(
         Namespaces::All => vec![None],
         Namespaces::These(names) => names.iter().map(|name| Some(name.as_str())).collect(),
     };
+    health.lists(
+        scopes
+            .iter()
+            .flat_map(|scope| [objects_of(*scope), secrets_of(*scope)]),
+    );
     let (stores, writers): (Vec<_>, Vec<_>) = scopes.iter().map(|_| reflector::store::<Guarded>()).unzip();
     let (secrets, secret_writers): (Vec<_>, Vec<_>) = scopes
         .iter()
@@ -93,11 +125,14 @@ pub async fn run(
         .unzip();
     let (triggers, triggered): (Vec<_>, Vec<_>) = scopes.iter().map(|_| mpsc::unbounded::<Key>()).unzip();
     let (fill, filled) = watch::channel(false);
+    let objects = Arc::new(Objects::new(stores.clone()));
+    metrics.tell_of(objects.clone());
     let context = Arc::new(Context {
-        client: client.clone(),
+        client,
         settings,
         portals,
-        objects: Objects::new(stores.clone()),
+        objects,
+        metrics,
         secrets: secrets.clone(),
         memories: Default::default(),
         triggers: scopes
@@ -113,7 +148,7 @@ pub async fn run(
 
     let controllers = scopes.iter().zip(stores.iter().zip(writers)).zip(triggered).map(
         |((scope, (store, writer)), triggered)| {
-            let objects = watch_objects(&watches, *scope, writer, context.clone());
+            let objects = watch_objects(&watches, *scope, writer, context.clone(), health.clone());
             Controller::for_stream(objects, store.clone())
                 .with_config(controller::Config::default())
                 .reconcile_on(triggered)
@@ -131,13 +166,14 @@ pub async fn run(
     let secret_watches = scopes
         .iter()
         .zip(secret_writers)
-        .map(|(scope, writer)| watch_secrets(&watches, *scope, writer, context.clone()));
+        .map(|(scope, writer)| watch_secrets(&watches, *scope, writer, context.clone(), &health));
     let fill = async {
         for store in &secrets {
             store.wait_until_ready().await?;
         }
         context.objects.filled().await?;
         tracing::info!(namespaces = ?scopes, "all watched objects are known");
+        health.filled();
         leadership.begins().await;
         fill.send_replace(true);
         Ok::<_, reflector::store::WriterDropped>(())
@@ -182,14 +218,30 @@ where
     }
 }
 
+fn objects_of(scope: Option<&str>) -> Watch {
+    Watch {
+        kind: "DocSpaceBackupSchedules",
+        namespace: scope.map(ToOwned::to_owned),
+    }
+}
+
+fn secrets_of(scope: Option<&str>) -> Watch {
+    Watch {
+        kind: "Secrets",
+        namespace: scope.map(ToOwned::to_owned),
+    }
+}
+
 /// The objects of a namespace; each is filed on its way, and whoever shares a slot with one that is gone is woken.
 fn watch_objects(
     client: &Client,
     scope: Option<&str>,
     writer: Writer<Guarded>,
     context: Arc<Context>,
+    health: Arc<Health>,
 ) -> impl futures::Stream<Item = Result<Guarded, watcher::Error>> + use<> {
-    let namespace = scope.map(ToOwned::to_owned);
+    let watch = objects_of(scope);
+    let (failing, metrics) = ((watch.clone(), health.clone()), context.metrics.clone());
     watcher(api(client, scope), watcher::Config::default())
         .default_backoff()
         .modify(|object: &mut Guarded| object.meta_mut().managed_fields = None)
@@ -197,8 +249,16 @@ fn watch_objects(
         .inspect_ok(move |event| match event {
             Event::Apply(object) | Event::InitApply(object) => context.wake(context.objects.file(object)),
             Event::Delete(object) => context.forget(&Key::from_obj(object)),
-            Event::InitDone => context.relisted(namespace.as_deref()),
+            Event::InitDone => {
+                health.listed(&watch);
+                context.relisted(watch.namespace.as_deref());
+            }
             Event::Init => {}
+        })
+        .inspect_err(move |error| {
+            let (watch, health) = &failing;
+            metrics.refused(Asked::WatchObjects, error);
+            health.failing(watch, &code(error), Timestamp::now());
         })
         .applied_objects()
 }
@@ -209,7 +269,9 @@ async fn watch_secrets(
     scope: Option<&str>,
     writer: Writer<PartialObjectMeta<Secret>>,
     context: Arc<Context>,
+    health: &Health,
 ) {
+    let watch = secrets_of(scope);
     let slim = |secret: &mut PartialObjectMeta<Secret>| {
         let meta = secret.meta_mut();
         meta.managed_fields = None;
@@ -224,6 +286,7 @@ async fn watch_secrets(
         .inspect_ok(|event| {
             // What changed while nobody watched is known only now.
             if matches!(event, Event::InitDone) {
+                health.listed(&watch);
                 context.relisted(scope);
             }
         })
@@ -234,10 +297,14 @@ async fn watch_secrets(
                     let namespace = secret.namespace().unwrap_or_default();
                     context.wake(context.objects.naming_secret(&namespace, &secret.name_any()));
                 }
-                Err(error) => tracing::warn!(
-                    error = chain(&error),
-                    "watch of Secrets failed; it is taken up again"
-                ),
+                Err(error) => {
+                    context.metrics.refused(Asked::WatchSecrets, &error);
+                    health.failing(&watch, &code(&error), Timestamp::now());
+                    tracing::warn!(
+                        error = chain(&error),
+                        "watch of Secrets failed; it is taken up again"
+                    );
+                }
             }
             ready(())
         })

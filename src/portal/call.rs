@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use prometheus_client::encoding::EncodeLabelValue;
 use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde::Serialize;
@@ -10,7 +11,7 @@ use super::{READ_TIMEOUT, WRITE_TIMEOUT};
 use crate::schedule::{Schedule, period_name, storage_name};
 
 /// A call of DocSpace's API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, EncodeLabelValue, PartialEq, Eq, Hash)]
 pub enum Call {
     /// `GET backup/getbackupschedule`
     Schedule,

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use prometheus_client::encoding::EncodeLabelValue;
 
 /// Why a call did not give what it was made for. A closed set; each has one row in the controller's table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, EncodeLabelValue, PartialEq, Eq, Hash)]
 pub enum Failure {
     /// The key cannot be sent, or the CA certificates cannot be read; found before any call.
     SecretInvalid,

@@ -17,6 +17,7 @@ mod guard;
 mod parse;
 mod session;
 mod shape;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -24,6 +25,7 @@ mod transport;
 
 use std::{sync::Arc, time::Duration};
 
+use prometheus_client::registry::Registry;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
@@ -32,10 +34,12 @@ pub use self::{
     failure::{Failure, PortalError},
     parse::{Action, Archive, AuditEvent, Expiry, KeyInfo, Progress, Settings},
     session::{Answer, Portal},
+    tally::Outcome,
 };
 use self::{
     clients::{Clients, Gates, NoClient},
     guard::Guard,
+    tally::Tally,
     text::Secrets,
 };
 use crate::lease::Leadership;
@@ -72,6 +76,7 @@ struct Inner {
     leadership: Leadership,
     clients: Clients,
     gates: Gates,
+    tally: Tally,
 }
 
 impl Portals {
@@ -96,7 +101,13 @@ impl Portals {
             leadership,
             clients,
             gates: Gates::default(),
+            tally: Tally::default(),
         })))
+    }
+
+    /// Makes known how many calls are made, what comes of them, and how long they take.
+    pub fn register(&self, registry: &mut Registry) {
+        self.0.tally.register(registry);
     }
 
     /// A portal to call; makes no call itself. For https, the platform's CAs are trusted, and those of `ca` (PEM).
@@ -156,6 +167,7 @@ impl Portals {
             gate,
             leadership: self.0.leadership.clone(),
             secrets,
+            tally: self.0.tally.clone(),
             time_limit: None,
         })
     }

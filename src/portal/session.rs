@@ -1,6 +1,9 @@
 //! A portal and its calls.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use reqwest::{
@@ -14,6 +17,7 @@ use super::{
     call::{Call, create_body},
     clients::Gate,
     parse,
+    tally::{Outcome, Tally},
     text::Secrets,
     transport::{Head, exchange},
 };
@@ -40,6 +44,7 @@ pub struct Portal {
     pub(super) gate: Arc<Gate>,
     pub(super) leadership: Leadership,
     pub(super) secrets: Secrets,
+    pub(super) tally: Tally,
     /// In place of a call's own, for tests.
     pub(super) time_limit: Option<Duration>,
 }
@@ -195,10 +200,14 @@ impl Portal {
     ) -> Result<Answer<T>, PortalError> {
         let request = self.request(call, query, body);
         let _place = self.gate.enter().await;
+        let began = Instant::now();
         let (head, reply) = self.exchange(call, request).await;
         let value = reply
             .and_then(|reply| classify(call, &reply, secrets))
             .and_then(read);
+        let failure = value.as_ref().err().map(|refusal| refusal.failure);
+        self.tally
+            .count(call, Outcome::new(head.status, failure), began.elapsed());
         match value {
             Ok(value) => Ok(Answer {
                 value,

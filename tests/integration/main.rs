@@ -10,6 +10,7 @@ mod invalid;
 mod keys;
 mod leader;
 mod lifecycle;
+mod metrics;
 mod once;
 mod pace;
 mod page;

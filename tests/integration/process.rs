@@ -75,7 +75,7 @@ async fn an_empty_namespace_is_not_the_whole_cluster() {
 #[tokio::test]
 async fn no_cluster_ends_it_with_a_message() {
     let output = Command::new(OPERATOR)
-        .arg("run")
+        .args(["run", "--listen", "127.0.0.1:0"])
         .env("KUBECONFIG", "/nonexistent/kubeconfig")
         .env_remove("KUBERNETES_SERVICE_HOST")
         .stdin(Stdio::null())

@@ -9,12 +9,13 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::TcpStream,
     process::{Child, ChildStdin, Command},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
-use crate::control_plane;
+use crate::{DEADLINE, control_plane};
 
 /// How long the operator may take to end: what it promises is 10 s.
 const END: Duration = Duration::from_secs(12);
@@ -33,6 +34,8 @@ struct Running {
     supervisor: Child,
     signals: ChildStdin,
     id: u32,
+    /// How long the log was before this run.
+    log_from: usize,
 }
 
 impl Operator {
@@ -67,6 +70,50 @@ impl Operator {
         std::fs::read_to_string(log_file(&self.namespace)).expect("the log is text")
     }
 
+    /// Asks its server for this path, and gives the HTTP status and the body of the answer.
+    pub async fn get(&self, path: &str) -> (u16, String) {
+        self.get_as(path, "*/*").await
+    }
+
+    /// The same, accepting these media types.
+    pub async fn get_as(&self, path: &str, accept: &str) -> (u16, String) {
+        let address = self.address().await;
+        let request = format!("GET {path} HTTP/1.0\r\nAccept: {accept}\r\n\r\n");
+        let exchange = async {
+            let mut stream = TcpStream::connect(&address).await?;
+            stream.write_all(request.as_bytes()).await?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await?;
+            std::io::Result::Ok(answer)
+        };
+        let answer = timeout(DEADLINE, exchange).await.expect("an answer in time");
+        let answer = answer.expect("the operator's server answers");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        (status.expect("an HTTP status"), body.into())
+    }
+
+    /// Where its server listens, as its log tells.
+    pub async fn address(&self) -> String {
+        let from = self.running.as_ref().expect("the operator runs").log_from;
+        let told = async {
+            loop {
+                let log = self.log();
+                let served = log[from..]
+                    .lines()
+                    .find(|line| line.contains("metrics and probes"));
+                if let Some((_, port)) = served.and_then(|line| line.split_once("127.0.0.1:")) {
+                    let port: String = port.chars().take_while(char::is_ascii_digit).collect();
+                    return format!("127.0.0.1:{port}");
+                }
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(DEADLINE, told)
+            .await
+            .unwrap_or_else(|_| panic!("no server; the operator's log:\n{}", self.log()))
+    }
+
     /// Ends it as Kubernetes does, with SIGTERM, and expects exit code 0 within 10 seconds.
     pub async fn stop(&mut self) {
         self.signal("TERM").await;
@@ -95,10 +142,12 @@ impl Operator {
             .append(true)
             .open(log_file(&self.namespace))
             .expect("the control plane's folder is writable");
+        let log_from = usize::try_from(log.metadata().expect("a file").len()).expect("not that long");
         let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("supervise"));
         command
             .arg(&self.binary)
             .args(["run", "--namespace", &self.namespace, "--allow-loopback-portals"])
+            .args(["--listen", "127.0.0.1:0"])
             .args(&self.arguments)
             .env("KUBECONFIG", &self.kubeconfig)
             .env("NO_COLOR", "1")
@@ -123,6 +172,7 @@ impl Operator {
                 .trim()
                 .parse()
                 .expect("tests/harness/supervise prints a process id"),
+            log_from,
         });
     }
 

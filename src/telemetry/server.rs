@@ -1,0 +1,293 @@
+//! The HTTP server: `/metrics`, `/livez` and `/readyz`, each by GET.
+
+use std::{
+    convert::Infallible,
+    fmt, io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::stream::{BoxStream, StreamExt, poll_fn};
+use http_body_util::{Either, Full, StreamBody};
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::{Body, Bytes, Frame, Incoming},
+    header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use prometheus_client::{
+    encoding::{prometheus_text, text},
+    registry::Registry,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::Health;
+
+/// A connection carries one request, and has this long for it.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
+/// Connections at a time; more wait in the system's queue.
+const CONNECTIONS: usize = 64;
+/// Answers with metrics that are made at a time.
+const SCRAPES: usize = 2;
+/// The text of the metrics goes out in pieces of about this many bytes, so that it is never whole in memory.
+const PIECE: usize = 64 * 1024;
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const PLAIN: &str = "text/plain; charset=utf-8";
+
+type Piece = Result<Frame<Bytes>, Infallible>;
+type Reply = Response<Either<Full<Bytes>, StreamBody<BoxStream<'static, Piece>>>>;
+
+/// The server; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Listening(#[allow(dead_code, reason = "ends the server when dropped")] AbortOnDropHandle<()>);
+
+struct Served {
+    registry: Registry,
+    health: Arc<Health>,
+    scrapes: Arc<Semaphore>,
+}
+
+/// Serves metrics and probes at this address; with port 0 at one that is free, which the log tells.
+///
+/// # Errors
+/// The address cannot be listened at.
+pub async fn listen(address: SocketAddr, registry: Registry, health: Arc<Health>) -> io::Result<Listening> {
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            format!("cannot listen at {address} for metrics and probes (--listen): {error}"),
+        )
+    })?;
+    let address = listener.local_addr()?;
+    tracing::info!(%address, "metrics and probes are served");
+    let served = Arc::new(Served {
+        registry,
+        health,
+        scrapes: Arc::new(Semaphore::new(SCRAPES)),
+    });
+    Ok(Listening(AbortOnDropHandle::new(tokio::spawn(accept(
+        listener, served,
+    )))))
+}
+
+async fn accept(listener: TcpListener, served: Arc<Served>) {
+    let connections = Arc::new(Semaphore::new(CONNECTIONS));
+    // Never closed.
+    while let Ok(place) = connections.clone().acquire_owned().await {
+        match listener.accept().await {
+            Ok((stream, _)) => drop(tokio::spawn(serve(stream, served.clone(), place))),
+            Err(error) => {
+                tracing::debug!(%error, "a connection for metrics or probes could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, served: Arc<Served>, _place: OwnedSemaphorePermit) {
+    let answer = service_fn(|request| {
+        let served = served.clone();
+        async move { Ok::<_, Infallible>(served.answer(&request).await) }
+    });
+    let connection = http1::Builder::new()
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), answer);
+    // Whoever asks hears of trouble; here it is of no interest.
+    let _ = tokio::time::timeout(TIME_LIMIT, connection).await;
+}
+
+impl Served {
+    async fn answer(self: Arc<Self>, request: &Request<Incoming>) -> Reply {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let mut reply = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered");
+            reply
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return reply;
+        }
+        match request.uri().path() {
+            "/metrics" => self.metrics(Format::asked_for(request)).await,
+            "/livez" => probe(self.health.alive(Instant::now())),
+            "/readyz" => probe(self.health.ready()),
+            _ => plain(StatusCode::NOT_FOUND, "there are /metrics, /livez and /readyz"),
+        }
+    }
+
+    async fn metrics(self: Arc<Self>, format: Format) -> Reply {
+        // Never closed.
+        let place = self.scrapes.clone().acquire_owned().await;
+        let (pieces, mut body) = mpsc::channel(1);
+        tokio::task::spawn_blocking(move || {
+            let _place = place;
+            let mut writer = Writer {
+                pieces,
+                piece: String::with_capacity(PIECE),
+            };
+            // It fails when whoever asked is gone.
+            let written = match format {
+                Format::OpenMetrics => text::encode(&mut writer, &self.registry),
+                Format::Plain => prometheus_text::encode(&mut writer, &self.registry),
+            };
+            let _ = written.and_then(|()| writer.send());
+        });
+        let body = poll_fn(move |context| body.poll_recv(context)).boxed();
+        let mut reply = Response::new(Either::Right(StreamBody::new(body)));
+        let kind = match format {
+            Format::OpenMetrics => OPEN_METRICS,
+            Format::Plain => prometheus_text::CONTENT_TYPE,
+        };
+        reply
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        reply
+    }
+}
+
+/// Forms of the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    /// The standard.
+    OpenMetrics,
+    /// What was there before, for those that ask for it alone.
+    Plain,
+}
+
+impl Format {
+    fn asked_for<B: Body>(request: &Request<B>) -> Self {
+        let accepted = request
+            .headers()
+            .get_all(ACCEPT)
+            .iter()
+            .filter_map(|value| value.to_str().ok());
+        let (mut open, mut plain) = (false, false);
+        for accepted in accepted {
+            open |= accepted.contains("application/openmetrics-text");
+            plain |= accepted.contains("text/plain");
+        }
+        if plain && !open {
+            Self::Plain
+        } else {
+            Self::OpenMetrics
+        }
+    }
+}
+
+/// Sends what is written in pieces; whoever reads slowly is waited for.
+struct Writer {
+    pieces: mpsc::Sender<Piece>,
+    piece: String,
+}
+
+impl Writer {
+    fn send(&mut self) -> fmt::Result {
+        let piece = std::mem::replace(&mut self.piece, String::with_capacity(PIECE));
+        let piece = Ok(Frame::data(piece.into()));
+        self.pieces.blocking_send(piece).map_err(|_| fmt::Error)
+    }
+}
+
+impl fmt::Write for Writer {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.piece.push_str(text);
+        if self.piece.len() < PIECE {
+            return Ok(());
+        }
+        self.send()
+    }
+}
+
+fn probe(state: Result<(), String>) -> Reply {
+    match state {
+        Ok(()) => plain(StatusCode::OK, "ok"),
+        Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, &why),
+    }
+}
+
+fn plain(status: StatusCode, text: &str) -> Reply {
+    let mut reply = Response::new(Either::Left(Full::from(format!("{text}\n"))));
+    *reply.status_mut() = status;
+    reply
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(PLAIN));
+    reply
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// A server, and a client's whole conversation with it.
+    async fn told(registry: Registry, request: &str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let served = Served {
+            registry,
+            health: Arc::default(),
+            scrapes: Arc::new(Semaphore::new(SCRAPES)),
+        };
+        let _server = AbortOnDropHandle::new(tokio::spawn(accept(listener, Arc::new(served))));
+        let mut client = TcpStream::connect(address).await.expect("it listens");
+        client.write_all(request.as_bytes()).await.expect("it reads");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.expect("it answers");
+        answer.to_lowercase()
+    }
+
+    fn request(line: &str) -> String {
+        format!("{line} HTTP/1.1\r\nHost: operator\r\n\r\n")
+    }
+
+    #[tokio::test]
+    async fn only_what_is_there_is_answered_and_only_to_a_get() {
+        for (line, begins, holds) in [
+            ("GET /livez", "http/1.1 200 ok", "ok"),
+            ("GET /readyz", "http/1.1 503 ", "waiting for the crd"),
+            ("GET /", "http/1.1 404 ", "/metrics"),
+            ("POST /metrics", "http/1.1 405 ", "allow: get"),
+            ("HEAD /metrics", "http/1.1 200 ok", "application/openmetrics-text"),
+        ] {
+            let answer = told(Registry::default(), &request(line)).await;
+            assert!(
+                answer.starts_with(begins) && answer.contains(holds),
+                "{line}: {answer}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn metrics_of_many_pieces_come_whole() {
+        let mut registry = Registry::default();
+        let help = "x".repeat(PIECE / 4);
+        for number in 0..10 {
+            let gauge = prometheus_client::metrics::gauge::ConstGauge::new(7_i64);
+            registry.register(format!("gauge_{number}"), &help, gauge);
+        }
+        let answer = told(registry, &request("GET /metrics")).await;
+        assert!(answer.contains("transfer-encoding: chunked"));
+        assert!(answer.len() > PIECE * 2, "{}", answer.len());
+        assert!(answer.contains("\ngauge_9 7\n"));
+        assert!(answer.ends_with("# eof\n\r\n0\r\n\r\n"));
+    }
+
+    #[test]
+    fn plain_text_is_for_those_that_ask_for_it_alone() {
+        let format = |accept: &str| {
+            let request = Request::builder().header(ACCEPT, accept).body(String::new());
+            Format::asked_for(&request.expect("a request"))
+        };
+        assert_eq!(format("*/*"), Format::OpenMetrics);
+        assert_eq!(format("text/plain;version=0.0.4"), Format::Plain);
+        let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3";
+        assert_eq!(format(prometheus), Format::OpenMetrics);
+    }
+}
