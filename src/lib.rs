@@ -5,4 +5,5 @@ pub mod cli;
 pub mod controller;
 pub mod due;
 pub mod portal;
+pub mod release;
 pub mod schedule;

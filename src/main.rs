@@ -1,13 +1,14 @@
-//! The program: `run` is the controller, `crd` prints the CRD.
+//! The program: `run` is the controller, `crd` prints the CRD, `release` lets the objects go without it.
 
 use std::{io::IsTerminal, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use docspace_backup_operator::{
     api,
-    cli::{Cli, Command, LogFormat, RunArgs},
+    cli::{Cli, Command, LogFormat, ReleaseArgs, RunArgs, Scope},
     controller::{self, Namespaces, Settings, chain},
     portal::{Options, Portals},
+    release::Release,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -23,15 +24,9 @@ const WATCHES_ARE_RENEWED: Duration = Duration::from_secs(300);
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Run(args) => tokio::runtime::Runtime::new()
-            .map_err(Into::into)
-            .and_then(|runtime| {
-                let result = runtime.block_on(run(*args));
-                // Name look-ups are threads that nobody can stop; the end does not wait for them.
-                runtime.shutdown_background();
-                result
-            }),
+        Command::Run(args) => block_on(run(*args)),
         Command::Crd => print_crd(),
+        Command::Release(args) => block_on(release(args)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -44,6 +39,14 @@ fn main() -> ExitCode {
 
 type Failure = Box<dyn std::error::Error>;
 
+fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let result = runtime.block_on(work);
+    // Name look-ups are threads that nobody can stop; the end does not wait for them.
+    runtime.shutdown_background();
+    result
+}
+
 fn print_crd() -> Result<(), Failure> {
     use std::io::Write;
     Ok(std::io::stdout().write_all(api::crd_yaml().as_bytes())?)
@@ -53,7 +56,7 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
     let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     start_log(&args);
     let config = kube::Config::infer().await?;
-    let namespaces = namespaces(args.all_namespaces, args.namespaces, &config.default_namespace)?;
+    let namespaces = namespaces(args.scope, &config.default_namespace)?;
     let settings = Settings {
         interval: args.interval,
         allowed_origins: args.allowed_origins.into_iter().collect(),
@@ -86,8 +89,22 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+async fn release(args: ReleaseArgs) -> Result<(), Failure> {
+    let mut config = kube::Config::infer().await?;
+    config.read_timeout = Some(KUBERNETES_ANSWERS);
+    let release = Release {
+        namespaces: namespaces(args.scope, &config.default_namespace)?,
+        operator_namespace: config.default_namespace.clone(),
+        deployment: args.deployment,
+        timeout: args.timeout,
+    };
+    let client = kube::Client::try_from(config)?;
+    Ok(release.run(&client, |step| println!("{step}")).await?)
+}
+
 /// An empty name, as an empty environment variable gives it, is none.
-fn namespaces(all: bool, mut names: Vec<String>, own: &str) -> Result<Namespaces, Failure> {
+fn namespaces(scope: Scope, own: &str) -> Result<Namespaces, Failure> {
+    let (all, mut names) = (scope.all_namespaces, scope.namespaces);
     names.retain(|name| !name.is_empty());
     names.sort();
     names.dedup();

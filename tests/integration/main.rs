@@ -14,6 +14,7 @@ mod pace;
 mod page;
 mod process;
 mod rbac;
+mod release;
 mod removals;
 mod secrets;
 mod world;
