@@ -6,6 +6,7 @@ mod backups;
 mod crd;
 mod evidence;
 mod foretold;
+mod gitops;
 mod invalid;
 mod keys;
 mod lifecycle;
