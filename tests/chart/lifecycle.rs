@@ -130,6 +130,31 @@ async fn installed_upgraded_rolled_back_and_uninstalled() {
     assert_eq!(short_names(&client).await, Some(vec!["dsbs".into()]));
 }
 
+/// A CRD that kubectl applied is nobody's to Helm until it is told to take it.
+#[tokio::test]
+async fn a_crd_that_is_there_already_is_taken_over_when_asked() {
+    let plane = tokio::task::spawn_blocking(ControlPlane::start)
+        .await
+        .expect("it starts");
+    plane.apply_crd();
+    let client = plane.client().await;
+    let namespace = Namespace::create(&client).await;
+    let chart = path(OPERATOR).to_string_lossy().into_owned();
+    let install = ["install", "operator", &chart];
+    let values = json!({});
+    let said = on(&plane, namespace.name(), &install, Some(&values)).expect_err("it is nobody's");
+    assert!(said.contains(CRD), "{said}");
+    let with_flag = [&install[..], &["--take-ownership"]].concat();
+    let taken = on(&plane, namespace.name(), &with_flag, Some(&values));
+    assert!(taken.is_ok(), "{taken:?}");
+
+    // Another release leaves it to the first.
+    let other = Namespace::create(&client).await;
+    let without = json!({"crd": {"install": false}});
+    let installed = on(&plane, other.name(), &install, Some(&without));
+    assert!(installed.is_ok(), "{installed:?}");
+}
+
 /// The hook's own rights, and the arguments of its Job, with the real program in the place of its image.
 #[tokio::test]
 async fn what_runs_before_the_end_has_the_rights_for_it() {

@@ -7,7 +7,7 @@ use harness::{Namespace, control_plane};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::{Value, json};
 
-use crate::helm::{OPERATOR, documents, of_kind, path, read, template};
+use crate::helm::{OPERATOR, SCHEDULES, documents, of_kind, path, read, template};
 
 #[test]
 fn the_charts_crd_is_the_crd() {
@@ -53,6 +53,19 @@ fn the_plain_manifests_are_the_chart_with_default_values() {
     );
 }
 
+#[test]
+fn the_charts_have_the_programs_version() {
+    for chart in [OPERATOR, SCHEDULES] {
+        let chart = documents(&read(&format!("{chart}/Chart.yaml"))).remove(0);
+        assert_eq!(
+            chart["appVersion"],
+            env!("CARGO_PKG_VERSION"),
+            "{}",
+            chart["name"]
+        );
+    }
+}
+
 /// The anchors of a page's headings, as GitHub makes them.
 fn anchors(page: &str) -> BTreeSet<String> {
     page.lines()
@@ -96,6 +109,29 @@ fn the_dashboard_is_json() {
             .as_array()
             .is_some_and(|panels| !panels.is_empty())
     );
+}
+
+/// The names of metrics in a text.
+fn metrics(text: &str) -> BTreeSet<&str> {
+    text.split(|c: char| !c.is_ascii_lowercase() && c != '_')
+        .filter(|word| word.starts_with("docspace_backup_"))
+        .collect()
+}
+
+#[test]
+fn alerts_and_dashboard_name_metrics_that_there_are() {
+    let readme = read("README.md");
+    let there_are = metrics(&readme);
+    // Metrics come with a change of their own, which tells of them there.
+    if there_are.is_empty() {
+        return;
+    }
+    let rules = read(&format!("{OPERATOR}/templates/prometheusrule.yaml"));
+    let dashboard = read(&format!("{OPERATOR}/files/dashboard.json"));
+    let named = &metrics(&rules) | &metrics(&dashboard);
+    assert!(named.len() >= 8, "{named:?}");
+    let unknown = &named - &there_are;
+    assert!(unknown.is_empty(), "README.md does not tell of {unknown:?}");
 }
 
 #[tokio::test]
