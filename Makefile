@@ -6,7 +6,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/docspace-backu
 endif
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: demo up test bench lint crds
+.PHONY: demo up test bench lint crds manifests
 
 ## A cluster's API, a simulated portal and the operator: what they do together, in under a minute once built.
 demo: control-plane
@@ -21,7 +21,7 @@ up: control-plane
 	@cargo run --quiet --package demo -- --operator $(TARGET)/debug/docspace-backup-operator --keep-running
 
 ## Everything: formatting, lints, unit, contract and integration tests against a real Kubernetes API.
-test: lint control-plane
+test: lint control-plane helm
 	@cargo test --workspace --lib --bins --tests
 
 ## How fast and how large: N=1000 objects at once, against the bare client of the same requests.
@@ -37,9 +37,18 @@ lint:
 ## The CRD, after a change of src/api.
 crds:
 	@cargo run --quiet -- crd > crds/docspacebackupschedules.yaml
+	@cp crds/docspacebackupschedules.yaml deploy/helm/docspace-backup-operator/files/
+	@$(MAKE) --no-print-directory manifests
 
-.PHONY: control-plane
+## deploy/install.yaml, after a change of the chart.
+manifests: helm
+	@deploy/render-install > deploy/install.yaml
+
+.PHONY: control-plane helm
 control-plane:
 	@tests/control-plane/build >/dev/null
+
+helm:
+	@tests/helm/build >/dev/null
 
 building = test -x $(TARGET)/$(1)/docspace-backup-operator || echo "Building the operator once: about $(2) minutes on 2 cores" >&2

@@ -1,4 +1,4 @@
-//! The command line. Every flag of `run` has an environment variable, `DOCSPACE_BACKUP_…`.
+//! The command line. Every flag has an environment variable, `DOCSPACE_BACKUP_…`.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -29,11 +29,13 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Print the CustomResourceDefinition as YAML.
     Crd,
+    /// End the operator and take its finalizer off every object: before it is uninstalled. The portals stay as they are.
+    Release(ReleaseArgs),
 }
 
-/// The flags of `run`.
+/// Where the objects are.
 #[derive(Args, Debug)]
-pub struct RunArgs {
+pub struct Scope {
     /// Namespace to watch; may be repeated. Default: the namespace that the operator runs in.
     #[arg(
         long = "namespace",
@@ -46,6 +48,30 @@ pub struct RunArgs {
     /// Watch all namespaces.
     #[arg(long, env = "DOCSPACE_BACKUP_ALL_NAMESPACES", value_parser = FalseyValueParser::new())]
     pub all_namespaces: bool,
+}
+
+/// The flags of `release`. Its namespaces are those that the operator watches.
+#[derive(Args, Debug)]
+pub struct ReleaseArgs {
+    /// The operator's Deployment, in the namespace that this runs in (or that kubectl would take).
+    #[arg(long, value_name = "NAME", env = "DOCSPACE_BACKUP_DEPLOYMENT")]
+    pub deployment: String,
+
+    /// Where the objects are.
+    #[command(flatten)]
+    pub scope: Scope,
+
+    /// How long to wait for the operator's pods to be gone, 1s to 1h.
+    #[arg(long, value_name = "DURATION", env = "DOCSPACE_BACKUP_TIMEOUT", default_value = "2m", value_parser = timeout)]
+    pub timeout: Duration,
+}
+
+/// The flags of `run`.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// Where the objects are.
+    #[command(flatten)]
+    pub scope: Scope,
 
     /// How often a portal is looked at where the object does not say, 1m to 24h.
     #[arg(long, value_name = "DURATION", env = "DOCSPACE_BACKUP_INTERVAL", default_value = "15m", value_parser = interval)]
@@ -167,6 +193,15 @@ fn interval(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn timeout(text: &str) -> Result<Duration, String> {
+    let parsed = parse_duration(text)?;
+    let timeout = Duration::from(parsed);
+    if parsed.is_negative() || timeout.as_secs() < 1 || timeout.as_secs() > 3600 {
+        return Err("must be 1s to 1h".into());
+    }
+    Ok(timeout)
+}
+
 /// An empty one is refused: it would mean any origin.
 fn origin(text: &str) -> Result<String, String> {
     let address = Address::parse(text, None).map_err(|error| error.to_string())?;
@@ -182,15 +217,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_flag_of_run_has_an_environment_variable() {
+    fn every_flag_has_an_environment_variable() {
         use clap::CommandFactory;
         let cli = Cli::command();
-        let run = cli.find_subcommand("run").expect("run is a command");
-        let flags: Vec<_> = run
-            .get_arguments()
+        let flags: Vec<_> = ["run", "release"]
+            .iter()
+            .flat_map(|name| cli.find_subcommand(name).expect("a command").get_arguments())
             .filter(|flag| flag.get_id() != "help")
             .collect();
-        assert!(flags.len() >= 16);
+        assert!(flags.len() >= 19);
         for flag in flags {
             let variable = flag
                 .get_env()
@@ -212,6 +247,14 @@ mod tests {
         assert_eq!(interval("90s"), Ok(Duration::from_secs(90)));
         for text in ["", "15", "59s", "25h", "-15m", "22 ns", "99999999999999999999h"] {
             assert!(interval(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_timeout_is_a_duration_within_bounds() {
+        assert_eq!(timeout("90s"), Ok(Duration::from_secs(90)));
+        for text in ["", "15", "0s", "999ms", "-1m", "61m"] {
+            assert!(timeout(text).is_err(), "{text}");
         }
     }
 

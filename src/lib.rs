@@ -6,5 +6,6 @@ pub mod controller;
 pub mod due;
 pub mod lease;
 pub mod portal;
+pub mod release;
 pub mod schedule;
 pub mod telemetry;

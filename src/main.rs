@@ -1,14 +1,15 @@
-//! The program: `run` is the controller, `crd` prints the CRD.
+//! The program: `run` is the controller, `crd` prints the CRD, `release` lets the objects go without it.
 
 use std::{io::IsTerminal, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser;
 use docspace_backup_operator::{
     api,
-    cli::{Cli, Command, ElectionArgs, LogFormat, RunArgs},
+    cli::{Cli, Command, ElectionArgs, LogFormat, ReleaseArgs, RunArgs, Scope},
     controller::{self, Clients, Metrics, Namespaces, Settings, Told, chain},
     lease::{self, Campaign, Leadership, Times},
     portal::{Options, Portals},
+    release::Release,
     telemetry::{self, Health},
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -27,15 +28,9 @@ const WATCHES_ARE_RENEWED: Duration = Duration::from_secs(300);
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Run(args) => tokio::runtime::Runtime::new()
-            .map_err(Into::into)
-            .and_then(|runtime| {
-                let result = runtime.block_on(run(*args));
-                // Name look-ups are threads that nobody can stop; the end does not wait for them.
-                runtime.shutdown_background();
-                result
-            }),
+        Command::Run(args) => block_on(run(*args)),
         Command::Crd => print_crd(),
+        Command::Release(args) => block_on(release(args)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -48,6 +43,14 @@ fn main() -> ExitCode {
 
 type Failure = Box<dyn std::error::Error>;
 
+fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let result = runtime.block_on(work);
+    // Name look-ups are threads that nobody can stop; the end does not wait for them.
+    runtime.shutdown_background();
+    result
+}
+
 fn print_crd() -> Result<(), Failure> {
     use std::io::Write;
     Ok(std::io::stdout().write_all(api::crd_yaml().as_bytes())?)
@@ -58,7 +61,7 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
     start_log(&args);
     let times = args.election.times()?;
     let config = kube::Config::infer().await?;
-    let namespaces = namespaces(args.all_namespaces, args.namespaces, &config.default_namespace)?;
+    let namespaces = namespaces(args.scope, &config.default_namespace)?;
     let settings = Settings {
         interval: args.interval,
         allowed_origins: args.allowed_origins.into_iter().collect(),
@@ -152,8 +155,22 @@ fn stand(
     ))
 }
 
+async fn release(args: ReleaseArgs) -> Result<(), Failure> {
+    let mut config = kube::Config::infer().await?;
+    config.read_timeout = Some(KUBERNETES_ANSWERS);
+    let release = Release {
+        namespaces: namespaces(args.scope, &config.default_namespace)?,
+        operator_namespace: config.default_namespace.clone(),
+        deployment: args.deployment,
+        timeout: args.timeout,
+    };
+    let client = kube::Client::try_from(config)?;
+    Ok(release.run(&client, |step| println!("{step}")).await?)
+}
+
 /// An empty name, as an empty environment variable gives it, is none.
-fn namespaces(all: bool, mut names: Vec<String>, own: &str) -> Result<Namespaces, Failure> {
+fn namespaces(scope: Scope, own: &str) -> Result<Namespaces, Failure> {
+    let (all, mut names) = (scope.all_namespaces, scope.namespaces);
     names.retain(|name| !name.is_empty());
     names.sort();
     names.dedup();

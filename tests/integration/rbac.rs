@@ -1,11 +1,34 @@
-//! The rights in `deploy/operator.yaml` suffice.
+//! The rights in `deploy/install.yaml`, which are the chart's, suffice.
 
 use harness::{Operator, control_plane};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::world::{OPERATOR, World};
+
+/// Account, roles and bindings of the manifest, put into this namespace.
+fn rights_for(namespace: &str) -> String {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/install.yaml");
+    let manifest = std::fs::read_to_string(manifest).expect("a manifest");
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&manifest).expect("it is YAML");
+    let kinds = ["ServiceAccount", "Role", "RoleBinding"];
+    let mut rights = String::new();
+    for mut document in documents {
+        if !document["kind"]
+            .as_str()
+            .is_some_and(|kind| kinds.contains(&kind))
+        {
+            continue;
+        }
+        document["metadata"]["namespace"] = json!(namespace);
+        for subject in document["subjects"].as_array_mut().into_iter().flatten() {
+            subject["namespace"] = json!(namespace);
+        }
+        rights += &format!("---\n{document}\n");
+    }
+    rights
+}
 
 #[tokio::test]
 async fn the_operator_works_with_the_rights_of_its_manifest() {
@@ -13,9 +36,7 @@ async fn the_operator_works_with_the_rights_of_its_manifest() {
     let mut world = World::new().await;
     let namespace = world.namespace.name().to_owned();
     world.operator.kill().await;
-    let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/operator.yaml"))
-        .expect("a manifest");
-    plane.kubectl_ok(&["apply", "--namespace", &namespace, "-f", "-"], &manifest);
+    plane.kubectl_ok(&["apply", "-f", "-"], &rights_for(&namespace));
     let token = plane.kubectl_ok(
         &[
             "create",

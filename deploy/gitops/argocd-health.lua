@@ -1,0 +1,42 @@
+-- Argo CD's health of a DocSpaceBackupSchedule: Healthy when the portal holds it and no backup is known to be missing.
+-- Put it into the ConfigMap argocd-cm, under
+--   resource.customizations.health.docspace.onlyoffice.com_DocSpaceBackupSchedule: |
+local conditions = {}
+if obj.status ~= nil and obj.status.conditions ~= nil then
+  for _, condition in ipairs(obj.status.conditions) do
+    conditions[condition.type] = condition
+  end
+end
+
+local function is(kind, status)
+  return conditions[kind] ~= nil and conditions[kind].status == status
+end
+
+local function health(status, kind)
+  local message = ""
+  if conditions[kind] ~= nil then
+    message = conditions[kind].message
+  end
+  return {status = status, message = message}
+end
+
+if obj.status == nil or obj.status.observedGeneration ~= obj.metadata.generation then
+  return {status = "Progressing", message = "Waiting for the operator"}
+end
+if is("Suspended", "True") then
+  return health("Suspended", "Suspended")
+end
+if is("Stalled", "True") then
+  return health("Degraded", "Ready")
+end
+if is("Reconciling", "True") then
+  return health("Progressing", "Ready")
+end
+if not is("Ready", "True") then
+  return health("Degraded", "Ready")
+end
+-- Unknown is no bad news: nothing was due, or a backup is under way. If it lasts, the alerts tell.
+if is("BackupFresh", "False") then
+  return health("Degraded", "BackupFresh")
+end
+return health("Healthy", "Ready")

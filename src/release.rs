@@ -1,0 +1,254 @@
+//! Ends the operator and takes its finalizer off every object, so that the objects can go without it. The portals are
+//! left as they are. In this order, so that no operator puts a finalizer back:
+//!
+//! 1. the Deployment is scaled to none,
+//! 2. its pods are waited for,
+//! 3. the finalizer is taken off, again and again until no object carries it.
+//!
+//! What is done already is no failure: it may be run again.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{ListParams, Patch, PatchParams},
+    core::{ParseExpressionError, PartialObjectMeta, Selector},
+};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::{
+    api::{DocSpaceBackupSchedule, FINALIZER},
+    controller::{Namespaces, ownership::has_finalizer},
+};
+
+type Object = PartialObjectMeta<DocSpaceBackupSchedule>;
+
+/// Between two looks at what is waited for.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Thousands of objects come in pieces.
+const PIECE: u32 = 500;
+
+/// What to end and to release.
+#[derive(Clone, Debug)]
+pub struct Release {
+    /// The namespace of the operator's Deployment.
+    pub operator_namespace: String,
+    /// The name of the operator's Deployment.
+    pub deployment: String,
+    /// Where its objects are.
+    pub namespaces: Namespaces,
+    /// How long all of it may take.
+    pub timeout: Duration,
+}
+
+/// Why objects may still carry the finalizer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Kubernetes did not do what was asked of it.
+    #[error("cannot {what}")]
+    Kubernetes {
+        /// What was asked.
+        what: String,
+        /// What it answered.
+        source: kube::Error,
+    },
+    /// Its pods cannot be told from others.
+    #[error("cannot read the Deployment's selector")]
+    Selector(#[source] ParseExpressionError),
+    /// The operator may still be at work.
+    #[error(
+        "the pods of Deployment {deployment} are not gone after {} s, so nothing was released; still there: {}",
+        timeout.as_secs(), pods.join(", ")
+    )]
+    PodsStay {
+        /// As NAMESPACE/NAME.
+        deployment: String,
+        /// Their names.
+        pods: Vec<String>,
+        /// So long was waited.
+        timeout: Duration,
+    },
+    /// Some objects could not be changed.
+    #[error("not released: {}", .0.join("; "))]
+    NotReleased(Vec<String>),
+}
+
+fn cannot(what: impl Into<String>) -> impl FnOnce(kube::Error) -> Error {
+    let what = what.into();
+    move |source| Error::Kubernetes { what, source }
+}
+
+/// Whether Kubernetes says that there is no such thing.
+fn is_absent(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
+impl Release {
+    /// Does it, and tells of each step.
+    ///
+    /// # Errors
+    /// Objects may still carry the finalizer.
+    pub async fn run(&self, client: &Client, tell: impl Fn(String)) -> Result<(), Error> {
+        let deadline = Instant::now() + self.timeout;
+        self.end_operator(client, deadline, &tell).await?;
+        let scopes = match &self.namespaces {
+            Namespaces::All => vec![Api::all(client.clone())],
+            Namespaces::These(names) => names
+                .iter()
+                .map(|name| Api::namespaced(client.clone(), name))
+                .collect(),
+        };
+        let mut released = BTreeSet::new();
+        let mut trouble = Vec::new();
+        for api in &scopes {
+            trouble.extend(release_all(client, api, deadline, &mut released, &tell).await?);
+        }
+        if !trouble.is_empty() {
+            return Err(Error::NotReleased(trouble));
+        }
+        tell(match released.len() {
+            0 => "no object carries the finalizer".into(),
+            1 => "1 object released; its schedule stays in its portal".into(),
+            n => format!("{n} objects released; their schedules stay in their portals"),
+        });
+        Ok(())
+    }
+
+    async fn end_operator(
+        &self,
+        client: &Client,
+        deadline: Instant,
+        tell: &impl Fn(String),
+    ) -> Result<(), Error> {
+        let name = format!("{}/{}", self.operator_namespace, self.deployment);
+        let deployments = Api::<Deployment>::namespaced(client.clone(), &self.operator_namespace);
+        let found = deployments
+            .get_opt(&self.deployment)
+            .await
+            .map_err(cannot(format!("read Deployment {name}")))?;
+        let Some(found) = found else {
+            tell(format!("there is no Deployment {name}: nothing to end"));
+            return Ok(());
+        };
+        let none = Patch::Merge(json!({"spec": {"replicas": 0}}));
+        match deployments
+            .patch_scale(&self.deployment, &PatchParams::default(), &none)
+            .await
+        {
+            Ok(_) => tell(format!("Deployment {name} is scaled to none")),
+            Err(error) if is_absent(&error) => tell(format!("Deployment {name} is gone")),
+            Err(error) => return Err(cannot(format!("scale Deployment {name} to none"))(error)),
+        }
+
+        let pods = Api::<Pod>::namespaced(client.clone(), &self.operator_namespace);
+        let own = ListParams::default()
+            .labels_from(&Selector::try_from(found.spec.selector).map_err(Error::Selector)?);
+        loop {
+            let listed = pods
+                .list(&own)
+                .await
+                .map_err(cannot(format!("list the pods of Deployment {name}")))?;
+            let running: Vec<_> = listed
+                .iter()
+                .filter(|pod| runs(pod))
+                .map(|pod| pod.name_any())
+                .collect();
+            if running.is_empty() {
+                tell("its pods are gone".into());
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(Error::PodsStay {
+                    deployment: name,
+                    pods: running,
+                    timeout: self.timeout,
+                });
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// A pod that has ended, as one that was evicted, may stay listed for long.
+fn runs(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    !matches!(phase, Some("Succeeded" | "Failed"))
+}
+
+/// Passes over the objects until none carries the finalizer; those that changed meanwhile are for the next pass.
+/// Gives what could not be released, and why.
+async fn release_all(
+    client: &Client,
+    api: &Api<DocSpaceBackupSchedule>,
+    deadline: Instant,
+    released: &mut BTreeSet<String>,
+    tell: &impl Fn(String),
+) -> Result<Vec<String>, Error> {
+    loop {
+        let mut refused = Vec::new();
+        let mut found = false;
+        let mut piece = ListParams::default().limit(PIECE);
+        loop {
+            let list = match api.list_metadata(&piece).await {
+                Ok(list) => list,
+                Err(error) if is_absent(&error) => {
+                    tell("the cluster does not know DocSpaceBackupSchedule: nothing to release".into());
+                    return Ok(Vec::new());
+                }
+                Err(error) => return Err(cannot("list the objects")(error)),
+            };
+            for object in &list.items {
+                if !has_finalizer(object.metadata.finalizers.as_ref()) {
+                    continue;
+                }
+                found = true;
+                let name = format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any());
+                match release(client, object).await {
+                    Ok(()) => {
+                        tell(format!("{name} is released"));
+                        released.insert(name);
+                    }
+                    // Changed or gone meanwhile: the next pass sees.
+                    Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
+                    Err(error) => refused.push(format!("{name}: {error}")),
+                }
+            }
+            match list.metadata.continue_ {
+                Some(token) if !token.is_empty() => piece = piece.continue_token(&token),
+                _ => break,
+            }
+        }
+        if !found {
+            return Ok(Vec::new());
+        }
+        if !refused.is_empty() {
+            return Ok(refused);
+        }
+        if Instant::now() >= deadline {
+            return Ok(vec![
+                "objects get the finalizer again and again: an operator is still running".into(),
+            ]);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// By its metadata alone, so that an object that cannot be read is released, too. It carries the resourceVersion, so
+/// that nobody else's finalizer is lost.
+async fn release(client: &Client, object: &Object) -> Result<(), kube::Error> {
+    let api = Api::<DocSpaceBackupSchedule>::namespaced(
+        client.clone(),
+        object.metadata.namespace.as_deref().unwrap_or_default(),
+    );
+    let left: Vec<_> = object
+        .finalizers()
+        .iter()
+        .filter(|name| *name != FINALIZER)
+        .collect();
+    let patch = json!({"metadata": {"resourceVersion": object.meta().resource_version, "finalizers": left}});
+    api.patch_metadata(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch))
+        .await
+        .map(drop)
+}

@@ -1,0 +1,238 @@
+//! A release from its installation to its end, with Helm. No node runs here: nothing waits for pods.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use docspace_backup_operator::api::{FINALIZER, crd_yaml};
+use harness::{ControlPlane, Namespace, control_plane, nightly};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{Api, Client, ResourceExt, api::PostParams};
+use serde_json::{Value, json};
+
+use crate::helm::{OPERATOR, documents, of_kind, on, path, template, yaml};
+
+const CRD: &str = "docspacebackupschedules.docspace.onlyoffice.com";
+
+/// The chart as an older version of it might have been: its CRD has no short name.
+fn older_chart(folder: PathBuf) -> PathBuf {
+    let copied = Command::new("cp")
+        .arg("-r")
+        .arg(path(OPERATOR))
+        .arg(&folder)
+        .status();
+    assert!(copied.expect("cp runs").success());
+    let older = crd_yaml().replace("    shortNames:\n    - dsbs\n", "");
+    assert!(older != crd_yaml());
+    fs::write(folder.join("files/docspacebackupschedules.yaml"), older).expect("it can be written");
+    folder
+}
+
+async fn short_names(client: &Client) -> Option<Vec<String>> {
+    let crd = Api::<CustomResourceDefinition>::all(client.clone())
+        .get(CRD)
+        .await;
+    crd.expect("it is there").spec.names.short_names
+}
+
+async fn with_finalizer(client: &Client, namespace: &Namespace) {
+    let mut object = nightly("https://docs.example.com");
+    object.metadata.finalizers = Some(vec![FINALIZER.into()]);
+    let created = namespace
+        .schedules(client)
+        .create(&PostParams::default(), &object)
+        .await;
+    created.expect("the object is accepted");
+}
+
+/// A control plane of its own: the CRD goes back and forth.
+#[tokio::test]
+async fn installed_upgraded_rolled_back_and_uninstalled() {
+    let plane = tokio::task::spawn_blocking(ControlPlane::start)
+        .await
+        .expect("it starts");
+    let client = plane.client().await;
+    let namespace = Namespace::create(&client).await;
+    let helm = |arguments: &[&str], values: Option<&Value>| {
+        on(&plane, namespace.name(), arguments, values)
+            .unwrap_or_else(|said| panic!("helm {}: {said}", arguments.join(" ")))
+    };
+    let replicas = || {
+        let path = "jsonpath={.spec.replicas}";
+        plane.kubectl_ok(
+            &[
+                "get",
+                "deployment/docspace-backup-operator",
+                "-n",
+                namespace.name(),
+                "-o",
+                path,
+            ],
+            "",
+        )
+    };
+    let release = "docspace-backup-operator";
+    let older = older_chart(plane.folder().join("older-chart"));
+    let (older, chart) = (
+        older.to_string_lossy().into_owned(),
+        path(OPERATOR).to_string_lossy().into_owned(),
+    );
+
+    let said = helm(&["install", release, &older], Some(&json!({})));
+    assert!(said.contains(&format!("watches {}.", namespace.name())), "{said}");
+    plane.kubectl_ok(
+        &[
+            "wait",
+            &format!("crd/{CRD}"),
+            "--for=condition=Established",
+            "--timeout=30s",
+        ],
+        "",
+    );
+    assert_eq!((replicas().as_str(), short_names(&client).await), ("1", None));
+    with_finalizer(&client, &namespace).await;
+
+    helm(
+        &["upgrade", release, &chart],
+        Some(&json!({"replicas": 3, "watchNamespaces": [namespace.name()]})),
+    );
+    assert_eq!(
+        (replicas().as_str(), short_names(&client).await),
+        ("3", Some(vec!["dsbs".into()]))
+    );
+
+    helm(&["rollback", release, "1"], None);
+    assert_eq!((replicas().as_str(), short_names(&client).await), ("1", None));
+
+    helm(&["upgrade", release, &chart], Some(&json!({"clusterWide": true})));
+    let hooks = helm(&["get", "hooks", release], None);
+    assert_eq!(of_kind(&documents(&hooks), "Job").len(), 1);
+
+    // No Job ends here; what it does is tested alone.
+    helm(&["uninstall", release, "--no-hooks"], None);
+    let kinds = "deployments,services,serviceaccounts,roles,rolebindings,jobs,secrets";
+    let left = plane.kubectl_ok(&["get", kinds, "-n", namespace.name(), "-o", "name"], "");
+    assert_eq!(left, "");
+    let kinds =
+        "clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings";
+    let label = "app.kubernetes.io/instance=docspace-backup-operator";
+    assert_eq!(
+        plane.kubectl_ok(&["get", kinds, "-l", label, "-o", "name"], ""),
+        ""
+    );
+
+    // The CRD is kept, and with it the objects; the same release takes it up again.
+    let object = namespace
+        .schedules(&client)
+        .get("nightly")
+        .await
+        .expect("it is kept");
+    assert_eq!(object.finalizers(), [FINALIZER]);
+    helm(&["install", release, &chart], Some(&json!({})));
+    assert_eq!(short_names(&client).await, Some(vec!["dsbs".into()]));
+}
+
+/// A CRD that kubectl applied is nobody's to Helm until it is told to take it.
+#[tokio::test]
+async fn a_crd_that_is_there_already_is_taken_over_when_asked() {
+    let plane = tokio::task::spawn_blocking(ControlPlane::start)
+        .await
+        .expect("it starts");
+    plane.apply_crd();
+    let client = plane.client().await;
+    let namespace = Namespace::create(&client).await;
+    let chart = path(OPERATOR).to_string_lossy().into_owned();
+    let install = ["install", "operator", &chart];
+    let values = json!({});
+    let said = on(&plane, namespace.name(), &install, Some(&values)).expect_err("it is nobody's");
+    assert!(said.contains(CRD), "{said}");
+    let with_flag = [&install[..], &["--take-ownership"]].concat();
+    let taken = on(&plane, namespace.name(), &with_flag, Some(&values));
+    assert!(taken.is_ok(), "{taken:?}");
+
+    // Another release leaves it to the first.
+    let other = Namespace::create(&client).await;
+    let without = json!({"crd": {"install": false}});
+    let installed = on(&plane, other.name(), &install, Some(&without));
+    assert!(installed.is_ok(), "{installed:?}");
+}
+
+/// The hook's own rights, and the arguments of its Job, with the real program in the place of its image.
+#[tokio::test]
+async fn what_runs_before_the_end_has_the_rights_for_it() {
+    let plane = control_plane();
+    let client = plane.client().await;
+    let (own, watched) = (Namespace::create(&client).await, Namespace::create(&client).await);
+    let both = json!({"watchNamespaces": [own.name(), watched.name()]});
+    for (number, values) in [json!({}), both, json!({"clusterWide": true})].iter().enumerate() {
+        let schedules = if number == 0 {
+            vec![&own]
+        } else {
+            vec![&own, &watched]
+        };
+        let release = format!("operator-{number}");
+        let rendered = documents(&template(OPERATOR, &release, own.name(), values).expect("it renders"));
+        let of_hook = |document: &&Value| document["metadata"]["annotations"]["helm.sh/hook"] == "pre-delete";
+        let hooks: Vec<_> = rendered.iter().filter(of_hook).cloned().collect();
+        let rights: Vec<_> = hooks.iter().filter(|hook| hook["kind"] != "Job").collect();
+        assert!(rights.len() >= 5, "{rights:?}");
+        plane.kubectl_ok(&["apply", "-f", "-"], &yaml(rights));
+        plane.kubectl_ok(&["apply", "-f", "-"], &yaml(of_kind(&rendered, "Deployment")));
+        for namespace in &schedules {
+            let found = namespace
+                .schedules(&client)
+                .get_opt("nightly")
+                .await
+                .expect("the API answers");
+            if found.is_none() {
+                with_finalizer(&client, namespace).await;
+            } else {
+                let patch = json!({"metadata": {"finalizers": [FINALIZER]}}).to_string();
+                let patch = [
+                    "patch",
+                    "dsbs/nightly",
+                    "--type=merge",
+                    "-p",
+                    &patch,
+                    "-n",
+                    namespace.name(),
+                ];
+                plane.kubectl_ok(&patch, "");
+            }
+        }
+
+        let job = of_kind(&hooks, "Job")[0]["spec"]["template"]["spec"].clone();
+        let account = job["serviceAccountName"].as_str().expect("a name");
+        let token = plane.kubectl_ok(&["create", "token", account, "-n", own.name()], "");
+        let arguments = job["containers"][0]["args"].as_array().expect("a list");
+        let arguments = arguments
+            .iter()
+            .map(|argument| argument.as_str().expect("a text"));
+        let output = Command::new(env!("CARGO_BIN_EXE_docspace-backup-operator"))
+            .args(arguments)
+            .env("KUBECONFIG", plane.kubeconfig_for(own.name(), token.trim()))
+            .output()
+            .expect("it runs");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        for namespace in &schedules {
+            let object = namespace
+                .schedules(&client)
+                .get("nightly")
+                .await
+                .expect("it is there");
+            assert!(object.finalizers().is_empty(), "{values}");
+        }
+        let deployment = of_kind(&rendered, "Deployment")[0]["metadata"]["name"]
+            .as_str()
+            .expect("a name")
+            .to_owned();
+        let deployment = format!("deployment/{deployment}");
+        let path = "jsonpath={.spec.replicas}";
+        assert_eq!(
+            plane.kubectl_ok(&["get", &deployment, "-n", own.name(), "-o", path], ""),
+            "0"
+        );
+    }
+}

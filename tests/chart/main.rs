@@ -1,0 +1,9 @@
+//! The Helm charts and the plain manifests, against a real Kubernetes API and with Helm itself.
+
+mod helm;
+mod lifecycle;
+mod manifests;
+mod render;
+mod rights;
+mod values;
+mod warnings;

@@ -1,0 +1,250 @@
+//! `release`: the operator is ended, its finalizer is off every object, and the portals are as they were.
+
+use std::{path::Path, process::Output};
+
+use docspace_backup_operator::api::{DocSpaceBackupSchedule, FINALIZER};
+use harness::{DEADLINE, Namespace, control_plane, wait_for};
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DeleteParams, PostParams},
+};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::world::{OPERATOR, World, every_day};
+
+const DEPLOYMENT: &str = "docspace-backup-operator";
+
+async fn release(kubeconfig: &Path, arguments: &[&str]) -> Output {
+    Command::new(OPERATOR)
+        .args(["release", "--deployment", DEPLOYMENT])
+        .args(arguments)
+        .env("KUBECONFIG", kubeconfig)
+        .output()
+        .await
+        .expect("it runs")
+}
+
+/// What it printed, when it has done it.
+#[track_caller]
+fn done(output: &Output) -> String {
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// What it complained of, when it has failed.
+#[track_caller]
+fn failed(output: &Output) -> String {
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A kubeconfig of an administrator whose namespace this is, as it is for a pod.
+fn inside(namespace: &str) -> std::path::PathBuf {
+    let plane = control_plane();
+    let token = std::fs::read_to_string(plane.folder().join("tokens")).expect("a file of tokens");
+    let token = token.split(',').next().expect("a token").to_owned();
+    plane.kubeconfig_for(namespace, &token)
+}
+
+fn labels(component: &str) -> Value {
+    json!({"app.kubernetes.io/name": DEPLOYMENT, "app.kubernetes.io/component": component})
+}
+
+async fn create<K>(client: &Client, namespace: &str, object: Value) -> K
+where
+    K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + serde::Serialize
+        + serde::de::DeserializeOwned,
+{
+    let object = serde_json::from_value(object).expect("an object");
+    Api::<K>::namespaced(client.clone(), namespace)
+        .create(&PostParams::default(), &object)
+        .await
+        .expect("the object is created")
+}
+
+async fn create_deployment(client: &Client, namespace: &str) -> Deployment {
+    let object = json!({
+        "metadata": {"name": DEPLOYMENT},
+        "spec": {
+            "replicas": 2,
+            "selector": {"matchLabels": labels("operator")},
+            "template": {
+                "metadata": {"labels": labels("operator")},
+                "spec": {"containers": [{"name": "operator", "image": "operator"}]},
+            },
+        },
+    });
+    create(client, namespace, object).await
+}
+
+/// No node runs it: it is there until it is deleted.
+async fn create_pod(client: &Client, namespace: &str, name: &str, component: &str) -> Pod {
+    let object = json!({
+        "metadata": {"name": name, "labels": labels(component)},
+        "spec": {"containers": [{"name": "operator", "image": "operator"}]},
+    });
+    create(client, namespace, object).await
+}
+
+async fn create_with_finalizers(client: &Client, namespace: &Namespace, name: &str, finalizers: &[&str]) {
+    let mut object = harness::nightly("https://docs.example.com");
+    object.metadata.name = Some(name.into());
+    object.metadata.finalizers = Some(finalizers.iter().map(|&name| name.into()).collect());
+    namespace
+        .schedules(client)
+        .create(&PostParams::default(), &object)
+        .await
+        .expect("the object is accepted");
+}
+
+async fn finalizers(client: &Client, namespace: &Namespace, name: &str) -> Vec<String> {
+    let object = namespace.schedules(client).get(name).await.expect("it is there");
+    object.finalizers().to_vec()
+}
+
+#[tokio::test]
+async fn the_objects_can_go_and_the_schedules_stay() {
+    let mut world = World::with_ready_nightly().await;
+    world.operator.stop().await;
+    let namespace = world.namespace.name();
+    create_deployment(&world.client, namespace).await;
+    let kubeconfig = inside(namespace);
+    let said = done(&release(&kubeconfig, &[]).await);
+    assert!(
+        said.contains(&format!("{namespace}/nightly is released")),
+        "{said}"
+    );
+    assert!(said.contains("1 object released"), "{said}");
+
+    world.delete("nightly").await;
+    world.gone("nightly").await;
+    assert_eq!((world.deletes(), world.cron()), (0, Some(every_day(3))));
+    let said = done(&release(&kubeconfig, &[]).await);
+    assert!(said.contains("no object carries the finalizer"), "{said}");
+}
+
+#[tokio::test]
+async fn the_operators_pods_are_waited_for() {
+    let client = control_plane().client().await;
+    let namespace = Namespace::create(&client).await;
+    create_deployment(&client, namespace.name()).await;
+    create_pod(&client, namespace.name(), "operator-0", "operator").await;
+    // Its own pod is not waited for.
+    create_pod(&client, namespace.name(), "release-0", "release").await;
+    create_with_finalizers(&client, &namespace, "nightly", &[FINALIZER]).await;
+    let kubeconfig = inside(namespace.name());
+
+    let said = failed(&release(&kubeconfig, &["--timeout", "1s"]).await);
+    assert!(
+        said.contains("nothing was released; still there: operator-0"),
+        "{said}"
+    );
+    assert_eq!(finalizers(&client, &namespace, "nightly").await, [FINALIZER]);
+    let deployments = Api::<Deployment>::namespaced(client.clone(), namespace.name());
+    let deployment = deployments.get(DEPLOYMENT).await.expect("it is there");
+    assert_eq!(deployment.spec.replicas, Some(0));
+
+    let arguments = ["--timeout", "25s"];
+    let (output, ()) = tokio::join!(release(&kubeconfig, &arguments), async {
+        let pods = Api::<Pod>::namespaced(client.clone(), namespace.name());
+        let now = DeleteParams::default().grace_period(0);
+        pods.delete("operator-0", &now)
+            .await
+            .expect("the deletion is accepted");
+    });
+    done(&output);
+    assert!(finalizers(&client, &namespace, "nightly").await.is_empty());
+}
+
+#[tokio::test]
+async fn others_finalizers_and_namespaces_are_left_alone() {
+    let client = control_plane().client().await;
+    let (own, watched, other) = (
+        Namespace::create(&client).await,
+        Namespace::create(&client).await,
+        Namespace::create(&client).await,
+    );
+    let foreign = "example.com/keep";
+    for namespace in [&own, &watched, &other] {
+        create_with_finalizers(&client, namespace, "nightly", &[foreign, FINALIZER]).await;
+        create_with_finalizers(&client, namespace, "free", &[]).await;
+    }
+    // No Deployment is there: an uninstallation that failed half way is tried again.
+    let kubeconfig = inside(own.name());
+    let both = ["--namespace", own.name(), "--namespace", watched.name()];
+    let said = done(&release(&kubeconfig, &both).await);
+    assert!(said.contains("there is no Deployment"), "{said}");
+    assert!(said.contains("2 objects released"), "{said}");
+    assert_eq!(finalizers(&client, &own, "nightly").await, [foreign]);
+    assert_eq!(finalizers(&client, &watched, "nightly").await, [foreign]);
+    assert_eq!(finalizers(&client, &other, "nightly").await, [foreign, FINALIZER]);
+}
+
+#[tokio::test]
+async fn an_object_that_is_being_deleted_goes() {
+    let client = control_plane().client().await;
+    let namespace = Namespace::create(&client).await;
+    create_with_finalizers(&client, &namespace, "nightly", &[FINALIZER]).await;
+    let schedules = namespace.schedules(&client);
+    schedules
+        .delete("nightly", &DeleteParams::default())
+        .await
+        .expect("the deletion is accepted");
+    wait_for(
+        &schedules,
+        "nightly",
+        DEADLINE,
+        |object: &DocSpaceBackupSchedule| object.metadata.deletion_timestamp.is_some(),
+    )
+    .await;
+    done(&release(&inside(namespace.name()), &[]).await);
+    assert!(
+        schedules
+            .get_opt("nightly")
+            .await
+            .expect("the API answers")
+            .is_none()
+    );
+}
+
+#[tokio::test]
+async fn without_rights_it_fails_and_says_what_for() {
+    let client = control_plane().client().await;
+    let namespace = Namespace::create(&client).await;
+    let plane = control_plane();
+    plane.kubectl_ok(
+        &[
+            "create",
+            "serviceaccount",
+            "nobody",
+            "--namespace",
+            namespace.name(),
+        ],
+        "",
+    );
+    let token = plane.kubectl_ok(
+        &["create", "token", "nobody", "--namespace", namespace.name()],
+        "",
+    );
+    let kubeconfig = plane.kubeconfig_for(namespace.name(), token.trim());
+    let said = failed(&release(&kubeconfig, &[]).await);
+    assert!(
+        said.contains("cannot read Deployment") && said.contains("forbidden"),
+        "{said}"
+    );
+}
