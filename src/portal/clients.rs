@@ -114,10 +114,16 @@ impl Public {
     /// names a store wants no other.
     fn new(options: Options, of_system: reqwest::Result<Client>, named: bool) -> Result<Self, NoClient> {
         match of_system {
-            Ok(client) => Ok(Self { client, bundled: false }),
+            Ok(client) => Ok(Self {
+                client,
+                bundled: false,
+            }),
             Err(_) if named => Err(NoClient::NoRoots),
             Err(_) => match builder(options).tls_certs_only(bundled()).build() {
-                Ok(client) => Ok(Self { client, bundled: true }),
+                Ok(client) => Ok(Self {
+                    client,
+                    bundled: true,
+                }),
                 Err(_) => Err(NoClient::NoRoots),
             },
         }
