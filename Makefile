@@ -44,7 +44,7 @@ image:
 	@archive=$$(deploy/image/build $(ARCH)) && echo "$$archive" && deploy/image/sbom "$$archive"
 
 ## Starts the very program of the image, as the image's user, with nothing around it.
-image-test:
+image-test: control-plane
 	@archive=$$(deploy/image/build) && tests/image/run "$$archive"
 
 ## Licences, sources and banned crates of all dependencies; known holes, where the list of them can be fetched.
