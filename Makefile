@@ -6,7 +6,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/docspace-backu
 endif
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: demo up test bench lint crds manifests
+.PHONY: demo up test bench lint crds manifests image image-test deny
 
 ## A cluster's API, a simulated portal and the operator: what they do together, in under a minute once built.
 demo: control-plane
@@ -33,12 +33,25 @@ bench: control-plane
 lint:
 	@cargo fmt --all --check
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings
+	@tests/dependencies
 
 ## The CRD, after a change of src/api.
 crds:
 	@cargo run --quiet -- crd > crds/docspacebackupschedules.yaml
 	@cp crds/docspacebackupschedules.yaml deploy/helm/docspace-backup-operator/files/
 	@$(MAKE) --no-print-directory manifests
+
+## The container image (ARCH=amd64 or arm64, else this machine's) and its SBOM into target/image.
+image:
+	@archive=$$(deploy/image/build $(ARCH)) && echo "$$archive" && deploy/image/sbom "$$archive"
+
+## Starts the very program of the image, as the image's user, with nothing around it.
+image-test: control-plane
+	@archive=$$(deploy/image/build) && tests/image/run "$$archive"
+
+## Licences, sources and banned crates of all dependencies; known holes, where the list of them can be fetched.
+deny:
+	@deploy/deny
 
 ## deploy/install.yaml, after a change of the chart.
 manifests: helm

@@ -25,8 +25,16 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 pub enum NoClient {
     /// The PEM text holds no certificate, or one that cannot be read.
     BadPem,
-    /// The system has no CA certificates, or TLS cannot be set up.
+    /// SSL_CERT_FILE or SSL_CERT_DIR gives no CA certificates, or TLS cannot be set up.
     NoRoots,
+}
+
+/// The client that trusts public CAs alone.
+#[derive(Clone, Debug)]
+struct Public {
+    client: Client,
+    /// The system has no CAs: those of the program stand in for them.
+    bundled: bool,
 }
 
 /// Makes clients as they are needed and keeps them.
@@ -34,7 +42,7 @@ pub enum NoClient {
 pub struct Clients {
     options: Options,
     plain: Client,
-    public: Mutex<Option<Client>>,
+    public: Mutex<Option<Public>>,
     /// By PEM text, the one used last at the end.
     private: Mutex<Vec<(String, Client)>>,
 }
@@ -56,18 +64,19 @@ impl Clients {
     pub fn client(&self, https: bool, ca: Option<&str>) -> Result<Client, NoClient> {
         match ca {
             _ if !https => Ok(self.plain.clone()),
-            None => self.public(),
+            None => self.public().map(|public| public.client),
             Some(pem) => self.private(pem),
         }
     }
 
-    fn public(&self) -> Result<Client, NoClient> {
+    fn public(&self) -> Result<Public, NoClient> {
         let mut public = self.public.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = &*public {
-            return Ok(client.clone());
+        if let Some(public) = &*public {
+            return Ok(public.clone());
         }
-        let client = builder(self.options).build().map_err(|_| NoClient::NoRoots)?;
-        Ok(public.insert(client).clone())
+        let of_system = builder(self.options).build();
+        let made = Public::new(self.options, of_system, roots_are_named())?;
+        Ok(public.insert(made).clone())
     }
 
     fn private(&self, pem: &str) -> Result<Client, NoClient> {
@@ -85,17 +94,54 @@ impl Clients {
         if certificates.is_empty() {
             return Err(NoClient::BadPem);
         }
+        let mut builder = builder(self.options).tls_certs_merge(certificates);
+        // What is trusted beside the private CA does not depend on the image.
+        if self.public().is_ok_and(|public| public.bundled) {
+            builder = builder.tls_certs_merge(bundled());
+        }
         // Fails for a certificate only: with one, missing roots of the platform are no error.
-        let client = builder(self.options)
-            .tls_certs_merge(certificates)
-            .build()
-            .map_err(|_| NoClient::BadPem)?;
+        let client = builder.build().map_err(|_| NoClient::BadPem)?;
         if private.len() >= MAX_PRIVATE {
             private.remove(0);
         }
         private.push((pem.to_owned(), client.clone()));
         Ok(client)
     }
+}
+
+impl Public {
+    /// The client with the system's CAs, else one with those of the program, unless CAs were asked for by name: who
+    /// names a store wants no other.
+    fn new(options: Options, of_system: reqwest::Result<Client>, named: bool) -> Result<Self, NoClient> {
+        match of_system {
+            Ok(client) => Ok(Self {
+                client,
+                bundled: false,
+            }),
+            Err(_) if named => Err(NoClient::NoRoots),
+            Err(_) => match builder(options).tls_certs_only(bundled()).build() {
+                Ok(client) => Ok(Self {
+                    client,
+                    bundled: true,
+                }),
+                Err(_) => Err(NoClient::NoRoots),
+            },
+        }
+    }
+}
+
+/// The variables that the search for the system's CAs heeds.
+fn roots_are_named() -> bool {
+    ["SSL_CERT_FILE", "SSL_CERT_DIR"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some())
+}
+
+/// Mozilla's list of public CAs, as it was when this program was built. An empty image has no other.
+fn bundled() -> impl Iterator<Item = Certificate> {
+    webpki_root_certs::TLS_SERVER_ROOT_CERTS
+        .iter()
+        .filter_map(|der| Certificate::from_der(der).ok())
 }
 
 fn builder(options: Options) -> reqwest::ClientBuilder {
@@ -184,6 +230,21 @@ mod tests {
         drop(one);
         assert_eq!(known(), 0);
     }
+
+    #[test]
+    fn the_programs_own_cas_stand_in_where_the_system_has_none_and_none_were_asked_for() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let options = Options::default();
+        let made = |of_system, named| Public::new(options, of_system, named).map(|public| public.bundled);
+        let no_store = || Client::builder().user_agent("no\nheader").build();
+        assert!(matches!(made(no_store(), false), Ok(true)));
+        assert!(matches!(made(no_store(), true), Err(NoClient::NoRoots)));
+        assert!(matches!(made(builder(options).build(), false), Ok(false)));
+        // Each of them can be read: what cannot would be left out without a word.
+        assert_eq!(bundled().count(), webpki_root_certs::TLS_SERVER_ROOT_CERTS.len());
+        assert!(bundled().count() > 100);
+    }
+
     #[test]
     fn private_cas_share_clients_and_are_few() {
         let _ = rustls::crypto::ring::default_provider().install_default();

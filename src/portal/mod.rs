@@ -110,11 +110,13 @@ impl Portals {
         self.0.tally.register(registry);
     }
 
-    /// A portal to call; makes no call itself. For https, the platform's CAs are trusted, and those of `ca` (PEM).
+    /// A portal to call; makes no call itself. For https, the platform's CAs are trusted (where it has
+    /// none, those of the program), and those of `ca` (PEM).
     ///
     /// # Errors
     /// [`Failure::AddressNotAllowed`] for an address that is never a portal; [`Failure::SecretInvalid`] for a key that
-    /// no header can carry, or a `ca` without readable certificates; [`Failure::Tls`] when the system has no CAs.
+    /// no header can carry, or a `ca` without readable certificates; [`Failure::Tls`] when the store of CAs that the
+    /// environment names has none.
     pub fn portal(
         &self,
         address: &Address,
@@ -154,7 +156,7 @@ impl Portals {
             Err(NoClient::NoRoots) => {
                 return refuse(
                     Failure::Tls,
-                    "no secure connection: the operator's system has no CA certificates",
+                    "no secure connection: SSL_CERT_FILE or SSL_CERT_DIR, as set for the operator, gives no CA certificates",
                 );
             }
         };
