@@ -1,7 +1,7 @@
 //! Leader election on a Lease: of several operators one leads, and only that one writes.
 //!
 //! 1. [`mod@step`] says what a candidate may do, from what it sees of the Lease and for how long it has seen it so.
-//! 2. A task of its own ([`mod@candidate`]) looks at the Lease every [`Times::retry_period`] and does that; each write
+//! 2. A task of its own (`candidate`) looks at the Lease every [`Times::retry_period`] and does that; each write
 //!    carries the resourceVersion of the look, so of two only one comes through.
 //! 3. [`Leadership`] is asked by the client of portals and by that of Kubernetes ([`client`]) just before each write.
 //!

@@ -33,7 +33,7 @@ impl Leadership {
     }
 
     /// As the election says. No write to a portal may take longer than this.
-    pub(super) fn elected(term: watch::Receiver<Option<Term>>, longest_write: Duration) -> Self {
+    pub(crate) fn elected(term: watch::Receiver<Option<Term>>, longest_write: Duration) -> Self {
         Self(Some(Elected { term, longest_write }))
     }
 

@@ -1,6 +1,7 @@
 //! What happens before there is an answer, or when there is none.
 
 use std::{
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -10,10 +11,11 @@ use std::{
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    sync::Barrier,
+    sync::{Barrier, watch},
 };
 
 use super::*;
+use crate::lease::{Leadership, SKEW, Term, clock};
 
 #[tokio::test]
 async fn lost_connections_and_cut_off_or_huge_bodies_are_no_answers() {
@@ -38,6 +40,33 @@ async fn a_portal_that_hangs_times_out() {
     assert_eq!((error.failure, error.status), (Failure::TimedOut, None));
     assert!(!error.failure.nothing_was_sent());
     drop(listener);
+}
+
+#[tokio::test]
+async fn a_write_is_sent_by_a_leader_only_and_fits_into_its_lease() {
+    let (listener, address) = listen().await;
+    let (lead, term) = watch::channel(None);
+    let limit = Duration::from_millis(100);
+    let portal = Portal {
+        leadership: Leadership::elected(term, limit),
+        ..portal_at(&format!("http://{address}"), None)
+    };
+    let schedule = schedule();
+    let mut write = pin!(portal.create_schedule(&schedule));
+    let mut connection = pin!(listener.accept());
+    let early = tokio::time::timeout(limit, async {
+        tokio::select! {
+            _ = &mut write => {}
+            _ = &mut connection => {}
+        }
+    });
+    assert!(early.await.is_err(), "it does not lead");
+    lead.send_replace(Some(Term {
+        begins: Duration::ZERO,
+        ends: clock::now() + 2 * SKEW,
+    }));
+    let (error, _connection) = tokio::join!(write, connection);
+    assert_eq!(error.expect_err("no answer").failure, Failure::TimedOut);
 }
 
 #[tokio::test]
