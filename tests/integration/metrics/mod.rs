@@ -41,6 +41,14 @@ impl World {
         scrape.value(&format!("docspace_backup_{metric}"), &labels)
     }
 
+    /// Waits until an object's series has this value: what a status says is shown a little later.
+    async fn shows(&self, metric: &str, object: &str, value: f64) {
+        let metric = format!("docspace_backup_{metric}");
+        let labels = [("namespace", self.namespace.name()), ("name", object)];
+        self.scraped(|scrape| scrape.value(&metric, &labels) == Some(value))
+            .await;
+    }
+
     /// Which status BackupFresh has.
     async fn shown_fresh(&self, object: &str) -> Vec<String> {
         let scrape = self.scrape().await;
@@ -82,14 +90,11 @@ fn seconds(time: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Time) -> Optio
 async fn an_objects_series_follow_its_status_go_with_it_and_are_there_after_a_restart() {
     let mut world = World::with_ready_at(13).await;
     world.operator.address().await;
-    assert_eq!(world.series("ready", "nightly").await, Some(1.0));
-    assert_eq!(world.series("stalled", "nightly").await, Some(0.0));
+    world.shows("ready", "nightly", 1.0).await;
+    world.shows("stalled", "nightly", 0.0).await;
     assert_eq!(world.series("suspended", "nightly").await, Some(0.0));
     assert_eq!(world.shown_fresh("nightly").await, ["Unknown"]);
-    assert_eq!(
-        world.series("expected_interval_seconds", "nightly").await,
-        Some(86400.0)
-    );
+    world.shows("expected_interval_seconds", "nightly", 86400.0).await;
     assert_eq!(
         world.series("last_backup_timestamp_seconds", "nightly").await,
         None
@@ -117,16 +122,12 @@ async fn an_objects_series_follow_its_status_go_with_it_and_are_there_after_a_re
 
     world.set_key("sk-bogus-0000").await;
     world.stalled("nightly", "Unauthorized").await;
-    assert_eq!(world.series("ready", "nightly").await, Some(0.0));
-    assert_eq!(world.series("stalled", "nightly").await, Some(1.0));
+    world.shows("ready", "nightly", 0.0).await;
+    world.shows("stalled", "nightly", 1.0).await;
     world.set_key(&world.key).await;
     world.ready("nightly").await;
     world.patch("nightly", json!({"spec": {"suspend": true}})).await;
-    let suspended = |scrape: &Scrape| {
-        let labels = [("namespace", world.namespace.name()), ("name", "nightly")];
-        scrape.value("docspace_backup_suspended", &labels) == Some(1.0)
-    };
-    world.scraped(suspended).await;
+    world.shows("suspended", "nightly", 1.0).await;
 
     world.delete("nightly").await;
     world.gone("nightly").await;
@@ -141,10 +142,9 @@ async fn the_expiry_of_a_key_is_told() {
     world.set_key(&key).await;
     world.create(&world.nightly()).await;
     world.ready("nightly").await;
-    assert_eq!(
-        world.series("key_expiry_timestamp_seconds", "nightly").await,
-        Some(4_000_000_000.0)
-    );
+    world
+        .shows("key_expiry_timestamp_seconds", "nightly", 4_000_000_000.0)
+        .await;
 }
 
 #[tokio::test]
