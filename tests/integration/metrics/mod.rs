@@ -104,6 +104,13 @@ async fn an_objects_series_follow_its_status_go_with_it_and_are_there_after_a_re
         None
     );
 
+    world.set_key("sk-bogus-0000").await;
+    world.stalled("nightly", "Unauthorized").await;
+    world.shows("ready", "nightly", 0.0).await;
+    world.shows("stalled", "nightly", 1.0).await;
+    world.set_key(&world.key).await;
+    world.ready("nightly").await;
+
     let object = world.proved("11-23 13:20", "11-23 13:55").await;
     let status = object.status.expect("a status");
     let last = status.last_backup.and_then(|last| seconds(&last.created_on));
@@ -120,12 +127,6 @@ async fn an_objects_series_follow_its_status_go_with_it_and_are_there_after_a_re
         assert_eq!(world.series(metric, "nightly").await, value, "{metric}");
     }
 
-    world.set_key("sk-bogus-0000").await;
-    world.stalled("nightly", "Unauthorized").await;
-    world.shows("ready", "nightly", 0.0).await;
-    world.shows("stalled", "nightly", 1.0).await;
-    world.set_key(&world.key).await;
-    world.ready("nightly").await;
     world.patch("nightly", json!({"spec": {"suspend": true}})).await;
     world.shows("suspended", "nightly", 1.0).await;
 
