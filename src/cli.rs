@@ -194,12 +194,13 @@ fn interval(text: &str) -> Result<Duration, String> {
 }
 
 fn timeout(text: &str) -> Result<Duration, String> {
-    let parsed = parse_duration(text)?;
-    let timeout = Duration::from(parsed);
-    if parsed.is_negative() || timeout.as_secs() < 1 || timeout.as_secs() > 3600 {
-        return Err("must be 1s to 1h".into());
+    let timeout = positive(text)?;
+    let allowed = Duration::from_secs(1)..=Duration::from_secs(3600);
+    if allowed.contains(&timeout) {
+        Ok(timeout)
+    } else {
+        Err("must be 1s to 1h".into())
     }
-    Ok(timeout)
 }
 
 /// An empty one is refused: it would mean any origin.

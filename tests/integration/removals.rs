@@ -1,6 +1,6 @@
 //! Schedules that are gone: removed by the portal over its bill, or deleted by a person, once and again.
 
-use docspace_backup_operator::api::AppliedReason;
+use docspace_backup_operator::api::{AppliedReason, DocSpaceBackupSchedule};
 use serde_json::json;
 use simulated_portal::{Archive, Installation};
 
@@ -19,17 +19,22 @@ async fn used_up() -> World {
     world
 }
 
-/// The same, after the schedule was removed, restored and removed again.
+/// The object once it has looked and put back what the portal had removed.
+async fn restored(world: &World) -> DocSpaceBackupSchedule {
+    world.touch_secret().await;
+    world
+        .wait("nightly", |object| {
+            applied_reason(object) == Some(AppliedReason::Recreated)
+        })
+        .await
+}
+
+/// A portal that has made its free backups, after the schedule was removed, restored and removed again.
 async fn removed_twice() -> World {
     let world = used_up().await;
     world.live_until("11-23 13:12");
     assert_eq!(world.cron(), None, "the portal removed it");
-    world.touch_secret().await;
-    let object = world
-        .wait("nightly", |object| {
-            applied_reason(object) == Some(AppliedReason::Recreated)
-        })
-        .await;
+    let object = restored(&world).await;
     let removals = object.status.and_then(|status| status.removals);
     assert_eq!(removals.map(|removals| removals.count), Some(1));
     assert_eq!(world.event("ScheduleRecreated").await.0, "Warning");
@@ -122,12 +127,7 @@ async fn where_paid_backup_is_on_a_removal_is_laid_to_the_means_to_pay() {
     world.ready("nightly").await;
     world.sleep_until("11-23 13:12");
     world.portal.remove_schedule(false);
-    world.touch_secret().await;
-    world
-        .wait("nightly", |object| {
-            applied_reason(object) == Some(AppliedReason::Recreated)
-        })
-        .await;
+    restored(&world).await;
     world.portal.remove_schedule(false);
     world.touch_secret().await;
     let object = world.stalled("nightly", "RemovedByPortal").await;
@@ -181,12 +181,7 @@ async fn without_the_trail_nobody_is_blamed_for_what_is_gone_after_it_came_due()
     world.ready("nightly").await;
     world.live_until("11-23 13:12");
     world.portal.remove_schedule(false);
-    world.touch_secret().await;
-    world
-        .wait("nightly", |object| {
-            applied_reason(object) == Some(AppliedReason::Recreated)
-        })
-        .await;
+    restored(&world).await;
     assert_eq!(world.posts(), 2);
 }
 
