@@ -6,7 +6,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/docspace-backu
 endif
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: demo up test bench lint crds manifests image image-test deny
+.PHONY: demo up test e2e bench lint crds manifests image image-test deny
 
 ## A cluster's API, a simulated portal and the operator: what they do together, in under a minute once built.
 demo: control-plane
@@ -49,6 +49,12 @@ image:
 image-test: control-plane
 	@archive=$$(deploy/image/build) && tests/image/run "$$archive"
 
+## The image and the chart on a real node, in namespaces of its own: root, containerd and runc are needed.
+e2e: control-plane helm node
+	@archive=$$(deploy/image/build) && \
+	cargo test --quiet --test e2e --no-run && \
+	DOCSPACE_IMAGE=$$(realpath "$$archive") CARGO_NET_OFFLINE=true tests/node/within cargo test --test e2e -- --ignored --nocapture
+
 ## Licences, sources and banned crates of all dependencies; known holes, where the list of them can be fetched.
 deny:
 	@deploy/deny
@@ -57,11 +63,14 @@ deny:
 manifests: helm
 	@deploy/render-install > deploy/install.yaml
 
-.PHONY: control-plane helm
+.PHONY: control-plane helm node
 control-plane:
 	@tests/control-plane/build >/dev/null
 
 helm:
 	@tests/helm/build >/dev/null
+
+node:
+	@tests/node/build >/dev/null
 
 building = test -x $(TARGET)/$(1)/docspace-backup-operator || echo "Building the operator once: about $(2) minutes on 2 cores" >&2

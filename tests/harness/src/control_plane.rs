@@ -40,8 +40,19 @@ pub fn control_plane() -> &'static ControlPlane {
 impl ControlPlane {
     /// Starts the programs and waits until they are ready. Builds them first where that was never done.
     pub fn start() -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../control-plane/run");
+        Self::run("control-plane/run", &[])
+    }
+
+    /// The same with a node that has these images, as archives: pods really run. Only within the namespaces of
+    /// `tests/node/within`.
+    pub fn with_node(images: &[&Path]) -> Self {
+        Self::run("node/run", images)
+    }
+
+    fn run(script: &str, arguments: &[&Path]) -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(script);
         let mut supervisor = Command::new(&script)
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

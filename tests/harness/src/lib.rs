@@ -4,12 +4,14 @@
 //! Helpers panic where they fail, with a message for whoever reads the test's output.
 
 mod control_plane;
+mod http;
 mod objects;
 mod operator;
 mod proxy;
 mod wait;
 
 pub use control_plane::{ControlPlane, control_plane};
+pub use http::http_get;
 pub use objects::{API_KEY, Namespace, from_api_docs, nightly, secret};
 pub use operator::Operator;
 pub use proxy::Proxy;

@@ -9,13 +9,12 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::TcpStream,
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     process::{Child, ChildStdin, Command},
     time::{sleep, timeout},
 };
 
-use crate::{DEADLINE, control_plane};
+use crate::{DEADLINE, control_plane, http_get};
 
 /// How long the operator may take to end: what it promises is 10 s.
 const END: Duration = Duration::from_secs(12);
@@ -77,20 +76,7 @@ impl Operator {
 
     /// The same, accepting these media types.
     pub async fn get_as(&self, path: &str, accept: &str) -> (u16, String) {
-        let address = self.address().await;
-        let request = format!("GET {path} HTTP/1.0\r\nAccept: {accept}\r\n\r\n");
-        let exchange = async {
-            let mut stream = TcpStream::connect(&address).await?;
-            stream.write_all(request.as_bytes()).await?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await?;
-            std::io::Result::Ok(answer)
-        };
-        let answer = timeout(DEADLINE, exchange).await.expect("an answer in time");
-        let answer = answer.expect("the operator's server answers");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        (status.expect("an HTTP status"), body.into())
+        http_get(&self.address().await, path, accept).await
     }
 
     /// Where its server listens, as its log tells.

@@ -1,6 +1,6 @@
 //! What tests hold in their hands: the server, and each portal on it.
 
-use std::sync::Arc;
+use std::{net::Ipv4Addr, sync::Arc};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -36,9 +36,12 @@ impl SimulatedPortal {
 
     /// The same with these tenants instead.
     pub async fn start_with(installation: Installation, tenants: Vec<Tenant>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("a port of 127.0.0.1");
+        Self::start_at(Ipv4Addr::LOCALHOST, installation, tenants).await
+    }
+
+    /// The same on a port of this address.
+    pub async fn start_at(address: Ipv4Addr, installation: Installation, tenants: Vec<Tenant>) -> Self {
+        let listener = TcpListener::bind((address, 0)).await.expect("a port");
         let tls = installation.tls_names.as_deref().map(Tls::for_names);
         let mut state = State::new(installation);
         for tenant in tenants {
@@ -64,12 +67,12 @@ impl SimulatedPortal {
         } else {
             "http"
         };
-        format!("{scheme}://127.0.0.1:{}", self.port())
+        format!("{scheme}://{}", self.running.address)
     }
 
     /// The port alone, for addresses with another name.
     pub fn port(&self) -> u16 {
-        self.running.port
+        self.running.address.port()
     }
 
     /// The certificate of the authority that the server's is from; only over TLS.

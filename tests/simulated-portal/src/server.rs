@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    net::SocketAddr,
     pin::Pin,
     sync::{
         Arc, Mutex,
@@ -52,7 +53,7 @@ pub(crate) struct Core {
 /// A running server; it stops when this is dropped.
 pub(crate) struct Running {
     pub(crate) core: Arc<Core>,
-    pub(crate) port: u16,
+    pub(crate) address: SocketAddr,
     pub(crate) ca_pem: Option<String>,
     _stop: watch::Sender<()>,
 }
@@ -60,7 +61,7 @@ pub(crate) struct Running {
 impl fmt::Debug for Running {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Running")
-            .field("port", &self.port)
+            .field("address", &self.address)
             .finish_non_exhaustive()
     }
 }
@@ -74,13 +75,13 @@ impl Running {
             faults: Faults::default(),
             database_up: Notify::new(),
         });
-        let port = listener.local_addr().expect("an address").port();
+        let address = listener.local_addr().expect("an address");
         let (stop, stopped) = watch::channel(());
         let (acceptor, ca_pem) = tls.map(|tls| (tls.acceptor, tls.ca_pem)).unzip();
         tokio::spawn(accept(listener, acceptor, core.clone(), stopped));
         Self {
             core,
-            port,
+            address,
             ca_pem,
             _stop: stop,
         }

@@ -1,0 +1,256 @@
+//! A cluster with a node, a portal beside it, and what the story does in them.
+
+use std::{env, fs, net::Ipv4Addr, path::Path, thread, time::Duration};
+
+use docspace_backup_operator::api::{DocSpaceBackupSchedule, REQUESTED_AT};
+use harness::{ControlPlane, DEADLINE, http_get, wait_for};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::{coordination::v1::Lease, core::v1::Pod};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ListParams, Patch, PatchParams},
+};
+use serde_json::{Value, json};
+use simulated_portal::{ApiKey, Installation, SimulatedPortal, Tenant};
+
+use crate::helm;
+
+/// Where the release and its objects are.
+pub const NAMESPACE: &str = "docspace";
+/// The release, and so its Deployment and its Lease.
+pub const RELEASE: &str = "docspace-backup-operator";
+/// The object of `deploy/samples/example-of-the-api.yaml`.
+pub const EXAMPLE: &str = "example";
+/// A pod is given 15 s for its end.
+pub const POD_DEADLINE: Duration = Duration::from_secs(60);
+/// The default of `leaderElection.leaseDuration`: a lease that was given up is followed sooner.
+const LEASE_DURATION: SignedDuration = SignedDuration::from_secs(15);
+/// The node's address, where pods find the portal: see tests/node/run.
+const NODE: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
+
+pub struct Cluster {
+    pub client: Client,
+    pub portal: SimulatedPortal,
+    plane: ControlPlane,
+}
+
+impl Cluster {
+    /// With the image loaded and a namespace that takes only what Pod Security calls restricted.
+    pub async fn start() -> Self {
+        let image =
+            env::var_os("DOCSPACE_IMAGE").expect("DOCSPACE_IMAGE names the image's archive: make e2e");
+        let start = move || ControlPlane::with_node(&[Path::new(&image)]);
+        let plane = tokio::task::spawn_blocking(start).await.expect("it starts");
+        let namespace = json!({
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
+        });
+        plane.kubectl_ok(&["create", "-f", "-"], &namespace.to_string());
+        let portal =
+            SimulatedPortal::start_at(NODE, Installation::default(), vec![Tenant::at("portal.test")]);
+        Self {
+            client: plane.client().await,
+            portal: portal.await,
+            plane,
+        }
+    }
+
+    /// Runs Helm until what it did is ready, or gone.
+    pub fn helm(&self, command: &str, values: Option<&Value>) {
+        let chart = helm::path(helm::OPERATOR).to_string_lossy().into_owned();
+        let mut arguments = vec![command, RELEASE, "--wait", "--timeout", "90s"];
+        if command != "uninstall" {
+            arguments.push(&chart);
+        }
+        helm::on(&self.plane, NAMESPACE, &arguments, values)
+            .unwrap_or_else(|said| panic!("helm {command}: {said}"));
+    }
+
+    /// Runs kubectl in the namespace, and gives what it printed on standard output and on standard error.
+    #[track_caller]
+    pub fn kubectl(&self, arguments: &[&str], stdin: &str) -> (String, String) {
+        let arguments = [&["--namespace", NAMESPACE], arguments].concat();
+        let output = self.plane.kubectl(&arguments, stdin);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (said, complained) = (text(&output.stdout), text(&output.stderr));
+        assert!(
+            output.status.success(),
+            "kubectl {}: {complained}",
+            arguments.join(" ")
+        );
+        (said, complained)
+    }
+
+    /// As the README does it.
+    pub fn create_secret(&self) {
+        let key = self.portal.first().issue_key(ApiKey::named("operator"));
+        let key = format!("--from-literal=apiKey={key}");
+        self.kubectl(&["create", "secret", "generic", harness::API_KEY, &key], "");
+    }
+
+    /// Applies the sample for this portal, and gives kubectl's warnings.
+    pub fn apply_example(&self) -> String {
+        let sample = helm::read("deploy/samples/example-of-the-api.yaml");
+        let example = sample.replace("https://yourportal.onlyoffice.com", &self.portal.url());
+        assert!(example != sample, "the sample names another portal");
+        self.kubectl(&["apply", "-f", "-"], &example).1
+    }
+
+    pub fn schedules(&self) -> Api<DocSpaceBackupSchedule> {
+        Api::namespaced(self.client.clone(), NAMESPACE)
+    }
+
+    async fn wait(&self, wanted: impl Fn(&DocSpaceBackupSchedule) -> bool) -> DocSpaceBackupSchedule {
+        wait_for(&self.schedules(), EXAMPLE, DEADLINE, wanted).await
+    }
+
+    /// Waits until the portal holds what the example says.
+    pub async fn ready(&self) {
+        self.wait(|object| {
+            let conditions = object.status.iter().flat_map(|status| &status.conditions);
+            let mut ready = conditions.filter(|condition| condition.type_ == "Ready");
+            ready.any(|condition| condition.status == "True")
+        })
+        .await;
+    }
+
+    /// Asks for a look at the portal now, and waits until that was done.
+    pub async fn look(&self) -> DocSpaceBackupSchedule {
+        let now = Timestamp::now().to_string();
+        let patch = Patch::Merge(json!({"metadata": {"annotations": {REQUESTED_AT: now}}}));
+        self.schedules()
+            .patch(EXAMPLE, &PatchParams::default(), &patch)
+            .await
+            .expect("the patch is accepted");
+        self.wait(|object| {
+            let status = object.status.as_ref();
+            status.is_some_and(|status| status.last_handled_reconcile_at.as_ref() == Some(&now))
+        })
+        .await
+    }
+
+    /// All pods of the release.
+    pub async fn pods(&self) -> Vec<Pod> {
+        let pods = Api::<Pod>::namespaced(self.client.clone(), NAMESPACE);
+        pods.list(&ListParams::default())
+            .await
+            .expect("pods can be listed")
+            .items
+    }
+
+    /// Those of the operator that are not about to end.
+    pub async fn operator_pods(&self) -> Vec<Pod> {
+        let stays = |pod: &Pod| {
+            let component = pod.labels().get("app.kubernetes.io/component");
+            pod.metadata.deletion_timestamp.is_none()
+                && component.is_some_and(|component| component == "operator")
+        };
+        self.pods().await.into_iter().filter(stays).collect()
+    }
+
+    fn leases(&self) -> Api<Lease> {
+        Api::namespaced(self.client.clone(), NAMESPACE)
+    }
+
+    /// Waits until one of the operator's pods leads; gives its name in the Lease, and the pod's.
+    pub async fn leader(&self) -> (String, String) {
+        let pods: Vec<_> = self
+            .operator_pods()
+            .await
+            .iter()
+            .map(ResourceExt::name_any)
+            .collect();
+        let leads = |lease: &Lease| pods.iter().find(|pod| holder(lease).starts_with(*pod)).cloned();
+        let lease = wait_for(&self.leases(), RELEASE, POD_DEADLINE, |lease| {
+            leads(lease).is_some()
+        })
+        .await;
+        (holder(&lease), leads(&lease).expect("it was waited for"))
+    }
+
+    /// Waits until another than this one leads, expects that the lease was given up for it, and that the new leader
+    /// looks at the portal and writes nothing.
+    pub async fn handed_over(&self, cause: &str, before: &str, caused: Timestamp) {
+        let other = |lease: &Lease| ![before, ""].contains(&holder(lease).as_str());
+        let lease = wait_for(&self.leases(), RELEASE, POD_DEADLINE, other).await;
+        let since = lease.spec.and_then(|spec| spec.acquire_time).expect("a time").0;
+        let took = since.duration_since(caused);
+        assert!(took < LEASE_DURATION, "{cause}: a new leader after {took:?}");
+        self.look().await;
+        self.portal_is_as_it_was(cause);
+        eprintln!("{cause}: a new leader after {took:#}");
+    }
+
+    /// Expects that nothing was written since the first POST, and that the schedule is there.
+    #[track_caller]
+    pub fn portal_is_as_it_was(&self, after: &str) {
+        let log = self.portal.log();
+        assert_eq!(
+            (log.posts().len(), log.deletes().len()),
+            (1, 0),
+            "POST and DELETE after {after}"
+        );
+        assert!(
+            self.portal.first().schedule(true).is_some(),
+            "the schedule after {after}"
+        );
+    }
+}
+
+impl Drop for Cluster {
+    /// A failure in a pod is told by the pod.
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            return;
+        }
+        for arguments in [
+            &["get", "pods,jobs,leases,dsbs", "--output", "wide"][..],
+            &["get", "events"],
+            &[
+                "logs",
+                "--all-containers",
+                "--prefix",
+                "--selector",
+                "app.kubernetes.io/name=docspace-backup-operator",
+            ],
+        ] {
+            let arguments = [&["--namespace", NAMESPACE], arguments].concat();
+            let output = self.plane.kubectl(&arguments, "");
+            let text = [output.stdout, output.stderr].concat();
+            eprintln!(
+                "kubectl {}\n{}",
+                arguments.join(" "),
+                String::from_utf8_lossy(&text)
+            );
+        }
+    }
+}
+
+fn holder(lease: &Lease) -> String {
+    let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.clone());
+    holder.unwrap_or_default()
+}
+
+/// What the operator of this pod answers, with HTTP status 200.
+pub async fn ask(pod: &Pod, path: &str) -> String {
+    let address = pod.status.as_ref().and_then(|status| status.pod_ip.as_ref());
+    let address = format!("{}:8080", address.expect("an address"));
+    let (status, body) = http_get(&address, path, "*/*").await;
+    assert_eq!(status, 200, "{path}: {body}");
+    body
+}
+
+/// What Linux says of the process that runs this program, the only one.
+pub fn process_status(program: &str) -> String {
+    let processes = fs::read_dir("/proc").expect("/proc is there");
+    let runs = |folder: &Path| fs::read_link(folder.join("exe")).is_ok_and(|exe| exe == Path::new(program));
+    let mut found = processes
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|folder| runs(folder));
+    let (first, second) = (found.next(), found.next());
+    assert!(second.is_none(), "{program} runs twice");
+    let status = first.expect("it runs").join("status");
+    fs::read_to_string(status).expect("it still runs")
+}

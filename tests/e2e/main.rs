@@ -1,0 +1,117 @@
+//! A release on a real node, from its installation to its end. `make e2e` runs it, within namespaces of its own.
+
+#[path = "../chart/helm.rs"]
+#[allow(dead_code, reason = "the chart's own tests use the rest")]
+mod helm;
+
+mod cluster;
+
+use harness::wait_gone;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, ResourceExt, api::DeleteParams};
+use serde_json::json;
+
+use crate::cluster::{Cluster, EXAMPLE, NAMESPACE, POD_DEADLINE, ask, process_status};
+
+/// One story, as an installation lives it: each part begins where the one before has ended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a node, and so root: make e2e"]
+async fn a_release_from_its_installation_to_its_end() {
+    let cluster = Cluster::start().await;
+    an_install_brings_a_schedule_to_ready(&cluster).await;
+    its_pod_is_restricted_and_answers(&cluster).await;
+    an_upgrade_hands_over(&cluster).await;
+    a_deleted_leader_hands_over(&cluster).await;
+    an_uninstall_leaves_what_is_the_users(&cluster).await;
+    a_reinstall_takes_it_up_again(&cluster).await;
+    after_an_uninstall_an_object_can_go(&cluster).await;
+}
+
+/// With the chart's default values, and the objects as the README makes them.
+async fn an_install_brings_a_schedule_to_ready(cluster: &Cluster) {
+    cluster.helm("install", None);
+    cluster.create_secret();
+    let warned = cluster.apply_example();
+    assert!(warned.contains("CustomCloud"), "kubectl's warnings: {warned}");
+    cluster.ready().await;
+    let posts = cluster.portal.log().posts();
+    let bodies: Vec<_> = posts.iter().map(|post| post.body.as_ref()).collect();
+    let body = json!({
+        "storageType": "CustomCloud",
+        "storageParams": [],
+        "cronParams": {"period": "EveryDay", "hour": 3, "day": 0},
+        "backupsStored": 7,
+        "dump": true,
+    });
+    assert_eq!(bodies, [Some(&body)]);
+}
+
+/// The namespace refuses what is not restricted; this is what came of it.
+async fn its_pod_is_restricted_and_answers(cluster: &Cluster) {
+    let status = process_status("/docspace-backup-operator");
+    for line in [
+        "Uid:\t65532\t65532\t65532\t65532",
+        "Gid:\t65532\t65532\t65532\t65532",
+        "CapPrm:\t0000000000000000",
+        "CapBnd:\t0000000000000000",
+        "NoNewPrivs:\t1",
+        "Seccomp:\t2",
+    ] {
+        assert!(status.contains(line), "{line} is not in\n{status}");
+    }
+    let pods = cluster.operator_pods().await;
+    assert_eq!(pods.len(), 1);
+    assert_eq!(
+        (ask(&pods[0], "/livez").await, ask(&pods[0], "/readyz").await),
+        ("ok\n".into(), "ok\n".into())
+    );
+    let ready = format!("docspace_backup_ready{{namespace=\"{NAMESPACE}\",name=\"{EXAMPLE}\"}} 1");
+    let metrics = ask(&pods[0], "/metrics").await;
+    assert!(metrics.contains(&ready), "{metrics}");
+}
+
+async fn an_upgrade_hands_over(cluster: &Cluster) {
+    let (before, _) = cluster.leader().await;
+    let started = Timestamp::now();
+    cluster.helm("upgrade", Some(&json!({"operator": {"logLevel": "debug"}})));
+    cluster.handed_over("helm upgrade", &before, started).await;
+}
+
+async fn a_deleted_leader_hands_over(cluster: &Cluster) {
+    cluster.helm("upgrade", Some(&json!({"replicas": 2})));
+    assert_eq!(cluster.operator_pods().await.len(), 2);
+    let (before, leader) = cluster.leader().await;
+    let pods = Api::<Pod>::namespaced(cluster.client.clone(), NAMESPACE);
+    let deleted = Timestamp::now();
+    let deletion = pods.delete(&leader, &DeleteParams::default()).await;
+    deletion.expect("the deletion is accepted");
+    cluster.handed_over("kubectl delete pod", &before, deleted).await;
+    wait_gone(&pods, &leader, POD_DEADLINE).await;
+}
+
+async fn an_uninstall_leaves_what_is_the_users(cluster: &Cluster) {
+    cluster.helm("uninstall", None);
+    assert_eq!(cluster.pods().await, []);
+    let object = cluster
+        .schedules()
+        .get(EXAMPLE)
+        .await
+        .expect("the object is left");
+    assert_eq!(object.finalizers(), [""; 0]);
+    cluster.portal_is_as_it_was("helm uninstall");
+}
+
+async fn a_reinstall_takes_it_up_again(cluster: &Cluster) {
+    cluster.helm("install", None);
+    let object = cluster.look().await;
+    assert!(!object.finalizers().is_empty());
+    cluster.ready().await;
+    cluster.portal_is_as_it_was("helm install");
+}
+
+async fn after_an_uninstall_an_object_can_go(cluster: &Cluster) {
+    cluster.helm("uninstall", None);
+    cluster.kubectl(&["delete", "dsbs", EXAMPLE, "--timeout", "20s"], "");
+    cluster.portal_is_as_it_was("kubectl delete");
+}
