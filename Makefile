@@ -21,7 +21,7 @@ up: control-plane
 	@cargo run --quiet --package demo -- --operator $(TARGET)/debug/docspace-backup-operator --keep-running
 
 ## Everything: formatting, lints, unit, contract and integration tests against a real Kubernetes API.
-test: lint control-plane helm
+test: promtool lint control-plane helm
 	@cargo test --workspace --lib --bins --tests
 
 ## How fast and how large: N=1000 objects at once, against the bare client of the same requests.
@@ -57,11 +57,14 @@ deny:
 manifests: helm
 	@deploy/render-install > deploy/install.yaml
 
-.PHONY: control-plane helm
+.PHONY: control-plane helm promtool
 control-plane:
 	@tests/control-plane/build >/dev/null
 
 helm:
 	@tests/helm/build >/dev/null
+
+promtool:
+	@deploy/debian-packages 'make test' promtool=prometheus
 
 building = test -x $(TARGET)/$(1)/docspace-backup-operator || echo "Building the operator once: about $(2) minutes on 2 cores" >&2

@@ -6,11 +6,13 @@
 mod control_plane;
 mod objects;
 mod operator;
+mod promtool;
 mod proxy;
 mod wait;
 
 pub use control_plane::{ControlPlane, control_plane};
 pub use objects::{API_KEY, Namespace, from_api_docs, nightly, secret};
 pub use operator::Operator;
+pub use promtool::promtool;
 pub use proxy::Proxy;
 pub use wait::{DEADLINE, wait_for, wait_gone};

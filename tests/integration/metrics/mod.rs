@@ -4,12 +4,10 @@ mod log;
 mod open_metrics;
 mod probes;
 
-use std::process::Stdio;
-
-use harness::DEADLINE;
+use harness::{DEADLINE, promtool};
 use serde_json::json;
 use simulated_portal::ApiKey;
-use tokio::{io::AsyncWriteExt, process::Command, time::timeout};
+use tokio::time::timeout;
 
 use self::open_metrics::Scrape;
 use crate::world::World;
@@ -287,20 +285,6 @@ async fn promtool_has_no_objections() {
         !text.contains("# EOF") && text.contains("docspace_backup_ready"),
         "{text}"
     );
-    let promtool = Command::new("promtool")
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn();
-    let Ok(mut promtool) = promtool else {
-        eprintln!("skipped: promtool is not at hand");
-        return;
-    };
-    let mut stdin = promtool.stdin.take().expect("piped");
-    stdin.write_all(text.as_bytes()).await.expect("it reads");
-    drop(stdin);
-    let output = promtool.wait_with_output().await.expect("it ends");
-    let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.is_empty(), "{said}");
+    let said = promtool(&["check", "metrics"], &text).unwrap_or_else(|said| panic!("{said}"));
+    assert!(said.is_empty(), "{said}");
 }
