@@ -13,7 +13,7 @@ use self::open_metrics::Scrape;
 use crate::world::World;
 
 /// Every series of an object.
-const OF_AN_OBJECT: [&str; 9] = [
+const OF_AN_OBJECT: [&str; 10] = [
     "ready",
     "fresh",
     "stalled",
@@ -22,6 +22,7 @@ const OF_AN_OBJECT: [&str; 9] = [
     "last_backup_timestamp_seconds",
     "next_backup_timestamp_seconds",
     "expected_interval_seconds",
+    "deadline_timestamp_seconds",
     "key_expiry_timestamp_seconds",
 ];
 
