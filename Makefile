@@ -21,7 +21,7 @@ up: control-plane
 	@cargo run --quiet --package demo -- --operator $(TARGET)/debug/docspace-backup-operator --keep-running
 
 ## Everything: formatting, lints, unit, contract and integration tests against a real Kubernetes API.
-test: lint control-plane helm
+test: promtool lint control-plane helm
 	@cargo test --workspace --lib --bins --tests
 
 ## How fast and how large: N=1000 objects at once, against the bare client of the same requests.
@@ -63,7 +63,7 @@ deny:
 manifests: helm
 	@deploy/render-install > deploy/install.yaml
 
-.PHONY: control-plane helm node
+.PHONY: control-plane helm node promtool
 control-plane:
 	@tests/control-plane/build >/dev/null
 
@@ -72,5 +72,8 @@ helm:
 
 node:
 	@tests/node/build >/dev/null
+
+promtool:
+	@deploy/debian-packages 'make test' promtool=prometheus
 
 building = test -x $(TARGET)/$(1)/docspace-backup-operator || echo "Building the operator once: about $(2) minutes on 2 cores" >&2

@@ -44,7 +44,7 @@ struct Gauge {
     value: fn(Known, Timestamp) -> Option<i64>,
 }
 
-const GAUGES: [Gauge; 8] = [
+const GAUGES: [Gauge; 9] = [
     Gauge {
         name: "ready",
         help: "Whether the portal holds what the manifest says.",
@@ -84,6 +84,20 @@ const GAUGES: [Gauge; 8] = [
             let times = Expected::of(object, object.status.as_ref()?).ok()?.times;
             let next = times.next(now)?;
             Some(times.next(next)?.as_second() - next.as_second())
+        },
+    },
+    Gauge {
+        name: "deadline_timestamp",
+        help: "By when the next backup after the newest confirmed archive must have been made.",
+        in_seconds: true,
+        value: |object, _| {
+            let object = object?;
+            let status = object.status.as_ref()?;
+            let expected = Expected::of(object, status).ok()?;
+            let proved = status.last_backup.as_ref().map(|last| last.created_on.0);
+            let after = proved.map_or(expected.since, |proved| proved.max(expected.since));
+            let due = expected.times.next(after)?;
+            Some(due.checked_add(expected.deadline).ok()?.as_second())
         },
     },
     Gauge {
@@ -291,6 +305,32 @@ mod tests {
             31 * 86400
         );
         assert!(text.contains(&line), "{text}");
+    }
+
+    #[test]
+    fn the_deadline_is_that_of_the_first_backup_after_the_proved_one_of_the_schedule_in_force() {
+        // In force since November 1.
+        for (last, deadline, told) in [
+            (None, "2h", "2026-11-01T05:00:00Z"),
+            (Some("2026-10-01T03:00:00Z"), "2h", "2026-11-01T05:00:00Z"),
+            (Some("2026-11-20T03:00:07Z"), "2h", "2026-11-21T05:00:00Z"),
+            (Some("2026-11-20T03:00:07Z"), "168h", "2026-11-28T03:00:00Z"),
+        ] {
+            let status = last.map_or(json!({}), |last| {
+                json!({"lastBackup": {
+                    "id": "1", "fileName": "a", "createdOn": last, "storageType": "DataStore",
+                }})
+            });
+            let mut object = object("EveryDay", 0, status);
+            object["spec"]["backupDeadline"] = json!(deadline);
+            let told: Timestamp = told.parse().expect("a time");
+            let line = format!(
+                "deadline_timestamp_seconds{{namespace=\"docspace\",name=\"nightly\"}} {}",
+                told.as_second()
+            );
+            let text = shown(vec![object]);
+            assert!(text.contains(&line), "{line}\n{text}");
+        }
     }
 
     #[test]

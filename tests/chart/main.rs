@@ -1,5 +1,6 @@
 //! The Helm charts and the plain manifests, against a real Kubernetes API and with Helm itself.
 
+mod alerts;
 mod helm;
 mod lifecycle;
 mod manifests;

@@ -7,6 +7,7 @@ mod control_plane;
 mod http;
 mod objects;
 mod operator;
+mod promtool;
 mod proxy;
 mod wait;
 
@@ -14,5 +15,6 @@ pub use control_plane::{ControlPlane, control_plane};
 pub use http::http_get;
 pub use objects::{API_KEY, Namespace, from_api_docs, nightly, secret};
 pub use operator::Operator;
+pub use promtool::promtool;
 pub use proxy::Proxy;
 pub use wait::{DEADLINE, wait_for, wait_gone};

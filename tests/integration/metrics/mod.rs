@@ -4,18 +4,18 @@ mod log;
 mod open_metrics;
 mod probes;
 
-use std::process::Stdio;
+use std::{collections::BTreeSet, fs, path::Path};
 
-use harness::DEADLINE;
-use serde_json::json;
-use simulated_portal::ApiKey;
-use tokio::{io::AsyncWriteExt, process::Command, time::timeout};
+use harness::{DEADLINE, promtool};
+use serde_json::{Value, json};
+use simulated_portal::{ApiKey, Installation};
+use tokio::time::timeout;
 
 use self::open_metrics::Scrape;
 use crate::world::World;
 
 /// Every series of an object.
-const OF_AN_OBJECT: [&str; 9] = [
+const OF_AN_OBJECT: [&str; 10] = [
     "ready",
     "fresh",
     "stalled",
@@ -24,6 +24,7 @@ const OF_AN_OBJECT: [&str; 9] = [
     "last_backup_timestamp_seconds",
     "next_backup_timestamp_seconds",
     "expected_interval_seconds",
+    "deadline_timestamp_seconds",
     "key_expiry_timestamp_seconds",
 ];
 
@@ -278,6 +279,79 @@ async fn the_metrics_are_listed_in_the_readme_and_hold_no_secret() {
     assert_eq!(scrape.value("docspace_backup_build_info", &version), Some(1.0));
 }
 
+/// The names of metrics in a text.
+fn named(text: &str) -> BTreeSet<&str> {
+    text.split(|c: char| !c.is_ascii_lowercase() && c != '_')
+        .filter(|word| word.starts_with("docspace_backup_"))
+        .collect()
+}
+
+/// The series, name and labels, that the tests of the alerts begin with.
+fn of_alert_tests() -> BTreeSet<String> {
+    let mut series = BTreeSet::new();
+    for folder in ["default", "all-values"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/chart/alerts")
+            .join(folder);
+        for file in fs::read_dir(folder).expect("a folder") {
+            let text = fs::read_to_string(file.expect("a file").path()).expect("it is text");
+            let file: Value = serde_saphyr::from_str(&text).expect("it is YAML");
+            let tests = file["tests"].as_array().into_iter().flatten();
+            let inputs = tests.filter_map(|test| test["input_series"].as_array()).flatten();
+            series.extend(inputs.filter_map(|input| Some(input["series"].as_str()?.to_owned())));
+        }
+    }
+    series
+}
+
+/// Alerts and dashboard name what README.md names: so says the chart's test.
+#[tokio::test]
+async fn what_the_readme_and_the_tests_of_alerts_name_is_exposed_with_these_labels() {
+    let world = World::at_noon(Installation::default()).await;
+    let expires = jiff::Timestamp::from_second(4_000_000_000).expect("a time");
+    let key = world.portal.issue_key(ApiKey::named("short").expiring(expires));
+    world.set_key(&key).await;
+    world.create(&world.nightly_at(13)).await;
+    world.ready("nightly").await;
+    world.proved("11-23 13:20", "11-23 13:55").await;
+    let last = "docspace_backup_last_backup_timestamp_seconds";
+    let proved = |scrape: &Scrape| scrape.samples.keys().any(|(name, _)| name == last);
+    world.scraped(proved).await;
+    let mut exposed: Vec<_> = world.scrape().await.samples.into_keys().collect();
+    world.delete_namespace().await;
+    let errors = "docspace_backup_kubernetes_errors_total";
+    let refused = |scrape: &Scrape| scrape.samples.keys().any(|(name, _)| name == errors);
+    world.scraped(refused).await;
+    exposed.extend(world.scrape().await.samples.into_keys());
+
+    for name in named(include_str!("../../../README.md")) {
+        let is = |exposed: &str| exposed == name || exposed.strip_suffix("_count") == Some(name);
+        assert!(exposed.iter().any(|(exposed, _)| is(exposed)), "{name}");
+    }
+
+    let series = of_alert_tests();
+    assert!(series.len() > 10, "{series:?}");
+    for series in series {
+        let (name, labels) = series.split_once('{').expect("labels");
+        let (mut labels, _) = open_metrics::labels(labels);
+        // Which Prometheus itself adds.
+        labels.remove("pod");
+        if name == "docspace_backup_build_info" {
+            labels.remove("namespace");
+        }
+        let is = |exposed: &open_metrics::Labels| {
+            exposed.keys().eq(labels.keys())
+                && labels
+                    .get("status")
+                    .is_none_or(|status| exposed.get("status") == Some(status))
+        };
+        let found = exposed
+            .iter()
+            .any(|(exposed, labels)| exposed == name && is(labels));
+        assert!(found, "{series}");
+    }
+}
+
 #[tokio::test]
 async fn promtool_has_no_objections() {
     let world = World::with_ready_nightly().await;
@@ -287,20 +361,6 @@ async fn promtool_has_no_objections() {
         !text.contains("# EOF") && text.contains("docspace_backup_ready"),
         "{text}"
     );
-    let promtool = Command::new("promtool")
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn();
-    let Ok(mut promtool) = promtool else {
-        eprintln!("skipped: promtool is not at hand");
-        return;
-    };
-    let mut stdin = promtool.stdin.take().expect("piped");
-    stdin.write_all(text.as_bytes()).await.expect("it reads");
-    drop(stdin);
-    let output = promtool.wait_with_output().await.expect("it ends");
-    let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.is_empty(), "{said}");
+    let said = promtool(&["check", "metrics"], &text).unwrap_or_else(|said| panic!("{said}"));
+    assert!(said.is_empty(), "{said}");
 }

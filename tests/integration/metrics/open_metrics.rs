@@ -128,7 +128,7 @@ struct Family {
 }
 
 /// Labels up to the closing brace, and what is behind it.
-fn labels(mut rest: &str) -> (Labels, &str) {
+pub fn labels(mut rest: &str) -> (Labels, &str) {
     let mut labels = Labels::new();
     loop {
         let (name, value) = rest.split_once("=\"").expect("a label");

@@ -1,0 +1,93 @@
+//! The alerts, by Prometheus' own word: their rules are checked, and come and go as the files in `alerts` say.
+
+use std::fs;
+
+use harness::promtool;
+use serde_json::{Value, json};
+
+use crate::{
+    helm::{OPERATOR, documents, of_kind, path, read, template},
+    render::all_values,
+};
+
+const TESTS: &str = "tests/chart/alerts";
+
+/// Values, where they are installed, and the folder of the tests of the alerts that come of them.
+fn rendered() -> [(Value, &'static str, &'static str); 2] {
+    [
+        (
+            json!({"prometheusRule": {"enabled": true}}),
+            "docspace",
+            "default",
+        ),
+        (all_values(), "operators", "all-values"),
+    ]
+}
+
+fn rules(values: &Value, namespace: &str) -> Value {
+    let rendered = template(OPERATOR, "operator", namespace, values).expect("it renders");
+    of_kind(&documents(&rendered), "PrometheusRule")[0]["spec"].clone()
+}
+
+/// The files of a folder of tests, by name.
+fn files(folder: &str) -> Vec<(String, String)> {
+    let files = fs::read_dir(path(TESTS).join(folder)).expect("a folder");
+    let files = files.map(|file| {
+        let name = file.expect("a file").file_name().to_string_lossy().into_owned();
+        let text = read(&format!("{TESTS}/{folder}/{name}"));
+        (name, text)
+    });
+    files.collect()
+}
+
+#[test]
+fn every_alert_comes_and_goes_as_its_tests_say() {
+    for (values, namespace, tests) in rendered() {
+        let folder = std::env::temp_dir().join(format!("docspace-alerts-{:016x}", fastrand::u64(..)));
+        fs::create_dir(&folder).expect("the folder is writable");
+        let file = |name: &str, text: &str| {
+            let file = folder.join(name);
+            fs::write(&file, text).expect("the folder is writable");
+            file.to_str().expect("a text").to_owned()
+        };
+        let rules = file("rules.yaml", &rules(&values, namespace).to_string());
+        let checked = promtool(&["check", "rules", "--lint=all", "--lint-fatal", &rules], "");
+        checked.unwrap_or_else(|said| panic!("{tests}: {said}"));
+        let files: Vec<_> = files(tests).iter().map(|(name, text)| file(name, text)).collect();
+        assert!(!files.is_empty(), "{tests}");
+        let arguments = ["test", "rules"]
+            .into_iter()
+            .chain(files.iter().map(String::as_str));
+        let tested = promtool(&arguments.collect::<Vec<_>>(), "");
+        fs::remove_dir_all(&folder).expect("it is there");
+        tested.unwrap_or_else(|said| panic!("{tests}: {said}"));
+    }
+}
+
+#[test]
+fn every_alert_has_a_test_in_which_it_comes_and_one_in_which_it_does_not() {
+    for (values, namespace, folder) in rendered() {
+        let tests: Vec<Value> = files(folder)
+            .iter()
+            .flat_map(|(_, text)| documents(text))
+            .flat_map(|file| list(&file["tests"]))
+            .flat_map(|group| list(&group["alert_rule_test"]))
+            .collect();
+        let rules = rules(&values, namespace);
+        for alert in list(&rules["groups"][0]["rules"]) {
+            let name = &alert["alert"];
+            let mut comes: Vec<_> = tests
+                .iter()
+                .filter(|test| test["alertname"] == *name)
+                .map(|test| !list(&test["exp_alerts"]).is_empty())
+                .collect();
+            comes.sort_unstable();
+            comes.dedup();
+            assert_eq!(comes, [false, true], "{folder}: {name}");
+        }
+    }
+}
+
+fn list(value: &Value) -> Vec<Value> {
+    value.as_array().expect("a list").clone()
+}
