@@ -17,8 +17,8 @@ use crate::helm;
 
 /// Where the release and its objects are.
 pub const NAMESPACE: &str = "docspace";
-/// The release, and so its Deployment and its Lease.
-pub const RELEASE: &str = "docspace-backup-operator";
+/// The operator's release, and so its Deployment and its Lease.
+const LEASE: &str = OPERATOR.name;
 /// The object of `deploy/samples/example-of-the-api.yaml`.
 pub const EXAMPLE: &str = "example";
 /// A pod is given 15 s for its end.
@@ -27,6 +27,21 @@ pub const POD_DEADLINE: Duration = Duration::from_secs(60);
 const LEASE_DURATION: SignedDuration = SignedDuration::from_secs(15);
 /// The node's address, where pods find the portal: see tests/node/run.
 const NODE: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
+
+/// What Helm installs.
+pub struct Release {
+    name: &'static str,
+    chart: &'static str,
+}
+
+pub const OPERATOR: Release = Release {
+    name: "docspace-backup-operator",
+    chart: helm::OPERATOR,
+};
+pub const SCHEDULES: Release = Release {
+    name: "docspace-backups",
+    chart: helm::SCHEDULES,
+};
 
 pub struct Cluster {
     pub client: Client,
@@ -57,14 +72,14 @@ impl Cluster {
     }
 
     /// Runs Helm until what it did is ready, or gone.
-    pub fn helm(&self, command: &str, values: Option<&Value>) {
-        let chart = helm::path(helm::OPERATOR).to_string_lossy().into_owned();
-        let mut arguments = vec![command, RELEASE, "--wait", "--timeout", "90s"];
+    pub fn helm(&self, command: &str, release: &Release, values: Option<&Value>) {
+        let chart = helm::path(release.chart).to_string_lossy().into_owned();
+        let mut arguments = vec![command, release.name, "--wait", "--timeout", "90s"];
         if command != "uninstall" {
             arguments.push(&chart);
         }
         helm::on(&self.plane, NAMESPACE, &arguments, values)
-            .unwrap_or_else(|said| panic!("helm {command}: {said}"));
+            .unwrap_or_else(|said| panic!("helm {command} {}: {said}", release.name));
     }
 
     /// Runs kubectl in the namespace, and gives what it printed on standard output and on standard error.
@@ -101,13 +116,9 @@ impl Cluster {
         Api::namespaced(self.client.clone(), NAMESPACE)
     }
 
-    async fn wait(&self, wanted: impl Fn(&DocSpaceBackupSchedule) -> bool) -> DocSpaceBackupSchedule {
-        wait_for(&self.schedules(), EXAMPLE, DEADLINE, wanted).await
-    }
-
-    /// Waits until the portal holds what the example says.
-    pub async fn ready(&self) {
-        self.wait(|object| {
+    /// Waits until the portal holds what this object says.
+    pub async fn ready(&self, name: &str) {
+        wait_for(&self.schedules(), name, DEADLINE, |object| {
             let conditions = object.status.iter().flat_map(|status| &status.conditions);
             let mut ready = conditions.filter(|condition| condition.type_ == "Ready");
             ready.any(|condition| condition.status == "True")
@@ -123,7 +134,7 @@ impl Cluster {
             .patch(EXAMPLE, &PatchParams::default(), &patch)
             .await
             .expect("the patch is accepted");
-        self.wait(|object| {
+        wait_for(&self.schedules(), EXAMPLE, DEADLINE, |object| {
             let status = object.status.as_ref();
             status.is_some_and(|status| status.last_handled_reconcile_at.as_ref() == Some(&now))
         })
@@ -162,7 +173,7 @@ impl Cluster {
             .map(ResourceExt::name_any)
             .collect();
         let leads = |lease: &Lease| pods.iter().find(|pod| holder(lease).starts_with(*pod)).cloned();
-        let lease = wait_for(&self.leases(), RELEASE, POD_DEADLINE, |lease| {
+        let lease = wait_for(&self.leases(), LEASE, POD_DEADLINE, |lease| {
             leads(lease).is_some()
         })
         .await;
@@ -173,28 +184,23 @@ impl Cluster {
     /// looks at the portal and writes nothing.
     pub async fn handed_over(&self, cause: &str, before: &str, caused: Timestamp) {
         let other = |lease: &Lease| ![before, ""].contains(&holder(lease).as_str());
-        let lease = wait_for(&self.leases(), RELEASE, POD_DEADLINE, other).await;
+        let lease = wait_for(&self.leases(), LEASE, POD_DEADLINE, other).await;
         let since = lease.spec.and_then(|spec| spec.acquire_time).expect("a time").0;
         let took = since.duration_since(caused);
         assert!(took < LEASE_DURATION, "{cause}: a new leader after {took:?}");
         self.look().await;
-        self.portal_is_as_it_was(cause);
-        eprintln!("{cause}: a new leader after {took:#}");
+        self.portal_has_had(1, 0, cause);
+        eprintln!("{cause}: a new leader after {:.1} s", took.as_secs_f64());
     }
 
-    /// Expects that nothing was written since the first POST, and that the schedule is there.
+    /// Expects so many POST and DELETE in all, and that the example's schedule is there.
     #[track_caller]
-    pub fn portal_is_as_it_was(&self, after: &str) {
+    pub fn portal_has_had(&self, posts: usize, deletes: usize, after: &str) {
         let log = self.portal.log();
-        assert_eq!(
-            (log.posts().len(), log.deletes().len()),
-            (1, 0),
-            "POST and DELETE after {after}"
-        );
-        assert!(
-            self.portal.first().schedule(true).is_some(),
-            "the schedule after {after}"
-        );
+        let writes = (log.posts().len(), log.deletes().len());
+        assert_eq!(writes, (posts, deletes), "POST and DELETE after {after}");
+        let schedule = self.portal.first().schedule(true);
+        assert!(schedule.is_some(), "the schedule after {after}");
     }
 }
 

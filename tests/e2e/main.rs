@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt, api::DeleteParams};
 use serde_json::json;
 
-use crate::cluster::{Cluster, EXAMPLE, NAMESPACE, POD_DEADLINE, ask, process_status};
+use crate::cluster::{Cluster, EXAMPLE, NAMESPACE, OPERATOR, POD_DEADLINE, SCHEDULES, ask, process_status};
 
 /// One story, as an installation lives it: each part begins where the one before has ended.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -25,16 +25,17 @@ async fn a_release_from_its_installation_to_its_end() {
     a_deleted_leader_hands_over(&cluster).await;
     an_uninstall_leaves_what_is_the_users(&cluster).await;
     a_reinstall_takes_it_up_again(&cluster).await;
+    schedules_of_a_release_come_and_go(&cluster).await;
     after_an_uninstall_an_object_can_go(&cluster).await;
 }
 
 /// With the chart's default values, and the objects as the README makes them.
 async fn an_install_brings_a_schedule_to_ready(cluster: &Cluster) {
-    cluster.helm("install", None);
+    cluster.helm("install", &OPERATOR, None);
     cluster.create_secret();
     let warned = cluster.apply_example();
     assert!(warned.contains("CustomCloud"), "kubectl's warnings: {warned}");
-    cluster.ready().await;
+    cluster.ready(EXAMPLE).await;
     let posts = cluster.portal.log().posts();
     let bodies: Vec<_> = posts.iter().map(|post| post.body.as_ref()).collect();
     let body = json!({
@@ -74,12 +75,16 @@ async fn its_pod_is_restricted_and_answers(cluster: &Cluster) {
 async fn an_upgrade_hands_over(cluster: &Cluster) {
     let (before, _) = cluster.leader().await;
     let started = Timestamp::now();
-    cluster.helm("upgrade", Some(&json!({"operator": {"logLevel": "debug"}})));
+    cluster.helm(
+        "upgrade",
+        &OPERATOR,
+        Some(&json!({"operator": {"logLevel": "debug"}})),
+    );
     cluster.handed_over("helm upgrade", &before, started).await;
 }
 
 async fn a_deleted_leader_hands_over(cluster: &Cluster) {
-    cluster.helm("upgrade", Some(&json!({"replicas": 2})));
+    cluster.helm("upgrade", &OPERATOR, Some(&json!({"replicas": 2})));
     assert_eq!(cluster.operator_pods().await.len(), 2);
     let (before, leader) = cluster.leader().await;
     let pods = Api::<Pod>::namespaced(cluster.client.clone(), NAMESPACE);
@@ -91,7 +96,7 @@ async fn a_deleted_leader_hands_over(cluster: &Cluster) {
 }
 
 async fn an_uninstall_leaves_what_is_the_users(cluster: &Cluster) {
-    cluster.helm("uninstall", None);
+    cluster.helm("uninstall", &OPERATOR, None);
     assert_eq!(cluster.pods().await, []);
     let object = cluster
         .schedules()
@@ -99,19 +104,39 @@ async fn an_uninstall_leaves_what_is_the_users(cluster: &Cluster) {
         .await
         .expect("the object is left");
     assert_eq!(object.finalizers(), [""; 0]);
-    cluster.portal_is_as_it_was("helm uninstall");
+    cluster.portal_has_had(1, 0, "helm uninstall");
 }
 
 async fn a_reinstall_takes_it_up_again(cluster: &Cluster) {
-    cluster.helm("install", None);
+    cluster.helm("install", &OPERATOR, None);
     let object = cluster.look().await;
     assert!(!object.finalizers().is_empty());
-    cluster.ready().await;
-    cluster.portal_is_as_it_was("helm install");
+    cluster.ready(EXAMPLE).await;
+    cluster.portal_has_had(1, 0, "helm install");
+}
+
+/// With finalizers: the chart of schedules is of another release, so the operator is there to take them off.
+async fn schedules_of_a_release_come_and_go(cluster: &Cluster) {
+    let values = json!({
+        "defaults": {"portal": {"url": cluster.portal.url()}},
+        "schedules": [{
+            "name": "nightly",
+            "spec": {
+                "storageType": "Local",
+                "storageParams": [{"key": "filePath", "value": "/app/onlyoffice/data/backup"}],
+            },
+        }],
+    });
+    cluster.helm("install", &SCHEDULES, Some(&values));
+    cluster.ready("nightly").await;
+    cluster.portal_has_had(2, 0, "helm install of a schedule");
+    cluster.helm("uninstall", &SCHEDULES, None);
+    cluster.portal_has_had(2, 1, "helm uninstall of a schedule");
+    assert_eq!(cluster.portal.first().schedule(false), None);
 }
 
 async fn after_an_uninstall_an_object_can_go(cluster: &Cluster) {
-    cluster.helm("uninstall", None);
+    cluster.helm("uninstall", &OPERATOR, None);
     cluster.kubectl(&["delete", "dsbs", EXAMPLE, "--timeout", "20s"], "");
-    cluster.portal_is_as_it_was("kubectl delete");
+    cluster.portal_has_had(2, 1, "kubectl delete");
 }
