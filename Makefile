@@ -50,7 +50,7 @@ image-test: control-plane
 	@archive=$$(deploy/image/build) && tests/image/run "$$archive"
 
 ## The image and the chart on a real node, in namespaces of its own: root, containerd and runc are needed.
-e2e: control-plane helm node
+e2e: can-run-a-node control-plane helm node
 	@archive=$$(deploy/image/build) && \
 	cargo test --quiet --test e2e --no-run && \
 	DOCSPACE_IMAGE=$$(realpath "$$archive") CARGO_NET_OFFLINE=true tests/node/within cargo test --test e2e -- --ignored --nocapture
@@ -63,12 +63,16 @@ deny:
 manifests: helm
 	@deploy/render-install > deploy/install.yaml
 
-.PHONY: control-plane helm node promtool
+.PHONY: control-plane helm can-run-a-node node promtool
 control-plane:
 	@tests/control-plane/build >/dev/null
 
 helm:
 	@tests/helm/build >/dev/null
+
+# What takes minutes comes after what may be missing.
+can-run-a-node:
+	@tests/node/within true
 
 node:
 	@tests/node/build >/dev/null

@@ -3,7 +3,7 @@
 use std::{env, fs, net::Ipv4Addr, path::Path, thread, time::Duration};
 
 use docspace_backup_operator::api::{DocSpaceBackupSchedule, REQUESTED_AT};
-use harness::{ControlPlane, DEADLINE, http_get, wait_for};
+use harness::{ControlPlane, DEADLINE, http_get, wait_for, wait_gone};
 use jiff::Timestamp;
 use k8s_openapi::api::{coordination::v1::Lease, core::v1::Pod};
 use kube::{
@@ -139,13 +139,20 @@ impl Cluster {
         .await
     }
 
-    /// All pods of the release.
-    pub async fn pods(&self) -> Vec<Pod> {
+    async fn pods(&self) -> Vec<Pod> {
         let pods = Api::<Pod>::namespaced(self.client.clone(), NAMESPACE);
         pods.list(&ListParams::default())
             .await
             .expect("pods can be listed")
             .items
+    }
+
+    /// Waits until there are none: those of a Job go after it.
+    pub async fn no_pods(&self) {
+        let pods = Api::<Pod>::namespaced(self.client.clone(), NAMESPACE);
+        for pod in self.pods().await {
+            wait_gone(&pods, &pod.name_any(), POD_DEADLINE).await;
+        }
     }
 
     /// Those of the operator that are not about to end.

@@ -97,7 +97,7 @@ async fn a_deleted_leader_hands_over(cluster: &Cluster) {
 
 async fn an_uninstall_leaves_what_is_the_users(cluster: &Cluster) {
     cluster.helm("uninstall", &OPERATOR, None);
-    assert_eq!(cluster.pods().await, []);
+    cluster.no_pods().await;
     let object = cluster
         .schedules()
         .get(EXAMPLE)
