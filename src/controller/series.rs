@@ -88,7 +88,8 @@ const GAUGES: [Gauge; 9] = [
     },
     Gauge {
         name: "deadline_timestamp",
-        help: "By when the next backup after the newest confirmed archive must have been made.",
+        help: "By when the first backup due after the newest confirmed archive, or after the schedule came into force \
+            if that is later, must have been made.",
         in_seconds: true,
         value: |object, _| {
             let object = object?;

@@ -1,6 +1,6 @@
 //! The alerts, by Prometheus' own word: their rules are checked, and come and go as the files in `alerts` say.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use harness::promtool;
 use serde_json::{Value, json};
@@ -43,8 +43,8 @@ fn files(folder: &str) -> Vec<(String, String)> {
 #[test]
 fn every_alert_comes_and_goes_as_its_tests_say() {
     for (values, namespace, tests) in rendered() {
-        let folder = std::env::temp_dir().join(format!("docspace-alerts-{:016x}", fastrand::u64(..)));
-        fs::create_dir(&folder).expect("the folder is writable");
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("alerts").join(tests);
+        fs::create_dir_all(&folder).expect("the folder is writable");
         let file = |name: &str, text: &str| {
             let file = folder.join(name);
             fs::write(&file, text).expect("the folder is writable");
@@ -59,9 +59,14 @@ fn every_alert_comes_and_goes_as_its_tests_say() {
             .into_iter()
             .chain(files.iter().map(String::as_str));
         let tested = promtool(&arguments.collect::<Vec<_>>(), "");
-        fs::remove_dir_all(&folder).expect("it is there");
         tested.unwrap_or_else(|said| panic!("{tests}: {said}"));
     }
+}
+
+#[test]
+fn every_folder_of_tests_has_its_values() {
+    let folders = fs::read_dir(path(TESTS)).expect("a folder").count();
+    assert_eq!(folders, rendered().len());
 }
 
 #[test]

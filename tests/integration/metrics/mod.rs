@@ -4,7 +4,11 @@ mod log;
 mod open_metrics;
 mod probes;
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use harness::{DEADLINE, promtool};
 use serde_json::{Value, json};
@@ -286,15 +290,18 @@ fn named(text: &str) -> BTreeSet<&str> {
         .collect()
 }
 
+/// What is in a folder.
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(folder).expect("a folder");
+    entries.map(|entry| entry.expect("an entry").path())
+}
+
 /// The series, name and labels, that the tests of the alerts begin with.
 fn of_alert_tests() -> BTreeSet<String> {
     let mut series = BTreeSet::new();
-    for folder in ["default", "all-values"] {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/chart/alerts")
-            .join(folder);
-        for file in fs::read_dir(folder).expect("a folder") {
-            let text = fs::read_to_string(file.expect("a file").path()).expect("it is text");
+    for folder in entries(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/chart/alerts")) {
+        for file in entries(&folder) {
+            let text = fs::read_to_string(file).expect("it is text");
             let file: Value = serde_saphyr::from_str(&text).expect("it is YAML");
             let tests = file["tests"].as_array().into_iter().flatten();
             let inputs = tests.filter_map(|test| test["input_series"].as_array()).flatten();
