@@ -90,6 +90,7 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
     let mut registry = telemetry::registry();
     told.metrics.register(&mut registry);
     portals.register(&mut registry);
+    leadership.register(&mut registry);
     let health = told.health.clone();
     let _server = telemetry::listen(args.listen, registry, health.clone()).await?;
 

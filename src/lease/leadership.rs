@@ -3,6 +3,12 @@
 use std::{pin::pin, task::Poll, time::Duration};
 
 use futures::future::poll_fn;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::gauge::ConstGauge,
+    registry::Registry,
+};
 use tokio::sync::watch;
 
 use super::{SKEW, clock};
@@ -47,6 +53,11 @@ impl Leadership {
         self.0
             .as_ref()
             .map_or(Duration::MAX, |elected| elected.longest_write)
+    }
+
+    /// Makes known whether this process may write, as of each scrape.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register_collector(Box::new(Leads(self.clone())));
     }
 
     /// Waits until this process leads and its predecessor's writes have ended.
@@ -110,6 +121,17 @@ impl Leadership {
     }
 }
 
+#[derive(Debug)]
+struct Leads(Leadership);
+
+impl Collector for Leads {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
+        let leads = ConstGauge::new(i64::from(self.0.leaves(Duration::ZERO)));
+        let help = "Whether this process looks after the objects: it leads, or there is no election.";
+        leads.encode(encoder.encode_descriptor("leads", help, None, leads.metric_type())?)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::future::{pending, ready};
@@ -144,6 +166,25 @@ mod tests {
         assert!(futures::poll!(&mut write).is_pending(), "not the skew");
         renew.send_replace(term(Duration::ZERO, 15 * SECOND));
         assert_eq!(write.await, Some(2));
+    }
+
+    #[test]
+    fn whether_it_leads_is_told_as_of_each_scrape() {
+        let (renew, term_seen) = watch::channel(None);
+        let mut registry = Registry::default();
+        Leadership::elected(term_seen, 10 * SECOND).register(&mut registry);
+        let told = || {
+            let mut text = String::new();
+            prometheus_client::encoding::text::encode(&mut text, &registry).expect("text");
+            text.lines()
+                .find(|line| line.starts_with("leads "))
+                .map(ToOwned::to_owned)
+        };
+        assert_eq!(told().as_deref(), Some("leads 0"));
+        renew.send_replace(term(Duration::ZERO, 15 * SECOND));
+        assert_eq!(told().as_deref(), Some("leads 1"));
+        renew.send_replace(term(Duration::ZERO, Duration::ZERO));
+        assert_eq!(told().as_deref(), Some("leads 0"));
     }
 
     #[tokio::test]

@@ -343,7 +343,7 @@ async fn what_the_readme_and_the_tests_of_alerts_name_is_exposed_with_these_labe
         let (mut labels, _) = open_metrics::labels(labels);
         // Which Prometheus itself adds.
         labels.remove("pod");
-        if name == "docspace_backup_build_info" {
+        if name == "docspace_backup_leads" {
             labels.remove("namespace");
         }
         let is = |exposed: &open_metrics::Labels| {
