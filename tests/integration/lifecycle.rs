@@ -121,7 +121,7 @@ async fn a_correction_waits_for_a_running_backup() {
 
 #[tokio::test]
 async fn a_request_that_has_to_wait_is_still_asked_for() {
-    let world = World::with_ready_nightly().await;
+    let mut world = World::with_ready_nightly().await;
     world.somebody_sets_hour(9);
     world.request("nightly").await;
     world.ready("nightly").await;
@@ -131,6 +131,8 @@ async fn a_request_that_has_to_wait_is_still_asked_for() {
     world.set_running(true);
     world.request("nightly").await;
     world.told("nightly", "BackupRunning").await;
+    // Also of a process that has not heard it.
+    world.operator.restart().await;
     world.set_running(false);
     world.ready("nightly").await;
     assert_eq!(world.cron(), Some(every_day(3)));
