@@ -6,7 +6,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/docspace-backu
 endif
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: demo up test bench lint crds manifests image image-test deny
+.PHONY: demo up test churn bench lint crds manifests image image-test deny
 
 ## A cluster's API, a simulated portal and the operator: what they do together, in under a minute once built.
 demo: control-plane
@@ -23,6 +23,11 @@ up: control-plane
 ## Everything: formatting, lints, unit, contract and integration tests against a real Kubernetes API.
 test: lint control-plane helm
 	@cargo test --workspace --lib --bins --tests
+	@$(MAKE) --no-print-directory churn
+
+## The integration tests once more with two operators, of which the leader is ended again and again: about 4 minutes.
+churn: control-plane helm
+	@cargo test --test integration -- --ignored --exact $(CHURN) --nocapture
 
 ## How fast and how large: N=1000 objects at once, against the bare client of the same requests.
 bench: control-plane
@@ -64,4 +69,5 @@ control-plane:
 helm:
 	@tests/helm/build >/dev/null
 
+CHURN = replicas::the_suite_passes_while_the_leader_is_ended_again_and_again
 building = test -x $(TARGET)/$(1)/docspace-backup-operator || echo "Building the operator once: about $(2) minutes on 2 cores" >&2
