@@ -14,9 +14,9 @@ use kube::{
 };
 use serde_json::json;
 use simulated_portal::Fault;
-use tokio::process::Command;
+use tokio::{process::Command, time::timeout};
 
-use crate::world::{OPERATOR, Setup, World, every_day, replicas::ELECTION, rights::ACCOUNT};
+use crate::world::{OPERATOR, Setup, World, every_day, is_ready, replicas::ELECTION, rights::ACCOUNT};
 
 const DURATION: Duration = Duration::from_secs(5);
 const RENEW_DEADLINE: Duration = Duration::from_secs(3);
@@ -145,7 +145,7 @@ async fn one_leads_and_the_other_does_nothing_until_it_does() {
     assert_eq!(world.events("OriginNotAllowed").await, 0);
     world.operator.stop().await;
     election.leader_after(&leader).await;
-    world.touch_secret().await;
+    world.request("nightly").await;
     world.stalled("nightly", "OriginNotAllowed").await;
     other.stop().await;
 }
@@ -274,6 +274,43 @@ async fn a_leader_that_is_cut_off_ends_before_another_one_begins() {
     );
     assert_eq!((world.posts(), world.cron()), (2, Some(every_day(3))));
     writes_do_not_overlap(&world);
+    other.stop().await;
+}
+
+/// Else it would put back a schedule whose object is gone.
+#[tokio::test]
+async fn a_standby_whose_watch_hangs_lists_anew_before_it_writes() {
+    let plane = control_plane();
+    let proxy = Proxy::to(plane.address()).await;
+    let (mut world, election, leader) = led().await;
+    let by_proxy = plane.kubeconfig_by(world.operator.kubeconfig(), proxy.address());
+    world.operator.set_kubeconfig(by_proxy);
+    let mut other = world.operator.another(&flags()).await;
+    world.create(&world.nightly()).await;
+    world.ready("nightly").await;
+    world.set_key("sk-bogus-0000").await;
+    world.stalled("nightly", "Unauthorized").await;
+    let is_stalled = |line: &str| line.starts_with("docspace_backup_stalled{") && !line.ends_with(" 0");
+    let shown = async {
+        while !other.get("/metrics").await.1.lines().any(is_stalled) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(DEADLINE, shown).await.expect("it watches");
+
+    proxy.cut_present();
+    world.set_key(&world.key).await;
+    world.ready("nightly").await;
+    world.delete("nightly").await;
+    world.gone("nightly").await;
+    world.operator.stop().await;
+    election.leader_after(&leader).await;
+    let mut witness = world.named("witness");
+    witness.spec.dump = true;
+    world.create(&witness).await;
+    // A request that hangs is given up after 30 seconds.
+    wait_for(&world.schedules(), "witness", 3 * DEADLINE, is_ready).await;
+    assert_eq!((world.posts(), world.cron()), (2, None));
     other.stop().await;
 }
 
