@@ -6,7 +6,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/docspace-backu
 endif
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: demo up test e2e bench lint crds manifests image image-test deny
+.PHONY: demo up test churn e2e bench lint crds manifests image image-test deny
 
 ## A cluster's API, a simulated portal and the operator: what they do together, in under a minute once built.
 demo: control-plane
@@ -23,6 +23,11 @@ up: control-plane
 ## Everything: formatting, lints, unit, contract and integration tests against a real Kubernetes API.
 test: promtool lint control-plane helm
 	@cargo test --workspace --lib --bins --tests
+	@$(MAKE) --no-print-directory churn
+
+## The integration tests once more with two operators, of which the leader is ended again and again: about 4 minutes.
+churn: control-plane helm
+	@cargo test --test integration -- --ignored --nocapture replicas::
 
 ## How fast and how large: N=1000 objects at once, against the bare client of the same requests.
 bench: control-plane

@@ -156,7 +156,7 @@ pub fn not_converging() -> Verdict {
 /// A correction may cost a backup and push out an old archive: one a day, unless asked for.
 fn correction(facts: &Facts<'_>) -> Result<AppliedReason, Plan> {
     let recent = |tally: &Tally| facts.now.duration_since(tally.last_time.0) < CONTEST_WINDOW;
-    if facts.corrections.is_some_and(recent) && !facts.requested {
+    if facts.corrections.is_some_and(recent) && !facts.requested && !facts.correction_waits {
         return Err(Plan::Refuse(Verdict::new(
             Reason::Contested,
             "Somebody changed the portal's schedule again within a day of its correction (status.difference); \
@@ -180,8 +180,12 @@ fn decide_write(
     held: Option<&Schedule>,
     reason: AppliedReason,
 ) -> Plan {
-    let waits = |since| facts.local_now.duration_since(since) < UNKNOWN_OUTCOME_PATIENCE;
-    if facts.unknown.is_some_and(|(since, _)| waits(since)) {
+    let waits = |passed: SignedDuration| passed.abs() < UNKNOWN_OUTCOME_PATIENCE;
+    let known = facts
+        .unknown
+        .map(|(since, _)| facts.local_now.duration_since(since));
+    let told = facts.told_unknown.map(|since| facts.now.duration_since(since));
+    if known.or(told).is_some_and(waits) {
         return Plan::Refuse(Verdict::new(
             Reason::OutcomeUnknown,
             "A write to the portal got no answer that tells its outcome, and the portal does not show it; \
@@ -280,7 +284,9 @@ fn decide_deletion(facts: &Facts<'_>) -> Plan {
 /// What an object may leave behind that does not own its slot.
 fn left_by_no_owner(facts: &Facts<'_>) -> Option<String> {
     match facts.applied {
-        _ if facts.unknown.is_some() => Some("a write was under way whose outcome is not known".into()),
+        _ if facts.unknown.is_some() || facts.told_unknown.is_some() => {
+            Some("a write was under way whose outcome is not known".into())
+        }
         Some(applied) if !facts.same_address => Some(format!("this object's was written to {}", applied.url)),
         None if !facts.write_recorded => Some("a write may have been under way that was not recorded".into()),
         _ => None,

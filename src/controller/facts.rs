@@ -34,6 +34,8 @@ pub struct Facts<'a> {
     pub deleted_at: Option<Timestamp>,
     /// The annotation requestedAt has a value that was not acted on yet.
     pub requested: bool,
+    /// The status tells of a correction that was decided on and waits for a running backup.
+    pub correction_waits: bool,
     /// This operator's clock.
     pub local_now: Timestamp,
     /// The portal's clock, or this operator's until the portal has answered.
@@ -42,6 +44,8 @@ pub struct Facts<'a> {
     pub failing_since: Option<Timestamp>,
     /// A write whose outcome is not known: when it was sent, and why.
     pub unknown: Option<(Timestamp, AppliedReason)>,
+    /// The same as the status tells it, where this process knows of none: when, by the portal's clock.
+    pub told_unknown: Option<Timestamp>,
     /// That write was of what is wanted now.
     pub unknown_is_wanted: bool,
     /// `status.lastRequest` tells of a write.
@@ -104,10 +108,12 @@ impl<'a> Facts<'a> {
             finalizer: false,
             deleted_at: None,
             requested: false,
+            correction_waits: false,
             local_now: now,
             now,
             failing_since: None,
             unknown: None,
+            told_unknown: None,
             unknown_is_wanted: false,
             write_recorded: false,
             not_converging: false,

@@ -20,7 +20,7 @@ use super::{
     secrets::{self, Access, Reader, Resolved},
 };
 use crate::{
-    api::{DocSpaceBackupSchedule, Status, condition},
+    api::{DocSpaceBackupSchedule, LastRequest, Operation, Status, condition},
     portal::Portal,
 };
 
@@ -258,7 +258,6 @@ pub fn known<'a>(
     let applied = status.and_then(|status| own_applied(object, status));
     let unlooked = Status::default();
     let told = status.unwrap_or(&unlooked);
-    let ready = condition(status, "Ready");
     // Until it answers, the portal's clock is as far off as it was.
     let there = now.checked_add(memory.skew).unwrap_or(now);
     let seen = told.observed.as_ref();
@@ -274,13 +273,15 @@ pub fn known<'a>(
             .unknown
             .as_ref()
             .map(|unknown| (unknown.since, unknown.reason)),
+        told_unknown: told_unknown(told).filter(|_| memory.unknown.is_none()),
+        correction_waits: is_ready_for(told, Reason::BackupRunning),
         write_recorded: status.is_some_and(|status| status.last_request.is_some()),
         secret_changed: memory.secret_changed,
         identity_due: memory.identity_due(now),
         removals: status.and_then(|status| status.removals.as_ref()),
         // Where nothing is remembered of a schedule that is gone: as our own write has left it.
         seen_last_backup_time: seen.or(memory.last_held).or(applied.map(|_| None)),
-        removed_by_portal: ready.is_some_and(|ready| ready.reason == Reason::RemovedByPortal.to_string()),
+        removed_by_portal: is_ready_for(told, Reason::RemovedByPortal),
         is_saas: told
             .portal
             .as_ref()
@@ -293,6 +294,18 @@ pub fn known<'a>(
         now: there,
         ..Facts::new(&object.spec, now)
     }
+}
+
+/// Whether this is the reason of Ready.
+fn is_ready_for(status: &Status, reason: Reason) -> bool {
+    condition(Some(status), "Ready").is_some_and(|ready| ready.reason == reason.to_string())
+}
+
+/// When the write was made whose outcome the status calls unknown: another process may have made it.
+fn told_unknown(status: &Status) -> Option<Timestamp> {
+    let created = |request: &&LastRequest| request.operation == Operation::CreateSchedule;
+    let request = status.last_request.as_ref().filter(created)?;
+    is_ready_for(status, Reason::OutcomeUnknown).then_some(request.time.0)
 }
 
 /// Whether the API server offers to create our objects; `None` when it does not know them.

@@ -1,6 +1,12 @@
 //! The watches that feed the controllers: one controller for each namespace, or one for all, and one view of them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::{
     StreamExt, TryStreamExt,
@@ -72,6 +78,8 @@ pub struct Clients {
     pub requests: Client,
     /// For watches: what they read comes when it comes.
     pub watches: Client,
+    /// The same once this process leads: no connection of theirs is from before, and hangs.
+    pub watches_of_a_leader: Client,
 }
 
 /// What is told of the controllers' work.
@@ -99,6 +107,7 @@ pub async fn run(
     let Clients {
         requests: client,
         watches,
+        watches_of_a_leader,
     } = clients;
     let Told { metrics, health } = told;
     if stop
@@ -146,9 +155,16 @@ pub async fn run(
         grace_over: CancellationToken::new(),
     });
 
-    let controllers = scopes.iter().zip(stores.iter().zip(writers)).zip(triggered).map(
-        |((scope, (store, writer)), triggered)| {
-            let objects = watch_objects(&watches, *scope, writer, context.clone(), health.clone());
+    let (listed, anew): (Vec<_>, Vec<_>) = scopes.iter().map(|_| watch::channel(false)).unzip();
+    let feeds = writers.into_iter().zip(listed).map(|(writer, listed)| Feed {
+        writer,
+        leaders: watches_of_a_leader.clone(),
+        leadership: leadership.clone(),
+        listed,
+    });
+    let controllers = scopes.iter().zip(stores.iter().zip(feeds)).zip(triggered).map(
+        |((scope, (store, feed)), triggered)| {
+            let objects = watch_objects(&watches, *scope, feed, context.clone(), health.clone());
             Controller::for_stream(objects, store.clone())
                 .with_config(controller::Config::default())
                 .reconcile_on(triggered)
@@ -175,6 +191,10 @@ pub async fn run(
         tracing::info!(namespaces = ?scopes, "all watched objects are known");
         health.filled();
         leadership.begins().await;
+        for mut listed in anew.into_iter().filter(|_| leadership.is_elected()) {
+            // The watches end with the controllers.
+            let _ = listed.wait_for(|listed| *listed).await;
+        }
         fill.send_replace(true);
         Ok::<_, reflector::store::WriterDropped>(())
     };
@@ -232,18 +252,48 @@ fn secrets_of(scope: Option<&str>) -> Watch {
     }
 }
 
+/// Where the objects of a namespace go.
+struct Feed {
+    writer: Writer<Guarded>,
+    /// What watches once this process leads.
+    leaders: Client,
+    leadership: Leadership,
+    /// They were listed since this process leads.
+    listed: watch::Sender<bool>,
+}
+
 /// The objects of a namespace; each is filed on its way, and whoever shares a slot with one that is gone is woken.
+///
+/// While this process stood by, its watch may have hung, or lagged behind what the last leader did. So when it begins to
+/// lead it lists anew, and nothing is done before.
 fn watch_objects(
     client: &Client,
     scope: Option<&str>,
-    writer: Writer<Guarded>,
+    feed: Feed,
     context: Arc<Context>,
     health: Arc<Health>,
 ) -> impl futures::Stream<Item = Result<Guarded, watcher::Error>> + use<> {
+    let Feed {
+        writer,
+        leaders,
+        leadership,
+        listed,
+    } = feed;
     let watch = objects_of(scope);
+    let objects = |client| watcher(api(client, scope), watcher::Config::default()).default_backoff();
+    let leads = async move {
+        match leadership.is_elected() {
+            true => leadership.begins().await,
+            false => std::future::pending().await,
+        }
+    };
+    let begun = Arc::new(AtomicBool::new(false));
+    let since = begun.clone();
+    let anew = objects(&leaders).inspect_ok(move |_| since.store(true, Ordering::Relaxed));
     let (failing, metrics) = ((watch.clone(), health.clone()), context.metrics.clone());
-    watcher(api(client, scope), watcher::Config::default())
-        .default_backoff()
+    objects(client)
+        .take_until(leads)
+        .chain(anew)
         .modify(|object: &mut Guarded| object.meta_mut().managed_fields = None)
         .reflect(writer)
         .inspect_ok(move |event| match event {
@@ -252,6 +302,7 @@ fn watch_objects(
             Event::InitDone => {
                 health.listed(&watch);
                 context.relisted(watch.namespace.as_deref());
+                listed.send_replace(begun.load(Ordering::Relaxed));
             }
             Event::Init => {}
         })

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, process::Command};
 
 use docspace_backup_operator::api::{FINALIZER, crd_yaml};
-use harness::{ControlPlane, Namespace, control_plane, nightly};
+use harness::{ControlPlane, Namespace, control_plane, nightly, unused};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, Client, ResourceExt, api::PostParams};
 use serde_json::{Value, json};
@@ -234,5 +234,12 @@ async fn what_runs_before_the_end_has_the_rights_for_it() {
             plane.kubectl_ok(&["get", &deployment, "-n", own.name(), "-o", path], ""),
             "0"
         );
+
+        let account = format!("{}:{account}", own.name());
+        let refused = plane.audit().refused(&account);
+        assert!(refused.is_empty(), "the hook lacks rights: {refused:?}");
+        let roles = ["Role", "ClusterRole"].map(|kind| of_kind(&hooks, kind));
+        let unused = unused(roles.concat(), &plane.audit().used(&account));
+        assert!(unused.is_empty(), "rights that nothing makes use of: {unused:?}");
     }
 }

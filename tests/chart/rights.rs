@@ -23,7 +23,7 @@ fn rules_of_the_operator<'a>(documents: &'a [Value], kind: &str) -> Vec<(&'a Val
         .collect()
 }
 
-/// `deploy/install.yaml` has the rights that an integration test runs the operator under.
+/// `deploy/install.yaml` has the rights that the integration tests run the operator under.
 #[test]
 fn they_are_the_same_wherever_it_watches() {
     let installed = documents(&read("deploy/install.yaml"));

@@ -111,7 +111,10 @@ async fn tls_needs_a_trusted_authority() {
 
 #[tokio::test]
 async fn one_blip_writes_nothing() {
-    let world = World::with_ready_nightly().await;
+    let world = World::of_one_process("it tries again, another would look when the interval is over")
+        .await
+        .ready_nightly()
+        .await;
     let before = world.get("nightly").await;
     world.server.order(
         Fault::answer(503, FaultBody::Empty)

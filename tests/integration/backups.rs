@@ -230,8 +230,8 @@ async fn a_suspended_object_knows_nothing_of_nights_that_pass() {
     world.create(&world.nightly_at(13)).await;
     world.ready("nightly").await;
     world.fresh("nightly", "NotDueYet").await;
-    let calls = world.calls();
     world.operator.stop().await;
+    let calls = world.calls();
     world.patch("nightly", json!({"spec": {"suspend": true}})).await;
     world.operator.restart().await;
     let object = world.fresh("nightly", "NoEvidence").await;

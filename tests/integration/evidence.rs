@@ -4,7 +4,7 @@ use docspace_backup_operator::api::ManagementPolicy;
 use serde_json::json;
 use simulated_portal::{Fault, FaultBody, File, Installation, Outcome};
 
-use crate::world::{World, at, condition, into_a_folder, is_ready, message, reason};
+use crate::world::{Setup, World, at, condition, into_a_folder, is_ready, message, reason};
 
 #[tokio::test]
 async fn a_warning_of_the_portal_goes_with_its_archive() {
@@ -66,7 +66,12 @@ async fn a_first_run_that_failed_before_it_was_looked_at_says_why() {
 
 #[tokio::test]
 async fn without_an_audit_trail_a_failure_is_told_and_a_persons_archive_counts() {
-    let world = World::at_noon(Installation::saas()).await;
+    let world = Setup::default()
+        .installation(Installation::saas())
+        .of_one_process("without a trail, only who saw the run before knows that this is another")
+        .start(&[])
+        .await;
+    world.server.clock().set(at("11-23 12:00"));
     world.portal.change(|tenant| tenant.audit = false);
     let mut object = world.in_the_cloud(world.nightly_at(13));
     object.spec.storage_type = serde_json::from_value(json!("DataStore")).expect("a storage type");

@@ -3,7 +3,7 @@
 use serde_json::json;
 use simulated_portal::{Archive, Installation};
 
-use crate::world::{World, at, is_ready, message, reason};
+use crate::world::{Setup, World, at, is_ready, message, reason};
 
 #[tokio::test]
 async fn an_hour_that_never_comes_is_told_at_once_and_withdrawn_when_it_came() {
@@ -114,7 +114,12 @@ async fn two_schedules_that_come_at_once_at_one_hour_are_told() {
 
 #[tokio::test]
 async fn the_last_free_backup_of_a_month_is_told() {
-    let world = World::at_noon(Installation::saas()).await;
+    let world = Setup::default()
+        .installation(Installation::saas())
+        .of_one_process("it tells once, another tells again")
+        .start(&[])
+        .await;
+    world.server.clock().set(at("11-23 12:00"));
     world.portal.change(|tenant| tenant.free_backups = Some(2));
     let made = Archive::scheduled("made", at("11-05 03:08")).in_storage(5);
     world.portal.add_archive(false, made);

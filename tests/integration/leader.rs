@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{DEADLINE, Namespace, Operator, Proxy, control_plane, wait_for};
+use harness::{DEADLINE, Operator, Proxy, control_plane, wait_for};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
@@ -14,33 +14,31 @@ use kube::{
 };
 use serde_json::json;
 use simulated_portal::Fault;
-use tokio::process::Command;
+use tokio::{process::Command, time::timeout};
 
-use crate::world::{OPERATOR, World, every_day};
+use crate::world::{OPERATOR, Setup, World, every_day, is_ready, replicas::ELECTION, rights::ACCOUNT};
 
 const DURATION: Duration = Duration::from_secs(5);
 const RENEW_DEADLINE: Duration = Duration::from_secs(3);
 
-/// A Lease of one test's own, and the flags that lead to it.
+/// The Lease of a world.
 struct Election {
     leases: Api<Lease>,
-    name: String,
-    flags: Vec<String>,
 }
 
 impl Election {
-    /// The Lease is there, and given up: the first that comes leads at once.
-    async fn new() -> Self {
+    /// A world with nobody in it yet. The Lease is there, and given up: the first that comes leads at once.
+    async fn new() -> (World, Self) {
         Self::held_by("", Timestamp::now()).await
     }
 
-    /// The Lease is held, and by its holder's clock was renewed at this time.
-    async fn held_by(holder: &str, renewed: Timestamp) -> Self {
-        let name = format!("lease-{:016x}", fastrand::u64(..));
-        let leases = Api::namespaced(control_plane().client().await, "default");
+    /// The same; the Lease is held, and by its holder's clock was renewed at this time.
+    async fn held_by(holder: &str, renewed: Timestamp) -> (World, Self) {
+        let world = Setup::default().idle().await;
+        let leases = Api::namespaced(world.client.clone(), world.namespace.name());
         let lease = Lease {
             metadata: ObjectMeta {
-                name: Some(name.clone()),
+                name: Some(ACCOUNT.into()),
                 ..ObjectMeta::default()
             },
             spec: Some(LeaseSpec {
@@ -54,19 +52,7 @@ impl Election {
             .create(&PostParams::default(), &lease)
             .await
             .expect("the Lease is created");
-        let flags = format!(
-            "--leader-election --lease-namespace default --lease-name {name} --lease-duration 5s --renew-deadline 3s \
-             --retry-period 500ms"
-        );
-        Self {
-            leases,
-            name,
-            flags: flags.split(' ').map(Into::into).collect(),
-        }
-    }
-
-    fn flags(&self) -> Vec<&str> {
-        self.flags.iter().map(String::as_str).collect()
+        (world, Self { leases })
     }
 
     /// Waits until another than this one leads; gives who that is, and since when.
@@ -74,32 +60,35 @@ impl Election {
         let holder = |lease: &Lease| lease.spec.as_ref().and_then(|spec| spec.holder_identity.clone());
         let other =
             |lease: &Lease| holder(lease).is_some_and(|holder| !holder.is_empty() && holder != before);
-        let lease = wait_for(&self.leases, &self.name, DEADLINE, other).await;
+        let lease = wait_for(&self.leases, ACCOUNT, DEADLINE, other).await;
         let since = lease.spec.as_ref().and_then(|spec| spec.acquire_time.clone());
         (
             holder(&lease).expect("a holder"),
             since.expect("a time when it began").0,
         )
     }
+}
 
-    /// A world whose operator leads; gives its identity, too.
-    async fn world(&self) -> (World, String) {
-        let world = World::with_arguments(&self.flags()).await;
-        let (leader, _) = self.leader_after("").await;
-        (world, leader)
-    }
+fn flags() -> Vec<&'static str> {
+    ELECTION.split(' ').collect()
+}
 
-    /// A further operator in this world.
-    async fn another(&self, world: &World, flags: &[&str]) -> Operator {
-        let flags = [&self.flags(), flags].concat();
-        Operator::start(
-            OPERATOR,
-            &control_plane().kubeconfig(),
-            world.namespace.name(),
-            &flags,
-        )
-        .await
-    }
+/// A world whose operator leads; gives its identity, too.
+async fn led() -> (World, Election, String) {
+    let (mut world, election) = Election::new().await;
+    world.operator.start(&flags()).await;
+    let (leader, _) = election.leader_after("").await;
+    (world, election, leader)
+}
+
+/// The same with a second operator; the first is in the middle of a write, which ends when its fault is cleared.
+async fn in_a_write() -> (World, Election, String, Operator, simulated_portal::FaultId) {
+    let (world, election, leader) = led().await;
+    let other = world.operator.another(&flags()).await;
+    let post = world.server.order(Fault::hang().to("createbackupschedule"));
+    world.create(&world.nightly()).await;
+    world.seen_call("createbackupschedule").await;
+    (world, election, leader, other, post)
 }
 
 /// Expects that each write to the portal ended before the next one began.
@@ -143,12 +132,10 @@ async fn times_that_do_not_go_together_end_it_with_a_message() {
 
 #[tokio::test]
 async fn one_leads_and_the_other_does_nothing_until_it_does() {
-    let election = Election::new().await;
-    let (mut world, leader) = election.world().await;
+    let (mut world, election, leader) = led().await;
     // Were it to look at an object, it would say OriginNotAllowed.
-    let mut other = election
-        .another(&world, &["--allowed-origin", "https://elsewhere.example.com"])
-        .await;
+    let elsewhere = ["--allowed-origin", "https://elsewhere.example.com"];
+    let mut other = world.operator.another(&[&flags()[..], &elsewhere].concat()).await;
     world.create(&world.nightly()).await;
     for _ in 0..5 {
         world.ready("nightly").await;
@@ -158,18 +145,17 @@ async fn one_leads_and_the_other_does_nothing_until_it_does() {
     assert_eq!(world.events("OriginNotAllowed").await, 0);
     world.operator.stop().await;
     election.leader_after(&leader).await;
-    world.touch_secret().await;
+    world.request("nightly").await;
     world.stalled("nightly", "OriginNotAllowed").await;
     other.stop().await;
 }
 
 #[tokio::test]
 async fn sigterm_hands_over_at_once_and_without_a_second_post() {
-    let election = Election::new().await;
-    let (mut world, leader) = election.world().await;
+    let (mut world, election, leader) = led().await;
     world.create(&world.nightly()).await;
     world.ready("nightly").await;
-    let mut other = election.another(&world, &[]).await;
+    let mut other = world.operator.another(&flags()).await;
     world.operator.stop().await;
     let (calls, stopped) = (world.calls(), Timestamp::now());
     let (_, since) = election.leader_after(&leader).await;
@@ -190,22 +176,17 @@ async fn sigterm_hands_over_at_once_and_without_a_second_post() {
 
 #[tokio::test]
 async fn sigterm_in_a_write_gives_the_lease_up_after_it() {
-    let election = Election::new().await;
-    let (mut world, leader) = election.world().await;
-    let mut other = election.another(&world, &[]).await;
-    let post = world.server.order(Fault::hang().to("createbackupschedule"));
-    world.create(&world.nightly()).await;
-    world.seen_call("createbackupschedule").await;
+    let (mut world, election, leader, mut other, post) = in_a_write().await;
     let stopped = Timestamp::now();
-    world.operator.signal("TERM").await;
-    wait_for(&election.leases, &election.name, DEADLINE, |lease| {
+    world.operator.only_mut().signal("TERM").await;
+    wait_for(&election.leases, ACCOUNT, DEADLINE, |lease| {
         let spec = lease.spec.clone().unwrap_or_default();
         assert_eq!(spec.holder_identity.as_ref(), Some(&leader), "while it writes");
         spec.renew_time.is_some_and(|renewed| renewed.0 > stopped)
     })
     .await;
     world.server.clear_fault(post);
-    assert_eq!(world.operator.wait(DEADLINE).await.code(), Some(0));
+    assert_eq!(world.operator.only_mut().wait(DEADLINE).await.code(), Some(0));
     election.leader_after(&leader).await;
     world.request("nightly").await;
     assert_eq!(world.posts(), 1);
@@ -215,12 +196,7 @@ async fn sigterm_in_a_write_gives_the_lease_up_after_it() {
 
 #[tokio::test]
 async fn a_leader_killed_in_a_write_is_followed_when_its_lease_and_its_write_have_ended() {
-    let election = Election::new().await;
-    let (mut world, leader) = election.world().await;
-    let mut other = election.another(&world, &[]).await;
-    let post = world.server.order(Fault::hang().to("createbackupschedule"));
-    world.create(&world.nightly()).await;
-    world.seen_call("createbackupschedule").await;
+    let (mut world, election, leader, mut other, post) = in_a_write().await;
     world.operator.kill().await;
     world.server.clear_fault(post);
     let calls = world.calls();
@@ -237,8 +213,7 @@ async fn a_leader_killed_in_a_write_is_followed_when_its_lease_and_its_write_hav
 
 #[tokio::test]
 async fn a_leader_that_was_frozen_ends_without_another_write() {
-    let election = Election::new().await;
-    let (mut world, leader) = election.world().await;
+    let (mut world, election, leader) = led().await;
     world.create(&world.nightly()).await;
     world.ready("nightly").await;
     // It is about to write: while it is frozen, it is told that the schedule is still there to be deleted.
@@ -251,15 +226,15 @@ async fn a_leader_that_was_frozen_ends_without_another_write() {
                 .is_some_and(|request| request.is_to("getbackupschedule") && request.ended.is_none())
         })
         .await;
-    world.operator.signal("STOP").await;
+    world.operator.only_mut().signal("STOP").await;
     world.server.clear_fault(look);
-    let mut other = election.another(&world, &[]).await;
+    let mut other = world.operator.another(&flags()).await;
     let (next, _) = election.leader_after(&leader).await;
     world.gone("nightly").await;
     let (calls, events) = (world.calls(), world.all_events().await.len());
 
-    world.operator.signal("CONT").await;
-    assert_eq!(world.operator.wait(DEADLINE).await.code(), Some(1));
+    world.operator.only_mut().signal("CONT").await;
+    assert_eq!(world.operator.only_mut().wait(DEADLINE).await.code(), Some(1));
     let log = world.operator.log();
     assert!(log.contains("the lease was not renewed for"), "{log}");
     assert_eq!(
@@ -275,24 +250,20 @@ async fn a_leader_that_was_frozen_ends_without_another_write() {
 async fn a_leader_that_is_cut_off_ends_before_another_one_begins() {
     let plane = control_plane();
     let proxy = Proxy::to(plane.address()).await;
-    let election = Election::new().await;
-    let mut world = World::new().await;
-    world.operator.kill().await;
-    world.operator = Operator::start(
-        OPERATOR,
-        &plane.kubeconfig_by(proxy.address()),
-        world.namespace.name(),
-        &election.flags(),
-    )
-    .await;
+    let (mut world, election) = Election::new().await;
+    let direct = world.operator.kubeconfig().to_owned();
+    let by_proxy = plane.kubeconfig_by(&direct, proxy.address());
+    world.operator.set_kubeconfig(by_proxy);
+    world.operator.start(&flags()).await;
+    world.operator.set_kubeconfig(direct);
     let (leader, _) = election.leader_after("").await;
     world.create(&world.nightly()).await;
     world.ready("nightly").await;
-    let mut other = election.another(&world, &[]).await;
+    let mut other = world.operator.another(&flags()).await;
 
     proxy.cut();
     world.somebody_sets_hour(9);
-    assert_eq!(world.operator.wait(DEADLINE).await.code(), Some(1));
+    assert_eq!(world.operator.only_mut().wait(DEADLINE).await.code(), Some(1));
     let calls = world.calls();
     let (_, since) = election.leader_after(&leader).await;
     world.request("nightly").await;
@@ -306,24 +277,60 @@ async fn a_leader_that_is_cut_off_ends_before_another_one_begins() {
     other.stop().await;
 }
 
+/// Else it would put back a schedule whose object is gone.
+#[tokio::test]
+async fn a_standby_whose_watch_hangs_lists_anew_before_it_writes() {
+    let plane = control_plane();
+    let proxy = Proxy::to(plane.address()).await;
+    let (mut world, election, leader) = led().await;
+    let by_proxy = plane.kubeconfig_by(world.operator.kubeconfig(), proxy.address());
+    world.operator.set_kubeconfig(by_proxy);
+    let mut other = world.operator.another(&flags()).await;
+    world.create(&world.nightly()).await;
+    world.ready("nightly").await;
+    world.set_key("sk-bogus-0000").await;
+    world.stalled("nightly", "Unauthorized").await;
+    let is_stalled = |line: &str| line.starts_with("docspace_backup_stalled{") && !line.ends_with(" 0");
+    let shown = async {
+        while !other.get("/metrics").await.1.lines().any(is_stalled) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(DEADLINE, shown).await.expect("it watches");
+
+    proxy.cut_present();
+    world.set_key(&world.key).await;
+    world.ready("nightly").await;
+    world.delete("nightly").await;
+    world.gone("nightly").await;
+    world.operator.stop().await;
+    election.leader_after(&leader).await;
+    let mut witness = world.named("witness");
+    witness.spec.dump = true;
+    world.create(&witness).await;
+    // A request that hangs is given up after 30 seconds.
+    wait_for(&world.schedules(), "witness", 3 * DEADLINE, is_ready).await;
+    assert_eq!((world.posts(), world.cron()), (2, None));
+    other.stop().await;
+}
+
 #[tokio::test]
 async fn a_leader_whose_lease_is_taken_or_deleted_ends() {
     for (stolen, said) in [
         (true, "the lease went to somebody"),
         (false, "the Lease was deleted"),
     ] {
-        let election = Election::new().await;
-        let (mut world, _) = election.world().await;
-        let (leases, name) = (&election.leases, &election.name);
+        let (mut world, election, _) = led().await;
+        let leases = &election.leases;
         if stolen {
             let patch = Patch::Merge(json!({"spec": {"holderIdentity": "somebody"}}));
-            let patched = leases.patch(name, &PatchParams::default(), &patch).await;
+            let patched = leases.patch(ACCOUNT, &PatchParams::default(), &patch).await;
             patched.map(drop).expect("the Lease is patched");
         } else {
-            let deleted = leases.delete(name, &DeleteParams::default()).await;
+            let deleted = leases.delete(ACCOUNT, &DeleteParams::default()).await;
             deleted.map(drop).expect("the Lease is deleted");
         }
-        assert_eq!(world.operator.wait(DEADLINE).await.code(), Some(1));
+        assert_eq!(world.operator.only_mut().wait(DEADLINE).await.code(), Some(1));
         let log = world.operator.log();
         assert!(log.contains(said), "{log}");
     }
@@ -333,22 +340,15 @@ async fn a_leader_whose_lease_is_taken_or_deleted_ends() {
 async fn a_holder_whose_clock_is_wrong_keeps_its_lease_for_as_long_as_it_says() {
     for hours in [-1, 1] {
         let renewed = Timestamp::now() + SignedDuration::from_hours(hours);
-        let election = Election::held_by("somebody", renewed).await;
-        let namespace = Namespace::create(&control_plane().client().await).await;
+        let (mut world, election) = Election::held_by("somebody", renewed).await;
         let started = Timestamp::now();
-        let mut operator = Operator::start(
-            OPERATOR,
-            &control_plane().kubeconfig(),
-            namespace.name(),
-            &election.flags(),
-        )
-        .await;
+        world.operator.start(&flags()).await;
         let (_, since) = election.leader_after("somebody").await;
         let waited = since.duration_since(started);
         assert!(
             waited >= DURATION.try_into().expect("seconds"),
             "{hours} h: {waited:?}"
         );
-        operator.stop().await;
+        world.operator.stop().await;
     }
 }

@@ -2,15 +2,17 @@
 
 use jiff::SignedDuration;
 use serde_json::json;
-use simulated_portal::Installation;
 
-use crate::world::{World, at};
+use crate::world::{Setup, World, at};
 
 const SHORTLY: SignedDuration = SignedDuration::from_secs(2);
 
 /// An object that is looked at once a day where nothing else is due, shortly before this time.
 async fn shortly_before(time: &str) -> World {
-    let world = World::at_noon(Installation::default()).await;
+    let world = Setup::default()
+        .of_one_process("it knows the portal's clock, another would begin with its own")
+        .start(&[])
+        .await;
     world.server.clock().set(at(time) - SHORTLY);
     let mut object = world.nightly_at(13);
     object.spec.interval = serde_json::from_value(json!("24h")).expect("a duration");

@@ -2,7 +2,7 @@
 
 use std::{process::Stdio, time::Duration};
 
-use harness::{API_KEY, ControlPlane, DEADLINE, Namespace, Operator, control_plane};
+use harness::{API_KEY, ControlPlane, DEADLINE, Namespace};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api,
@@ -11,7 +11,7 @@ use kube::{
 use simulated_portal::Fault;
 use tokio::process::Command;
 
-use crate::world::{OPERATOR, World, every_day, ready_reason_is};
+use crate::world::{OPERATOR, Setup, World, every_day, ready_reason_is, rights::may_watch};
 
 #[tokio::test]
 async fn a_wrong_flag_ends_it_with_a_message() {
@@ -33,43 +33,18 @@ async fn a_wrong_flag_ends_it_with_a_message() {
 
 #[tokio::test]
 async fn an_empty_namespace_is_not_the_whole_cluster() {
-    let plane = control_plane();
-    let client = plane.client().await;
-    let namespace = Namespace::create(&client).await;
-    let mut operator = Operator::start(
-        OPERATOR,
-        &plane.kubeconfig(),
-        namespace.name(),
-        &["--namespace", ""],
-    )
-    .await;
-    let mut other = Operator::start(
-        OPERATOR,
-        &plane.kubeconfig(),
-        namespace.name(),
-        &["--all-namespaces"],
-    )
-    .await;
+    let mut world = Setup::default().idle().await;
+    world.operator.start(&["--namespace", ""]).await;
+    let mut other = world.operator.another(&["--all-namespaces"]).await;
     assert_eq!(other.wait(DEADLINE).await.code(), Some(1), "{}", other.log());
-    let secret = harness::secret(API_KEY, &[("apiKey", "sk-0")]);
-    namespace
-        .secrets(&client)
-        .create(&PostParams::default(), &secret)
-        .await
-        .expect("the Secret is created");
-    let schedules = namespace.schedules(&client);
-    let object = harness::nightly("http://127.0.0.1:9");
-    schedules
-        .create(&PostParams::default(), &object)
-        .await
-        .expect("the object is accepted");
-    harness::wait_for(&schedules, "nightly", DEADLINE, |object| {
-        ready_reason_is(object, "Unreachable")
-    })
-    .await;
-    operator.stop().await;
-    let watched = format!("namespaces=[Some(\"{}\")]", namespace.name());
-    assert!(operator.log().contains(&watched), "{}", operator.log());
+    world.create(&harness::nightly("http://127.0.0.1:9")).await;
+    world.told("nightly", "Unreachable").await;
+    world.operator.stop().await;
+    let (log, namespace) = (world.operator.log(), world.namespace.name());
+    assert!(
+        log.contains(&format!("namespaces=[Some(\"{namespace}\")]")),
+        "{log}"
+    );
 }
 
 #[tokio::test]
@@ -103,9 +78,9 @@ async fn sigterm_lets_a_write_end() {
     let post = world.server.order(Fault::hang().to("createbackupschedule"));
     world.create(&world.nightly()).await;
     world.seen_call("createbackupschedule").await;
-    world.operator.signal("TERM").await;
+    world.operator.only_mut().signal("TERM").await;
     world.server.clear_fault(post);
-    assert_eq!(world.operator.wait(DEADLINE).await.code(), Some(0));
+    assert_eq!(world.operator.only_mut().wait(DEADLINE).await.code(), Some(0));
     let object = world.get("nightly").await;
     assert_eq!(
         object
@@ -140,18 +115,13 @@ async fn it_waits_for_a_late_crd_and_gives_up_after_a_minute() {
     let plane = tokio::task::spawn_blocking(ControlPlane::start)
         .await
         .expect("it starts");
-    let client = plane.client().await;
-    let namespace = Namespace::create(&client).await;
-    let mut operator = Operator::start(OPERATOR, &plane.kubeconfig(), namespace.name(), &[]).await;
-    let status = operator.wait(Duration::from_secs(90)).await;
+    let mut world = World::on(&plane).await;
+    let status = world.operator.only_mut().wait(Duration::from_secs(90)).await;
     assert_eq!(status.code(), Some(1));
-    assert!(
-        operator.log().contains("does not know DocSpaceBackupSchedule"),
-        "{}",
-        operator.log()
-    );
+    let log = world.operator.log();
+    assert!(log.contains("does not know DocSpaceBackupSchedule"), "{log}");
 
-    let world = World::on(&plane).await;
+    world.operator.restart().await;
     plane.apply_crd();
     world.create(&world.nightly()).await;
     world.ready("nightly").await;
@@ -159,17 +129,10 @@ async fn it_waits_for_a_late_crd_and_gives_up_after_a_minute() {
 
 #[tokio::test]
 async fn two_namespaces_are_one_view() {
-    let mut world = World::new().await;
+    let mut world = Setup::default().idle().await;
     let other = Namespace::create(&world.client).await;
-    world.operator.kill().await;
-    let both = ["--namespace", other.name()];
-    world.operator = Operator::start(
-        OPERATOR,
-        &control_plane().kubeconfig(),
-        world.namespace.name(),
-        &both,
-    )
-    .await;
+    may_watch(&world.client, world.namespace.name(), other.name()).await;
+    world.operator.start(&["--namespace", other.name()]).await;
     world.create(&world.nightly()).await;
     world.ready("nightly").await;
 

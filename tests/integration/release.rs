@@ -237,11 +237,7 @@ async fn without_rights_it_fails_and_says_what_for() {
         ],
         "",
     );
-    let token = plane.kubectl_ok(
-        &["create", "token", "nobody", "--namespace", namespace.name()],
-        "",
-    );
-    let kubeconfig = plane.kubeconfig_for(namespace.name(), token.trim());
+    let kubeconfig = plane.kubeconfig_of(&client, namespace.name(), "nobody").await;
     let said = failed(&release(&kubeconfig, &[]).await);
     assert!(
         said.contains("cannot read Deployment") && said.contains("forbidden"),

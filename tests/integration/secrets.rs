@@ -7,7 +7,9 @@ use docspace_backup_operator::api::{
 use harness::API_KEY;
 use serde_json::json;
 
-use crate::world::{World, condition, is_ready, ready_reason_is};
+use crate::world::{Setup, World, condition, is_ready, ready_reason_is};
+
+const KEEPS_THE_KEY: &str = "it keeps the key that was accepted, another has none once the Secret is gone";
 
 #[tokio::test]
 async fn a_late_secret_is_waited_for() {
@@ -72,7 +74,7 @@ async fn unfit_values_are_told() {
         };
         world.wait("nightly", told).await;
     }
-    assert_eq!(world.calls(), calls);
+    world.assert_calls(calls);
     world
         .set_secret(API_KEY, &[("apiKey", format!("{}\n", world.key).as_bytes())])
         .await;
@@ -176,7 +178,7 @@ async fn the_operator_can_require_and_limit_origins() {
 
 #[tokio::test]
 async fn a_secret_that_goes_with_its_object_serves_to_the_end() {
-    let world = World::with_ready_nightly().await;
+    let world = World::of_one_process(KEEPS_THE_KEY).await.ready_nightly().await;
     world.delete_secret(API_KEY).await;
     world.delete("nightly").await;
     world.gone("nightly").await;
@@ -185,7 +187,8 @@ async fn a_secret_that_goes_with_its_object_serves_to_the_end() {
 
 #[tokio::test]
 async fn a_namespace_that_goes_takes_the_schedule_along() {
-    let world = World::with_ready_nightly().await;
+    let setup = Setup::default().everywhere().of_one_process(KEEPS_THE_KEY);
+    let world = setup.start(&[]).await.ready_nightly().await;
     world.delete_namespace().await;
     world.gone("nightly").await;
     assert_eq!(world.cron(), None);

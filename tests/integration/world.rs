@@ -2,32 +2,35 @@
 
 mod objects;
 mod portal;
+mod processes;
+pub mod replicas;
+pub mod rights;
+mod secrets;
+mod setup;
 
-use std::{collections::BTreeMap, future::ready, pin::pin};
+use std::{future::ready, pin::pin, time::Duration};
 
 use docspace_backup_operator::api::{DocSpaceBackupSchedule, REQUESTED_AT};
 use futures::TryStreamExt;
-use harness::{API_KEY, ControlPlane, DEADLINE, Namespace, Operator, control_plane, wait_for, wait_gone};
-use k8s_openapi::{
-    ByteString,
-    api::{
-        core::v1::{Namespace as KubeNamespace, Secret},
-        events::v1::Event,
-    },
-};
+use harness::{Audit, DEADLINE, Namespace, wait_for, wait_gone};
+use k8s_openapi::api::{core::v1::Namespace as KubeNamespace, events::v1::Event};
 use kube::{
     Api, Client,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
     runtime::{WatchStreamExt, watcher},
 };
 use serde_json::{Value, json};
-use simulated_portal::{ApiKey, Installation, Portal, SimulatedPortal};
+use simulated_portal::{Portal, SimulatedPortal};
 use tokio::time::timeout;
 
-pub use self::objects::{
-    applied_reason, at, condition, every_day, into_a_folder, is_observed, is_ready, message, ready_reason_is,
-    reason,
+pub use self::{
+    objects::{
+        applied_reason, at, condition, every_day, into_a_folder, is_observed, is_ready, message,
+        ready_reason_is, reason,
+    },
+    setup::Setup,
 };
+use self::{processes::Processes, rights::ACCOUNT, secrets::Touched};
 
 /// The real binary.
 pub const OPERATOR: &str = env!("CARGO_BIN_EXE_docspace-backup-operator");
@@ -36,81 +39,39 @@ pub const OPERATOR: &str = env!("CARGO_BIN_EXE_docspace-backup-operator");
 pub struct World {
     pub client: Client,
     pub namespace: Namespace,
+    /// Where the operator's account and Lease are: the same, or another.
+    home: Namespace,
     pub server: SimulatedPortal,
     pub portal: Portal,
     /// A key that the portal takes; the Secret has it.
     pub key: String,
-    pub operator: Operator,
+    pub operator: Processes,
+    /// What was asked of Kubernetes since it began.
+    audit: Audit,
+    /// The Secret that was changed last.
+    touched: Touched,
+}
+
+impl Drop for World {
+    /// What holds of every test, however many operators there are.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        self.operator.check();
+        let writes = self.server.log().most_at_once(|request| request.method != "GET");
+        assert!(writes <= 1, "{writes} writes to the portal at once");
+        if !self.operator.stays() {
+            let all = self.server.log().requests();
+            let writes = all.iter().filter(|request| request.method != "GET");
+            writes.for_each(|_| replicas::tally("write"));
+        }
+        let refused = self.audit.refused(&format!("{}:{ACCOUNT}", self.home.name()));
+        assert!(refused.is_empty(), "the operator lacks rights: {refused:?}");
+    }
 }
 
 impl World {
-    /// With a good key in the Secret and the operator running.
-    pub async fn new() -> Self {
-        Self::with_arguments(&[]).await
-    }
-
-    /// The same, with an object that is Ready.
-    pub async fn with_ready_nightly() -> Self {
-        let world = Self::new().await;
-        world.create(&world.nightly()).await;
-        world.ready("nightly").await;
-        world
-    }
-
-    /// The same without it, and with these arguments for the operator.
-    pub async fn with_arguments(arguments: &[&str]) -> Self {
-        Self::start(control_plane(), Installation::default(), arguments).await
-    }
-
-    /// On another control plane.
-    pub async fn on(plane: &ControlPlane) -> Self {
-        Self::start(plane, Installation::default(), &[]).await
-    }
-
-    /// With a portal that speaks TLS, with a certificate of its own authority.
-    pub async fn with_tls() -> Self {
-        Self::start(
-            control_plane(),
-            Installation::default().with_tls(&["127.0.0.1"]),
-            &[],
-        )
-        .await
-    }
-
-    /// With an installation of this kind, whose clock stands still: at noon of November 23.
-    pub async fn at_noon(installation: Installation) -> Self {
-        let world = Self::start(control_plane(), installation, &[]).await;
-        world.server.clock().set(at("11-23 12:00"));
-        world
-    }
-
-    /// The same, with a standalone installation and an object that is Ready and backs up every day at this hour.
-    pub async fn with_ready_at(hour: i32) -> Self {
-        let world = Self::at_noon(Installation::default()).await;
-        world.create(&world.nightly_at(hour)).await;
-        world.ready("nightly").await;
-        world
-    }
-
-    async fn start(plane: &ControlPlane, installation: Installation, arguments: &[&str]) -> Self {
-        let client = plane.client().await;
-        let namespace = Namespace::create(&client).await;
-        let server = SimulatedPortal::start(installation).await;
-        let portal = server.first();
-        let key = portal.issue_key(ApiKey::named("full"));
-        let operator = Operator::start(OPERATOR, &plane.kubeconfig(), namespace.name(), arguments).await;
-        let world = Self {
-            client,
-            namespace,
-            server,
-            portal,
-            key,
-            operator,
-        };
-        world.set_key(&world.key).await;
-        world
-    }
-
     // Objects.
 
     /// The schedule that most tests are about.
@@ -176,12 +137,22 @@ impl World {
             .expect("the deletion is accepted");
     }
 
+    /// Where leaders are ended, a change takes the time of several.
+    fn deadline(&self) -> Duration {
+        if self.operator.stays() {
+            DEADLINE
+        } else {
+            3 * DEADLINE
+        }
+    }
+
     pub async fn wait(
         &self,
         name: &str,
         wanted: impl Fn(&DocSpaceBackupSchedule) -> bool,
     ) -> DocSpaceBackupSchedule {
-        wait_for(&self.schedules(), name, DEADLINE, wanted).await
+        self.comes(wait_for(&self.schedules(), name, self.deadline(), wanted))
+            .await
     }
 
     /// Waits until Ready is True for the present generation.
@@ -226,12 +197,13 @@ impl World {
     }
 
     pub async fn gone(&self, name: &str) {
-        wait_gone(&self.schedules(), name, DEADLINE).await;
+        self.comes(wait_gone(&self.schedules(), name, self.deadline()))
+            .await;
     }
 
     /// Asks for a reconcile now, and waits until that was done.
     pub async fn request(&self, name: &str) -> DocSpaceBackupSchedule {
-        let now = format!("{:016x}", fastrand::u64(..));
+        let now = random();
         self.patch(name, json!({"metadata": {"annotations": {REQUESTED_AT: now}}}))
             .await;
         let echoed = |object: &DocSpaceBackupSchedule| {
@@ -265,7 +237,7 @@ impl World {
     pub async fn event(&self, reason: &str) -> (String, String) {
         let events = watcher(self.events_api(), watcher::Config::default()).applied_objects();
         let mut found = pin!(events.try_filter(|event| ready(event.reason.as_deref() == Some(reason))));
-        let event = match timeout(DEADLINE, found.try_next()).await {
+        let event = match self.comes(timeout(self.deadline(), found.try_next())).await {
             Ok(event) => event
                 .expect("Events can be watched")
                 .expect("a watch does not end"),
@@ -293,59 +265,9 @@ impl World {
             .await
             .expect("the deletion is accepted");
     }
+}
 
-    // Secrets.
-
-    pub async fn set_key(&self, key: &str) {
-        self.set_secret(API_KEY, &[("apiKey", key.as_bytes())]).await;
-    }
-
-    pub async fn set_secret(&self, name: &str, data: &[(&str, &[u8])]) {
-        let api = self.namespace.secrets(&self.client);
-        let data: BTreeMap<String, ByteString> = data
-            .iter()
-            .map(|(key, value)| ((*key).into(), ByteString(value.to_vec())))
-            .collect();
-        let mut secret = harness::secret(name, &[]);
-        secret.data = Some(data);
-        match api.create(&PostParams::default(), &secret).await {
-            Err(kube::Error::Api(status)) if status.code == 409 => {
-                api.replace(name, &PostParams::default(), &secret)
-                    .await
-                    .map(drop)
-                    .expect("the Secret is replaced");
-            }
-            result => drop(result.expect("the Secret is created")),
-        }
-    }
-
-    pub async fn annotate_secret(&self, annotation: &str, value: &str) {
-        self.annotate(API_KEY, annotation, value).await;
-    }
-
-    /// Changes the Secret but not its values, which brings a look at the portal.
-    pub async fn touch_secret(&self) {
-        self.touch(API_KEY).await;
-    }
-
-    /// The same of another Secret.
-    pub async fn touch(&self, secret: &str) {
-        self.annotate(secret, "touched", &format!("{:016x}", fastrand::u64(..)))
-            .await;
-    }
-
-    async fn annotate(&self, secret: &str, annotation: &str, value: &str) {
-        let patch = Patch::Merge(json!({"metadata": {"annotations": {annotation: value}}}));
-        let api: Api<Secret> = self.namespace.secrets(&self.client);
-        api.patch(secret, &PatchParams::default(), &patch)
-            .await
-            .expect("the patch is accepted");
-    }
-
-    pub async fn delete_secret(&self, name: &str) {
-        let api = self.namespace.secrets(&self.client);
-        api.delete(name, &DeleteParams::default())
-            .await
-            .expect("the deletion is accepted");
-    }
+/// A text that nothing else has.
+fn random() -> String {
+    format!("{:016x}", fastrand::u64(..))
 }

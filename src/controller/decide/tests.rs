@@ -612,6 +612,16 @@ fn an_unknown_outcome_waits() {
             ),
             "refuse OutcomeUnknown",
         ),
+        (
+            "the status alone tells of it",
+            Scene::first_contact(None).with(|f| f.told_unknown = Some(ago(9))),
+            "refuse OutcomeUnknown",
+        ),
+        (
+            "the status alone tells of it, ten minutes later",
+            Scene::first_contact(None).with(|f| f.told_unknown = Some(ago(10))),
+            "write Created",
+        ),
     ]);
 }
 

@@ -1,7 +1,7 @@
 //! A Kubernetes API that ends with the process that started it.
 
 use std::{
-    fs,
+    env, fs,
     io::{BufRead, BufReader, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -11,16 +11,23 @@ use std::{
     time::{Duration, Instant},
 };
 
+use k8s_openapi::api::{authentication::v1::TokenRequest, core::v1::ServiceAccount};
 use kube::{
-    Client, Config,
+    Api, Client, Config,
+    api::PostParams,
     config::{KubeConfigOptions, Kubeconfig},
 };
+
+use crate::Audit;
+
+/// Where a test process finds the control plane of the one that started it: folder and programs.
+const HANDED_ON: &str = "DOCSPACE_TEST_CONTROL_PLANE";
 
 /// etcd, kube-apiserver and kube-controller-manager (namespaces, garbage collection), with a data folder of
 /// their own. They end when this is dropped or the process ends, however it ends.
 pub struct ControlPlane {
-    /// Holds the pipe whose end is the programs' end.
-    supervisor: Child,
+    /// Holds the pipe whose end is the programs' end; none where another process holds it.
+    supervisor: Option<Child>,
     folder: PathBuf,
     programs: PathBuf,
 }
@@ -30,6 +37,9 @@ pub struct ControlPlane {
 /// A test keeps to a [`Namespace`](crate::Namespace) of its own and makes its own [`ControlPlane::client`].
 pub fn control_plane() -> &'static ControlPlane {
     static SHARED: LazyLock<ControlPlane> = LazyLock::new(|| {
+        if let Ok(places) = env::var(HANDED_ON) {
+            return ControlPlane::at(&places, None);
+        }
         let started = ControlPlane::start();
         started.apply_crd();
         started
@@ -61,7 +71,11 @@ impl ControlPlane {
         BufReader::new(supervisor.stdout.take().expect("piped"))
             .read_line(&mut ready)
             .expect("the control plane's output is text");
-        let Some((folder, programs)) = ready.trim().split_once(' ') else {
+        Self::at(ready.trim(), Some(supervisor))
+    }
+
+    fn at(places: &str, supervisor: Option<Child>) -> Self {
+        let Some((folder, programs)) = places.split_once(' ') else {
             panic!("the control plane did not start; its reasons are on standard error");
         };
         Self {
@@ -69,6 +83,14 @@ impl ControlPlane {
             folder: folder.into(),
             programs: programs.into(),
         }
+    }
+
+    /// Makes this the control plane of a test process that is about to be started. It must have the CRD.
+    pub fn hand_on(&self, to: &mut Command) {
+        to.env(
+            HANDED_ON,
+            format!("{} {}", self.folder.display(), self.programs.display()),
+        );
     }
 
     /// The folder that goes with this control plane: for files that need not outlive it.
@@ -94,6 +116,17 @@ impl ControlPlane {
             .await
             .expect("the kubeconfig is complete");
         Client::try_from(config).expect("a client of the control plane")
+    }
+
+    /// A kubeconfig of a service account of this namespace, as a pod of it has one.
+    pub async fn kubeconfig_of(&self, client: &Client, namespace: &str, account: &str) -> PathBuf {
+        let accounts = Api::<ServiceAccount>::namespaced(client.clone(), namespace);
+        let token = accounts
+            .create_token_request(account, &PostParams::default(), &TokenRequest::default())
+            .await
+            .expect("the API gives a token");
+        let token = token.status.and_then(|status| status.token).expect("a token");
+        self.kubeconfig_for(namespace, &token)
     }
 
     /// A kubeconfig that carries this token (of a service account, say) and this namespace.
@@ -130,9 +163,9 @@ impl ControlPlane {
             .expect("written by tests/control-plane/run")
     }
 
-    /// An administrator's kubeconfig that leads to the API server by way of this address.
-    pub fn kubeconfig_by(&self, address: SocketAddr) -> PathBuf {
-        let mut kubeconfig = Kubeconfig::read_from(self.kubeconfig()).expect("the kubeconfig is readable");
+    /// The same kubeconfig, leading to the API server by way of this address.
+    pub fn kubeconfig_by(&self, kubeconfig: &Path, address: SocketAddr) -> PathBuf {
+        let mut kubeconfig = Kubeconfig::read_from(kubeconfig).expect("the kubeconfig is readable");
         for cluster in &mut kubeconfig.clusters {
             let cluster = cluster
                 .cluster
@@ -141,6 +174,11 @@ impl ControlPlane {
             cluster.server = Some(format!("https://{address}"));
         }
         self.write_kubeconfig(&kubeconfig, &address.port().to_string())
+    }
+
+    /// What service accounts have asked of this control plane.
+    pub fn audit(&self) -> Audit {
+        Audit::of(&self.folder)
     }
 
     fn write_kubeconfig(&self, kubeconfig: &Kubeconfig, name: &str) -> PathBuf {
@@ -230,8 +268,16 @@ impl ControlPlane {
 
 impl Drop for ControlPlane {
     fn drop(&mut self) {
-        drop(self.supervisor.stdin.take());
+        let audit = self.audit();
+        let Some(supervisor) = &mut self.supervisor else {
+            return;
+        };
+        // Where the shared one is another process's, that reads what was asked of this one, too.
+        if let Ok(places) = env::var(HANDED_ON) {
+            audit.keep(&Self::at(&places, None).folder);
+        }
+        drop(supervisor.stdin.take());
         // Its end is not worth failing a test for: the pipe is closed, and that is all it waits for.
-        let _ = self.supervisor.wait();
+        let _ = supervisor.wait();
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Helpers panic where they fail, with a message for whoever reads the test's output.
 
+mod audit;
 mod control_plane;
 mod http;
 mod objects;
@@ -11,10 +12,11 @@ mod promtool;
 mod proxy;
 mod wait;
 
+pub use audit::{Asked, Audit, unused};
 pub use control_plane::{ControlPlane, control_plane};
 pub use http::http_get;
 pub use objects::{API_KEY, Namespace, from_api_docs, nightly, secret};
-pub use operator::Operator;
+pub use operator::{Operator, log_of};
 pub use promtool::promtool;
 pub use proxy::Proxy;
 pub use wait::{DEADLINE, wait_for, wait_gone};

@@ -25,6 +25,7 @@ pub struct Operator {
     kubeconfig: PathBuf,
     namespace: String,
     arguments: Vec<String>,
+    pod: Option<String>,
     running: Option<Running>,
 }
 
@@ -48,11 +49,23 @@ impl Operator {
         namespace: &str,
         arguments: &[&str],
     ) -> Self {
+        Self::start_as(None, binary, kubeconfig, namespace, arguments).await
+    }
+
+    /// The same, with this as the name of its pod, which its identity on a Lease begins with.
+    pub async fn start_as(
+        pod: Option<&str>,
+        binary: impl AsRef<Path>,
+        kubeconfig: &Path,
+        namespace: &str,
+        arguments: &[&str],
+    ) -> Self {
         let mut operator = Self {
             binary: binary.as_ref().into(),
             kubeconfig: kubeconfig.into(),
             namespace: namespace.into(),
             arguments: arguments.iter().map(|argument| (*argument).into()).collect(),
+            pod: pod.map(Into::into),
             running: None,
         };
         operator.restart().await;
@@ -64,9 +77,32 @@ impl Operator {
         self.running.as_ref().expect("the operator runs").id
     }
 
-    /// The log of all its runs.
+    /// Whether it was started and nobody has seen it end.
+    pub fn runs(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// The name of its pod, where it has one.
+    pub fn pod(&self) -> Option<&str> {
+        self.pod.as_deref()
+    }
+
+    /// Waits until it stands for election: from then on, SIGTERM is heard.
+    pub async fn stands(&self) {
+        let from = self.running.as_ref().expect("the operator runs").log_from;
+        let identity = format!("identity=\"{}_", self.pod.as_deref().expect("it has a pod"));
+        let told = async {
+            while !self.log()[from..].contains(&identity) {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let told = timeout(DEADLINE, told).await;
+        told.unwrap_or_else(|_| panic!("it does not stand; the operator's log:\n{}", self.log()));
+    }
+
+    /// The log of all its runs, see [`log_of`].
     pub fn log(&self) -> String {
-        std::fs::read_to_string(log_file(&self.namespace)).expect("the log is text")
+        log_of(&self.namespace)
     }
 
     /// Asks its server for this path, and gives the HTTP status and the body of the answer.
@@ -145,6 +181,9 @@ impl Operator {
                 command.env_remove(name);
             }
         }
+        if let Some(pod) = &self.pod {
+            command.env("POD_NAME", pod);
+        }
         let mut supervisor = command.spawn().expect("tests/harness/supervise runs");
         let mut id = String::new();
         BufReader::new(supervisor.stdout.take().expect("piped"))
@@ -187,7 +226,11 @@ impl Operator {
     }
 }
 
-/// The log of the operators of one namespace.
+/// The log of all operators of one namespace.
+pub fn log_of(namespace: &str) -> String {
+    std::fs::read_to_string(log_file(namespace)).expect("the log is text")
+}
+
 pub(crate) fn log_file(namespace: &str) -> PathBuf {
     control_plane().folder().join(format!("operator-{namespace}.log"))
 }

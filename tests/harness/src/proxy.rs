@@ -1,6 +1,12 @@
 //! A way to the Kubernetes API that can be cut.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use tokio::{
     io::copy_bidirectional,
@@ -11,7 +17,9 @@ use tokio::{
 /// Forwards connections at a loopback port of its own, until it is cut.
 pub struct Proxy {
     address: SocketAddr,
-    cut: watch::Sender<bool>,
+    /// Connections with a number below this are cut.
+    cut: watch::Sender<u64>,
+    connections: Arc<AtomicU64>,
 }
 
 impl Proxy {
@@ -21,14 +29,21 @@ impl Proxy {
             .await
             .expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");
-        let (cut, seen) = watch::channel(false);
+        let (cut, seen) = watch::channel(0);
+        let connections = Arc::<AtomicU64>::default();
+        let count = connections.clone();
         tokio::spawn(async move {
             loop {
                 let (near, _) = listener.accept().await.expect("connections are accepted");
-                tokio::spawn(forward(near, target, seen.clone()));
+                let number = count.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(forward(near, target, number, seen.clone()));
             }
         });
-        Self { address, cut }
+        Self {
+            address,
+            cut,
+            connections,
+        }
     }
 
     /// Where it listens.
@@ -38,11 +53,16 @@ impl Proxy {
 
     /// From now on nothing comes through, and nobody is told: connections stay open, and new ones are accepted.
     pub fn cut(&self) {
-        self.cut.send_replace(true);
+        self.cut.send_replace(u64::MAX);
+    }
+
+    /// The same of the connections that there are; new ones come through.
+    pub fn cut_present(&self) {
+        self.cut.send_replace(self.connections.load(Ordering::Relaxed));
     }
 }
 
-async fn forward(mut near: TcpStream, target: SocketAddr, mut cut: watch::Receiver<bool>) {
+async fn forward(mut near: TcpStream, target: SocketAddr, number: u64, mut cut: watch::Receiver<u64>) {
     let both = async {
         let mut far = TcpStream::connect(target).await?;
         copy_bidirectional(&mut near, &mut far).await
@@ -50,8 +70,8 @@ async fn forward(mut near: TcpStream, target: SocketAddr, mut cut: watch::Receiv
     tokio::select! {
         // Either end closed it.
         _ = both => return,
-        _ = cut.wait_for(|cut| *cut) => {}
+        _ = cut.wait_for(|below| number < *below) => {}
     }
     // Holds the connection open for as long as the proxy is there.
-    let _ = cut.wait_for(|cut| !*cut).await;
+    let _ = cut.wait_for(|_| false).await;
 }

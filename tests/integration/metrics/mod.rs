@@ -16,7 +16,7 @@ use simulated_portal::{ApiKey, Installation};
 use tokio::time::timeout;
 
 use self::open_metrics::Scrape;
-use crate::world::World;
+use crate::world::{Setup, World};
 
 /// Every series of an object.
 const OF_AN_OBJECT: [&str; 10] = [
@@ -34,7 +34,7 @@ const OF_AN_OBJECT: [&str; 10] = [
 
 impl World {
     async fn scrape(&self) -> Scrape {
-        let (status, text) = self.operator.get("/metrics").await;
+        let (status, text) = self.operator.only().get("/metrics").await;
         assert_eq!(status, 200);
         Scrape::of(&text)
     }
@@ -94,7 +94,7 @@ fn seconds(time: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Time) -> Optio
 #[tokio::test]
 async fn an_objects_series_follow_its_status_go_with_it_and_are_there_after_a_restart() {
     let mut world = World::with_ready_at(13).await;
-    world.operator.address().await;
+    world.operator.only().address().await;
     world.shows("ready", "nightly", 1.0).await;
     world.shows("stalled", "nightly", 0.0).await;
     assert_eq!(world.series("suspended", "nightly").await, Some(0.0));
@@ -244,7 +244,12 @@ async fn a_schedule_that_may_be_left_in_its_portal_is_counted() {
 
 #[tokio::test]
 async fn failures_of_kubernetes_are_counted() {
-    let world = World::with_ready_nightly().await;
+    let world = Setup::default()
+        .everywhere()
+        .start(&[])
+        .await
+        .ready_nightly()
+        .await;
     world.delete_namespace().await;
     // In a namespace that is being deleted no Event can be made.
     let labels = [("operation", "Event"), ("code", "403")];
@@ -261,7 +266,7 @@ async fn the_metrics_are_listed_in_the_readme_and_hold_no_secret() {
     let world = World::new().await;
     world.create(&world.nightly()).await;
     world.ready("nightly").await;
-    let (_, text) = world.operator.get("/metrics").await;
+    let (_, text) = world.operator.only().get("/metrics").await;
     for hidden in [world.key.as_str(), "Bearer", &world.server.url(), "127.0.0.1"] {
         assert!(!text.contains(hidden), "{hidden}");
     }
@@ -363,7 +368,7 @@ async fn what_the_readme_and_the_tests_of_alerts_name_is_exposed_with_these_labe
 async fn promtool_has_no_objections() {
     let world = World::with_ready_nightly().await;
     let plain = "text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
-    let (_, text) = world.operator.get_as("/metrics", plain).await;
+    let (_, text) = world.operator.only().get_as("/metrics", plain).await;
     assert!(
         !text.contains("# EOF") && text.contains("docspace_backup_ready"),
         "{text}"

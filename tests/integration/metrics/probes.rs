@@ -11,9 +11,8 @@ async fn it_is_alive_at_once_and_ready_once_all_objects_are_known() {
     let plane = tokio::task::spawn_blocking(ControlPlane::start)
         .await
         .expect("it starts");
-    let client = plane.client().await;
-    let namespace = Namespace::create(&client).await;
-    let operator = Operator::start(OPERATOR, &plane.kubeconfig(), namespace.name(), &[]).await;
+    let world = World::on(&plane).await;
+    let operator = world.operator.only();
     assert_eq!(operator.get("/livez").await, (200, "ok\n".into()));
     let (status, said) = operator.get("/readyz").await;
     assert!(status == 503 && said.contains("CRD"), "{status} {said}");
@@ -34,10 +33,9 @@ async fn it_is_not_ready_while_a_watch_is_refused_and_says_which() {
     let client = plane.client().await;
     let namespace = Namespace::create(&client).await;
     let name = namespace.name();
-    // An account without any right but to see what there is.
+    // An account without any right but to see what there is: what it is refused is refused on purpose.
     plane.kubectl_ok(&["create", "serviceaccount", "nobody", "--namespace", name], "");
-    let token = plane.kubectl_ok(&["create", "token", "nobody", "--namespace", name], "");
-    let kubeconfig = plane.kubeconfig_for(name, token.trim());
+    let kubeconfig = plane.kubeconfig_of(&client, name, "nobody").await;
     let operator = Operator::start(OPERATOR, &kubeconfig, name, &[]).await;
     let refused = |kind: &str| format!("the watch of {kind} in namespace {name} has been failing since ");
     let told = async {
@@ -83,7 +81,7 @@ async fn a_port_that_is_taken_ends_it_with_a_message() {
 #[tokio::test]
 async fn a_client_that_hangs_does_not_hold_up_its_end() {
     let mut world = World::new().await;
-    let address = world.operator.address().await;
+    let address = world.operator.only().address().await;
     let mut client = TcpStream::connect(&address).await.expect("it listens");
     client
         .write_all(b"GET /metrics HTTP/1.1\r\n")

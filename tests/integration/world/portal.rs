@@ -4,7 +4,6 @@ use docspace_backup_operator::{
     api::DocSpaceBackupSchedule,
     portal::{Address, Options, Portals},
 };
-use harness::DEADLINE;
 use simulated_portal::{
     ApiKey, Fault, FaultBody, Installation, Progress, Request, Schedule, SimulatedPortal, Tenant,
 };
@@ -75,9 +74,20 @@ impl World {
         deleted.expect("the portal takes the deletion");
     }
 
+    /// Expects that it has had so many requests, where nobody has taken over, who would look again.
+    #[track_caller]
+    pub fn assert_calls(&self, calls: u64) {
+        if self.operator.stays() {
+            assert_eq!(self.calls(), calls, "calls to the portal");
+        }
+    }
+
     /// Waits until its log is as wanted.
     pub async fn seen(&self, wanted: impl FnMut(&[Request]) -> bool) {
-        if let Err(error) = self.server.log().wait_until(DEADLINE, wanted).await {
+        if let Err(error) = self
+            .comes(self.server.log().wait_until(self.deadline(), wanted))
+            .await
+        {
             panic!("{error}{}", self.operator.log());
         }
     }

@@ -1,0 +1,75 @@
+//! The suite once more with two operators, of which the leader is ended again and again.
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+};
+
+use harness::{control_plane, unused};
+
+use crate::world::{
+    replicas::{REPLICAS, TALLY},
+    rights::{ACCOUNT, roles},
+};
+
+/// What is about a single process by its nature, or about none.
+const SKIPPED: [&str; 6] = [
+    "crd::",
+    "leader::",
+    "metrics::",
+    "process::",
+    "release::",
+    "replicas::",
+];
+/// What waits most of the time.
+const THREADS: &str = "10";
+/// So many tests there are at least.
+const TESTS: usize = 90;
+
+/// Prints how often leaders were ended, and what was run with one process.
+#[test]
+#[ignore = "takes minutes; make churn"]
+fn the_suite_passes_while_the_leader_is_ended_again_and_again() {
+    let plane = control_plane();
+    let mut suite = Command::new(env::current_exe().expect("this program"));
+    suite.args(["--test-threads", THREADS]);
+    for module in SKIPPED {
+        suite.args(["--skip", module]);
+    }
+    plane.hand_on(&mut suite);
+    let mut suite = suite
+        .env(REPLICAS, "2")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("this program runs");
+    let lines = BufReader::new(suite.stdout.take().expect("piped")).lines();
+    let lines = lines.map_while(Result::ok).inspect(|line| println!("{line}"));
+    let output: Vec<_> = lines.collect();
+    let status = suite.wait().expect("it ends");
+
+    let tally = fs::read_to_string(plane.folder().join(TALLY)).expect("worlds were made");
+    let mut counts = BTreeMap::<&str, usize>::new();
+    for line in tally.lines() {
+        *counts.entry(line).or_default() += 1;
+    }
+    for (what, count) in &counts {
+        println!("{count:5} {what}");
+    }
+    assert!(status.success(), "the suite failed");
+    let summary = output
+        .iter()
+        .find_map(|line| line.strip_prefix("test result: ok. "));
+    let passed = summary.and_then(|summary| summary.split(' ').next()?.parse::<usize>().ok());
+    assert!(passed.is_some_and(|passed| passed >= TESTS), "{passed:?} tests");
+    for counted in ["two", "write", "TERM", "KILL"] {
+        assert!(counts.contains_key(counted), "no {counted}");
+    }
+
+    let account = format!(":{ACCOUNT}");
+    let refused = plane.audit().refused(&account);
+    assert!(refused.is_empty(), "the operator lacks rights: {refused:?}");
+    let unused = unused(roles(), &plane.audit().used(&account));
+    assert!(unused.is_empty(), "rights that nothing makes use of: {unused:?}");
+}
