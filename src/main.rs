@@ -190,7 +190,8 @@ fn start_log(args: &RunArgs) {
     let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let log = match args.log_format {
         LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).boxed(),
-        LogFormat::Json => log.json().boxed(),
+        // The innermost span names the object, and there is no other.
+        LogFormat::Json => log.json().with_span_list(false).boxed(),
     };
     // kube would log the whole of an answer that it cannot read, of a Secret, too.
     let filter = args

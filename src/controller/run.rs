@@ -188,7 +188,8 @@ pub async fn run(
             store.wait_until_ready().await?;
         }
         context.objects.filled().await?;
-        tracing::info!(namespaces = ?scopes, "all watched objects are known");
+        let namespaces: Vec<_> = scopes.iter().map(|scope| scope.unwrap_or("all")).collect();
+        tracing::info!(namespaces = namespaces.join(","), "all watched objects are known");
         health.filled();
         leadership.begins().await;
         for mut listed in anew.into_iter().filter(|_| leadership.is_elected()) {
