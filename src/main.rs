@@ -81,7 +81,6 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
     let clients = Clients {
         requests: client(KUBERNETES_ANSWERS)?,
         watches: client(WATCHES_ARE_RENEWED)?,
-        watches_of_a_leader: client(WATCHES_ARE_RENEWED)?,
     };
 
     let told = Told {

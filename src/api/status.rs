@@ -94,6 +94,9 @@ pub struct LastRequest {
     pub status_code: Option<i32>,
     /// What came of it, in words.
     pub message: String,
+    /// Whether DocSpace may still carry it out: it is not repeated for ten minutes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outcome_unknown: bool,
 }
 
 /// A call that writes.

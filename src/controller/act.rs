@@ -116,17 +116,13 @@ async fn write(look: &mut Look<'_>, reason: AppliedReason) -> Result<Deed, Error
     let answer = look.context.within_grace(portal.create_schedule(&wanted)).await;
     let posted = look.facts.take_time(answer);
     look.context.metrics.written(reason, posted.as_ref().err());
-    let request = Some(request(
-        Operation::CreateSchedule,
-        posted.as_ref().err(),
-        look.facts.now,
-    ));
+    let mut request = request(Operation::CreateSchedule, posted.as_ref().err(), look.facts.now);
     if let Err(error) = &posted
         && error.failure.is_definite_for_a_write()
     {
         look.facts.held = Some(Ok(replaced));
         return Ok(Deed {
-            request,
+            request: Some(request),
             ..Deed::of(error.into())
         });
     }
@@ -156,8 +152,9 @@ async fn write(look: &mut Look<'_>, reason: AppliedReason) -> Result<Deed, Error
             reason,
             written,
         });
+        request.outcome_unknown = true;
         return Ok(Deed {
-            request,
+            request: Some(request),
             replaced,
             ..Deed::of(verdict)
         });
@@ -165,7 +162,7 @@ async fn write(look: &mut Look<'_>, reason: AppliedReason) -> Result<Deed, Error
     let note = look.written_note(reason, &wanted, replaced.as_ref());
     Ok(Deed {
         applied: Some(reason),
-        request,
+        request: Some(request),
         replaced,
         notes: vec![note],
         ..Deed::of(verdict)
@@ -191,6 +188,7 @@ fn request(operation: Operation, error: Option<&PortalError>, now: Timestamp) ->
         time: Time(now),
         status_code: error.map_or(Some(200), |error| error.status).map(i32::from),
         message: error.map_or_else(|| "Accepted by the portal".into(), ToString::to_string),
+        outcome_unknown: false,
     }
 }
 

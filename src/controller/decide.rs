@@ -3,7 +3,7 @@
 //! [`decide`] is asked again whenever a fact that it wanted has been learnt, until it names a plan. The order of its
 //! lines is the order of the rules; each verdict says what the user can decide.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     facts::{Facts, Slot},
@@ -180,12 +180,16 @@ fn decide_write(
     held: Option<&Schedule>,
     reason: AppliedReason,
 ) -> Plan {
-    let waits = |passed: SignedDuration| passed.abs() < UNKNOWN_OUTCOME_PATIENCE;
-    let known = facts
-        .unknown
-        .map(|(since, _)| facts.local_now.duration_since(since));
-    let told = facts.told_unknown.map(|since| facts.now.duration_since(since));
-    if known.or(told).is_some_and(waits) {
+    let after = |now: Timestamp, since| now.duration_since(since);
+    let known = |(since, _)| after(facts.local_now, since) < UNKNOWN_OUTCOME_PATIENCE;
+    // The portal's clock may stand still, and this one need not be that of the process that wrote.
+    let clocks = [facts.now, facts.local_now];
+    let told = |since| {
+        clocks
+            .iter()
+            .all(|now| after(*now, since).abs() < UNKNOWN_OUTCOME_PATIENCE)
+    };
+    if facts.unknown.is_some_and(known) || facts.told_unknown.is_some_and(told) {
         return Plan::Refuse(Verdict::new(
             Reason::OutcomeUnknown,
             "A write to the portal got no answer that tells its outcome, and the portal does not show it; \

@@ -1,15 +1,9 @@
 //! The watches that feed the controllers: one controller for each namespace, or one for all, and one view of them.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use futures::{
-    StreamExt, TryStreamExt,
+    Stream, StreamExt, TryStreamExt,
     channel::mpsc,
     future::{join_all, ready},
 };
@@ -27,6 +21,7 @@ use kube::{
         watcher::Event,
     },
 };
+use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -78,8 +73,6 @@ pub struct Clients {
     pub requests: Client,
     /// For watches: what they read comes when it comes.
     pub watches: Client,
-    /// The same once this process leads: no connection of theirs is from before, and hangs.
-    pub watches_of_a_leader: Client,
 }
 
 /// What is told of the controllers' work.
@@ -107,7 +100,6 @@ pub async fn run(
     let Clients {
         requests: client,
         watches,
-        watches_of_a_leader,
     } = clients;
     let Told { metrics, health } = told;
     if stop
@@ -156,15 +148,11 @@ pub async fn run(
     });
 
     let (listed, anew): (Vec<_>, Vec<_>) = scopes.iter().map(|_| watch::channel(false)).unzip();
-    let feeds = writers.into_iter().zip(listed).map(|(writer, listed)| Feed {
-        writer,
-        leaders: watches_of_a_leader.clone(),
-        leadership: leadership.clone(),
-        listed,
-    });
+    let feeds = writers.into_iter().zip(listed);
     let controllers = scopes.iter().zip(stores.iter().zip(feeds)).zip(triggered).map(
-        |((scope, (store, feed)), triggered)| {
-            let objects = watch_objects(&watches, *scope, feed, context.clone(), health.clone());
+        |((scope, (store, (writer, listed))), triggered)| {
+            let watch = watch_for_a_leader(&watches, *scope, &leadership, Some(listed));
+            let objects = watch_objects(watch, *scope, writer, context.clone(), health.clone());
             Controller::for_stream(objects, store.clone())
                 .with_config(controller::Config::default())
                 .reconcile_on(triggered)
@@ -179,10 +167,10 @@ pub async fn run(
                 })
         },
     );
-    let secret_watches = scopes
-        .iter()
-        .zip(secret_writers)
-        .map(|(scope, writer)| watch_secrets(&watches, *scope, writer, context.clone(), &health));
+    let secret_watches = scopes.iter().zip(secret_writers).map(|(scope, writer)| {
+        let watch = watch_for_a_leader(&watches, *scope, &leadership, None);
+        watch_secrets(watch, *scope, writer, context.clone(), &health)
+    });
     let fill = async {
         for store in &secrets {
             store.wait_until_ready().await?;
@@ -192,10 +180,12 @@ pub async fn run(
         tracing::info!(namespaces = namespaces.join(","), "all watched objects are known");
         health.filled();
         leadership.begins().await;
-        for mut listed in anew.into_iter().filter(|_| leadership.is_elected()) {
+        health.lists(scopes.iter().map(|scope| objects_of(*scope)));
+        for mut listed in anew {
             // The watches end with the controllers.
             let _ = listed.wait_for(|listed| *listed).await;
         }
+        health.filled();
         fill.send_replace(true);
         Ok::<_, reflector::store::WriterDropped>(())
     };
@@ -253,48 +243,47 @@ fn secrets_of(scope: Option<&str>) -> Watch {
     }
 }
 
-/// Where the objects of a namespace go.
-struct Feed {
-    writer: Writer<Guarded>,
-    /// What watches once this process leads.
-    leaders: Client,
-    leadership: Leadership,
-    /// They were listed since this process leads.
-    listed: watch::Sender<bool>,
+/// A watch that lists anew when this process begins to lead, and says so to `listed`: while it stood by, it may have hung,
+/// or lagged behind what the last leader did.
+fn watch_for_a_leader<K>(
+    client: &Client,
+    scope: Option<&str>,
+    leadership: &Leadership,
+    listed: Option<watch::Sender<bool>>,
+) -> impl Stream<Item = watcher::Result<Event<K>>> + use<K>
+where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + 'static,
+{
+    let api: Api<K> = api(client, scope);
+    let watch = || watcher(api.clone(), watcher::Config::default()).default_backoff();
+    let leadership = leadership.clone();
+    let anew = watch().inspect_ok(move |event| {
+        // Who waits for this finds the list in the store: it is put there before that one's turn.
+        if let (Event::InitDone, Some(listed)) = (event, &listed) {
+            listed.send_replace(true);
+        }
+    });
+    watch()
+        .take_until(Box::pin(async move { leadership.begins().await }))
+        .chain(anew)
 }
 
 /// The objects of a namespace; each is filed on its way, and whoever shares a slot with one that is gone is woken.
-///
-/// While this process stood by, its watch may have hung, or lagged behind what the last leader did. So when it begins to
-/// lead it lists anew, and nothing is done before.
-fn watch_objects(
-    client: &Client,
+fn watch_objects<S: Stream<Item = watcher::Result<Event<Guarded>>>>(
+    objects: S,
     scope: Option<&str>,
-    feed: Feed,
+    writer: Writer<Guarded>,
     context: Arc<Context>,
     health: Arc<Health>,
-) -> impl futures::Stream<Item = Result<Guarded, watcher::Error>> + use<> {
-    let Feed {
-        writer,
-        leaders,
-        leadership,
-        listed,
-    } = feed;
+) -> impl Stream<Item = watcher::Result<Guarded>> + use<S> {
     let watch = objects_of(scope);
-    let objects = |client| watcher(api(client, scope), watcher::Config::default()).default_backoff();
-    let leads = async move {
-        match leadership.is_elected() {
-            true => leadership.begins().await,
-            false => std::future::pending().await,
-        }
-    };
-    let begun = Arc::new(AtomicBool::new(false));
-    let since = begun.clone();
-    let anew = objects(&leaders).inspect_ok(move |_| since.store(true, Ordering::Relaxed));
     let (failing, metrics) = ((watch.clone(), health.clone()), context.metrics.clone());
-    objects(client)
-        .take_until(leads)
-        .chain(anew)
+    objects
         .modify(|object: &mut Guarded| object.meta_mut().managed_fields = None)
         .reflect(writer)
         .inspect_ok(move |event| match event {
@@ -303,7 +292,6 @@ fn watch_objects(
             Event::InitDone => {
                 health.listed(&watch);
                 context.relisted(watch.namespace.as_deref());
-                listed.send_replace(begun.load(Ordering::Relaxed));
             }
             Event::Init => {}
         })
@@ -317,7 +305,7 @@ fn watch_objects(
 
 /// The Secrets of a namespace, by name and version only; whoever names one that changed is woken.
 async fn watch_secrets(
-    client: &Client,
+    secrets: impl Stream<Item = watcher::Result<Event<PartialObjectMeta<Secret>>>>,
     scope: Option<&str>,
     writer: Writer<PartialObjectMeta<Secret>>,
     context: Arc<Context>,
@@ -330,9 +318,7 @@ async fn watch_secrets(
         meta.annotations = None;
         meta.labels = None;
     };
-    let api: Api<PartialObjectMeta<Secret>> = api(client, scope);
-    watcher(api, watcher::Config::default())
-        .default_backoff()
+    secrets
         .modify(slim)
         .reflect(writer)
         .inspect_ok(|event| {

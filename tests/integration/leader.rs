@@ -13,7 +13,7 @@ use kube::{
     api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
-use simulated_portal::Fault;
+use simulated_portal::{Fault, Request};
 use tokio::{process::Command, time::timeout};
 
 use crate::world::{OPERATOR, Setup, World, every_day, is_ready, replicas::ELECTION, rights::ACCOUNT};
@@ -94,7 +94,7 @@ async fn in_a_write() -> (World, Election, String, Operator, simulated_portal::F
 /// Expects that each write to the portal ended before the next one began.
 fn writes_do_not_overlap(world: &World) {
     let log = world.server.log();
-    assert_eq!(log.most_at_once(|request| request.method != "GET"), 1);
+    assert_eq!(log.most_at_once(Request::is_write), 1);
 }
 
 /// How long after this time the first of these calls came, by the wall clock.

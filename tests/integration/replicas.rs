@@ -25,7 +25,8 @@ const SKIPPED: [&str; 6] = [
 ];
 /// What waits most of the time.
 const THREADS: &str = "10";
-/// So many tests there are at least.
+/// So many tests there are at least, most of them with two operators, and so many leaders that end in each way.
+const AT_LEAST: [(&str, usize); 4] = [("two", 85), ("write", 100), ("TERM", 150), ("KILL", 40)];
 const TESTS: usize = 90;
 
 /// Prints how often leaders were ended, and what was run with one process.
@@ -63,8 +64,9 @@ fn the_suite_passes_while_the_leader_is_ended_again_and_again() {
         .find_map(|line| line.strip_prefix("test result: ok. "));
     let passed = summary.and_then(|summary| summary.split(' ').next()?.parse::<usize>().ok());
     assert!(passed.is_some_and(|passed| passed >= TESTS), "{passed:?} tests");
-    for counted in ["two", "write", "TERM", "KILL"] {
-        assert!(counts.contains_key(counted), "no {counted}");
+    for (what, least) in AT_LEAST {
+        let count = counts.get(what).copied().unwrap_or_default();
+        assert!(count >= least, "{count} {what}");
     }
 
     let account = format!(":{ACCOUNT}");

@@ -20,7 +20,7 @@ use kube::{
     runtime::{WatchStreamExt, watcher},
 };
 use serde_json::{Value, json};
-use simulated_portal::{Portal, SimulatedPortal};
+use simulated_portal::{Portal, Request, SimulatedPortal};
 use tokio::time::timeout;
 
 pub use self::{
@@ -59,12 +59,15 @@ impl Drop for World {
             return;
         }
         self.operator.check();
-        let writes = self.server.log().most_at_once(|request| request.method != "GET");
-        assert!(writes <= 1, "{writes} writes to the portal at once");
-        if !self.operator.stays() {
-            let all = self.server.log().requests();
-            let writes = all.iter().filter(|request| request.method != "GET");
-            writes.for_each(|_| replicas::tally("write"));
+        let log = self.server.log();
+        let slot = |request: &Request| (request.tenant_id, request.is_of_dump());
+        for write in log.requests().iter().filter(|request| request.is_write()) {
+            let of_slot = |other: &Request| other.is_write() && slot(other) == slot(write);
+            let writes = log.most_at_once(of_slot);
+            assert!(writes <= 1, "{writes} writes of one schedule at once");
+            if !self.operator.stays() {
+                replicas::tally("write");
+            }
         }
         let refused = self.audit.refused(&format!("{}:{ACCOUNT}", self.home.name()));
         assert!(refused.is_empty(), "the operator lacks rights: {refused:?}");

@@ -622,6 +622,16 @@ fn an_unknown_outcome_waits() {
             Scene::first_contact(None).with(|f| f.told_unknown = Some(ago(10))),
             "write Created",
         ),
+        (
+            "the status alone tells of it, by a clock that is ahead",
+            Scene::first_contact(None).with(|f| f.told_unknown = Some(ago(-9))),
+            "refuse OutcomeUnknown",
+        ),
+        (
+            "the status alone tells of it, and the portal's clock stands still",
+            Scene::first_contact(None).with(|f| (f.told_unknown, f.now) = (Some(ago(10)), ago(10))),
+            "write Created",
+        ),
     ]);
 }
 

@@ -226,6 +226,7 @@ fn a_write_that_failed_is_told_at_once() {
         time: Time(now()),
         status_code: Some(429),
         message: "".into(),
+        outcome_unknown: false,
     };
     let deed = Deed {
         request: Some(request),

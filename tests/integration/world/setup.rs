@@ -1,5 +1,7 @@
 //! What a world begins with.
 
+use std::time::Duration;
+
 use harness::{ControlPlane, Namespace, control_plane};
 use simulated_portal::{ApiKey, Installation, SimulatedPortal};
 
@@ -9,6 +11,9 @@ use super::{
     replicas::{self, Replicas},
     rights::{ACCOUNT, Watched, grant},
 };
+
+/// How long a write takes a portal, where leaders are ended.
+const WRITES_TAKE: Duration = Duration::from_millis(300);
 
 /// What a test asks for beyond the usual.
 pub struct Setup<'a> {
@@ -76,11 +81,16 @@ impl<'a> Setup<'a> {
         };
         grant(&client, name, watched).await;
         let kubeconfig = plane.kubeconfig_of(&client, name, ACCOUNT).await;
-        let server = SimulatedPortal::start(self.installation).await;
+        let two = replicas::wanted(self.one_process);
+        let mut installation = self.installation;
+        if two {
+            // So that a leader is ended in its writes, too, and another's could meet them.
+            installation.writes_take = WRITES_TAKE;
+        }
+        let server = SimulatedPortal::start(installation).await;
         let portal = server.first();
         let key = portal.issue_key(ApiKey::named("full"));
-        let replicas =
-            replicas::wanted(self.one_process).then(|| Replicas::new(&client, name, server.clone()));
+        let replicas = two.then(|| Replicas::new(&client, name, server.clone()));
         let world = World {
             operator: Processes::new(&kubeconfig, namespace.name(), replicas),
             audit: plane.audit().from_now_on(),

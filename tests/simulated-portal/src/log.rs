@@ -54,6 +54,21 @@ impl Request {
             .map(|text| text.strip_prefix("Bearer ").unwrap_or(text))
     }
 
+    /// Whether it asks for something to be changed.
+    pub fn is_write(&self) -> bool {
+        self.method != "GET"
+    }
+
+    /// Whether it is about the schedule of dumps: by its body, or its query.
+    pub fn is_of_dump(&self) -> bool {
+        let body = self.body.as_ref().and_then(|body| body["dump"].as_bool());
+        body.unwrap_or_else(|| {
+            self.query
+                .as_ref()
+                .is_some_and(|query| query.to_ascii_lowercase().contains("dump=true"))
+        })
+    }
+
     /// Whether it went to an endpoint, named by its last words.
     pub fn is_to(&self, endpoint: &str) -> bool {
         is_endpoint(&self.endpoint, &endpoint.to_ascii_lowercase())

@@ -9,6 +9,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -191,20 +192,20 @@ async fn respond(
         secure,
     );
 
-    let (tenant, tenant_id, retrying) = {
+    let (tenant, tenant_id, takes_time) = {
         let state = core.state.lock().unwrap();
         let tenant = state.tenant_of_host(call.host());
         (
             tenant,
             tenant.map(|index| state.tenants[index].id),
-            retries(&state),
+            retries(&state) || !time_of(&call, &state).is_zero(),
         )
     };
     let mut entry = core.log.begin(&call, tenant_id);
     let fault = core
         .faults
         .take(tenant, &routes::endpoint_of(&call.path), &call.method);
-    let (answer, end) = if fault.is_none() && !retrying {
+    let (answer, end) = if fault.is_none() && !takes_time {
         (work(&core, &call), End::AsEver)
     } else {
         // What is held goes on when the caller has left.
@@ -232,7 +233,15 @@ fn retries(state: &State) -> bool {
     state.database_down && !state.pooled_connection && state.installation.database == Database::MariaDb
 }
 
-/// A request that is held by a fault or by the database.
+/// How long the work takes of itself.
+fn time_of(call: &Call, state: &State) -> Duration {
+    match call.method.as_str() {
+        "POST" | "DELETE" => state.installation.writes_take,
+        _ => Duration::ZERO,
+    }
+}
+
+/// A request that is held by a fault or by the database, or whose work takes its time.
 async fn held(core: &Core, call: &Call, fault: Option<&Ordered>) -> (Answer, End) {
     let before = fault.filter(|ordered| !ordered.fault.after_work);
     if let Some(ordered) = before {
@@ -244,6 +253,8 @@ async fn held(core: &Core, call: &Call, fault: Option<&Ordered>) -> (Answer, End
         }
     }
     wait_for_database(core, call).await;
+    let takes = time_of(call, &core.state.lock().unwrap());
+    tokio::time::sleep(takes).await;
     let answer = work(core, call);
     let Some(ordered) = fault.filter(|ordered| ordered.fault.after_work) else {
         return (answer, End::AsEver);

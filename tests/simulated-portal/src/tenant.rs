@@ -85,6 +85,8 @@ pub struct Installation {
     pub base_domain: Option<String>,
     /// How long a call retries while MariaDB is down (327 s in R 376).
     pub database_retries: Duration,
+    /// How long a POST or DELETE takes before it is carried out.
+    pub writes_take: Duration,
     /// Whether the router, an nginx, stands in front: `/api` in lower case only (R 958), and `portal/…backup…`
     /// is another way to the backup API (R 956).
     pub router: bool,
@@ -101,6 +103,7 @@ impl Default for Installation {
             version: "3.1.0".to_owned(),
             base_domain: None,
             database_retries: Duration::from_secs(327),
+            writes_take: Duration::ZERO,
             router: false,
             tls_names: None,
         }

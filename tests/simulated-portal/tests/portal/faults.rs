@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::http::Call;
 use serde_json::json;
 use simulated_portal::{
-    ApiKey, Fault, FaultBody, Holder, Installation, Portal, SimulatedPortal, Tenant, TenantStatus,
+    ApiKey, Fault, FaultBody, Holder, Installation, Portal, Request, SimulatedPortal, Tenant, TenantStatus,
 };
 
 const SOON: Duration = Duration::from_secs(10);
@@ -139,6 +139,27 @@ async fn delays_overlap_and_the_log_tells() {
         (server.log().most_in_flight(), server.log().most_at_once(|_| true)),
         (2, 2)
     );
+}
+
+#[tokio::test]
+async fn writes_that_take_their_time_are_carried_out_after_it_and_the_log_tells_which_meet() {
+    let (server, portal, key) = with_key().await;
+    server.change(|installation| installation.writes_take = Duration::from_millis(200));
+    let (write, look) = (post(&key), get(&key));
+    let looked = async {
+        let answer = look.send(&server).await;
+        assert!(portal.schedule(false).is_none(), "a look takes no time");
+        answer
+    };
+    let (first, second, looked) = tokio::join!(write.send(&server), write.send(&server), looked);
+    for answer in [first, second, looked] {
+        assert_eq!(answer.unwrap().status, 200);
+    }
+    assert!(portal.schedule(false).is_some());
+    let of_slot = |request: &Request| request.is_write() && !request.is_of_dump();
+    let of_dump = |request: &Request| request.is_write() && request.is_of_dump();
+    let log = server.log();
+    assert_eq!((log.most_at_once(of_slot), log.most_at_once(of_dump)), (2, 0));
 }
 
 #[tokio::test]
