@@ -301,18 +301,10 @@ fn is_ready_for(status: &Status, reason: Reason) -> bool {
     condition(Some(status), "Ready").is_some_and(|ready| ready.reason == reason.to_string())
 }
 
-/// When the write was made whose outcome the status calls unknown, if the portal has not shown it since: another process
-/// may have made it.
+/// When the write was made whose outcome the status calls unknown: another process may have made it.
 fn told_unknown(status: &Status) -> Option<Timestamp> {
-    let request = status
-        .last_request
-        .as_ref()
-        .filter(|request| request.outcome_unknown)?;
-    let shown = status
-        .applied
-        .as_ref()
-        .is_some_and(|applied| applied.time >= request.time);
-    (!shown).then_some(request.time.0)
+    let request = status.last_request.as_ref()?;
+    request.outcome_unknown.then_some(request.time.0)
 }
 
 /// Whether the API server offers to create our objects; `None` when it does not know them.

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     api::{
-        ApiKeyStatus, Applied, AppliedReason, DocSpaceBackupSchedule, InForce, ManagementPolicy,
+        ApiKeyStatus, Applied, AppliedReason, DocSpaceBackupSchedule, InForce, LastRequest, ManagementPolicy,
         PortalStatus, REQUESTED_AT, ShownSchedule, Status, Tally, condition, to_second,
     },
     schedule::Schedule,
@@ -103,11 +103,16 @@ impl Report<'_> {
         self.set_removals(&mut status);
         self.set_conditions(&mut status, verdict);
         if let Some(request) = &self.deed.request {
-            status.last_request = Some(request.clone());
-            status
-                .last_request
-                .iter_mut()
-                .for_each(|request| request.time = to_second(request.time.0));
+            status.last_request = Some(LastRequest {
+                time: to_second(request.time.0),
+                ..request.clone()
+            });
+        }
+        if verdict.reason == Reason::InSync
+            && let Some(request) = &mut status.last_request
+        {
+            // The portal shows it.
+            request.outcome_unknown = false;
         }
         status
     }

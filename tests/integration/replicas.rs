@@ -26,7 +26,7 @@ const SKIPPED: [&str; 6] = [
 /// What waits most of the time.
 const THREADS: &str = "10";
 /// So many tests there are at least, most of them with two operators, and so many leaders that end in each way.
-const AT_LEAST: [(&str, usize); 4] = [("two", 85), ("write", 100), ("TERM", 150), ("KILL", 40)];
+const AT_LEAST: [(&str, usize); 4] = [("two", 85), ("write", 100), ("TERM", 90), ("KILL", 20)];
 const TESTS: usize = 90;
 
 /// Prints how often leaders were ended, and what was run with one process.

@@ -218,6 +218,26 @@ fn a_verified_object_stays_ready_for_an_hour() {
 }
 
 #[test]
+fn an_outcome_is_unknown_until_the_portal_shows_it() {
+    let mut object = good();
+    let status = object.status.as_mut().expect("a status");
+    status.last_request = Some(LastRequest {
+        operation: Operation::CreateSchedule,
+        time: Time(now()),
+        status_code: Some(502),
+        message: "".into(),
+        outcome_unknown: true,
+    });
+    let facts = facts(&object);
+    for (reason, unknown) in [(Reason::ProxyError, true), (Reason::InSync, false)] {
+        let deed = deed(reason);
+        let report = report(&object, &facts, &deed, failures(0, 1));
+        let request = report.status().0.last_request.expect("it is kept");
+        assert_eq!(request.outcome_unknown, unknown, "{reason}");
+    }
+}
+
+#[test]
 fn a_write_that_failed_is_told_at_once() {
     let object = good();
     let facts = facts(&object);
