@@ -12,11 +12,11 @@ use std::{
 
 use harness::{DEADLINE, promtool};
 use serde_json::{Value, json};
-use simulated_portal::{ApiKey, Installation};
+use simulated_portal::ApiKey;
 use tokio::time::timeout;
 
 use self::open_metrics::Scrape;
-use crate::world::{Setup, World};
+use crate::world::{Setup, World, at};
 
 /// Every series of an object.
 const OF_AN_OBJECT: [&str; 10] = [
@@ -319,7 +319,9 @@ fn of_alert_tests() -> BTreeSet<String> {
 /// Alerts and dashboard name what README.md names: so says the chart's test.
 #[tokio::test]
 async fn what_the_readme_and_the_tests_of_alerts_name_is_exposed_with_these_labels() {
-    let world = World::at_noon(Installation::default()).await;
+    // With a namespace go the rights in it, but for those everywhere.
+    let world = Setup::default().everywhere().start(&[]).await;
+    world.server.clock().set(at("11-23 12:00"));
     let expires = jiff::Timestamp::from_second(4_000_000_000).expect("a time");
     let key = world.portal.issue_key(ApiKey::named("short").expiring(expires));
     world.set_key(&key).await;
