@@ -1,10 +1,11 @@
 //! The Helm charts and the plain manifests, against a real Kubernetes API and with Helm itself.
 
 mod alerts;
-mod helm;
 mod lifecycle;
 mod manifests;
 mod render;
 mod rights;
 mod values;
 mod warnings;
+
+use harness::helm;

@@ -3,7 +3,7 @@
 use std::{env, fs, net::Ipv4Addr, path::Path, thread, time::Duration};
 
 use docspace_backup_operator::api::{DocSpaceBackupSchedule, REQUESTED_AT};
-use harness::{ControlPlane, DEADLINE, http_get, wait_for, wait_gone};
+use harness::{ControlPlane, DEADLINE, helm, http_get, wait_for, wait_gone};
 use jiff::Timestamp;
 use k8s_openapi::api::{coordination::v1::Lease, core::v1::Pod};
 use kube::{
@@ -12,8 +12,6 @@ use kube::{
 };
 use serde_json::{Value, json};
 use simulated_portal::{ApiKey, Installation, SimulatedPortal, Tenant};
-
-use crate::helm;
 
 /// Where the release and its objects are.
 pub const NAMESPACE: &str = "docspace";

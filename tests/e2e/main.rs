@@ -1,9 +1,5 @@
 //! A release on a real node, from its installation to its end. `make e2e` runs it, within namespaces of its own.
 
-#[path = "../chart/helm.rs"]
-#[allow(dead_code, reason = "the chart's own tests use the rest")]
-mod helm;
-
 mod cluster;
 
 use harness::wait_gone;

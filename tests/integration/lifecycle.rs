@@ -142,15 +142,7 @@ async fn a_request_that_has_to_wait_is_still_asked_for() {
 #[tokio::test]
 async fn a_schedule_at_an_address_that_was_given_up_is_named_when_the_object_goes() {
     let world = World::with_ready_nightly().await;
-    world
-        .patch(
-            "nightly",
-            json!({"spec": {"portal": {"url": "http://127.0.0.1:9"}}}),
-        )
-        .await;
-    world.told("nightly", "Unreachable").await;
-    world.delete("nightly").await;
-    world.gone("nightly").await;
+    world.leave_nightly_behind().await;
     world.event("ScheduleLeftBehind").await;
     assert_eq!(world.cron(), Some(every_day(3)));
 }

@@ -199,6 +199,15 @@ impl World {
         self.look("nightly", "BackupFound").await
     }
 
+    /// Moves `nightly` to an address where nobody is, and deletes it there.
+    pub async fn leave_nightly_behind(&self) {
+        let elsewhere = json!({"spec": {"portal": {"url": "http://127.0.0.1:9"}}});
+        self.patch("nightly", elsewhere).await;
+        self.told("nightly", "Unreachable").await;
+        self.delete("nightly").await;
+        self.gone("nightly").await;
+    }
+
     pub async fn gone(&self, name: &str) {
         self.comes(wait_gone(&self.schedules(), name, self.deadline()))
             .await;

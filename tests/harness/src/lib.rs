@@ -5,6 +5,7 @@
 
 mod audit;
 mod control_plane;
+pub mod helm;
 mod http;
 mod objects;
 mod operator;

@@ -228,15 +228,7 @@ async fn a_schedule_that_may_be_left_in_its_portal_is_counted() {
     let world = World::with_ready_nightly().await;
     let left_behind = "docspace_backup_schedules_left_behind_total";
     assert_eq!(world.scrape().await.value(left_behind, &[]), Some(0.0));
-    world
-        .patch(
-            "nightly",
-            json!({"spec": {"portal": {"url": "http://127.0.0.1:9"}}}),
-        )
-        .await;
-    world.told("nightly", "Unreachable").await;
-    world.delete("nightly").await;
-    world.gone("nightly").await;
+    world.leave_nightly_behind().await;
     world
         .scraped(|scrape| scrape.value(left_behind, &[]) == Some(1.0))
         .await;

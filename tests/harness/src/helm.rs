@@ -7,17 +7,21 @@ use std::{
     sync::LazyLock,
 };
 
-use harness::ControlPlane;
 use serde_json::Value;
 
+use crate::ControlPlane;
+
+/// The operator's chart.
 pub const OPERATOR: &str = "deploy/helm/docspace-backup-operator";
+/// The chart of schedules.
 pub const SCHEDULES: &str = "deploy/helm/docspace-backup-schedules";
 
 /// A file or folder of the repository.
 pub fn path(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)
 }
 
+/// What a file of the repository holds.
 pub fn read(name: &str) -> String {
     fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
@@ -62,6 +66,10 @@ fn run(command: &mut Command, values: &Value) -> Result<String, String> {
     }
 }
 
+/// Helm's own check of a chart.
+///
+/// # Errors
+/// Its complaint.
 pub fn lint(chart: &str, values: &Value) -> Result<String, String> {
     run(
         Command::new(program())
@@ -71,7 +79,10 @@ pub fn lint(chart: &str, values: &Value) -> Result<String, String> {
     )
 }
 
-/// The chart's manifests, or Helm's complaint.
+/// The chart's manifests.
+///
+/// # Errors
+/// Helm's complaint.
 pub fn template(chart: &str, release: &str, namespace: &str, values: &Value) -> Result<String, String> {
     let mut helm = Command::new(program());
     helm.args(["template", release, "--namespace", namespace])
@@ -80,6 +91,9 @@ pub fn template(chart: &str, release: &str, namespace: &str, values: &Value) -> 
 }
 
 /// A command on a cluster: `install`, `upgrade` and so on.
+///
+/// # Errors
+/// Helm's complaint.
 pub fn on(
     plane: &ControlPlane,
     namespace: &str,
