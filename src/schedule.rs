@@ -1,6 +1,6 @@
 //! A backup schedule as manifest and portal both mean it: compared, shown and told apart here, and nowhere else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -13,8 +13,8 @@ use crate::api::{
 /// What stands in place of a value that may be a secret.
 pub const HIDDEN: &str = "(hidden)";
 
-/// The keys of storage parameters whose values are no secrets, wherever they come from.
-const SHOWN_KEYS: [&str; 5] = ["folderId", "filePath", "module", "bucket", "region"];
+/// The keys of storage parameters whose values are shown. No manifest may take them from a Secret.
+pub const SHOWN_KEYS: [&str; 5] = ["folderId", "filePath", "module", "bucket", "region"];
 
 /// A manifest has at most 32 parameters; a portal may hold any number, and a status has its limits.
 const MOST_SHOWN: usize = 64;
@@ -45,7 +45,7 @@ pub struct Schedule {
 pub struct Param {
     /// The value, as text.
     pub value: SecretString,
-    /// Whether a manifest takes it from a Secret.
+    /// Whether it must not be shown: a manifest takes or took it from a Secret, or it holds a secret that is in use.
     pub secret: bool,
 }
 
@@ -174,8 +174,10 @@ impl Schedule {
             }
             let in_secret = ours.is_some_and(|param| param.secret);
             let show = |param: Option<&&Param>| {
-                param.map_or("none".into(), |param| {
-                    bounded(&shown_value(key, param, in_secret))
+                let hidden = || HIDDEN.to_owned();
+                param.map_or("none".into(), |param| match in_secret {
+                    true => hidden(),
+                    false => bounded(shown_value(key, param)),
                 })
             };
             difference.lines.push(format!(
@@ -204,16 +206,23 @@ impl Schedule {
 
     /// As it is shown in `status.applied`: values out of the manifest as they stand there, those of Secrets hidden.
     pub fn shown_as_applied(&self) -> ShownSchedule {
-        self.shown(|_, param| {
-            if param.secret {
-                HIDDEN.into()
-            } else {
-                param.value.expose_secret().into()
-            }
+        self.shown(|_, param| match param.secret {
+            true => HIDDEN,
+            false => param.value.expose_secret(),
         })
     }
 
-    fn shown(&self, value: impl Fn(&str, &Param) -> String) -> ShownSchedule {
+    /// Whether this is what `applied` shows, as far as it tells: hidden values are not compared.
+    pub fn is_as_applied(&self, applied: &ShownSchedule) -> bool {
+        let hidden = |key: &str| applied.storage_params.iter().any(|param| param.hides(key));
+        *applied
+            == self.shown(|key, param| match hidden(key) {
+                true => HIDDEN,
+                false => param.value.expose_secret(),
+            })
+    }
+
+    fn shown<'a>(&'a self, value: impl Fn(&str, &'a Param) -> &'a str) -> ShownSchedule {
         ShownSchedule {
             storage_type: storage_name(self.storage_type),
             cron_params: ShownCron {
@@ -230,7 +239,7 @@ impl Schedule {
                 .take(MOST_SHOWN)
                 .map(|(key, param)| ShownParam {
                     key: bounded(key),
-                    value: bounded(&value(key, param)),
+                    value: bounded(value(key, param)),
                 })
                 .collect(),
         }
@@ -270,16 +279,40 @@ impl ShownSchedule {
     }
 }
 
+impl ShownSchedule {
+    /// The keys of the parameters whose values would be shown, were they not hidden.
+    pub fn hidden_params(&self) -> impl Iterator<Item = &str> {
+        let keys = SHOWN_KEYS.into_iter();
+        keys.filter(|key| self.storage_params.iter().any(|param| param.hides(key)))
+    }
+}
+
+impl ShownParam {
+    /// Whether it is the parameter of this key, and its value is hidden.
+    fn hides(&self, key: &str) -> bool {
+        self.key == key && self.value == HIDDEN
+    }
+}
+
 impl Held {
-    /// As it is shown in `status.observed` and `status.replaced`: only values that are known to be no secrets,
-    /// and of these none that the manifest takes from a Secret.
-    pub fn shown(&self, wanted: &Schedule) -> ShownSchedule {
-        let in_secret = |key: &str| wanted.params.get(key).is_some_and(|param| param.secret);
+    /// Marks the values that must not be shown: those of parameters that the manifest takes from a Secret, and those of
+    /// `hidden`, which an earlier manifest took from one. What the manifest itself says in clear is none of them.
+    pub fn conceal(&mut self, hidden: &BTreeSet<&str>, wanted: Option<&Schedule>) {
+        for (key, param) in &mut self.schedule.params {
+            let wanted = wanted.and_then(|wanted| wanted.params.get(key));
+            let is_told = wanted.is_some_and(|wanted| {
+                !wanted.secret && wanted.value.expose_secret() == param.value.expose_secret()
+            });
+            let is_hidden = wanted.is_some_and(|wanted| wanted.secret) || hidden.contains(key.as_str());
+            param.secret |= is_hidden && !is_told;
+        }
+    }
+
+    /// As it is shown in `status.observed` and `status.replaced`: only values that are known to be no secrets.
+    pub fn shown(&self) -> ShownSchedule {
         ShownSchedule {
             last_backup_time: self.last_backup_time.map(to_second),
-            ..self
-                .schedule
-                .shown(|key, param| shown_value(key, param, in_secret(key)))
+            ..self.schedule.shown(shown_value)
         }
     }
 }
@@ -289,11 +322,11 @@ fn bounded(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(1024).collect()
 }
 
-fn shown_value(key: &str, param: &Param, in_secret: bool) -> String {
-    if SHOWN_KEYS.contains(&key) && !in_secret {
-        param.value.expose_secret().into()
+fn shown_value<'a>(key: &str, param: &'a Param) -> &'a str {
+    if SHOWN_KEYS.contains(&key) && !param.secret {
+        param.value.expose_secret()
     } else {
-        HIDDEN.into()
+        HIDDEN
     }
 }
 
@@ -444,18 +477,49 @@ mod tests {
         );
         assert!(wanted.difference(Some(&other)).in_secret);
         assert!(wanted.difference(Some(&equal)).is_empty());
-        let held = Held {
+        let mut held = Held {
             schedule: equal,
             last_backup_time: None,
         };
+        held.conceal(&BTreeSet::new(), Some(&wanted));
         let shown = format!(
             "{:?} {:?} {:?} {:?}",
             wanted,
             wanted.difference(Some(&other)),
             wanted.shown_as_applied(),
-            held.shown(&wanted)
+            held.shown()
         );
         assert!(!shown.contains("s3cret"), "{shown}");
+    }
+
+    #[test]
+    fn what_was_hidden_stays_so_unless_the_manifest_says_it_in_clear() {
+        let hidden = BTreeSet::from(["region"]);
+        let region = |value: &str| [("region", Param::plain(value))];
+        let in_s3 = |params: &[(&str, Param)]| schedule(StorageType::ThirdPartyConsumer, params);
+        for (wanted, shown) in [
+            (None, HIDDEN),
+            (Some(in_s3(&[])), HIDDEN),
+            (Some(in_s3(&region("eu"))), HIDDEN),
+            (Some(in_s3(&region("s3cret"))), "s3cret"),
+        ] {
+            let mut held = Held {
+                schedule: in_s3(&region("s3cret")),
+                last_backup_time: None,
+            };
+            held.conceal(&hidden, wanted.as_ref());
+            assert_eq!(held.shown().storage_params[0].value, shown, "{wanted:?}");
+            let difference = wanted.unwrap_or(in_s3(&[])).difference(Some(&held.schedule));
+            assert!(!difference.lines.join("").contains("s3cret"), "{difference:?}");
+        }
+        let applied = in_s3(&[
+            ("region", Param::secret("s3cret".into())),
+            ("ssekey", Param::secret("x".into())),
+        ]);
+        assert_eq!(
+            applied.shown_as_applied().hidden_params().collect::<Vec<_>>(),
+            ["region"]
+        );
     }
 
     #[test]

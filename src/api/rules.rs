@@ -5,6 +5,8 @@
 
 use kube::core::{Reason, Rule};
 
+use crate::schedule::SHOWN_KEYS;
+
 fn rule(cel: impl Into<String>, message: &str) -> Rule {
     Rule::new(cel).message(message)
 }
@@ -143,6 +145,19 @@ pub(super) fn param_has_one_value() -> Rule {
     rule(
         "has(self.value) != has(self.valueFrom)",
         "write either value or valueFrom, and not both; a secret belongs into valueFrom.secretKeyRef",
+    )
+}
+
+/// A value that is shown comes from no Secret: whoever may edit objects, but not read Secrets, would see it.
+pub(super) fn shown_param_is_no_secret() -> Rule {
+    let keys = SHOWN_KEYS.map(|key| format!("'{}'", key.to_ascii_lowercase()));
+    rule(
+        format!(
+            "!has(self.valueFrom) || !(self.key.lowerAscii() in [{}])",
+            keys.join(", ")
+        ),
+        "status shows the values of folderId, filePath, module, bucket and region, so they cannot come from a Secret; \
+         write value instead of valueFrom",
     )
 }
 

@@ -187,7 +187,7 @@ pub enum StorageType {
 
 /// One parameter of the storage: its key, and either a value or a reference to a Secret.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
-#[x_kube(validation = rules::param_has_one_value())]
+#[x_kube(validation = rules::param_has_one_value(), validation = rules::shown_param_is_no_secret())]
 #[serde(rename_all = "camelCase")]
 pub struct StorageParam {
     /// Name of the parameter, as DocSpace knows it: folderId, filePath, module, bucket, region and so on; at most 64
@@ -198,7 +198,8 @@ pub struct StorageParam {
     /// The value, a text of at most 1024 characters or a whole number. Either this or valueFrom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<ParamValue>,
-    /// Where the value is kept, when it is a secret. Either this or value.
+    /// Where the value is kept, when it is a secret. Either this or value. Not for folderId, filePath, module, bucket and
+    /// region, whose values status shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value_from: Option<ValueFrom>,
 }

@@ -133,10 +133,11 @@ async fn write(look: &mut Look<'_>, reason: AppliedReason) -> Result<Deed, Error
     }
 
     let answer = look.context.within_grace(portal.schedule(wanted.dump)).await;
-    let seen = look.facts.take_time(answer);
-    let equal =
-        matches!(&seen, Ok(held) if wanted.difference(held.as_ref().map(|held| &held.schedule)).is_empty());
-    look.facts.held = Some(seen);
+    look.facts.take_held(answer);
+    let equal = matches!(
+        &look.facts.held,
+        Some(Ok(held)) if wanted.difference(held.as_ref().map(|held| &held.schedule)).is_empty()
+    );
     let verdict = match (&posted, &look.facts.held) {
         _ if equal => {
             look.settled();

@@ -17,7 +17,7 @@ pub async fn ask(portal: &Portal, need: Need, facts: &mut Facts<'_>) {
     match need {
         Need::Schedule => {
             let answer = portal.schedule(dump).await;
-            facts.held = Some(facts.take_time(answer));
+            facts.take_held(answer);
         }
         Need::Identity => facts.identity = Some(identity(portal, facts).await),
         Need::Progress => {

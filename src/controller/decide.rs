@@ -13,7 +13,7 @@ use super::{
     removal,
 };
 use crate::{
-    api::{AdoptionPolicy, Applied, AppliedReason, DeletionPolicy, ManagementPolicy, ShownSchedule, Tally},
+    api::{AdoptionPolicy, Applied, AppliedReason, DeletionPolicy, ManagementPolicy, Tally},
     schedule::Schedule,
 };
 
@@ -280,7 +280,7 @@ fn decide_deletion(facts: &Facts<'_>) -> Plan {
         (_, None) => Plan::Observe(Need::Schedule),
         (_, Some(Err(error))) => retry_deletion(facts, error.into()),
         (_, Some(Ok(None))) => Plan::Release(None),
-        (_, Some(Ok(Some(held)))) if is_as_applied(&applied.schedule, &held.schedule) => Plan::Delete,
+        (_, Some(Ok(Some(held)))) if held.schedule.is_as_applied(&applied.schedule) => Plan::Delete,
         (_, Some(Ok(Some(_)))) => left("it is not as this object wrote it"),
     }
 }
@@ -307,21 +307,6 @@ pub fn retry_deletion(facts: &Facts<'_>, verdict: Verdict) -> Plan {
     } else {
         Plan::Refuse(verdict)
     }
-}
-
-/// Whether the portal still holds what was applied, as far as `applied` tells: hidden values are not compared.
-fn is_as_applied(applied: &ShownSchedule, held: &Schedule) -> bool {
-    let mut held = held.shown_as_applied();
-    for param in &mut held.storage_params {
-        let hidden = applied
-            .storage_params
-            .iter()
-            .any(|ours| ours.key == param.key && ours.value == crate::schedule::HIDDEN);
-        if hidden {
-            param.value = crate::schedule::HIDDEN.into();
-        }
-    }
-    held == *applied
 }
 
 #[cfg(test)]

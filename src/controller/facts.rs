@@ -1,5 +1,7 @@
 //! What a reconcile knows; `observe` and `ask` fill it in, the pure parts read it.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::{
@@ -26,6 +28,8 @@ pub struct Facts<'a> {
     pub applied: Option<&'a Applied>,
     /// Whether `applied` speaks of the address that the spec names now.
     pub same_address: bool,
+    /// The parameters that are shown, but for values which the status hides: what was hidden once stays so.
+    pub hidden_params: BTreeSet<&'a str>,
     /// `status.corrections`.
     pub corrections: Option<&'a Tally>,
     /// Whether the object carries our finalizer.
@@ -104,6 +108,7 @@ impl<'a> Facts<'a> {
             spec,
             applied: None,
             same_address: false,
+            hidden_params: BTreeSet::new(),
             corrections: None,
             finalizer: false,
             deleted_at: None,
@@ -149,6 +154,16 @@ impl<'a> Facts<'a> {
         };
         self.now = date.unwrap_or(self.now);
         answer.map(|answer| answer.value)
+    }
+
+    /// Keeps what the portal holds, with those values marked that must not be shown.
+    pub fn take_held(&mut self, answer: Result<Answer<Option<Held>>, PortalError>) {
+        let mut held = self.take_time(answer);
+        if let Ok(Some(held)) = &mut held {
+            let wanted = self.wanted.as_ref().and_then(|wanted| wanted.as_ref().ok());
+            held.conceal(&self.hidden_params, wanted);
+        }
+        self.held = Some(held);
     }
 
     /// When the portal queued a run last, as it tells now; to the second, as all times of a status.

@@ -1,5 +1,7 @@
 //! Step 1, observe: learns the facts that `decide` asks for, each at most once in a reconcile.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use kube::{Client, ResourceExt};
 use secrecy::ExposeSecret;
@@ -20,8 +22,9 @@ use super::{
     secrets::{self, Access, Reader, Resolved},
 };
 use crate::{
-    api::{DocSpaceBackupSchedule, Status, condition},
+    api::{DocSpaceBackupSchedule, ShownSchedule, Status, condition},
     portal::Portal,
+    schedule::Schedule,
 };
 
 /// One reconcile's view of an object and its portal.
@@ -97,7 +100,7 @@ impl<'a> Look<'a> {
             Ok(resolved) => {
                 self.remember(generation, &resolved);
                 let wanted = resolved.wanted.clone();
-                self.connect(resolved.access).map(|()| wanted)
+                self.connect(resolved.access, Some(&wanted)).map(|()| wanted)
             }
             Err(secrets::Error::Refused(verdict)) => Err(verdict),
             Err(secrets::Error::Kubernetes {
@@ -181,7 +184,7 @@ impl<'a> Look<'a> {
         };
         let unread = match access {
             Ok(access) => {
-                self.facts.access = Some(self.connect(access));
+                self.facts.access = Some(self.connect(access, None));
                 return Ok(());
             }
             Err(secrets::Error::Refused(verdict)) => verdict,
@@ -194,18 +197,25 @@ impl<'a> Look<'a> {
             .clone()
             .filter(|_| unread.reason == Reason::SecretMissing);
         self.facts.access = Some(match accepted {
-            Some(accepted) => self.connect(accepted),
+            Some(accepted) => self.connect(accepted, None),
             None => Err(unread),
         });
         Ok(())
     }
 
-    fn connect(&mut self, access: Access) -> Result<(), Verdict> {
+    /// What is wanted there, or was when it was known last, tells what the portal must not echo.
+    fn connect(&mut self, access: Access, wanted: Option<&Schedule>) -> Result<(), Verdict> {
         let portal = self
             .context
             .portals
             .portal(&access.address, &access.key, access.ca.as_deref());
-        self.portal = Some(portal.map_err(|error| Verdict::from(&error))?);
+        let portal = portal.map_err(|error| Verdict::from(&error))?;
+        let resolved = self.memory.resolved.as_ref();
+        let wanted = wanted.or(resolved.map(|(_, resolved)| &resolved.wanted));
+        self.portal = Some(match wanted {
+            Some(wanted) => portal.without_secrets_of(wanted),
+            None => portal,
+        });
         let accepted = self.memory.accepted.as_ref();
         self.facts.key_exchanged =
             accepted.is_some_and(|accepted| accepted.key.expose_secret() != access.key.expose_secret());
@@ -265,6 +275,7 @@ pub fn known<'a>(
     Facts {
         applied,
         same_address: applied.is_some_and(|applied| same_address(applied, &object.spec)),
+        hidden_params: status.map(hidden_params).unwrap_or_default(),
         corrections: status.and_then(|status| status.corrections.as_ref()),
         finalizer: has_finalizer(object.metadata.finalizers.as_ref()),
         deleted_at: object.metadata.deletion_timestamp.as_ref().map(|time| time.0),
@@ -294,6 +305,14 @@ pub fn known<'a>(
         now: there,
         ..Facts::new(&object.spec, now)
     }
+}
+
+/// The parameters whose values this status hides, although such are shown.
+fn hidden_params(status: &Status) -> BTreeSet<&str> {
+    let applied = status.applied.as_ref().map(|applied| &applied.schedule);
+    let all = [applied, status.replaced.as_ref(), status.observed.as_ref()];
+    let shown = all.into_iter().flatten();
+    shown.flat_map(ShownSchedule::hidden_params).collect()
 }
 
 /// Whether this is the reason of Ready.

@@ -393,7 +393,7 @@ impl Report<'_> {
             return;
         };
         if let Some(replaced) = &self.deed.replaced {
-            status.replaced = Some(replaced.shown(wanted));
+            status.replaced = Some(replaced.shown());
         }
         if let Some(reason) = self.deed.applied {
             status.applied = Some(self.applied(reason, wanted));
@@ -402,7 +402,7 @@ impl Report<'_> {
         let difference = wanted.difference(held.as_ref().map(|held| &held.schedule));
         let time_zone = status.time_zone.as_deref();
         status.schedule = held.as_ref().map(|held| held.schedule.in_words(time_zone));
-        status.observed = held.as_ref().map(|held| held.shown(wanted));
+        status.observed = held.as_ref().map(|held| held.shown());
         status.difference = difference.lines;
     }
 

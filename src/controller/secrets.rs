@@ -13,7 +13,7 @@ use super::{
 use crate::{
     api::{DocSpaceBackupScheduleSpec, PORTAL_ORIGIN},
     portal::Address,
-    schedule::{Param, Schedule},
+    schedule::{Param, SHOWN_KEYS, Schedule},
 };
 
 /// What is needed to speak to a portal.
@@ -59,6 +59,13 @@ impl From<Verdict> for Error {
         Self::Refused(verdict)
     }
 }
+
+/// So many characters may the key of a portal have,
+const LONGEST_KEY: usize = 4 * 1024;
+/// a CA,
+const LONGEST_CA: usize = 256 * 1024;
+/// and a storage parameter, as one that stands in a manifest.
+const LONGEST_PARAM: usize = 1024;
 
 /// The names of the Secrets that the spec refers to.
 pub fn names(spec: &DocSpaceBackupScheduleSpec) -> impl Iterator<Item = &str> {
@@ -124,7 +131,7 @@ impl<'a> Reader<'a> {
     pub async fn access(&mut self) -> Result<Access, Error> {
         let reference = &self.spec.portal.api_key_secret_ref;
         let key = self
-            .value(&reference.name, &reference.key)
+            .value(&reference.name, &reference.key, LONGEST_KEY)
             .await?
             .trim()
             .to_owned();
@@ -132,7 +139,7 @@ impl<'a> Reader<'a> {
             return Err(invalid(&reference.name, &reference.key, "holds control characters").into());
         }
         let ca = match &self.spec.portal.ca_secret_ref {
-            Some(reference) => Some(self.value(&reference.name, &reference.key).await?),
+            Some(reference) => Some(self.value(&reference.name, &reference.key, LONGEST_CA).await?),
             None => None,
         };
         Ok(Access {
@@ -147,13 +154,15 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// As [`Self::access`].
     pub async fn resolve(mut self) -> Result<Resolved, Error> {
+        self.check_params()?;
         let access = self.access().await?;
         let mut params = BTreeMap::new();
         for param in &self.spec.storage_params {
             let value = match (&param.value, &param.value_from) {
                 (_, Some(from)) => {
                     let reference = &from.secret_key_ref;
-                    Param::secret(self.value(&reference.name, &reference.key).await?.into())
+                    let value = self.value(&reference.name, &reference.key, LONGEST_PARAM).await?;
+                    Param::secret(value.into())
                 }
                 (Some(value), None) => Param::plain(value.to_string()),
                 (None, None) => continue,
@@ -171,7 +180,24 @@ impl<'a> Reader<'a> {
         })
     }
 
-    async fn value(&mut self, name: &str, key: &str) -> Result<String, Error> {
+    /// What is shown comes from no Secret. The CRD refuses it, too; an older one did not.
+    fn check_params(&self) -> Result<(), Verdict> {
+        let is_shown = |key: &str| SHOWN_KEYS.iter().any(|shown| shown.eq_ignore_ascii_case(key));
+        let mut params = self.spec.storage_params.iter();
+        match params.find(|param| param.value_from.is_some() && is_shown(&param.key)) {
+            None => Ok(()),
+            Some(param) => Err(Verdict::new(
+                Reason::InvalidObject,
+                format!(
+                    "spec.storageParams: the value of {} comes from a Secret (valueFrom), and status shows it; \
+                     write it as value",
+                    param.key
+                ),
+            )),
+        }
+    }
+
+    async fn value(&mut self, name: &str, key: &str, longest: usize) -> Result<String, Error> {
         if !self.read.contains_key(name) {
             let found = self.secrets.get_opt(name).await;
             let found = found.map_err(|source| Error::Kubernetes {
@@ -194,7 +220,7 @@ impl<'a> Reader<'a> {
                 format!("Secret {name} exists, but has no key {key}"),
             )
         })?;
-        Ok(text(name, key, value)?)
+        Ok(text(name, key, value, longest)?)
     }
 
     /// A Secret goes only where it was meant to go.
@@ -231,8 +257,11 @@ fn is_entry_for(entry: &str, origin: &str) -> bool {
 }
 
 /// The text of a value, without the line end that `kubectl create secret --from-file` leaves on it.
-fn text(name: &str, key: &str, value: &ByteString) -> Result<String, Verdict> {
+fn text(name: &str, key: &str, value: &ByteString, longest: usize) -> Result<String, Verdict> {
     let text = std::str::from_utf8(&value.0).map_err(|_| invalid(name, key, "is not UTF-8 text"))?;
+    if text.chars().count() > longest {
+        return Err(invalid(name, key, &format!("has more than {longest} characters")));
+    }
     let text = text.trim_end_matches(['\r', '\n']);
     if text.trim().is_empty() {
         Err(invalid(name, key, "is empty"))
@@ -282,10 +311,14 @@ mod tests {
     #[test]
     fn a_value_loses_its_line_end_and_nothing_else() {
         let read =
-            |bytes: &[u8]| text("s", "k", &ByteString(bytes.to_vec())).map_err(|verdict| verdict.message);
-        assert_eq!(read(b"sk-1\r\n"), Ok("sk-1".into()));
+            |bytes: &[u8]| text("s", "k", &ByteString(bytes.to_vec()), 5).map_err(|verdict| verdict.message);
+        assert_eq!(read(b"sk-\r\n"), Ok("sk-".into()));
         assert_eq!(read(b" a b "), Ok(" a b ".into()));
         assert_eq!(read(b"\n"), Err("Key k of Secret s is empty".into()));
+        assert_eq!(
+            read(b"123456"),
+            Err("Key k of Secret s has more than 5 characters".into())
+        );
         assert_eq!(read(b"\xff"), Err("Key k of Secret s is not UTF-8 text".into()));
     }
 }

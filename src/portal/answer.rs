@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::{
     Failure,
     call::Call,
+    redact::Redactor,
     shape::{Shape, integer},
-    text::Secrets,
 };
 
 /// An answer as it came in.
@@ -60,12 +60,12 @@ const RATE_LIMITED: &str = "too many requests by the user of this API key or tok
 const CHECK_ADDRESS: &str = "check the portal's URL and Host header";
 
 /// What the answer carries, or why it carries nothing. What DocSpace says is repeated without the secrets.
-pub fn classify(call: Call, reply: &Reply, secrets: &Secrets) -> Result<Content, Refusal> {
+pub fn classify(call: Call, reply: &Reply, redactor: &Redactor) -> Result<Content, Refusal> {
     let status = reply.status;
-    let shape = Shape::of(&reply.body, secrets);
+    let shape = Shape::of(&reply.body, redactor);
     let (failure, what) = match status {
         200 => return success(shape),
-        300..=399 => (Failure::Redirected, redirected(reply, secrets)),
+        300..=399 => (Failure::Redirected, redirected(reply, redactor)),
         400 => bad_request(call, &shape),
         401 => (Failure::Unauthorized, UNAUTHORIZED.into()),
         402 => (Failure::PlanNotAllowed, said(&shape)),
@@ -108,8 +108,8 @@ fn success(shape: Shape) -> Result<Content, Refusal> {
     }
 }
 
-fn redirected(reply: &Reply, secrets: &Secrets) -> String {
-    match reply.redirect.as_deref().map(|target| secrets.clean(target)) {
+fn redirected(reply: &Reply, redactor: &Redactor) -> String {
+    match reply.redirect.as_deref().map(|target| redactor.clean(target)) {
         Some(target) => format!(
             "a redirect to {target}, which is not followed; if that is the portal, write its address into the URL"
         ),

@@ -15,6 +15,7 @@ mod clients;
 mod failure;
 mod guard;
 mod parse;
+mod redact;
 mod session;
 mod shape;
 mod tally;
@@ -39,8 +40,8 @@ pub use self::{
 use self::{
     clients::{Clients, Gates, NoClient},
     guard::Guard,
+    redact::Redactor,
     tally::Tally,
-    text::Secrets,
 };
 use crate::lease::Leadership;
 
@@ -161,14 +162,14 @@ impl Portals {
             }
         };
         let gate = self.0.gates.gate(address);
-        let secrets = Secrets::of_key(key);
+        let redactor = Redactor::of_key(key);
         Ok(Portal {
             address: address.clone(),
             authorization,
             client,
             gate,
             leadership: self.0.leadership.clone(),
-            secrets,
+            redactor,
             tally: self.0.tally.clone(),
             time_limit: None,
         })

@@ -1,5 +1,7 @@
 //! Reads what DocSpace answers, as forgiving as its own readers: enums as numbers or names, numbers as texts, dates
 //! with or without Z (both UTC), missing fields by DocSpace's defaults (trap 8).
+//!
+//! Texts come without our secrets. Numbers, names of enums and dates have no room for one, and are read as they are.
 
 mod archives;
 mod audit;
@@ -19,8 +21,8 @@ pub use self::{
 };
 use super::{
     answer::{Content, Refusal, unexpected},
+    redact::Redactor,
     shape::integer,
-    text::{Secrets, clean},
 };
 use crate::schedule::{Held, Param, Schedule, period_name, storage_name};
 
@@ -80,7 +82,7 @@ pub fn done(content: Content) -> Read<()> {
 }
 
 /// `getbackupschedule`; `None` when DocSpace says that there is none.
-pub fn schedule(content: Content) -> Read<Option<Held>> {
+pub fn schedule(content: Content, redactor: &Redactor) -> Read<Option<Held>> {
     let Some(fields) = object(content)? else {
         return Ok(None);
     };
@@ -90,7 +92,7 @@ pub fn schedule(content: Content) -> Read<Option<Held>> {
     };
     let schedule = Schedule {
         storage_type: named(&fields, "storageType", storage_name)?,
-        params: params(fields.get("storageParams"))?,
+        params: params(fields.get("storageParams"), redactor)?,
         period: named(cron, "period", period_name)?,
         hour: number(cron, "hour", 0)?,
         day: number(cron, "day", 0)?,
@@ -104,38 +106,38 @@ pub fn schedule(content: Content) -> Read<Option<Held>> {
 }
 
 /// `getbackupprogress`; `None` when no run is known.
-pub fn progress(content: Content, secrets: &Secrets) -> Read<Option<Progress>> {
+pub fn progress(content: Content, redactor: &Redactor) -> Read<Option<Progress>> {
     let Some(fields) = object(content)? else {
         return Ok(None);
     };
     let is_completed =
         truth(&fields, "isCompleted")?.ok_or_else(|| unexpected("the progress has no isCompleted"))?;
-    let said = |field| Some(secrets.clean(fields.get(field)?.as_str()?)).filter(|text| !text.is_empty());
+    let said = |field| Some(redactor.clean(fields.get(field)?.as_str()?)).filter(|text| !text.is_empty());
     Ok(Some(Progress {
         is_completed,
         progress: number(&fields, "progress", 0)?,
         error: said("error"),
         warning: said("warning"),
-        task_id: text(&fields, "taskId"),
+        task_id: text(&fields, "taskId", redactor),
     }))
 }
 
 /// `settings`.
-pub fn settings(content: Content) -> Read<Settings> {
+pub fn settings(content: Content, redactor: &Redactor) -> Read<Settings> {
     let fields = object(content)?.ok_or_else(|| unexpected("there are no settings"))?;
     Ok(Settings {
-        time_zone: text(&fields, "timezone"),
-        version: text(&fields, "version"),
+        time_zone: text(&fields, "timezone", redactor),
+        version: text(&fields, "version", redactor),
         standalone: truth(&fields, "standalone")?,
-        alias: text(&fields, "tenantAlias"),
-        base_domain: text(&fields, "baseDomain"),
+        alias: text(&fields, "tenantAlias", redactor),
+        base_domain: text(&fields, "baseDomain", redactor),
     })
 }
 
 /// `portal`: the domain that its owner has given it.
-pub fn mapped_domain(content: Content) -> Read<Option<String>> {
+pub fn mapped_domain(content: Content, redactor: &Redactor) -> Read<Option<String>> {
     let fields = object(content)?.ok_or_else(|| unexpected("there is no portal"))?;
-    Ok(text(&fields, "mappedDomain"))
+    Ok(text(&fields, "mappedDomain", redactor))
 }
 
 /// `getbackupscount`: a number, which may come as text.
@@ -154,11 +156,11 @@ pub fn service_is_on(content: Content) -> Read<bool> {
 }
 
 /// `keys/@self`; `None` when the token is no API key.
-pub fn key(content: Content) -> Read<Option<KeyInfo>> {
+pub fn key(content: Content, redactor: &Redactor) -> Read<Option<KeyInfo>> {
     let Some(fields) = object(content)? else {
         return Ok(None);
     };
-    let id = text(&fields, "id").ok_or_else(|| unexpected("the key has no id"))?;
+    let id = text(&fields, "id", redactor).ok_or_else(|| unexpected("the key has no id"))?;
     let permissions = fields
         .get("permissions")
         .and_then(Value::as_array)
@@ -166,18 +168,26 @@ pub fn key(content: Content) -> Read<Option<KeyInfo>> {
         .flatten();
     Ok(Some(KeyInfo {
         id,
-        name: text(&fields, "name").unwrap_or_default(),
-        permissions: permissions.filter_map(Value::as_str).map(clean).collect(),
+        name: text(&fields, "name", redactor).unwrap_or_default(),
+        permissions: permissions
+            .filter_map(Value::as_str)
+            .map(|name| redactor.clean(name))
+            .collect(),
         expires_at: time(&fields, "expiresAt")?,
     }))
 }
 
-/// A map, or the list of keys and values that is sent; null values are left out (R 13, 179).
-fn params(value: Option<&Value>) -> Read<BTreeMap<String, Param>> {
-    let plain = |value: &Value| match value {
+/// A map, or the list of keys and values that is sent; null values are left out (R 13, 179). Values are compared, so they
+/// stay as they are; one that holds a secret of ours is marked as such.
+fn params(value: Option<&Value>, redactor: &Redactor) -> Read<BTreeMap<String, Param>> {
+    let param = |text: String| Param {
+        secret: redactor.finds_in(&text),
+        ..Param::plain(text)
+    };
+    let read = |value: &Value| match value {
         Value::Null => Ok(None),
-        Value::String(text) => Ok(Some(Param::plain(text.clone()))),
-        Value::Number(_) | Value::Bool(_) => Ok(Some(Param::plain(value.to_string()))),
+        Value::String(text) => Ok(Some(param(text.clone()))),
+        Value::Number(_) | Value::Bool(_) => Ok(Some(param(value.to_string()))),
         Value::Array(_) | Value::Object(_) => Err(unexpected("a storage parameter is no text")),
     };
     let mut params = BTreeMap::new();
@@ -185,7 +195,7 @@ fn params(value: Option<&Value>) -> Read<BTreeMap<String, Param>> {
         None | Some(Value::Null) => {}
         Some(Value::Object(map)) => {
             for (key, value) in map {
-                params.extend(plain(value)?.map(|param| (key.clone(), param)));
+                params.extend(read(value)?.map(|param| (redactor.hide(key), param)));
             }
         }
         Some(_) => return Err(unexpected("storageParams is no map")),

@@ -17,8 +17,8 @@ use super::{
     call::{Call, create_body},
     clients::Gate,
     parse,
+    redact::Redactor,
     tally::{Outcome, Tally},
-    text::Secrets,
     transport::{Head, exchange},
 };
 use crate::{
@@ -43,7 +43,7 @@ pub struct Portal {
     pub(super) client: Client,
     pub(super) gate: Arc<Gate>,
     pub(super) leadership: Leadership,
-    pub(super) secrets: Secrets,
+    pub(super) redactor: Redactor,
     pub(super) tally: Tally,
     /// In place of a call's own, for tests.
     pub(super) time_limit: Option<Duration>,
@@ -65,12 +65,21 @@ impl Portal {
         &self.address
     }
 
+    /// The same portal, whose answers come without the values, too, that this schedule takes from Secrets.
+    pub fn without_secrets_of(mut self, schedule: &Schedule) -> Self {
+        self.redactor = self.redactor.and_of(schedule);
+        self
+    }
+
     /// The schedule that the portal holds for this dump value; `None` when DocSpace itself says that there is none.
     ///
     /// # Errors
     /// See [`Failure`](super::Failure).
     pub async fn schedule(&self, dump: bool) -> Result<Answer<Option<Held>>, PortalError> {
-        self.ask(Call::Schedule, &of(dump), parse::schedule).await
+        self.ask(Call::Schedule, &of(dump), |content| {
+            parse::schedule(content, &self.redactor)
+        })
+        .await
     }
 
     /// Writes the schedule, in place of one that the portal holds for its dump value.
@@ -78,9 +87,9 @@ impl Portal {
     /// # Errors
     /// See [`Failure::is_definite_for_a_write`](super::Failure::is_definite_for_a_write).
     pub async fn create_schedule(&self, schedule: &Schedule) -> Result<Answer<()>, PortalError> {
-        let secrets = self.secrets.and_of(schedule);
+        let portal = self.clone().without_secrets_of(schedule);
         let body = Some(create_body(schedule));
-        self.call(Call::Create, &[], body, &secrets, parse::done).await
+        portal.call(Call::Create, &[], body, parse::done).await
     }
 
     /// Deletes the schedule for this dump value; succeeds also when there is none (R 215).
@@ -96,7 +105,10 @@ impl Portal {
     /// # Errors
     /// See [`Failure`](super::Failure).
     pub async fn history(&self, dump: bool) -> Result<Answer<Vec<Archive>>, PortalError> {
-        self.ask(Call::History, &of(dump), parse::history).await
+        self.ask(Call::History, &of(dump), |content| {
+            parse::history(content, &self.redactor)
+        })
+        .await
     }
 
     /// The running or last run; `None` when the portal knows of none since its restart.
@@ -105,7 +117,7 @@ impl Portal {
     /// See [`Failure`](super::Failure).
     pub async fn progress(&self, dump: bool) -> Result<Answer<Option<Progress>>, PortalError> {
         self.ask(Call::Progress, &of(dump), |content| {
-            parse::progress(content, &self.secrets)
+            parse::progress(content, &self.redactor)
         })
         .await
     }
@@ -115,7 +127,10 @@ impl Portal {
     /// # Errors
     /// See [`Failure`](super::Failure); here `KeyNotAllowed` says nothing about the portal's state either (R 814).
     pub async fn settings(&self) -> Result<Answer<Settings>, PortalError> {
-        self.ask(Call::Settings, &[], parse::settings).await
+        self.ask(Call::Settings, &[], |content| {
+            parse::settings(content, &self.redactor)
+        })
+        .await
     }
 
     /// What the portal says of the key; `None` when it is a session token, which fails as no other call does (R 429).
@@ -123,7 +138,8 @@ impl Portal {
     /// # Errors
     /// See [`Failure`](super::Failure).
     pub async fn key(&self) -> Result<Answer<Option<KeyInfo>>, PortalError> {
-        self.ask(Call::Key, &[], parse::key).await
+        self.ask(Call::Key, &[], |content| parse::key(content, &self.redactor))
+            .await
     }
 
     /// The newest events of this kind, at most 100, in no fixed order; those from this time on, cut to whole seconds.
@@ -149,7 +165,7 @@ impl Portal {
             ("count", "100"),
         ];
         self.ask(Call::Events, &query, |content| {
-            parse::events(content, action, from)
+            parse::events(content, action, from, &self.redactor)
         })
         .await
     }
@@ -178,7 +194,10 @@ impl Portal {
     /// # Errors
     /// See [`Failure`](super::Failure).
     pub async fn mapped_domain(&self) -> Result<Answer<Option<String>>, PortalError> {
-        self.ask(Call::Portal, &[], parse::mapped_domain).await
+        self.ask(Call::Portal, &[], |content| {
+            parse::mapped_domain(content, &self.redactor)
+        })
+        .await
     }
 
     async fn ask<T>(
@@ -187,7 +206,7 @@ impl Portal {
         query: Query<'_>,
         read: impl FnOnce(Content) -> Result<T, Refusal>,
     ) -> Result<Answer<T>, PortalError> {
-        self.call(call, query, None, &self.secrets, read).await
+        self.call(call, query, None, read).await
     }
 
     async fn call<T>(
@@ -195,7 +214,6 @@ impl Portal {
         call: Call,
         query: Query<'_>,
         body: Option<Vec<u8>>,
-        secrets: &Secrets,
         read: impl FnOnce(Content) -> Result<T, Refusal>,
     ) -> Result<Answer<T>, PortalError> {
         let request = self.request(call, query, body);
@@ -203,7 +221,7 @@ impl Portal {
         let began = Instant::now();
         let (head, reply) = self.exchange(call, request).await;
         let value = reply
-            .and_then(|reply| classify(call, &reply, secrets))
+            .and_then(|reply| classify(call, &reply, &self.redactor))
             .and_then(read);
         let failure = value.as_ref().err().map(|refusal| refusal.failure);
         self.tally

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::text::{Secrets, clean};
+use super::{redact::Redactor, text::clean};
 
 /// What a body looks like. Texts in it are fit to be shown.
 #[derive(Debug, PartialEq)]
@@ -65,7 +65,7 @@ impl AppError {
 
 impl Shape {
     /// The shape of this body; its texts come without the secrets.
-    pub fn of(body: &[u8], secrets: &Secrets) -> Self {
+    pub fn of(body: &[u8], redactor: &Redactor) -> Self {
         if body.trim_ascii().is_empty() {
             return Self::Empty;
         }
@@ -74,18 +74,18 @@ impl Shape {
             Ok(_) => return Self::OtherJson,
             Err(_) => return Self::NotJson,
         };
-        if let Some(error) = app_error(&json, secrets) {
+        if let Some(error) = app_error(&json, redactor) {
             return Self::AppError(error);
         }
         if is_problem(&json) {
             return Self::Problem {
-                texts: problem_texts(&json, secrets),
+                texts: problem_texts(&json, redactor),
                 bare: true,
             };
         }
         match json.get("response") {
             Some(Value::Object(problem)) if is_problem(problem) => Self::Problem {
-                texts: problem_texts(problem, secrets),
+                texts: problem_texts(problem, redactor),
                 bare: false,
             },
             _ if json.contains_key("status") => Self::Envelope(json),
@@ -115,10 +115,10 @@ impl Shape {
 }
 
 /// Other software has `error` objects, too, but none with DocSpace's status.
-fn app_error(json: &Map<String, Value>, secrets: &Secrets) -> Option<AppError> {
+fn app_error(json: &Map<String, Value>, redactor: &Redactor) -> Option<AppError> {
     let error = json.get("error")?.as_object()?;
     let kind = error.get("type")?.as_str()?.to_owned();
-    let message = secrets.clean(error.get("message").and_then(Value::as_str).unwrap_or_default());
+    let message = redactor.clean(error.get("message").and_then(Value::as_str).unwrap_or_default());
     (integer(json.get("status")) == Some(1)).then_some(AppError { kind, message })
 }
 
@@ -130,17 +130,17 @@ fn is_problem(json: &Map<String, Value>) -> bool {
 }
 
 /// `field: text` for each error, without its position in the body that was sent; else the title (R 141).
-fn problem_texts(problem: &Map<String, Value>, secrets: &Secrets) -> Vec<String> {
+fn problem_texts(problem: &Map<String, Value>, redactor: &Redactor) -> Vec<String> {
     let Some(Value::Object(errors)) = problem.get("errors") else {
         let title = problem.get("title").and_then(Value::as_str).unwrap_or_default();
-        return vec![secrets.clean(title)];
+        return vec![redactor.clean(title)];
     };
     let mut texts = Vec::new();
     for (field, errors) in errors {
-        let field = secrets.clean(field.trim_start_matches("$."));
+        let field = redactor.clean(field.trim_start_matches("$."));
         for error in errors.as_array().into_iter().flatten().filter_map(Value::as_str) {
             let error = error.split(" Path: ").next().unwrap_or_default();
-            texts.push(format!("{field}: {}", secrets.clean(error)));
+            texts.push(format!("{field}: {}", redactor.clean(error)));
         }
     }
     texts

@@ -1,8 +1,4 @@
-//! Makes texts of a portal fit to be shown: bounded, in one line, and without our secrets.
-
-use secrecy::{ExposeSecret, SecretString};
-
-use crate::schedule::{HIDDEN, Schedule};
+//! Makes texts of a portal fit to be shown: bounded, and in one line.
 
 /// No text of a portal is repeated beyond this many characters.
 pub const MAX_CHARS: usize = 256;
@@ -37,53 +33,9 @@ pub fn clean(text: &str) -> String {
     line
 }
 
-/// What must not come back in a message, should a portal echo it.
-#[derive(Clone, Debug, Default)]
-pub struct Secrets(Vec<SecretString>);
-
-impl Secrets {
-    /// The key of the portal.
-    pub fn of_key(key: &SecretString) -> Self {
-        Self(vec![key.clone()])
-    }
-
-    /// These, and the values that the schedule takes from Secrets.
-    pub fn and_of(&self, schedule: &Schedule) -> Self {
-        let params = schedule.params.values().filter(|param| param.secret);
-        Self(
-            self.0
-                .iter()
-                .cloned()
-                .chain(params.map(|param| param.value.clone()))
-                .collect(),
-        )
-    }
-
-    /// The text fit to be shown: first without the secrets, then cleaned, lest a cut leaves a part of one.
-    pub fn clean(&self, text: &str) -> String {
-        clean(&self.hide(text))
-    }
-
-    /// The text with each of them replaced by `(hidden)`.
-    pub fn hide(&self, text: &str) -> String {
-        let mut secrets: Vec<&str> = self
-            .0
-            .iter()
-            .map(ExposeSecret::expose_secret)
-            .filter(|s| !s.is_empty())
-            .collect();
-        // The longest first, so that no rest of it stays where a shorter one is part of it.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        secrets
-            .into_iter()
-            .fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schedule::Param;
 
     #[test]
     fn a_text_is_one_bounded_line() {
@@ -97,30 +49,5 @@ mod tests {
             "{words}"
         );
         assert_eq!(clean(&"x".repeat(MAX_CHARS)).chars().count(), MAX_CHARS);
-    }
-
-    #[test]
-    fn secrets_are_hidden_wherever_they_stand() {
-        let mut schedule = Schedule {
-            storage_type: 5,
-            params: Default::default(),
-            period: 0,
-            hour: 3,
-            day: 0,
-            backups_stored: 7,
-            dump: false,
-        };
-        schedule
-            .params
-            .insert("ssekey".into(), Param::secret("sk-1-longer".to_owned().into()));
-        schedule
-            .params
-            .insert("empty".into(), Param::secret(String::new().into()));
-        schedule.params.insert("bucket".into(), Param::plain("mine"));
-        let secrets = Secrets::of_key(&"sk-1".to_owned().into()).and_of(&schedule);
-        assert_eq!(
-            secrets.hide("key sk-1, sse 'sk-1-longer', bucket mine"),
-            "key (hidden), sse '(hidden)', bucket mine"
-        );
     }
 }

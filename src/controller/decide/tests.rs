@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::{
-    api::{DocSpaceBackupSchedule, DocSpaceBackupScheduleSpec},
+    api::{DocSpaceBackupSchedule, DocSpaceBackupScheduleSpec, ShownSchedule},
     controller::{
         facts::Bill,
         fresh::expected::{Expected, Unexpected},
@@ -748,9 +748,9 @@ fn hidden_values_hide_only_themselves() {
             .any(|param| param.key == "ssekey" && param.value == HIDDEN)
     );
     let there = held(|_| {}).expect("held").schedule;
-    assert!(is_as_applied(&applied, &there));
+    assert!(there.is_as_applied(&applied));
     applied.storage_params.retain(|param| param.key != "ssekey");
-    assert!(!is_as_applied(&applied, &there));
+    assert!(!there.is_as_applied(&applied));
 }
 
 #[test]

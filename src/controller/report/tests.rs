@@ -366,7 +366,7 @@ fn corrections_are_counted_for_a_day() {
         let mut object = good();
         let status = object.status.as_mut().expect("a status");
         status.corrections = before.clone();
-        status.observed = held(hour_before).map(|held| held.shown(&Schedule::without_secrets(&good().spec)));
+        status.observed = held(hour_before).map(|held| held.shown());
         let mut facts = facts(&object);
         facts.held = Some(Ok(held(hour_now)));
         let deed = Deed {

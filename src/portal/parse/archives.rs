@@ -8,7 +8,10 @@ use super::{
     fields::{Date, date, named, text, time},
     unexpected,
 };
-use crate::{portal::answer::Content, schedule::storage_name};
+use crate::{
+    portal::{answer::Content, redact::Redactor},
+    schedule::storage_name,
+};
 
 /// An archive, as the history lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,22 +42,22 @@ pub enum Expiry {
 }
 
 /// `getbackuphistory`. An item that cannot be read spoils the list: archives must not be missed.
-pub fn history(content: Content) -> Read<Vec<Archive>> {
+pub fn history(content: Content, redactor: &Redactor) -> Read<Vec<Archive>> {
     let Content::Response(Value::Array(items)) = content else {
         return Err(unexpected("the history is no list"));
     };
-    items.iter().map(archive).collect()
+    items.iter().map(|item| archive(item, redactor)).collect()
 }
 
-fn archive(item: &Value) -> Read<Archive> {
+fn archive(item: &Value, redactor: &Redactor) -> Read<Archive> {
     let fields = item
         .as_object()
         .ok_or_else(|| unexpected("an archive is no object"))?;
-    let id = text(fields, "id").ok_or_else(|| unexpected("an archive has no id"))?;
+    let id = text(fields, "id", redactor).ok_or_else(|| unexpected("an archive has no id"))?;
     let created_on = time(fields, "createdOn")?;
     Ok(Archive {
         id,
-        file_name: text(fields, "fileName").unwrap_or_default(),
+        file_name: text(fields, "fileName", redactor).unwrap_or_default(),
         storage_type: named(fields, "storageType", storage_name)?,
         created_on: created_on.ok_or_else(|| unexpected("an archive has no createdOn"))?,
         expires: match date(fields, "expiresOn")? {

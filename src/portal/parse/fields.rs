@@ -4,7 +4,7 @@ use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use serde_json::{Map, Value};
 
 use super::{Read, unexpected};
-use crate::portal::{answer::Content, shape::integer, text::clean};
+use crate::portal::{answer::Content, redact::Redactor, shape::integer};
 
 /// An object, or `None` when DocSpace says that there is nothing.
 pub fn object(content: Content) -> Read<Option<Map<String, Value>>> {
@@ -53,13 +53,13 @@ pub fn truth(fields: &Map<String, Value>, field: &str) -> Read<Option<bool>> {
 }
 
 /// A text to be shown, if there is one.
-pub fn text(fields: &Map<String, Value>, field: &str) -> Option<String> {
-    text_of(fields.get(field)?)
+pub fn text(fields: &Map<String, Value>, field: &str, redactor: &Redactor) -> Option<String> {
+    text_of(fields.get(field)?, redactor)
 }
 
 /// A value that is a text to be shown; none when it is empty.
-pub fn text_of(value: &Value) -> Option<String> {
-    let text = clean(value.as_str()?);
+pub fn text_of(value: &Value, redactor: &Redactor) -> Option<String> {
+    let text = redactor.clean(value.as_str()?);
     (!text.is_empty()).then_some(text)
 }
 
