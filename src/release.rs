@@ -11,16 +11,16 @@ use std::{collections::BTreeSet, time::Duration};
 
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    Api, Client, ResourceExt,
     api::{ListParams, Patch, PatchParams},
     core::{ParseExpressionError, PartialObjectMeta, Selector},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::{
-    api::{DocSpaceBackupSchedule, FINALIZER},
-    controller::{Namespaces, ownership::has_finalizer},
+    api::DocSpaceBackupSchedule,
+    controller::{Namespaces, ownership::has_finalizer, patch::without_finalizer},
 };
 
 type Object = PartialObjectMeta<DocSpaceBackupSchedule>;
@@ -132,9 +132,8 @@ impl Release {
             tell(format!("there is no Deployment {name}: nothing to end"));
             return Ok(());
         };
-        let none = Patch::Merge(json!({"spec": {"replicas": 0}}));
         match deployments
-            .patch_scale(&self.deployment, &PatchParams::default(), &none)
+            .patch_scale(&self.deployment, &PatchParams::default(), &scale_to_none(&found))
             .await
         {
             Ok(_) => tell(format!("Deployment {name} is scaled to none")),
@@ -169,6 +168,11 @@ impl Release {
             tokio::time::sleep(PAUSE).await;
         }
     }
+}
+
+/// Scales this very Deployment, not one that was made anew under its name.
+pub fn scale_to_none(deployment: &Deployment) -> Patch<Value> {
+    Patch::Merge(json!({"metadata": {"uid": deployment.metadata.uid}, "spec": {"replicas": 0}}))
 }
 
 /// A pod that has ended, as one that was evicted, may stay listed for long.
@@ -235,20 +239,14 @@ async fn release_all(
     }
 }
 
-/// By its metadata alone, so that an object that cannot be read is released, too. It carries the resourceVersion, so
-/// that nobody else's finalizer is lost.
+/// By its metadata alone, so that an object that cannot be read is released, too.
 async fn release(client: &Client, object: &Object) -> Result<(), kube::Error> {
     let api = Api::<DocSpaceBackupSchedule>::namespaced(
         client.clone(),
         object.metadata.namespace.as_deref().unwrap_or_default(),
     );
-    let left: Vec<_> = object
-        .finalizers()
-        .iter()
-        .filter(|name| *name != FINALIZER)
-        .collect();
-    let patch = json!({"metadata": {"resourceVersion": object.meta().resource_version, "finalizers": left}});
-    api.patch_metadata(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch))
+    let patch = without_finalizer(&object.metadata);
+    api.patch_metadata(&object.name_any(), &PatchParams::default(), &patch)
         .await
         .map(drop)
 }

@@ -34,7 +34,7 @@ fn param_needed(storage: &str, key: &str, message: &str) -> Rule {
     .field_path(".storageParams")
 }
 
-/// The value of a storage type's parameter, `p.value`, is as wanted, where it does not come from a Secret.
+/// The value of a storage type's parameter, `p.value`, is as wanted, where there is one.
 fn param_value(storage: &str, key: &str, wanted: &str, message: &str) -> Rule {
     rule(
         format!(

@@ -6,7 +6,7 @@ use kube::{
     ResourceExt,
     api::{Patch, PatchParams},
 };
-use serde_json::json;
+use serde_json::Value;
 
 use super::{
     Error,
@@ -17,11 +17,12 @@ use super::{
     metrics::WrittenFor,
     objects::key_of,
     observe::Look,
+    patch::{with_finalizer, without_finalizer},
     plan::Plan,
     reason::{Reason, Verdict},
 };
 use crate::{
-    api::{AppliedReason, DocSpaceBackupSchedule, FINALIZER, LastRequest, Operation},
+    api::{AppliedReason, DocSpaceBackupSchedule, LastRequest, Operation},
     due::Times,
     portal::PortalError,
     schedule::{Held, Schedule},
@@ -263,38 +264,22 @@ async fn add_finalizer(look: &mut Look<'_>) -> Result<(), Error> {
     if look.facts.finalizer {
         return Ok(());
     }
-    let mut finalizers = look.object.finalizers().to_vec();
-    finalizers.push(FINALIZER.into());
-    let object = patch_finalizers(look, finalizers).await?;
+    let object = send(look, &with_finalizer(&look.object.metadata)).await?;
     look.context.objects.wrote(object);
     look.facts.finalizer = true;
     Ok(())
 }
 
 async fn remove_finalizer(look: &mut Look<'_>) -> Result<(), Error> {
-    let left = look
-        .object
-        .finalizers()
-        .iter()
-        .filter(|name| *name != FINALIZER)
-        .cloned()
-        .collect();
-    match patch_finalizers(look, left).await {
+    match send(look, &without_finalizer(&look.object.metadata)).await {
         Err(Error::Kubernetes(kube::Error::Api(status))) if status.code == 404 => Ok(()),
         result => result.map(|object| look.context.objects.wrote(object)),
     }
 }
 
-/// Carries the resourceVersion, so that nobody else's finalizer is lost.
-async fn patch_finalizers(look: &Look<'_>, finalizers: Vec<String>) -> Result<DocSpaceBackupSchedule, Error> {
-    let patch =
-        json!({"metadata": {"resourceVersion": look.object.resource_version(), "finalizers": finalizers}});
-    let name = look.object.name_any();
-    Ok(look
-        .context
-        .api(look.object)
-        .patch(&name, &PatchParams::default(), &Patch::Merge(patch))
-        .await?)
+async fn send(look: &Look<'_>, patch: &Patch<Value>) -> Result<DocSpaceBackupSchedule, Error> {
+    let (api, name) = (look.context.api(look.object), look.object.name_any());
+    Ok(api.patch(&name, &PatchParams::default(), patch).await?)
 }
 
 impl Look<'_> {

@@ -5,8 +5,8 @@ use std::time::Instant;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{
-    Api, Resource, ResourceExt,
-    api::{DynamicObject, Patch, PatchParams},
+    Api, Resource,
+    api::{DynamicObject, PatchParams},
     core::{ApiResource, error_boundary::InvalidObject},
     runtime::controller::Action,
 };
@@ -19,9 +19,10 @@ use super::{
     memory::{Memory, Trigger},
     metrics::Ended,
     ownership::has_finalizer,
+    patch::{met_another, of_status, without_finalizer},
     reason::Reason,
 };
-use crate::api::{DocSpaceBackupSchedule, FINALIZER};
+use crate::api::DocSpaceBackupSchedule;
 
 /// Says so in the conditions and an Event, once; lets the object go when it is deleted.
 ///
@@ -61,7 +62,8 @@ pub async fn reconcile(
     tracing::warn!(name, namespace, "{message}");
     let note = if deleting {
         if has_finalizer(found.metadata.finalizers.as_ref()) {
-            release(&api, &found).await?;
+            let patch = without_finalizer(&found.metadata);
+            api.patch(&name, &PatchParams::default(), &patch).await?;
             context.metrics.left_behind();
         }
         Note::warning(
@@ -69,10 +71,14 @@ pub async fn reconcile(
             format!("A schedule may stay in the portal. {message}"),
         )
     } else {
-        let patch =
-            json!({"status": {"observedGeneration": generation, "conditions": conditions(&found, &message)}});
-        api.patch_status(&name, &PatchParams::default(), &Patch::Merge(patch))
-            .await?;
+        let mut status = found.data.get("status").cloned().unwrap_or_default();
+        status["observedGeneration"] = json!(generation);
+        status["conditions"] = json!(conditions(&found, &message));
+        let patch = of_status(&found.metadata, status);
+        match api.patch_status(&name, &PatchParams::default(), &patch).await {
+            Err(error) if met_another(&error) => return Ok(Action::await_change()),
+            result => drop(result?),
+        }
         Note::warning(Reason::InvalidObject.to_string(), message)
     };
     publish(
@@ -86,18 +92,6 @@ pub async fn reconcile(
     context.metrics.reconciled(ended, began.elapsed());
     memory.seen = Some(trigger);
     Ok(Action::await_change())
-}
-
-async fn release(api: &Api<DynamicObject>, object: &DynamicObject) -> Result<(), kube::Error> {
-    let left: Vec<_> = object
-        .finalizers()
-        .iter()
-        .filter(|name| *name != FINALIZER)
-        .collect();
-    let patch = json!({"metadata": {"resourceVersion": object.resource_version(), "finalizers": left}});
-    api.patch(&object.name_any(), &PatchParams::default(), &Patch::Merge(patch))
-        .await
-        .map(drop)
 }
 
 /// Ready=False and Stalled=True; since when is kept where it was so already.

@@ -27,6 +27,7 @@ mod objects;
 pub mod observe;
 pub mod ownership;
 pub mod pace;
+pub mod patch;
 pub mod plan;
 pub mod reason;
 pub mod removal;
@@ -43,10 +44,9 @@ use std::{
 use futures::future::join_all;
 use kube::{
     Resource, ResourceExt,
-    api::{Patch, PatchParams},
+    api::PatchParams,
     runtime::{controller::Action, reflector::ObjectRef},
 };
-use serde_json::{Map, Value};
 
 use self::{
     act::{Deed, act},
@@ -326,7 +326,7 @@ impl Context {
         Some(foretell::same_hour(&other))
     }
 
-    /// Patches what changed in the status; `None` when the object is gone.
+    /// Patches the status where it changed; `None` when the object is gone, also where another has its name by now.
     async fn patch_status(
         &self,
         object: &DocSpaceBackupSchedule,
@@ -336,16 +336,12 @@ impl Context {
         if before == status {
             return Ok(Some(object.clone()));
         }
-        let changes = changes(
-            &serde_json::to_value(before).unwrap_or_default(),
-            &serde_json::to_value(status).unwrap_or_default(),
-        );
+        let [was, is] = [before, status].map(|status| serde_json::to_value(status).unwrap_or_default());
         // What Kubernetes keeps only in part, such as fractions of seconds, is no change.
-        if changes.as_object().is_some_and(Map::is_empty) {
+        if was == is {
             return Ok(Some(object.clone()));
         }
-        let api = self.api(object);
-        let patch = Patch::Merge(serde_json::json!({"status": changes}));
+        let (api, patch) = (self.api(object), patch::of_status(&object.metadata, is));
         match api
             .patch_status(&object.name_any(), &PatchParams::default(), &patch)
             .await
@@ -355,6 +351,7 @@ impl Context {
                 Ok(Some(patched))
             }
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+            Err(error) if patch::met_another(&error) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
@@ -376,40 +373,4 @@ fn is_requested(object: &DocSpaceBackupSchedule) -> bool {
         .as_ref()
         .and_then(|status| status.last_handled_reconcile_at.as_ref());
     requested.is_some() && requested != echoed
-}
-
-/// The merge patch that makes `after` out of `before`.
-fn changes(before: &Value, after: &Value) -> Value {
-    let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else {
-        return after.clone();
-    };
-    let mut changes = Map::new();
-    for (key, value) in after {
-        match before.get(key) {
-            Some(old) if old == value => {}
-            Some(old) => drop(changes.insert(key.clone(), self::changes(old, value))),
-            None => drop(changes.insert(key.clone(), value.clone())),
-        }
-    }
-    for key in before.keys().filter(|key| !after.contains_key(*key)) {
-        changes.insert(key.clone(), Value::Null);
-    }
-    Value::Object(changes)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn changes_name_what_differs_and_null_what_is_gone() {
-        let before =
-            json!({"same": 1, "list": [1, 2], "deep": {"same": 1, "gone": 2, "new": 3}, "gone": {"a": 1}});
-        let after = json!({"same": 1, "list": [1], "deep": {"same": 1, "new": 4}});
-        let expected = json!({"list": [1], "deep": {"gone": null, "new": 4}, "gone": null});
-        assert_eq!(changes(&before, &after), expected);
-        assert_eq!(changes(&after, &after), json!({}));
-    }
 }

@@ -16,6 +16,7 @@ mod once;
 mod pace;
 mod page;
 mod process;
+mod recreated;
 mod release;
 mod removals;
 mod replicas;

@@ -27,10 +27,9 @@ fn accepted() -> Vec<(&'static str, Value)> {
         ("DataStore", storage("DataStore", json!([]))),
         ("ThirdPartyConsumer", storage("ThirdPartyConsumer", json!([{"key": "module", "value": "googlecloud"}]))),
         (
-            "a required parameter from a Secret",
-            storage("Documents", json!([{"key": "folderId", "valueFrom": from_secret}])),
+            "a parameter from a Secret",
+            storage("CustomCloud", json!([{"key": "ssekey", "valueFrom": from_secret}])),
         ),
-        ("a module from a Secret", storage("ThirdPartyConsumer", json!([{"key": "module", "valueFrom": from_secret}]))),
         ("an empty value", storage("CustomCloud", json!([{"key": "region", "value": ""}]))),
         ("as much as there may be", storage("ThirdPartyConsumer", many.into())),
         ("no day", json!({"cronParams": {"period": "EveryDay", "hour": 0}})),

@@ -11,6 +11,7 @@ const FOLDER_TEXT: &str = "the text that names a folder of a connected cloud";
 const FILE_PATH: &str = "a directory of the server of at most 255 characters";
 const MODULE: &str = "the name of a storage in lower case, for example {key: module, value: s3}";
 const ONE_VALUE: &str = "write either value or valueFrom, and not both";
+const SHOWN: &str = "cannot come from a Secret; write value instead of valueFrom";
 const DAY_OF_WEEK: &str = "period EveryWeek needs a day from 1 (Sunday) to 7 (Saturday)";
 const DAY_OF_MONTH: &str = "period EveryMonth needs a day from 1 to 31";
 const ADDRESS: &str = "https:// or http:// and a host, for example https://docs.example.com";
@@ -103,6 +104,12 @@ fn lists() -> Vec<(&'static str, Value, &'static str)> {
             params(json!([{"key": "ssekey", "value": "x", "valueFrom": reference("s3", "sse")}])),
             ONE_VALUE,
         ),
+        ("a folder from a Secret", params(json!([{"key": "folderId", "valueFrom": reference("s3", "x")}])), SHOWN),
+        ("a path from a Secret", params(json!([{"key": "filePath", "valueFrom": reference("s3", "x")}])), SHOWN),
+        ("a module from a Secret", params(json!([{"key": "module", "valueFrom": reference("s3", "x")}])), SHOWN),
+        ("a bucket from a Secret", params(json!([{"key": "bucket", "valueFrom": reference("s3", "x")}])), SHOWN),
+        ("a region from a Secret", params(json!([{"key": "region", "valueFrom": reference("s3", "x")}])), SHOWN),
+        ("a REGION from a Secret", params(json!([{"key": "REGION", "valueFrom": reference("s3", "x")}])), SHOWN),
         ("a long value", params(json!([{"key": "x", "value": "v".repeat(1025)}])), "may not be more than 1024"),
         ("a broken number", params(json!([{"key": "x", "value": 1.5}])), "must be of type integer,string"),
         ("a truth value", params(json!([{"key": "x", "value": true}])), "must be of type integer,string"),
