@@ -15,11 +15,11 @@ use super::{
     foretell::after_write,
     memory::{Unknown, Written},
     metrics::WrittenFor,
-    objects::key_of,
     observe::Look,
     patch::{with_finalizer, without_finalizer},
     plan::Plan,
     reason::{Reason, Verdict},
+    slot::key_of,
 };
 use crate::{
     api::{AppliedReason, DocSpaceBackupSchedule, LastRequest, Operation},

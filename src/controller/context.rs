@@ -19,8 +19,9 @@ use tokio_util::sync::CancellationToken;
 use super::{
     memory::{Memory, Trigger},
     metrics::Metrics,
-    objects::{Key, Objects},
+    objects::Objects,
     secrets,
+    slot::Key,
 };
 use crate::{
     api::DocSpaceBackupSchedule,

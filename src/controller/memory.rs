@@ -61,6 +61,8 @@ pub struct Memory {
     pub seen_backups: Option<Seen>,
     /// The month and the number of free backups that were warned of.
     pub bill_told: Option<((i16, i8), i64)>,
+    /// Others may have the slot before it: since when it waits until they were looked at.
+    pub lets_others_go_first_since: Option<Instant>,
     /// Kubernetes' own failures in a row.
     pub kubernetes_failures: u32,
     /// The difference of the portal's clock to ours has been reported.

@@ -12,6 +12,7 @@
 
 pub mod act;
 pub mod ask;
+mod claims;
 mod context;
 pub mod decide;
 mod events;
@@ -35,6 +36,7 @@ pub mod report;
 mod run;
 mod secrets;
 mod series;
+mod slot;
 
 use std::{
     sync::Arc,
@@ -55,13 +57,13 @@ use self::{
     fresh::{expected::Expected, record::Record},
     memory::{Memory, Trigger, digest},
     metrics::{Asked, Ended},
-    objects::{Guarded, key_of},
     observe::Look,
     pace::{Pace, after_start, backoff},
     plan::Plan,
     reason::{Class, Reason},
     removal::month,
     report::{Report, is_passing, verified},
+    slot::{Guarded, key_of},
 };
 pub use self::{
     context::{Context, LONGEST_INTERVAL, SHORTEST_INTERVAL, Settings},
@@ -88,6 +90,9 @@ pub enum Error {
     /// The object changed while it was looked at; it is looked at again.
     #[error("the object has changed meanwhile")]
     Superseded,
+    /// Others may have the slot before the object: they are looked at first, which takes this long at most.
+    #[error("other objects are looked at first")]
+    OthersFirst(Duration),
     /// A plan was carried out before what it takes was known.
     #[error("a plan came before the facts that it takes; please report this")]
     Order,
@@ -137,6 +142,7 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
     match context.in_turn(work).await {
         Ok(action) => Ok(action),
         Err(Error::Superseded) => Ok(Action::requeue(Duration::ZERO)),
+        Err(Error::OthersFirst(wait)) => Ok(Action::requeue(wait)),
         Err(error) => {
             if !matches!(error, Error::Stopping) {
                 context.metrics.reconciled(Ended::Failed, began.elapsed());
@@ -185,23 +191,48 @@ impl Context {
         memory: &mut Memory,
         began: Instant,
     ) -> Result<Action, Error> {
-        let mut trigger = self.trigger(object);
+        let (key, trigger) = (key_of(object), self.trigger(object));
         let interval = self.interval(object);
-        if memory.seen.is_none() && !trigger.deleting && verified(object) && !is_requested(object) {
+        let waiting = self.objects.waiting(&key);
+        let at_once = trigger.deleting || is_requested(object) || !waiting.is_empty();
+        if memory.seen.is_none() && verified(object) && !at_once {
             // After a start, looks at what was in order are spread.
             let status = object.status.clone().unwrap_or_default();
             let wait = after_start(object, &status, interval, jiff::Timestamp::now());
             memory.next_look = Instant::now().checked_add(wait);
             memory.seen = Some(trigger.clone());
         }
-        if let Some(left) = memory.not_yet(&trigger, Instant::now()) {
-            return Ok(Action::requeue(left));
+        match memory.not_yet(&trigger, Instant::now()) {
+            Some(left) if waiting.is_empty() => return Ok(Action::requeue(left)),
+            _ => {}
         }
+        let outcome = self.look_at(object, memory, trigger, began).await;
+        let comes_again =
+            |error: &Error| matches!(error, Error::Stopping | Error::Superseded | Error::OthersFirst(_));
+        if !outcome.as_ref().is_err_and(comes_again) {
+            self.objects.settle(&key, &waiting);
+            self.wake(waiting.into_iter().collect());
+            if !self.objects.waiting(&key).is_empty() {
+                self.wake(vec![key]);
+            }
+        }
+        outcome
+    }
 
+    /// Observes, decides, acts and reports.
+    async fn look_at(
+        &self,
+        object: &DocSpaceBackupSchedule,
+        memory: &mut Memory,
+        mut trigger: Trigger,
+        began: Instant,
+    ) -> Result<Action, Error> {
+        let interval = self.interval(object);
         let lock = self.objects.lock(object);
         let slot = lock.lock().await;
         trigger.slot = self.objects.standing(object);
         let mut look = Look::new(self, object, memory, &trigger);
+        look.let_others_go_first()?;
         let plan = loop {
             match decide(&look.facts) {
                 Plan::Observe(need) => look.learn(need).await?,
@@ -226,6 +257,7 @@ impl Context {
             self.wake(self.objects.others(&key_of(object)));
             return Ok(Action::await_change());
         }
+        trigger.slot = look.facts.slot.clone();
         let class = deed.verdict.reason.rule().class;
         let action = self.report(look, deed, trigger, interval).await?;
         self.metrics.reconciled(class.into(), began.elapsed());

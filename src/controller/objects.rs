@@ -11,44 +11,17 @@ use kube::{
     core::DeserializeGuard,
     runtime::reflector::{ObjectRef, Store},
 };
+use secrecy::SecretString;
 
-use super::{facts::Slot, fresh::expected::Expected, ownership::owned, secrets};
-use crate::{
-    api::{DocSpaceBackupSchedule, DocSpaceBackupScheduleSpec, ManagementPolicy},
-    portal::Address,
+use super::{
+    claims::{Claims, KeyedSlot},
+    facts::Slot,
+    fresh::expected::Expected,
+    ownership::owned,
+    secrets,
+    slot::{Guarded, Key, SlotKey, key_of},
 };
-
-/// An object, or what is known of one that cannot be parsed.
-pub type Guarded = DeserializeGuard<DocSpaceBackupSchedule>;
-/// Namespace and name of an object.
-pub type Key = ObjectRef<Guarded>;
-
-/// A schedule's place in DocSpace: one for each portal, and one for dumps of the whole installation,
-/// whatever the Host (trap 1).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct SlotKey {
-    address: Address,
-    dump: bool,
-}
-
-/// The same slot by the id of the API key that is used there, which is the same at every address of a portal.
-type KeyedSlot = (String, bool);
-
-impl SlotKey {
-    fn of(spec: &DocSpaceBackupScheduleSpec) -> Option<Self> {
-        if spec.dump {
-            return Self::of_dump(spec);
-        }
-        let address = Address::parse(&spec.portal.url, spec.portal.host_header.as_deref()).ok()?;
-        Some(Self { address, dump: false })
-    }
-
-    /// The slot of dumps at the spec's address.
-    fn of_dump(spec: &DocSpaceBackupScheduleSpec) -> Option<Self> {
-        let address = Address::parse(&spec.portal.url, None).ok()?;
-        Some(Self { address, dump: true })
-    }
-}
+use crate::api::{DocSpaceBackupSchedule, DocSpaceBackupScheduleSpec, ManagementPolicy};
 
 /// The objects of all watched namespaces.
 #[derive(Default)]
@@ -65,9 +38,8 @@ struct Shared {
     slots: HashMap<SlotKey, HashSet<Key>>,
     /// Locks that somebody holds or waits for; whoever is on the slot meanwhile.
     locks: HashMap<SlotKey, Lock>,
-    /// By the API key, for objects whose portal has told it.
-    keyed: HashMap<KeyedSlot, HashSet<Key>>,
-    keyed_of: HashMap<Key, KeyedSlot>,
+    /// What this process has seen of them.
+    claims: Claims,
     keyed_locks: HashMap<KeyedSlot, Lock>,
     by_secret: HashMap<(String, String), BTreeSet<String>>,
     /// What our own writes returned, until the watch has caught up with them.
@@ -170,21 +142,15 @@ impl Objects {
             .get(&key)
             .is_some_and(|before| before.claims && (before.slot != place.slot || !place.claims));
         let others = if gave_up { shared.others(&key) } else { Vec::new() };
-        if shared
-            .places
-            .get(&key)
-            .is_some_and(|before| before.slot != place.slot)
-        {
-            shared.unkey(&key);
-        }
+        let told = object.0.as_ref().ok().and_then(told_slot);
+        shared
+            .claims
+            .file(&key, place.uid.as_ref(), place.slot.as_ref(), told);
         if shared.places.get(&key) != Some(&place) {
             shared.insert(&key, &place);
             if let Some(before) = shared.places.insert(key.clone(), place) {
                 shared.remove(&key, before);
             }
-        }
-        if let Some(slot) = object.0.as_ref().ok().and_then(told_slot) {
-            shared.key(&key, slot);
         }
         others
     }
@@ -192,8 +158,8 @@ impl Objects {
     /// Forgets an object that is gone; its uid and those that shared its slot are returned.
     pub fn forget(&self, key: &Key) -> (Option<String>, Vec<Key>) {
         let mut shared = self.shared();
-        let others = shared.others(key);
-        shared.unkey(key);
+        let mut others = shared.others(key);
+        others.extend(shared.claims.forget(key));
         let before = shared.places.remove(key);
         let uid = before.as_ref().and_then(|before| before.uid.clone());
         if let Some(before) = before {
@@ -243,22 +209,23 @@ impl Objects {
         let slot = SlotKey::of(&me.spec)?;
         let others: Vec<_> = {
             let shared = self.shared();
-            let members: Vec<_> = match slot.dump {
+            let members: Vec<_> = match slot.is_of_dump() {
                 // Dumps at an address are one slot, whatever the Host.
                 false => SlotKey::of_dump(&me.spec)
                     .and_then(|dump| shared.slots.get(&dump))
                     .into_iter()
                     .collect(),
                 true => {
-                    let here = |other: &SlotKey| !other.dump && other.address.url() == slot.address.url();
+                    let here = |other: &SlotKey| !other.is_of_dump() && other.is_beside(&slot);
                     let slots = shared.slots.iter().filter(|(other, _)| here(other));
                     slots.map(|(_, members)| members).collect()
                 }
             };
             members.into_iter().flatten().cloned().collect()
         };
-        let others = others.iter().filter_map(|key| self.newest(key));
-        others
+        let counting = others.into_iter().filter(|other| self.counts(other, me));
+        counting
+            .filter_map(|key| self.newest(&key))
             .filter_map(|other| {
                 let other = other.0.as_ref().ok()?;
                 let theirs = Expected::of(other, other.status.as_ref()?).ok()?;
@@ -268,13 +235,60 @@ impl Objects {
             .next()
     }
 
-    /// Files which API key an object's portal knows it by, and gives the lock that goes with it. It is taken after that
-    /// of the address.
-    pub fn recognize(&self, object: &DocSpaceBackupSchedule, key_id: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let slot = (key_id.to_owned(), object.spec.dump);
-        let mut shared = self.shared();
-        shared.key(&key_of(object), slot.clone());
-        lock_of(&mut shared.keyed_locks, slot)
+    /// The object's Secret holds this API key. Returned are those that shared a slot with it by another key.
+    pub fn uses_key(&self, object: &DocSpaceBackupSchedule, key: &SecretString) -> Vec<Key> {
+        let claims = &mut self.shared().claims;
+        let digest = claims.digest(key);
+        claims.uses_key(&key_of(object), digest, object.spec.dump)
+    }
+
+    /// The portal has accepted the object's key. Returned are those for whom that is news.
+    pub fn accept(&self, object: &DocSpaceBackupSchedule) -> Vec<Key> {
+        let (key, mut shared) = (key_of(object), self.shared());
+        match shared.claims.accept(&key) {
+            true => shared.others(&key),
+            false => Vec::new(),
+        }
+    }
+
+    /// The portal has told the id of the object's key. Returned is the lock of the portal, which is taken after that of the
+    /// address.
+    pub fn recognize(&self, object: &DocSpaceBackupSchedule, id: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let shared = &mut *self.shared();
+        match shared.claims.recognize(&key_of(object), id) {
+            Some(slot) => lock_of(&mut shared.keyed_locks, slot),
+            None => Arc::default(),
+        }
+    }
+
+    /// Who waits until the object was looked at.
+    pub fn waiting(&self, key: &Key) -> HashSet<Key> {
+        self.shared().claims.waiting(key)
+    }
+
+    /// The object was looked at, and these waited for it when that began.
+    pub fn settle(&self, key: &Key, waited: &HashSet<Key>) {
+        self.shared().claims.settle(key, waited);
+    }
+
+    /// Has the object wait for those whose claims come first if they are true, which is known once they were looked at.
+    pub fn wait_for_others(&self, me: &DocSpaceBackupSchedule) -> Vec<Key> {
+        let key = key_of(me);
+        let mut others: HashSet<Key> = {
+            let shared = self.shared();
+            let strangers = shared.others(&key).into_iter();
+            let unsettled = strangers
+                .filter(|other| other.namespace != key.namespace && !shared.claims.is_settled(other));
+            unsettled.chain(shared.claims.may_share(&key)).collect()
+        };
+        others.retain(|other| {
+            let newest = self.newest(other);
+            let other = newest.as_ref().and_then(|other| other.0.as_ref().ok());
+            other.is_some_and(|other| first(me, std::iter::once(other)).is_some())
+        });
+        let claims = &mut self.shared().claims;
+        others.iter().for_each(|other| claims.wait_for(&key, other));
+        others.into_iter().collect()
     }
 
     /// Whose slot it is: the owner's, else that of the oldest that enforces, is not suspended, and whose key
@@ -284,21 +298,34 @@ impl Objects {
         if sharing.is_empty() {
             return Slot::Free;
         }
-        let others: Vec<_> = sharing.iter().filter_map(|key| self.newest(key)).collect();
-        let others = || others.iter().filter_map(|other| other.0.as_ref().ok());
-        let older = |other: &&DocSpaceBackupSchedule| age(other) < age(me);
-        let owner = others()
-            .filter(|other| owned(other).is_some())
-            .min_by_key(|other| age(other));
-        let first = match (owned(me), owner) {
-            (Some(_), owner) => owner.filter(older),
-            (None, Some(owner)) => Some(owner),
-            (None, None) => others()
-                .filter(|other| competes(other))
-                .filter(older)
-                .min_by_key(|other| age(other)),
-        };
-        first.map_or(Slot::Free, |first| Slot::Taken(owner_for(first, me)))
+        let counting = sharing.iter().filter(|other| self.counts(other, me));
+        let others: Vec<_> = counting.filter_map(|key| self.newest(key)).collect();
+        let others = others.iter().filter_map(|other| other.0.as_ref().ok());
+        first(me, others).map_or(Slot::Free, |first| Slot::Taken(owner_for(first, me)))
+    }
+
+    /// Whether what the other's status claims counts against this object: in its own namespace at once, in others when its
+    /// portal was seen to accept its key.
+    fn counts(&self, other: &Key, me: &DocSpaceBackupSchedule) -> bool {
+        other.namespace == me.metadata.namespace || self.shared().claims.is_accepted(other)
+    }
+}
+
+/// Who of the others has the slot before this object, if their statuses are true.
+fn first<'a>(
+    me: &DocSpaceBackupSchedule,
+    others: impl Iterator<Item = &'a DocSpaceBackupSchedule> + Clone,
+) -> Option<&'a DocSpaceBackupSchedule> {
+    let older = |other: &&DocSpaceBackupSchedule| age(other) < age(me);
+    let owners = others.clone().filter(|other| owned(other).is_some());
+    let owner = owners.min_by_key(|other| age(other));
+    match (owned(me), owner) {
+        (Some(_), owner) => owner.filter(older),
+        (None, Some(owner)) => Some(owner),
+        (None, None) => others
+            .filter(|other| competes(other))
+            .filter(older)
+            .min_by_key(|other| age(other)),
     }
 }
 
@@ -316,8 +343,8 @@ fn competes(object: &DocSpaceBackupSchedule) -> bool {
         && conditions.is_some_and(|conditions| conditions.iter().any(accepted))
 }
 
-/// The slot of an owner by its key, as its status tells: known after a restart, before the portal is asked.
-fn told_slot(object: &DocSpaceBackupSchedule) -> Option<KeyedSlot> {
+/// The id of an owner's key, as its status tells, and which schedule of the portal it is for.
+fn told_slot(object: &DocSpaceBackupSchedule) -> Option<(String, bool)> {
     let key = object.status.as_ref()?.api_key.as_ref()?;
     let id = key.id.clone()?;
     owned(object).map(|_| (id, object.spec.dump))
@@ -344,35 +371,13 @@ impl Shared {
 
     fn sharing(&self, slot: Option<&SlotKey>, key: &Key) -> Vec<Key> {
         let here = slot.and_then(|slot| self.slots.get(slot));
-        let keyed = self.keyed_of.get(key).and_then(|slot| self.keyed.get(slot));
-        let others: HashSet<_> = here.into_iter().chain(keyed).flatten().collect();
+        let keyed = self.claims.sharing(key);
+        let others: HashSet<_> = here.into_iter().flatten().chain(keyed).collect();
         others
             .into_iter()
             .filter(|other| *other != key)
             .cloned()
             .collect()
-    }
-
-    fn key(&mut self, key: &Key, slot: KeyedSlot) {
-        // What is gone already stays forgotten.
-        if self.keyed_of.get(key) == Some(&slot) || !self.places.contains_key(key) {
-            return;
-        }
-        self.unkey(key);
-        self.keyed.entry(slot.clone()).or_default().insert(key.clone());
-        self.keyed_of.insert(key.clone(), slot);
-    }
-
-    fn unkey(&mut self, key: &Key) {
-        let Some(slot) = self.keyed_of.remove(key) else {
-            return;
-        };
-        if let Some(members) = self.keyed.get_mut(&slot) {
-            members.remove(key);
-            if members.is_empty() {
-                self.keyed.remove(&slot);
-            }
-        }
     }
 
     fn insert(&mut self, key: &Key, place: &Place) {
@@ -422,12 +427,6 @@ fn age(object: &DocSpaceBackupSchedule) -> impl Ord + use<'_> {
 
 fn claims(spec: &DocSpaceBackupScheduleSpec) -> bool {
     spec.management_policy == ManagementPolicy::Enforce && !spec.suspend
-}
-
-/// Namespace and name of an object.
-pub fn key_of(object: &DocSpaceBackupSchedule) -> Key {
-    let key = ObjectRef::new(&object.name_any());
-    key.within(object.metadata.namespace.as_deref().unwrap_or_default())
 }
 
 /// Whose slot it is, for this object's readers.

@@ -1,6 +1,9 @@
 //! Step 1, observe: learns the facts that `decide` asks for, each at most once in a reconcile.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use kube::{Client, ResourceExt};
@@ -20,12 +23,16 @@ use super::{
     plan::Need,
     reason::{Reason, Verdict},
     secrets::{self, Access, Reader, Resolved},
+    slot::key_of,
 };
 use crate::{
-    api::{DocSpaceBackupSchedule, ShownSchedule, Status, condition},
+    api::{DocSpaceBackupSchedule, ManagementPolicy, ShownSchedule, Status, condition},
     portal::Portal,
     schedule::Schedule,
 };
+
+/// So long an object waits for others to be looked at: what a portal that hangs takes, twice.
+const OTHERS_GO_FIRST: Duration = Duration::from_secs(30);
 
 /// One reconcile's view of an object and its portal.
 pub struct Look<'a> {
@@ -86,8 +93,11 @@ impl<'a> Look<'a> {
 
     async fn learn_secrets(&mut self) -> Result<(), Error> {
         let generation = self.object.metadata.generation.unwrap_or_default();
+        // Whoever waits for this look has to know which key it is by now, also where the watch does not know yet.
+        let awaited = !self.context.objects.waiting(&key_of(self.object)).is_empty();
         let fresh = self.memory.resolved.as_ref().filter(|(of, resolved)| {
-            *of == generation
+            !awaited
+                && *of == generation
                 && resolved.versions.iter().all(|(name, version)| {
                     self.context.secret_version(self.object, name).as_ref() == Some(version)
                 })
@@ -219,6 +229,9 @@ impl<'a> Look<'a> {
         let accepted = self.memory.accepted.as_ref();
         self.facts.key_exchanged =
             accepted.is_some_and(|accepted| accepted.key.expose_secret() != access.key.expose_secret());
+        let former = self.context.objects.uses_key(self.object, &access.key);
+        self.context.wake(former);
+        self.facts.slot = self.context.objects.standing(self.object);
         self.access = Some(access);
         Ok(())
     }
@@ -233,22 +246,51 @@ impl<'a> Look<'a> {
         match need {
             Need::Schedule if matches!(self.facts.held, Some(Ok(_))) => {
                 self.memory.accepted = self.access.clone();
+                self.context.wake(self.context.objects.accept(self.object));
             }
-            Need::Identity => self.recognize().await,
+            Need::Identity => self.recognize().await?,
             _ => {}
         }
         Ok(())
     }
 
     /// The same key at two addresses is one portal: whoever is there first has the slot.
-    async fn recognize(&mut self) {
+    async fn recognize(&mut self) -> Result<(), Error> {
         let identity = self.facts.identity.as_ref();
         let Some(Some(key)) = identity.and_then(|identity| identity.key.as_ref()) else {
-            return;
+            return Ok(());
         };
         let lock = self.context.objects.recognize(self.object, &key.id);
+        self.let_others_go_first()?;
         self.portal_lock = Some(lock.lock_owned().await);
         self.facts.slot = self.context.objects.standing(self.object);
+        Ok(())
+    }
+
+    /// What others claim is known once this process has looked at them: they are waited for, but not for ever.
+    ///
+    /// # Errors
+    /// This object's turn comes later.
+    pub fn let_others_go_first(&mut self) -> Result<(), Error> {
+        let spec = &self.object.spec;
+        if spec.suspend || spec.management_policy == ManagementPolicy::Observe {
+            return Ok(());
+        }
+        let others = self.context.objects.wait_for_others(self.object);
+        if others.is_empty() {
+            self.memory.lets_others_go_first_since = None;
+            return Ok(());
+        }
+        let since = *self
+            .memory
+            .lets_others_go_first_since
+            .get_or_insert_with(Instant::now);
+        let left = OTHERS_GO_FIRST.saturating_sub(since.elapsed());
+        if left.is_zero() {
+            return Ok(());
+        }
+        self.context.wake(others);
+        Err(Error::OthersFirst(left))
     }
 
     /// The portal, once the Secrets are known.

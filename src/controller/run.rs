@@ -30,9 +30,10 @@ use super::{
     context::{Context, PLACES, Settings, WRITE_GRACE},
     error_policy,
     metrics::{Asked, Metrics, code},
-    objects::{Guarded, Key, Objects},
+    objects::Objects,
     observe::crd_offers_create,
     reconcile,
+    slot::{Guarded, Key},
 };
 use crate::{
     lease::Leadership,

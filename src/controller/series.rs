@@ -13,10 +13,7 @@ use prometheus_client::{
     registry::Unit,
 };
 
-use super::{
-    fresh::expected::Expected,
-    objects::{Guarded, Objects},
-};
+use super::{fresh::expected::Expected, objects::Objects, slot::Guarded};
 use crate::api::{DocSpaceBackupSchedule, condition};
 
 /// The states of a condition.

@@ -21,4 +21,5 @@ mod release;
 mod removals;
 mod replicas;
 mod secrets;
+mod strangers;
 mod world;

@@ -1,0 +1,54 @@
+//! How objects and slots are named.
+
+use kube::{ResourceExt, core::DeserializeGuard, runtime::reflector::ObjectRef};
+
+use crate::{
+    api::{DocSpaceBackupSchedule, DocSpaceBackupScheduleSpec},
+    portal::Address,
+};
+
+/// An object, or what is known of one that cannot be parsed.
+pub type Guarded = DeserializeGuard<DocSpaceBackupSchedule>;
+/// Namespace and name of an object.
+pub type Key = ObjectRef<Guarded>;
+
+/// Namespace and name of an object.
+pub fn key_of(object: &DocSpaceBackupSchedule) -> Key {
+    let key = ObjectRef::new(&object.name_any());
+    key.within(object.metadata.namespace.as_deref().unwrap_or_default())
+}
+
+/// A schedule's place in DocSpace: one for each portal, and one for dumps of the whole installation,
+/// whatever the Host (trap 1).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SlotKey {
+    address: Address,
+    dump: bool,
+}
+
+impl SlotKey {
+    /// The slot that the spec names; none where its address is none.
+    pub fn of(spec: &DocSpaceBackupScheduleSpec) -> Option<Self> {
+        if spec.dump {
+            return Self::of_dump(spec);
+        }
+        let address = Address::parse(&spec.portal.url, spec.portal.host_header.as_deref()).ok()?;
+        Some(Self { address, dump: false })
+    }
+
+    /// The slot of dumps at the spec's address.
+    pub fn of_dump(spec: &DocSpaceBackupScheduleSpec) -> Option<Self> {
+        let address = Address::parse(&spec.portal.url, None).ok()?;
+        Some(Self { address, dump: true })
+    }
+
+    /// Whether it is for dumps.
+    pub fn is_of_dump(&self) -> bool {
+        self.dump
+    }
+
+    /// Whether both are at the same URL, whatever the Host.
+    pub fn is_beside(&self, other: &Self) -> bool {
+        self.address.url() == other.address.url()
+    }
+}

@@ -1,0 +1,249 @@
+//! Teams that share an operator, and do not trust each other: what one claims takes nothing from another.
+
+use docspace_backup_operator::api::{Applied, AppliedReason, DocSpaceBackupSchedule, FINALIZER};
+use harness::{API_KEY, DEADLINE, Namespace, wait_for};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{
+    Api,
+    api::{Patch, PatchParams, PostParams},
+};
+use serde_json::{Value, json};
+use simulated_portal::{ApiKey, Fault, FaultBody, SimulatedPortal};
+
+use crate::world::{Setup, World, at, every_day, is_ready, ready_reason_is, rights::may_watch};
+
+/// Another namespace of the same operator.
+struct Elsewhere {
+    world: World,
+    namespace: Namespace,
+    schedules: Api<DocSpaceBackupSchedule>,
+}
+
+impl Elsewhere {
+    async fn new() -> Self {
+        let mut world = Setup::default().idle().await;
+        let namespace = Namespace::create(&world.client).await;
+        may_watch(&world.client, world.namespace.name(), namespace.name()).await;
+        world.operator.start(&["--namespace", namespace.name()]).await;
+        world.server.clock().set(at("11-23 12:00"));
+        Self {
+            schedules: namespace.schedules(&world.client),
+            world,
+            namespace,
+        }
+    }
+
+    async fn create(&self, object: &DocSpaceBackupSchedule) -> DocSpaceBackupSchedule {
+        let created = self.schedules.create(&PostParams::default(), object).await;
+        created.expect("the object is accepted")
+    }
+
+    async fn create_secret(&self, key: &str) {
+        let secret = harness::secret(API_KEY, &[("apiKey", key)]);
+        let secrets = self.namespace.secrets(&self.world.client);
+        let created = secrets.create(&PostParams::default(), &secret).await;
+        created.expect("the Secret is created");
+    }
+
+    async fn touch_secret(&self) {
+        let touched =
+            Patch::Merge(json!({"metadata": {"annotations": {"touched": format!("{}", fastrand::u64(..))}}}));
+        let api = self.namespace.secrets(&self.world.client);
+        api.patch(API_KEY, &PatchParams::default(), &touched)
+            .await
+            .expect("the patch is accepted");
+    }
+
+    async fn wait(&self, wanted: impl Fn(&DocSpaceBackupSchedule) -> bool) -> DocSpaceBackupSchedule {
+        wait_for(&self.schedules, "nightly", DEADLINE, wanted).await
+    }
+
+    /// The object of the world keeps its slot: it is looked after, and its schedule goes with it.
+    async fn the_slot_is_kept(&self) {
+        let world = &self.world;
+        let posts = world.posts();
+        world.somebody_sets_hour(9);
+        world.request("nightly").await;
+        world.event("ScheduleCorrected").await;
+        world.ready("nightly").await;
+        assert_eq!((world.posts(), world.cron()), (posts + 1, Some(every_day(3))));
+        world.delete("nightly").await;
+        world.gone("nightly").await;
+        assert_eq!((world.deletes(), world.cron()), (1, None));
+    }
+}
+
+fn key_id(object: &DocSpaceBackupSchedule) -> Option<String> {
+    object.status.as_ref()?.api_key.as_ref()?.id.clone()
+}
+
+/// An older object elsewhere owns its slot at a server of its own, which then calls its key by the id of another's.
+async fn with_a_server_that_lies() -> (Elsewhere, SimulatedPortal) {
+    let there = Elsewhere::new().await;
+    let (server, key) = World::another_server().await;
+    there.create_secret(&key).await;
+    there.create(&harness::nightly(&server.url())).await;
+    there.wait(is_ready).await;
+    let object = {
+        there.world.create(&there.world.nightly()).await;
+        there.world.ready("nightly").await
+    };
+    let id = key_id(&object).expect("an id");
+    let lie = json!({
+        "response": {"id": id, "name": "lie", "permissions": [], "isActive": true},
+        "count": 1, "links": [], "status": 0, "statusCode": 200,
+    });
+    server.order(Fault::answer(200, FaultBody::Json(lie)).to("keys/@self"));
+    there.touch_secret().await;
+    there.wait(|object| key_id(object).as_ref() == Some(&id)).await;
+    (there, server)
+}
+
+#[tokio::test]
+async fn a_server_that_reports_anothers_key_takes_no_slot() {
+    let (there, _server) = with_a_server_that_lies().await;
+    there.the_slot_is_kept().await;
+}
+
+#[tokio::test]
+async fn a_server_that_reports_anothers_key_takes_no_slot_from_an_operator_that_starts_anew() {
+    let (mut there, _server) = with_a_server_that_lies().await;
+    there.world.operator.restart().await;
+    there.the_slot_is_kept().await;
+}
+
+/// The older object says that it owns the portal, and has no key.
+#[tokio::test]
+async fn a_forged_status_takes_no_slot() {
+    let mut there = Elsewhere::new().await;
+    let mut object = there.world.nightly();
+    object.metadata.finalizers = Some(vec![FINALIZER.into()]);
+    let forged = there.create(&object).await;
+    there
+        .wait(|object| ready_reason_is(object, "SecretMissing"))
+        .await;
+    let portal = &forged.spec.portal;
+    let applied = Applied {
+        time: Time(at("11-23 12:00")),
+        reason: AppliedReason::Created,
+        generation: 1,
+        uid: forged.metadata.uid.clone().expect("a uid"),
+        url: portal.url.clone(),
+        host_header: portal.host_header.clone(),
+        schedule: docspace_backup_operator::schedule::Schedule::without_secrets(&forged.spec)
+            .shown_as_applied(),
+    };
+    let valid = json!({
+        "type": "CredentialsValid", "status": "True", "reason": "Accepted", "message": "",
+        "observedGeneration": 1, "lastTransitionTime": Time(at("11-23 12:00")),
+    });
+    let status: Value = json!({"status": {"applied": applied, "conditions": [valid]}});
+    let how = PatchParams::default();
+    let forged = there
+        .schedules
+        .patch_status("nightly", &how, &Patch::Merge(status))
+        .await;
+    forged.expect("whoever may write status may write this");
+
+    there.world.create(&there.world.nightly()).await;
+    there.world.ready("nightly").await;
+    there.world.operator.restart().await;
+    there.the_slot_is_kept().await;
+}
+
+/// Who waits does not come first because the other was not looked at yet.
+#[tokio::test]
+async fn a_slot_stays_whose_it_is_when_the_operator_starts_anew() {
+    let mut there = Elsewhere::new().await;
+    there.world.create(&there.world.nightly()).await;
+    there.world.ready("nightly").await;
+    there.create_secret(&there.world.key).await;
+    for (url, hour) in [
+        (there.world.server.url(), 4),
+        (format!("http://localhost:{}", there.world.server.port()), 5),
+    ] {
+        let mut second = there.world.nightly_at(hour);
+        second.metadata.name = Some(format!("at-{hour}"));
+        second.spec.portal.url = url;
+        there.create(&second).await;
+    }
+    let waits = async |there: &Elsewhere, name: &str| {
+        wait_for(&there.schedules, name, DEADLINE, |object| {
+            ready_reason_is(object, "Conflict")
+        })
+        .await;
+    };
+    for name in ["at-4", "at-5"] {
+        waits(&there, name).await;
+    }
+    for _ in 0..2 {
+        there.world.operator.restart().await;
+        // A change brings a look of each.
+        for name in ["at-4", "at-5"] {
+            let asked = format!("{:x}", fastrand::u64(..));
+            let ask =
+                json!({"metadata": {"annotations": {docspace_backup_operator::api::REQUESTED_AT: asked}}});
+            let patched = there
+                .schedules
+                .patch(name, &PatchParams::default(), &Patch::Merge(ask))
+                .await;
+            patched.expect("the patch is accepted");
+            wait_for(
+                &there.schedules,
+                name,
+                DEADLINE,
+                |object: &DocSpaceBackupSchedule| {
+                    let status = object.status.as_ref();
+                    status.and_then(|status| status.last_handled_reconcile_at.as_ref()) == Some(&asked)
+                },
+            )
+            .await;
+            waits(&there, name).await;
+        }
+    }
+    assert_eq!((there.world.posts(), there.world.cron()), (1, Some(every_day(3))));
+}
+
+#[tokio::test]
+async fn a_conflict_by_key_ends_when_the_key_is_replaced() {
+    let world = World::with_ready_at(13).await;
+    let mut second = world.nightly_at(14);
+    second.metadata.name = Some("second".into());
+    second.spec.portal.url = format!("http://localhost:{}", world.server.port());
+    second.spec.portal.api_key_secret_ref.name = "second".into();
+    world
+        .set_secret("second", &[("apiKey", world.key.as_bytes())])
+        .await;
+    world.create(&second).await;
+    world.stalled("second", "Conflict").await;
+    let (other, key) = World::another_server().await;
+    drop(other);
+    world.set_secret("second", &[("apiKey", key.as_bytes())]).await;
+    world.told("second", "Unauthorized").await;
+    let key = world.portal.issue_key(ApiKey::named("second"));
+    world.set_secret("second", &[("apiKey", key.as_bytes())]).await;
+    world.ready("second").await;
+}
+
+#[tokio::test]
+async fn a_key_that_both_replace_leaves_the_slot_as_it_is() {
+    let world = World::with_ready_at(13).await;
+    let mut second = world.nightly_at(14);
+    second.metadata.name = Some("second".into());
+    second.spec.portal.url = format!("http://localhost:{}", world.server.port());
+    world.create(&second).await;
+    world.stalled("second", "Conflict").await;
+    for name in ["third", "fourth"] {
+        let key = world.portal.issue_key(ApiKey::named(name));
+        let renewed = |object: &DocSpaceBackupSchedule| {
+            let key = object.status.as_ref().and_then(|status| status.api_key.as_ref());
+            key.is_some_and(|key| key.name == name)
+        };
+        world.set_key(&key).await;
+        let object = world.wait("nightly", renewed).await;
+        assert!(is_ready(&object));
+        world.request("second").await;
+        world.stalled("second", "Conflict").await;
+    }
+    assert_eq!((world.posts(), world.cron()), (1, Some(every_day(13))));
+}
