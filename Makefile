@@ -21,7 +21,7 @@ up: control-plane
 	@cargo run --quiet --package demo -- --operator $(TARGET)/debug/docspace-backup-operator --keep-running
 
 ## Everything: formatting, lints, unit, contract and integration tests against a real Kubernetes API.
-test: promtool lint control-plane helm
+test: lint control-plane helm promtool
 	@cargo test --workspace --lib --bins --tests
 	@$(MAKE) --no-print-directory churn
 
@@ -68,12 +68,15 @@ deny:
 manifests: helm
 	@deploy/render-install > deploy/install.yaml
 
-.PHONY: control-plane helm can-run-a-node node promtool
+.PHONY: control-plane helm promtool can-run-a-node node
 control-plane:
 	@tests/control-plane/build >/dev/null
 
 helm:
 	@tests/helm/build >/dev/null
+
+promtool:
+	@tests/promtool/build >/dev/null
 
 # What takes minutes comes after what may be missing.
 can-run-a-node:
@@ -81,8 +84,5 @@ can-run-a-node:
 
 node:
 	@tests/node/build >/dev/null
-
-promtool:
-	@deploy/debian-packages 'make test' promtool=prometheus
 
 building = test -x $(TARGET)/$(1)/docspace-backup-operator || echo "Building the operator once: about $(2) minutes on 2 cores" >&2
