@@ -207,9 +207,7 @@ impl Context {
             _ => {}
         }
         let outcome = self.look_at(object, memory, trigger, began).await;
-        let comes_again =
-            |error: &Error| matches!(error, Error::Stopping | Error::Superseded | Error::OthersFirst(_));
-        if !outcome.as_ref().is_err_and(comes_again) {
+        if outcome.is_ok() {
             self.objects.settle(&key, &waiting);
             self.wake(waiting.into_iter().collect());
             if !self.objects.waiting(&key).is_empty() {

@@ -33,6 +33,8 @@ pub struct AppError {
     pub kind: String,
     /// What it says; may be empty.
     pub message: String,
+    /// It says "Access denied", and nothing else. (A secret may be part of that, and hidden in the message.)
+    pub denies_access: bool,
 }
 
 impl AppError {
@@ -57,7 +59,7 @@ impl AppError {
             "System.Collections.Generic.KeyNotFoundException"
             | "System.FormatException"
             | "System.OverflowException" => true,
-            "System.Exception" => self.message == "Access denied",
+            "System.Exception" => self.denies_access,
             _ => false,
         }
     }
@@ -118,8 +120,12 @@ impl Shape {
 fn app_error(json: &Map<String, Value>, redactor: &Redactor) -> Option<AppError> {
     let error = json.get("error")?.as_object()?;
     let kind = error.get("type")?.as_str()?.to_owned();
-    let message = redactor.clean(error.get("message").and_then(Value::as_str).unwrap_or_default());
-    (integer(json.get("status")) == Some(1)).then_some(AppError { kind, message })
+    let said = error.get("message").and_then(Value::as_str).unwrap_or_default();
+    (integer(json.get("status")) == Some(1)).then(|| AppError {
+        kind,
+        message: redactor.clean(said),
+        denies_access: said == "Access denied",
+    })
 }
 
 /// ProblemDetails as ASP.NET writes them.

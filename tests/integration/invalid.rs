@@ -1,6 +1,6 @@
 //! Objects that an older CRD let in, on a control plane of their own.
 
-use harness::ControlPlane;
+use harness::{API_KEY, ControlPlane};
 use kube::{
     Api,
     api::{DynamicObject, PostParams},
@@ -8,7 +8,7 @@ use kube::{
 };
 use serde_json::json;
 
-use crate::world::World;
+use crate::world::{World, message};
 
 #[tokio::test]
 async fn an_object_that_cannot_be_parsed_is_told_and_stops_nobody() {
@@ -41,6 +41,15 @@ async fn an_object_that_cannot_be_parsed_is_told_and_stops_nobody() {
     api.create(&PostParams::default(), &odd)
         .await
         .expect("the older CRD lets it in");
+    let shown = json!([
+        {"key": "module", "value": "s3"},
+        {"key": "region", "valueFrom": {"secretKeyRef": {"name": API_KEY, "key": "apiKey"}}},
+    ]);
+    let mut shows_a_secret = world.named("shows-a-secret");
+    shows_a_secret.spec.storage_params = serde_json::from_value(shown).expect("parameters");
+    world.create(&shows_a_secret).await;
+    let object = world.stalled("shows-a-secret", "InvalidObject").await;
+    assert!(message(&object, "Ready").contains("region"), "{object:?}");
     plane.apply_crd();
 
     plane.kubectl_ok(
@@ -57,6 +66,16 @@ async fn an_object_that_cannot_be_parsed_is_told_and_stops_nobody() {
     let odd = api.get("odd").await.expect("it is there").data.to_string();
     assert!(odd.contains("InvalidObject") && odd.contains("S3"), "{odd}");
     world.event("InvalidObject").await;
+
+    // The present CRD refuses such an object, but not the status of one that is there.
+    let mut another = shows_a_secret;
+    another.metadata.name = Some("another".into());
+    let refused = world.schedules().create(&PostParams::default(), &another).await;
+    assert!(refused.is_err(), "{refused:?}");
+    world.request("shows-a-secret").await;
+    world.stalled("shows-a-secret", "InvalidObject").await;
+    assert_eq!(world.calls(), 0);
+    assert!(!world.operator.log().contains(&world.key));
     world.create(&world.nightly()).await;
     world.ready("nightly").await;
 }

@@ -7,6 +7,7 @@ mod crd;
 mod evidence;
 mod foretold;
 mod gitops;
+mod hidden;
 mod invalid;
 mod keys;
 mod leader;
