@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::api::{
-    CronParams, DocSpaceBackupScheduleSpec, Period, ShownCron, ShownParam, ShownSchedule, StorageParam,
-    StorageType, to_second,
+    CronParams, DocSpaceBackupScheduleSpec, Period, ShownCron, ShownParam, ShownSchedule, Status,
+    StorageParam, StorageType, to_second,
 };
 
 /// What stands in place of a value that may be a secret.
@@ -47,6 +47,8 @@ pub struct Param {
     pub value: SecretString,
     /// Whether it must not be shown: a manifest takes or took it from a Secret, or it holds a secret that is in use.
     pub secret: bool,
+    /// Whether its key holds a secret that is in use, and no manifest has that key.
+    pub hides_key: bool,
 }
 
 impl Param {
@@ -55,12 +57,17 @@ impl Param {
         Self {
             value: value.into().into(),
             secret: false,
+            hides_key: false,
         }
     }
 
     /// A value that a manifest takes from a Secret.
     pub fn secret(value: SecretString) -> Self {
-        Self { value, secret: true }
+        Self {
+            value,
+            secret: true,
+            hides_key: false,
+        }
     }
 }
 
@@ -182,7 +189,8 @@ impl Schedule {
             };
             difference.lines.push(format!(
                 "storageParams[{}]: {} wanted, {} in the portal",
-                bounded(key),
+                ours.or(theirs)
+                    .map_or_else(String::new, |param| shown_key(key, param)),
                 show(ours),
                 show(theirs)
             ));
@@ -238,7 +246,7 @@ impl Schedule {
                 .into_iter()
                 .take(MOST_SHOWN)
                 .map(|(key, param)| ShownParam {
-                    key: bounded(key),
+                    key: shown_key(key, param),
                     value: bounded(value(key, param)),
                 })
                 .collect(),
@@ -279,11 +287,19 @@ impl ShownSchedule {
     }
 }
 
-impl ShownSchedule {
-    /// The keys of the parameters whose values would be shown, were they not hidden.
-    pub fn hidden_params(&self) -> impl Iterator<Item = &str> {
-        let keys = SHOWN_KEYS.into_iter();
-        keys.filter(|key| self.storage_params.iter().any(|param| param.hides(key)))
+impl Status {
+    /// The parameters whose values are hidden, although such are shown: what was hidden once stays so.
+    pub fn hidden_params(&self) -> BTreeSet<&str> {
+        let applied = self.applied.as_ref().map(|applied| &applied.schedule);
+        let shown = [applied, self.replaced.as_ref(), self.observed.as_ref()];
+        let hides = |key: &&str| {
+            let mut params = shown
+                .into_iter()
+                .flatten()
+                .flat_map(|shown| &shown.storage_params);
+            self.hidden_params.iter().any(|hidden| hidden == key) || params.any(|param| param.hides(key))
+        };
+        SHOWN_KEYS.into_iter().filter(hides).collect()
     }
 }
 
@@ -304,7 +320,8 @@ impl Held {
                 !wanted.secret && wanted.value.expose_secret() == param.value.expose_secret()
             });
             let is_hidden = wanted.is_some_and(|wanted| wanted.secret) || hidden.contains(key.as_str());
-            param.secret |= is_hidden && !is_told;
+            param.secret = !is_told && (is_hidden || param.secret);
+            param.hides_key &= wanted.is_none();
         }
     }
 
@@ -319,7 +336,20 @@ impl Held {
 
 /// What a portal holds may be of any length, and hold anything; what a manifest may hold is left as it is.
 fn bounded(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(1024).collect()
+    without_controls(text).take(1024).collect()
+}
+
+/// The text as status shows it, before it is cut.
+pub fn without_controls(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter(|c| !c.is_control())
+}
+
+fn shown_key(key: &str, param: &Param) -> String {
+    if param.hides_key {
+        HIDDEN.into()
+    } else {
+        bounded(key)
+    }
 }
 
 fn shown_value<'a>(key: &str, param: &'a Param) -> &'a str {
@@ -516,10 +546,12 @@ mod tests {
             ("region", Param::secret("s3cret".into())),
             ("ssekey", Param::secret("x".into())),
         ]);
-        assert_eq!(
-            applied.shown_as_applied().hidden_params().collect::<Vec<_>>(),
-            ["region"]
-        );
+        let status = Status {
+            replaced: Some(applied.shown_as_applied()),
+            hidden_params: vec!["bucket".into()],
+            ..Status::default()
+        };
+        assert_eq!(status.hidden_params(), BTreeSet::from(["bucket", "region"]));
     }
 
     #[test]

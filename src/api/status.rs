@@ -39,6 +39,11 @@ pub struct Status {
     /// The schedule that this object last wrote over, as it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced: Option<ShownSchedule>,
+    /// Of the storage parameters whose values are shown (folderId, filePath, module, bucket, region) those that are not, because
+    /// a value was secret once. What the manifest itself says is shown.
+    #[schemars(length(max = 5))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hidden_params: Vec<String>,
     /// How often, within the last 24 hours, a schedule that somebody else had changed or removed was put back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub corrections: Option<Tally>,
@@ -272,7 +277,7 @@ pub struct Tally {
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiKeyStatus {
-    /// Its id in the portal, by which the portal is known again under another address.
+    /// Its id in the portal. Objects whose keys have the same text and id are at the same portal, whatever its address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// The name that it was given in the portal.

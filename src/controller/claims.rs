@@ -12,7 +12,29 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::slot::{Key, SlotKey};
+use super::slot::{Key, SlotKey, key_of};
+use crate::api::DocSpaceBackupSchedule;
+
+/// An object as it lays claim to a slot. What is learnt of it is learnt of no other that has its name, and of no other slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimant {
+    key: Key,
+    uid: Option<String>,
+    slot: Option<SlotKey>,
+    dump: bool,
+}
+
+impl Claimant {
+    /// The object as it is here.
+    pub fn of(object: &DocSpaceBackupSchedule) -> Self {
+        Self {
+            key: key_of(object),
+            uid: object.metadata.uid.clone(),
+            slot: SlotKey::of(&object.spec),
+            dump: object.spec.dump,
+        }
+    }
+}
 
 /// A digest of an API key, of use in this process alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,11 +61,8 @@ pub struct Claims {
     unsettled: HashMap<ToldSlot, HashSet<Key>>,
 }
 
-#[derive(Default)]
 struct Known {
-    uid: Option<String>,
-    slot: Option<SlotKey>,
-    dump: bool,
+    claimant: Claimant,
     /// The id of the key that its status tells, where the object owns its slot.
     told: Option<String>,
     digest: Option<KeyDigest>,
@@ -61,16 +80,30 @@ struct Known {
 }
 
 impl Known {
+    fn nothing_of(claimant: Claimant) -> Self {
+        Self {
+            claimant,
+            told: None,
+            digest: None,
+            id: None,
+            keyed: None,
+            accepted: false,
+            settled: false,
+            former: HashSet::new(),
+            waiting: HashSet::new(),
+        }
+    }
+
     fn told_slot(&self) -> Option<ToldSlot> {
         let told = self.told.clone().filter(|_| !self.settled)?;
-        Some((told, self.dump))
+        Some((told, self.claimant.dump))
     }
 
     fn keyed_slot(&self) -> Option<KeyedSlot> {
         Some(KeyedSlot {
             digest: self.digest?,
             id: self.id.as_ref().or(self.told.as_ref())?.clone(),
-            dump: self.dump,
+            dump: self.claimant.dump,
         })
     }
 }
@@ -81,27 +114,25 @@ impl Claims {
         KeyDigest(self.hasher.hash_one(key.expose_secret()))
     }
 
-    /// Files an object that came or changed. One of another uid or address begins with nothing known.
-    pub fn file(&mut self, key: &Key, uid: Option<&String>, slot: Option<&SlotKey>, told: Option<ToldSlot>) {
-        let before = self.known.get(key);
-        if before.is_none_or(|before| before.uid.as_ref() != uid || before.slot.as_ref() != slot) {
-            let waiting = self.forget(key);
-            self.known.insert(
-                key.clone(),
-                Known {
-                    uid: uid.cloned(),
-                    slot: slot.cloned(),
-                    waiting,
-                    ..Known::default()
-                },
-            );
-        }
-        self.change(key, |known| {
-            (known.told, known.dump) = match told {
-                Some((id, dump)) => (Some(id), dump),
-                None => (None, known.dump),
+    /// Files an object that came or changed, and the id of the key that its status tells, where it owns its slot. One of
+    /// another uid or address begins with nothing known.
+    pub fn file(&mut self, claimant: Claimant, told: Option<String>) {
+        let key = claimant.key.clone();
+        if !self.is_current(&claimant) {
+            let waiting = self.forget(&key);
+            let known = Known {
+                waiting,
+                ..Known::nothing_of(claimant)
             };
-        });
+            self.known.insert(key.clone(), known);
+        }
+        self.change(&key, |known| known.told = told);
+    }
+
+    /// Whether the object is filed as it is here.
+    fn is_current(&self, claimant: &Claimant) -> bool {
+        let known = self.known.get(&claimant.key);
+        known.is_some_and(|known| known.claimant == *claimant)
     }
 
     /// Forgets an object; returned is who waited for it.
@@ -116,40 +147,39 @@ impl Claims {
     }
 
     /// The object's Secret holds this key. Returned is who shared a slot with it by another one.
-    pub fn uses_key(&mut self, key: &Key, digest: KeyDigest, dump: bool) -> Vec<Key> {
-        let Some(known) = self.known.get(key) else {
-            return Vec::new();
-        };
-        let is_another = known.digest.is_some_and(|before| before != digest);
-        let former: HashSet<_> = match is_another {
-            true => self.sharing(key).cloned().collect(),
-            false => HashSet::new(),
-        };
+    pub fn uses_key(&mut self, claimant: &Claimant, digest: KeyDigest) -> HashSet<Key> {
+        let key = &claimant.key;
+        let before = self.known.get(key).and_then(|known| known.digest);
+        if before == Some(digest) || !self.is_current(claimant) {
+            return HashSet::new();
+        }
+        let former: HashSet<_> = self.sharing(key).cloned().collect();
         self.change(key, |known| {
-            (known.digest, known.dump) = (Some(digest), dump);
-            if is_another {
-                // What is known of the key is known of the one before.
-                (known.id, known.accepted) = (None, false);
-                known.former.extend(former.iter().cloned());
-            }
+            // What is known of the key is known of the one before.
+            (known.digest, known.id, known.accepted) = (Some(digest), None, false);
+            known.former.extend(former.iter().cloned());
         });
         for other in &former {
             if let Some(other) = self.known.get_mut(other) {
                 other.former.insert(key.clone());
             }
         }
-        former.into_iter().collect()
+        former
     }
 
     /// The portal told the id of the object's key; returned is the slot by its key.
-    pub fn recognize(&mut self, key: &Key, id: &str) -> Option<KeyedSlot> {
-        self.change(key, |known| known.id = Some(id.into()));
-        self.known.get(key)?.keyed.clone()
+    pub fn recognize(&mut self, claimant: &Claimant, id: &str) -> Option<KeyedSlot> {
+        if !self.is_current(claimant) {
+            return None;
+        }
+        self.change(&claimant.key, |known| known.id = Some(id.into()));
+        self.known.get(&claimant.key)?.keyed.clone()
     }
 
     /// The portal has accepted the object's key; returned is whether that is news.
-    pub fn accept(&mut self, key: &Key) -> bool {
-        let known = self.known.get_mut(key);
+    pub fn accept(&mut self, claimant: &Claimant) -> bool {
+        let is_current = self.is_current(claimant);
+        let known = self.known.get_mut(&claimant.key).filter(|_| is_current);
         known.is_some_and(|known| !std::mem::replace(&mut known.accepted, true))
     }
 
@@ -167,7 +197,11 @@ impl Claims {
     }
 
     /// The object was looked at, and these waited for it when that began.
-    pub fn settle(&mut self, key: &Key, waited: &HashSet<Key>) {
+    pub fn settle(&mut self, claimant: &Claimant, waited: &HashSet<Key>) {
+        if !self.is_current(claimant) {
+            return;
+        }
+        let key = &claimant.key;
         self.change(key, |known| {
             known.settled = true;
             known.former.clear();
@@ -206,7 +240,7 @@ impl Claims {
             return HashSet::new();
         };
         let id = known.id.as_ref().or(known.told.as_ref());
-        let told = id.and_then(|id| self.unsettled.get(&(id.clone(), known.dump)));
+        let told = id.and_then(|id| self.unsettled.get(&(id.clone(), known.claimant.dump)));
         let others = told.into_iter().flatten().chain(&known.former);
         let others = others.filter(|other| *other != key && self.known.contains_key(other));
         others.cloned().collect()
@@ -255,95 +289,121 @@ mod tests {
 
     use super::*;
 
-    /// An object for each name, all on slots of their own, with the id that each status tells.
-    fn filed(objects: &[(&str, Option<&str>)]) -> (Claims, Vec<Key>) {
-        let mut claims = Claims::default();
-        let keys: Vec<Key> = objects
-            .iter()
-            .map(|(name, _)| ObjectRef::new(name).within("ns"))
-            .collect();
-        for ((name, told), key) in objects.iter().zip(&keys) {
-            let told = told.map(|id| (id.to_owned(), false));
-            claims.file(key, Some(&format!("uid of {name}")), None, told);
+    fn claimant(name: &str) -> Claimant {
+        Claimant {
+            key: ObjectRef::new(name).within("ns"),
+            uid: Some(format!("uid of {name}")),
+            slot: None,
+            dump: false,
         }
-        (claims, keys)
+    }
+
+    /// An object for each name, all on slots of their own, with the id that each status tells.
+    fn filed<const N: usize>(objects: [(&str, Option<&str>); N]) -> (Claims, [Claimant; N]) {
+        let mut claims = Claims::default();
+        let claimants = objects.map(|(name, told)| {
+            claims.file(claimant(name), told.map(Into::into));
+            claimant(name)
+        });
+        (claims, claimants)
     }
 
     fn digest(claims: &Claims, key: &str) -> KeyDigest {
         claims.digest(&key.into())
     }
 
-    fn shares(claims: &Claims, key: &Key) -> Vec<String> {
-        claims.sharing(key).map(|key| key.name.clone()).collect()
+    fn shares(claims: &Claims, one: &Claimant) -> Vec<String> {
+        claims.sharing(&one.key).map(|key| key.name.clone()).collect()
+    }
+
+    /// It waits for the other, which is looked at from then on to its end.
+    fn waits(claims: &mut Claims, one: &Claimant, other: &Claimant) {
+        claims.wait_for(&one.key, &other.key);
+        let waited = claims.waiting(&other.key);
+        assert_eq!(waited, HashSet::from([one.key.clone()]));
+        claims.settle(other, &waited);
+        assert!(claims.may_share(&one.key).is_empty() && claims.waiting(&other.key).is_empty());
     }
 
     #[test]
     fn the_same_portal_is_the_same_key_and_the_same_id() {
-        let (mut claims, keys) = filed(&[("a", None), ("b", None), ("c", None)]);
-        for (key, (text, id)) in keys.iter().zip([("sk-1", "id"), ("sk-1", "id"), ("sk-2", "id")]) {
+        let (mut claims, all) = filed([("a", None), ("b", None), ("c", None)]);
+        for (one, (text, id)) in all.iter().zip([("sk-1", "id"), ("sk-1", "id"), ("sk-2", "id")]) {
             let digest = digest(&claims, text);
-            claims.uses_key(key, digest, false);
-            claims.recognize(key, id);
+            claims.uses_key(one, digest);
+            claims.recognize(one, id);
         }
-        assert_eq!(shares(&claims, &keys[0]), ["b"]);
-        assert!(shares(&claims, &keys[2]).is_empty(), "an id is public");
-        claims.recognize(&keys[1], "another");
+        assert_eq!(shares(&claims, &all[0]), ["b"]);
+        assert!(shares(&claims, &all[2]).is_empty(), "an id is public");
+        claims.recognize(&all[1], "another");
         assert!(
-            shares(&claims, &keys[0]).is_empty(),
+            shares(&claims, &all[0]).is_empty(),
             "a copy of a portal knows the key by another id"
         );
     }
 
     #[test]
     fn what_was_known_of_a_key_goes_with_it() {
-        let (mut claims, keys) = filed(&[("a", Some("id")), ("b", Some("id"))]);
+        let (mut claims, [a, b]) = filed([("a", Some("id")), ("b", Some("id"))]);
         let [old, new] = ["sk-1", "sk-2"].map(|key| digest(&claims, key));
-        for key in &keys {
-            claims.uses_key(key, old, false);
-            assert!(claims.accept(key) && !claims.accept(key));
-            claims.settle(key, &HashSet::new());
+        for one in [&a, &b] {
+            claims.uses_key(one, old);
+            assert!(claims.accept(one) && !claims.accept(one));
+            claims.settle(one, &HashSet::new());
         }
         assert_eq!(
-            shares(&claims, &keys[0]),
+            shares(&claims, &a),
             ["b"],
             "the status tells the id until the portal does"
         );
-        assert_eq!(claims.uses_key(&keys[1], new, false), [keys[0].clone()]);
-        assert!(shares(&claims, &keys[0]).is_empty() && !claims.is_accepted(&keys[1]));
+        assert_eq!(claims.uses_key(&b, new), HashSet::from([a.key.clone()]));
+        assert!(shares(&claims, &a).is_empty() && !claims.is_accepted(&b.key));
         // The other's key may have been replaced as well.
-        for [one, other] in [[0, 1], [1, 0]] {
-            assert_eq!(claims.may_share(&keys[one]), HashSet::from([keys[other].clone()]));
+        for (one, other) in [(&a, &b), (&b, &a)] {
+            assert_eq!(claims.may_share(&one.key), HashSet::from([other.key.clone()]));
         }
-        claims.settle(&keys[0], &claims.waiting(&keys[0]));
-        assert!(!claims.may_share(&keys[1]).is_empty(), "that look began before");
-        claims.wait_for(&keys[1], &keys[0]);
-        claims.settle(&keys[0], &claims.waiting(&keys[0]));
-        assert!(claims.may_share(&keys[1]).is_empty());
+        waits(&mut claims, &b, &a);
+    }
+
+    #[test]
+    fn a_look_that_began_before_somebody_waited_is_not_waited_for() {
+        let (mut claims, [a, b]) = filed([("a", Some("id")), ("b", None)]);
+        let waited = claims.waiting(&a.key);
+        claims.wait_for(&b.key, &a.key);
+        claims.settle(&a, &waited);
+        assert_eq!(claims.waiting(&a.key), HashSet::from([b.key]));
     }
 
     #[test]
     fn whose_status_tells_the_same_id_is_looked_at_first() {
-        let (mut claims, keys) = filed(&[("a", Some("id")), ("b", None)]);
-        claims.recognize(&keys[1], "id");
-        assert_eq!(claims.may_share(&keys[1]), HashSet::from([keys[0].clone()]));
-        claims.wait_for(&keys[1], &keys[0]);
-        let waited = claims.waiting(&keys[0]);
-        assert_eq!(waited, HashSet::from([keys[1].clone()]));
-        claims.settle(&keys[0], &waited);
-        assert!(claims.may_share(&keys[1]).is_empty() && claims.waiting(&keys[0]).is_empty());
+        let (mut claims, [a, b]) = filed([("a", Some("id")), ("b", None)]);
+        let digest = digest(&claims, "sk-1");
+        claims.uses_key(&b, digest);
+        claims.recognize(&b, "id");
+        assert_eq!(claims.may_share(&b.key), HashSet::from([a.key.clone()]));
+        waits(&mut claims, &b, &a);
     }
 
     #[test]
     fn an_object_that_is_made_anew_or_moved_begins_with_nothing_known() {
-        let (mut claims, keys) = filed(&[("a", Some("id"))]);
+        let (mut claims, [a]) = filed([("a", Some("id"))]);
         let digest = digest(&claims, "sk-1");
-        claims.uses_key(&keys[0], digest, false);
-        claims.accept(&keys[0]);
-        claims.settle(&keys[0], &HashSet::new());
-        claims.file(&keys[0], Some(&"another".into()), None, None);
-        assert!(!claims.is_accepted(&keys[0]) && !claims.is_settled(&keys[0]));
+        claims.uses_key(&a, digest);
+        claims.accept(&a);
+        claims.settle(&a, &HashSet::new());
+        let anew = Claimant {
+            uid: Some("another".into()),
+            ..a.clone()
+        };
+        claims.file(anew.clone(), None);
+        // A look that began before ends now, and has learnt nothing of this one.
+        claims.uses_key(&a, digest);
+        claims.recognize(&a, "id");
+        assert!(!claims.accept(&a));
+        claims.settle(&a, &HashSet::new());
+        assert!(!claims.is_accepted(&anew.key) && !claims.is_settled(&anew.key));
         assert!(claims.keyed.is_empty() && claims.unsettled.is_empty());
-        claims.forget(&keys[0]);
+        claims.forget(&anew.key);
         assert!(claims.known.is_empty());
     }
 }

@@ -51,7 +51,9 @@ pub async fn reconcile(
     let namespace = object.metadata.namespace.clone().unwrap_or_default();
     let resource = ApiResource::erase::<DocSpaceBackupSchedule>(&());
     let api = Api::<DynamicObject>::namespaced_with(context.client.clone(), &namespace, &resource);
-    let Some(found) = api.get_opt(&name).await? else {
+    // It may be gone, or another one by now.
+    let found = api.get_opt(&name).await?;
+    let Some(found) = found.filter(|found| found.metadata.uid == object.metadata.uid) else {
         return Ok(Action::await_change());
     };
 
@@ -71,13 +73,16 @@ pub async fn reconcile(
             format!("A schedule may stay in the portal. {message}"),
         )
     } else {
-        let mut status = found.data.get("status").cloned().unwrap_or_default();
+        let before = &found.data["status"];
+        let mut status = before.clone();
         status["observedGeneration"] = json!(generation);
         status["conditions"] = json!(conditions(&found, &message));
-        let patch = of_status(&found.metadata, status);
-        match api.patch_status(&name, &PatchParams::default(), &patch).await {
-            Err(error) if met_another(&error) => return Ok(Action::await_change()),
-            result => drop(result?),
+        let patch = of_status(&found.metadata, before, &status);
+        if let Err(error) = api.patch_status(&name, &PatchParams::default(), &patch).await {
+            return match met_another(&api, &found.metadata, &error).await? {
+                true => Ok(Action::await_change()),
+                false => Err(error),
+            };
         }
         Note::warning(Reason::InvalidObject.to_string(), message)
     };

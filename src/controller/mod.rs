@@ -184,6 +184,24 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// What came of a look.
+struct Looked {
+    /// When to look again.
+    action: Action,
+    /// It was no failure of the portal that passes: what the object claims is known by now.
+    is_definite: bool,
+}
+
+impl Looked {
+    /// Nothing more is to be done.
+    fn for_good() -> Self {
+        Self {
+            action: Action::await_change(),
+            is_definite: true,
+        }
+    }
+}
+
 impl Context {
     async fn reconcile_valid(
         &self,
@@ -206,15 +224,16 @@ impl Context {
             Some(left) if waiting.is_empty() => return Ok(Action::requeue(left)),
             _ => {}
         }
-        let outcome = self.look_at(object, memory, trigger, began).await;
-        if outcome.is_ok() {
-            self.objects.settle(&key, &waiting);
+        let outcome = self.look_at(object, memory, trigger, began).await?;
+        memory.lets_others_go_first_since = None;
+        if outcome.is_definite {
+            self.objects.settle(object, &waiting);
             self.wake(waiting.into_iter().collect());
             if !self.objects.waiting(&key).is_empty() {
                 self.wake(vec![key]);
             }
         }
-        outcome
+        Ok(outcome.action)
     }
 
     /// Observes, decides, acts and reports.
@@ -224,7 +243,7 @@ impl Context {
         memory: &mut Memory,
         mut trigger: Trigger,
         began: Instant,
-    ) -> Result<Action, Error> {
+    ) -> Result<Looked, Error> {
         let interval = self.interval(object);
         let lock = self.objects.lock(object);
         let slot = lock.lock().await;
@@ -238,7 +257,7 @@ impl Context {
             }
         };
         if plan == Plan::Nothing && trigger.deleting {
-            return Ok(Action::await_change());
+            return Ok(Looked::for_good());
         }
         tracing::debug!(
             name = object.name_any(),
@@ -253,13 +272,16 @@ impl Context {
             self.metrics.reconciled(Ended::Released, began.elapsed());
             self.tell(object, deed.notes).await;
             self.wake(self.objects.others(&key_of(object)));
-            return Ok(Action::await_change());
+            return Ok(Looked::for_good());
         }
         trigger.slot = look.facts.slot.clone();
-        let class = deed.verdict.reason.rule().class;
+        let rule = deed.verdict.reason.rule();
         let action = self.report(look, deed, trigger, interval).await?;
-        self.metrics.reconciled(class.into(), began.elapsed());
-        Ok(action)
+        self.metrics.reconciled(rule.class.into(), began.elapsed());
+        Ok(Looked {
+            action,
+            is_definite: !rule.passing,
+        })
     }
 
     /// Writes the status when it changed, tells of it, and says when to look again.
@@ -366,22 +388,20 @@ impl Context {
         if before == status {
             return Ok(Some(object.clone()));
         }
-        let [was, is] = [before, status].map(|status| serde_json::to_value(status).unwrap_or_default());
+        let was = serde_json::to_value(object.status.as_ref()).unwrap_or_default();
+        let is = serde_json::to_value(status).unwrap_or_default();
         // What Kubernetes keeps only in part, such as fractions of seconds, is no change.
         if was == is {
             return Ok(Some(object.clone()));
         }
-        let (api, patch) = (self.api(object), patch::of_status(&object.metadata, is));
-        match api
-            .patch_status(&object.name_any(), &PatchParams::default(), &patch)
-            .await
-        {
+        let (api, name) = (self.api(object), object.name_any());
+        let patch = patch::of_status(&object.metadata, &was, &is);
+        match api.patch_status(&name, &PatchParams::default(), &patch).await {
             Ok(patched) => {
                 self.objects.wrote(patched.clone());
                 Ok(Some(patched))
             }
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
-            Err(error) if patch::met_another(&error) => Ok(None),
+            Err(error) if patch::met_another(&api, &object.metadata, &error).await? => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

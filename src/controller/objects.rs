@@ -14,7 +14,7 @@ use kube::{
 use secrecy::SecretString;
 
 use super::{
-    claims::{Claims, KeyedSlot},
+    claims::{Claimant, Claims, KeyedSlot},
     facts::Slot,
     fresh::expected::Expected,
     ownership::owned,
@@ -142,10 +142,9 @@ impl Objects {
             .get(&key)
             .is_some_and(|before| before.claims && (before.slot != place.slot || !place.claims));
         let others = if gave_up { shared.others(&key) } else { Vec::new() };
-        let told = object.0.as_ref().ok().and_then(told_slot);
-        shared
-            .claims
-            .file(&key, place.uid.as_ref(), place.slot.as_ref(), told);
+        if let Ok(object) = &object.0 {
+            shared.claims.file(Claimant::of(object), told_key(object));
+        }
         if shared.places.get(&key) != Some(&place) {
             shared.insert(&key, &place);
             if let Some(before) = shared.places.insert(key.clone(), place) {
@@ -239,23 +238,26 @@ impl Objects {
     pub fn uses_key(&self, object: &DocSpaceBackupSchedule, key: &SecretString) -> Vec<Key> {
         let claims = &mut self.shared().claims;
         let digest = claims.digest(key);
-        claims.uses_key(&key_of(object), digest, object.spec.dump)
+        let former = claims.uses_key(&Claimant::of(object), digest);
+        former.into_iter().collect()
     }
 
     /// The portal has accepted the object's key. Returned are those for whom that is news.
     pub fn accept(&self, object: &DocSpaceBackupSchedule) -> Vec<Key> {
         let (key, mut shared) = (key_of(object), self.shared());
-        match shared.claims.accept(&key) {
-            true => shared.others(&key),
-            false => Vec::new(),
+        if !shared.claims.accept(&Claimant::of(object)) {
+            return Vec::new();
         }
+        let mut others = shared.others(&key);
+        others.retain(|other| other.namespace != key.namespace);
+        others
     }
 
     /// The portal has told the id of the object's key. Returned is the lock of the portal, which is taken after that of the
     /// address.
     pub fn recognize(&self, object: &DocSpaceBackupSchedule, id: &str) -> Arc<tokio::sync::Mutex<()>> {
         let shared = &mut *self.shared();
-        match shared.claims.recognize(&key_of(object), id) {
+        match shared.claims.recognize(&Claimant::of(object), id) {
             Some(slot) => lock_of(&mut shared.keyed_locks, slot),
             None => Arc::default(),
         }
@@ -267,8 +269,8 @@ impl Objects {
     }
 
     /// The object was looked at, and these waited for it when that began.
-    pub fn settle(&self, key: &Key, waited: &HashSet<Key>) {
-        self.shared().claims.settle(key, waited);
+    pub fn settle(&self, object: &DocSpaceBackupSchedule, waited: &HashSet<Key>) {
+        self.shared().claims.settle(&Claimant::of(object), waited);
     }
 
     /// Has the object wait for those whose claims come first if they are true, which is known once they were looked at.
@@ -343,11 +345,10 @@ fn competes(object: &DocSpaceBackupSchedule) -> bool {
         && conditions.is_some_and(|conditions| conditions.iter().any(accepted))
 }
 
-/// The id of an owner's key, as its status tells, and which schedule of the portal it is for.
-fn told_slot(object: &DocSpaceBackupSchedule) -> Option<(String, bool)> {
+/// The id of an owner's key, as its status tells.
+fn told_key(object: &DocSpaceBackupSchedule) -> Option<String> {
     let key = object.status.as_ref()?.api_key.as_ref()?;
-    let id = key.id.clone()?;
-    owned(object).map(|_| (id, object.spec.dump))
+    key.id.clone().filter(|_| owned(object).is_some())
 }
 
 /// A lock that everybody shares who is on this slot meanwhile.

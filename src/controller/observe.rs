@@ -1,9 +1,6 @@
 //! Step 1, observe: learns the facts that `decide` asks for, each at most once in a reconcile.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kube::{Client, ResourceExt};
@@ -26,13 +23,13 @@ use super::{
     slot::key_of,
 };
 use crate::{
-    api::{DocSpaceBackupSchedule, ManagementPolicy, ShownSchedule, Status, condition},
+    api::{DocSpaceBackupSchedule, ManagementPolicy, Status, condition},
     portal::Portal,
     schedule::Schedule,
 };
 
-/// So long an object waits for others to be looked at: what a portal that hangs takes, twice.
-const OTHERS_GO_FIRST: Duration = Duration::from_secs(30);
+/// So long an object waits for others to be looked at, whatever these wait for.
+const OTHERS_GO_FIRST: Duration = Duration::from_secs(60);
 
 /// One reconcile's view of an object and its portal.
 pub struct Look<'a> {
@@ -194,7 +191,12 @@ impl<'a> Look<'a> {
         };
         let unread = match access {
             Ok(access) => {
-                self.facts.access = Some(self.connect(access, None));
+                // What else is secret must not be echoed; the deletion does not depend on it.
+                let wanted = match &self.memory.resolved {
+                    Some((_, resolved)) => Some(resolved.wanted.clone()),
+                    None => self.read_secrets().await.ok().map(|resolved| resolved.wanted),
+                };
+                self.facts.access = Some(self.connect(access, wanted.as_ref()));
                 return Ok(());
             }
             Err(secrets::Error::Refused(verdict)) => verdict,
@@ -207,21 +209,26 @@ impl<'a> Look<'a> {
             .clone()
             .filter(|_| unread.reason == Reason::SecretMissing);
         self.facts.access = Some(match accepted {
-            Some(accepted) => self.connect(accepted, None),
+            Some(accepted) => {
+                let wanted = self
+                    .memory
+                    .resolved
+                    .as_ref()
+                    .map(|(_, resolved)| resolved.wanted.clone());
+                self.connect(accepted, wanted.as_ref())
+            }
             None => Err(unread),
         });
         Ok(())
     }
 
-    /// What is wanted there, or was when it was known last, tells what the portal must not echo.
+    /// What is wanted there tells what the portal must not echo.
     fn connect(&mut self, access: Access, wanted: Option<&Schedule>) -> Result<(), Verdict> {
         let portal = self
             .context
             .portals
             .portal(&access.address, &access.key, access.ca.as_deref());
         let portal = portal.map_err(|error| Verdict::from(&error))?;
-        let resolved = self.memory.resolved.as_ref();
-        let wanted = wanted.or(resolved.map(|(_, resolved)| &resolved.wanted));
         self.portal = Some(match wanted {
             Some(wanted) => portal.without_secrets_of(wanted),
             None => portal,
@@ -278,7 +285,6 @@ impl<'a> Look<'a> {
         }
         let others = self.context.objects.wait_for_others(self.object);
         if others.is_empty() {
-            self.memory.lets_others_go_first_since = None;
             return Ok(());
         }
         let since = *self
@@ -317,7 +323,7 @@ pub fn known<'a>(
     Facts {
         applied,
         same_address: applied.is_some_and(|applied| same_address(applied, &object.spec)),
-        hidden_params: status.map(hidden_params).unwrap_or_default(),
+        hidden_params: status.map(Status::hidden_params).unwrap_or_default(),
         corrections: status.and_then(|status| status.corrections.as_ref()),
         finalizer: has_finalizer(object.metadata.finalizers.as_ref()),
         deleted_at: object.metadata.deletion_timestamp.as_ref().map(|time| time.0),
@@ -347,14 +353,6 @@ pub fn known<'a>(
         now: there,
         ..Facts::new(&object.spec, now)
     }
-}
-
-/// The parameters whose values this status hides, although such are shown.
-fn hidden_params(status: &Status) -> BTreeSet<&str> {
-    let applied = status.applied.as_ref().map(|applied| &applied.schedule);
-    let all = [applied, status.replaced.as_ref(), status.observed.as_ref()];
-    let shown = all.into_iter().flatten();
-    shown.flat_map(ShownSchedule::hidden_params).collect()
 }
 
 /// Whether this is the reason of Ready.

@@ -1,7 +1,15 @@
 //! Patches of one very object: an object of the same name that was created after it takes none of them.
 
-use json_patch::{AddOperation, Patch as JsonPatch, PatchOperation, TestOperation, jsonptr::PointerBuf};
-use kube::api::{ObjectMeta, Patch};
+use std::fmt::Debug;
+
+use json_patch::{
+    AddOperation, Patch as JsonPatch, PatchOperation, RemoveOperation, TestOperation, jsonptr::PointerBuf,
+};
+use kube::{
+    Api,
+    api::{ObjectMeta, Patch},
+};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::api::FINALIZER;
@@ -26,27 +34,53 @@ fn of_finalizers(metadata: &ObjectMeta, finalizers: Vec<String>) -> Patch<Value>
     Patch::Merge(json!({"metadata": {"uid": uid, "resourceVersion": version, "finalizers": finalizers}}))
 }
 
-/// Replaces the status. Only a JSON patch can ask for the uid here: of a merge patch of a custom resource's status, the API
-/// server drops all metadata.
-pub fn of_status(metadata: &ObjectMeta, status: Value) -> Patch<Value> {
-    Patch::Json(JsonPatch(vec![
-        PatchOperation::Test(TestOperation {
-            path: PointerBuf::from_tokens(["metadata", "uid"]),
-            value: json!(metadata.uid),
-        }),
-        PatchOperation::Add(AddOperation {
-            path: PointerBuf::from_tokens(["status"]),
-            value: status,
-        }),
-    ]))
+/// Makes this status out of the one before, by what differs. Only a JSON patch can ask for the uid here: of a merge patch of
+/// a custom resource's status, the API server drops all metadata.
+pub fn of_status(metadata: &ObjectMeta, before: &Value, after: &Value) -> Patch<Value> {
+    let path = |tokens: &[&str]| PointerBuf::from_tokens(tokens.iter().copied());
+    let mut operations = vec![PatchOperation::Test(TestOperation {
+        path: path(&["metadata", "uid"]),
+        value: json!(metadata.uid),
+    })];
+    let add = |path, value: &Value| {
+        let value = value.clone();
+        PatchOperation::Add(AddOperation { path, value })
+    };
+    match (before.as_object(), after.as_object()) {
+        (Some(before), Some(after)) => {
+            let changed = after
+                .iter()
+                .filter(|(key, value)| before.get(*key) != Some(value));
+            operations.extend(changed.map(|(key, value)| add(path(&["status", key]), value)));
+            let gone = before.keys().filter(|key| !after.contains_key(*key));
+            operations.extend(gone.map(|key| {
+                let path = path(&["status", key]);
+                PatchOperation::Remove(RemoveOperation { path })
+            }));
+        }
+        _ => operations.push(add(path(&["status"]), after)),
+    }
+    Patch::Json(JsonPatch(operations))
 }
 
-/// Whether a patch of the status was refused because the object is another one than it was made for. The API server does
-/// not say so; but of a status that is no good it names the fields.
-pub fn met_another(error: &kube::Error) -> bool {
-    let kube::Error::Api(status) = error else {
-        return false;
+/// Whether a patch was refused because the object is gone, or another one by now. The API server does not say so of a JSON
+/// patch, so it is asked.
+///
+/// # Errors
+/// The API server did not answer that.
+pub async fn met_another<K>(api: &Api<K>, metadata: &ObjectMeta, refused: &kube::Error) -> kube::Result<bool>
+where
+    K: Clone + DeserializeOwned + Debug,
+{
+    let (kube::Error::Api(status), Some(name)) = (refused, &metadata.name) else {
+        return Ok(false);
     };
-    let causes = status.details.as_ref().map_or(0, |details| details.causes.len());
-    status.code == 422 && causes == 0
+    match status.code {
+        404 => Ok(true),
+        422 => {
+            let now = api.get_metadata_opt(name).await?;
+            Ok(now.is_none_or(|now| now.metadata.uid != metadata.uid))
+        }
+        _ => Ok(false),
+    }
 }

@@ -99,6 +99,8 @@ impl Report<'_> {
         self.set_echo(&mut status);
         self.set_identity(&mut status);
         self.set_schedule(&mut status);
+        let hidden = &self.facts.hidden_params | &status.hidden_params();
+        status.hidden_params = hidden.into_iter().map(Into::into).collect();
         self.set_corrections(&mut status);
         self.set_removals(&mut status);
         self.set_conditions(&mut status, verdict);

@@ -40,7 +40,7 @@ pub use self::{
 use self::{
     clients::{Clients, Gates, NoClient},
     guard::Guard,
-    redact::Redactor,
+    redact::Secrets,
     tally::Tally,
 };
 use crate::lease::Leadership;
@@ -162,14 +162,14 @@ impl Portals {
             }
         };
         let gate = self.0.gates.gate(address);
-        let redactor = Redactor::of_key(key);
+        let secrets = Secrets::of_key(key);
         Ok(Portal {
             address: address.clone(),
             authorization,
             client,
             gate,
             leadership: self.0.leadership.clone(),
-            redactor,
+            secrets,
             tally: self.0.tally.clone(),
             time_limit: None,
         })

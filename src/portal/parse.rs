@@ -1,7 +1,7 @@
 //! Reads what DocSpace answers, as forgiving as its own readers: enums as numbers or names, numbers as texts, dates
 //! with or without Z (both UTC), missing fields by DocSpace's defaults (trap 8).
 //!
-//! Texts come without our secrets. Numbers, names of enums and dates have no room for one, and are read as they are.
+//! Texts that are shown come without our secrets. What is compared is read as it is.
 
 mod archives;
 mod audit;
@@ -12,9 +12,9 @@ mod tests;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use self::fields::{named, number, object, text, time, truth};
+use self::fields::{id, named, number, object, text, time, truth};
 pub use self::{
     archives::{Archive, Expiry, history},
     audit::{Action, AuditEvent, events},
@@ -23,6 +23,7 @@ use super::{
     answer::{Content, Refusal, unexpected},
     redact::Redactor,
     shape::integer,
+    text::clean,
 };
 use crate::schedule::{Held, Param, Schedule, period_name, storage_name};
 
@@ -118,7 +119,7 @@ pub fn progress(content: Content, redactor: &Redactor) -> Read<Option<Progress>>
         progress: number(&fields, "progress", 0)?,
         error: said("error"),
         warning: said("warning"),
-        task_id: text(&fields, "taskId", redactor),
+        task_id: id(&fields, "taskId", redactor),
     }))
 }
 
@@ -126,12 +127,21 @@ pub fn progress(content: Content, redactor: &Redactor) -> Read<Option<Progress>>
 pub fn settings(content: Content, redactor: &Redactor) -> Read<Settings> {
     let fields = object(content)?.ok_or_else(|| unexpected("there are no settings"))?;
     Ok(Settings {
-        time_zone: text(&fields, "timezone", redactor),
+        time_zone: zone(&fields, redactor),
         version: text(&fields, "version", redactor),
         standalone: truth(&fields, "standalone")?,
         alias: text(&fields, "tenantAlias", redactor),
         base_domain: text(&fields, "baseDomain", redactor),
     })
+}
+
+/// The name of a zone that there is, as it is; any other text, which no hour is read in.
+fn zone(fields: &Map<String, Value>, redactor: &Redactor) -> Option<String> {
+    let name = fields.get("timezone")?.as_str()?;
+    match jiff::tz::TimeZone::get(name) {
+        Ok(_) => Some(name.into()),
+        Err(_) => text(fields, "timezone", redactor),
+    }
 }
 
 /// `portal`: the domain that its owner has given it.
@@ -160,7 +170,7 @@ pub fn key(content: Content, redactor: &Redactor) -> Read<Option<KeyInfo>> {
     let Some(fields) = object(content)? else {
         return Ok(None);
     };
-    let id = text(&fields, "id", redactor).ok_or_else(|| unexpected("the key has no id"))?;
+    let id = id(&fields, "id", redactor).ok_or_else(|| unexpected("the key has no id"))?;
     let permissions = fields
         .get("permissions")
         .and_then(Value::as_array)
@@ -169,20 +179,21 @@ pub fn key(content: Content, redactor: &Redactor) -> Read<Option<KeyInfo>> {
     Ok(Some(KeyInfo {
         id,
         name: text(&fields, "name", redactor).unwrap_or_default(),
-        permissions: permissions
-            .filter_map(Value::as_str)
-            .map(|name| redactor.clean(name))
-            .collect(),
+        permissions: permissions.filter_map(Value::as_str).map(clean).collect(),
         expires_at: time(&fields, "expiresAt")?,
     }))
 }
 
-/// A map, or the list of keys and values that is sent; null values are left out (R 13, 179). Values are compared, so they
-/// stay as they are; one that holds a secret of ours is marked as such.
+/// A map, or the list of keys and values that is sent; null values are left out (R 13, 179). They are compared, so they stay
+/// as they are; what holds a secret of ours is marked as such.
 fn params(value: Option<&Value>, redactor: &Redactor) -> Read<BTreeMap<String, Param>> {
     let param = |text: String| Param {
         secret: redactor.finds_in(&text),
         ..Param::plain(text)
+    };
+    let keyed = |key: &String, param: Param| {
+        let hides_key = redactor.finds_in(key);
+        (key.clone(), Param { hides_key, ..param })
     };
     let read = |value: &Value| match value {
         Value::Null => Ok(None),
@@ -195,7 +206,7 @@ fn params(value: Option<&Value>, redactor: &Redactor) -> Read<BTreeMap<String, P
         None | Some(Value::Null) => {}
         Some(Value::Object(map)) => {
             for (key, value) in map {
-                params.extend(read(value)?.map(|param| (redactor.hide(key), param)));
+                params.extend(read(value)?.map(|param| keyed(key, param)));
             }
         }
         Some(_) => return Err(unexpected("storageParams is no map")),

@@ -1,27 +1,60 @@
 //! Keeps our secrets out of what a portal says, whatever it echoes in whatever field.
 
-use std::{
-    fmt,
-    ops::Range,
-    sync::{Arc, OnceLock},
-};
+use std::{cell::OnceCell, fmt, ops::Range, sync::Arc};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::text::clean;
-use crate::schedule::{HIDDEN, Schedule};
+use super::text::{clean, cut, one_line};
+use crate::schedule::{HIDDEN, Schedule, without_controls};
 
-/// Hides secrets in texts: the API key, and the values that a schedule takes from Secrets. Cheap to clone.
+/// Of no text more is searched, in bytes, and what lies beyond is not shown.
+const MAX_SEARCHED: usize = 4 * 1024;
+/// An id that holds this much of a secret is one.
+const MUCH: usize = 16;
+
+/// What must not come back in what a portal says: the API key, and the values that a schedule takes from Secrets. Cheap
+/// to clone.
 #[derive(Clone, Default)]
-pub struct Redactor(Arc<Inner>);
+pub struct Secrets(Arc<Vec<SecretString>>);
 
-#[derive(Default)]
-struct Inner {
+impl Secrets {
+    /// The portal's key.
+    pub fn of_key(key: &SecretString) -> Self {
+        Self::default().and(std::iter::once(key))
+    }
+
+    /// The values that the schedule takes from Secrets, too.
+    pub fn and_of(&self, schedule: &Schedule) -> Self {
+        let params = schedule.params.values().filter(|param| param.secret);
+        self.and(params.map(|param| &param.value))
+    }
+
     /// Each once, and none empty.
-    secrets: Vec<SecretString>,
-    /// Made when the first text comes.
-    search: OnceLock<Search>,
+    fn and<'a>(&self, more: impl Iterator<Item = &'a SecretString>) -> Self {
+        let mut secrets = self.clone();
+        for secret in more {
+            let text = secret.expose_secret();
+            let is_known = secrets.0.iter().any(|known| known.expose_secret() == text);
+            if !text.is_empty() && !is_known {
+                Arc::make_mut(&mut secrets.0).push(secret.clone());
+            }
+        }
+        secrets
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} secrets", self.0.len())
+    }
+}
+
+/// Hides secrets in the texts of one answer.
+pub struct Redactor<'a> {
+    secrets: &'a Secrets,
+    /// Made when the first text comes. It spells the secrets, and so lives no longer than the answer is read.
+    search: OnceCell<Search>,
 }
 
 enum Search {
@@ -31,59 +64,69 @@ enum Search {
     Impossible,
 }
 
-impl Redactor {
-    /// Hides the portal's key.
-    pub fn of_key(key: &SecretString) -> Self {
-        Self::of([key])
-    }
-
-    /// Hides the values that the schedule takes from Secrets, too.
-    pub fn and_of(&self, schedule: &Schedule) -> Self {
-        let params = schedule.params.values().filter(|param| param.secret);
-        Self::of(self.0.secrets.iter().chain(params.map(|param| &param.value)))
-    }
-
-    fn of<'a>(secrets: impl IntoIterator<Item = &'a SecretString>) -> Self {
-        let mut secrets: Vec<_> = secrets
-            .into_iter()
-            .filter(|secret| !secret.expose_secret().is_empty())
-            .cloned()
-            .collect();
-        secrets.sort_by(|a, b| a.expose_secret().cmp(b.expose_secret()));
-        secrets.dedup_by(|a, b| a.expose_secret() == b.expose_secret());
-        Self(Arc::new(Inner {
+impl<'a> Redactor<'a> {
+    /// Hides these.
+    pub fn of(secrets: &'a Secrets) -> Self {
+        Self {
             secrets,
-            search: OnceLock::new(),
-        }))
+            search: OnceCell::new(),
+        }
     }
 
-    /// The text fit to be shown: first without the secrets, then cleaned, lest a cut leaves a part of one.
+    /// The text fit to be shown: in one line, then without the secrets, then cut, lest what is left out puts one together
+    /// or a cut leaves a part of one.
     pub fn clean(&self, text: &str) -> String {
-        clean(&self.hide(text))
+        cut(&self.hide(&one_line(text, self.most_searched())))
+    }
+
+    /// An id fit to be shown. Ids are compared, so one of DocSpace's form stays as it is, but where it holds much of a
+    /// secret: a short secret may well be a part of it by chance.
+    pub fn id(&self, text: &str) -> String {
+        let is_id = text.len() <= 36 && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+        match is_id && self.found(text).iter().all(|found| found.len() < MUCH) {
+            true => clean(text),
+            false => self.clean(text),
+        }
     }
 
     /// The text with `(hidden)` in place of each secret, in whatever case of letters: that of a host, say, is changed on its
     /// way. Secrets that overlap or touch are hidden as one, so that no part of any of them stays.
     pub fn hide(&self, text: &str) -> String {
-        let mut shown = String::new();
+        let searched = prefix(text, self.most_searched());
+        let shown = prefix(text, MAX_SEARCHED);
+        let mut hidden = String::new();
         let mut end = 0;
-        for found in self.found(text) {
-            shown.push_str(&text[end..found.start]);
-            shown.push_str(HIDDEN);
+        for found in self
+            .found(searched)
+            .into_iter()
+            .filter(|found| found.start < shown.len())
+        {
+            hidden.push_str(&shown[end..found.start]);
+            hidden.push_str(HIDDEN);
             end = found.end;
         }
-        shown.push_str(&text[end..]);
-        shown
+        hidden.push_str(shown.get(end..).unwrap_or_default());
+        hidden
     }
 
-    /// Whether there is a secret in the text.
+    /// Whether a secret would be shown with the text.
     pub fn finds_in(&self, text: &str) -> bool {
-        !self.found(text).is_empty()
+        let most = self.most_searched();
+        let forms = [one_line(text, most), without_controls(text).take(most).collect()];
+        forms
+            .iter()
+            .any(|text| !self.found(prefix(text, most)).is_empty())
+    }
+
+    /// A secret that begins where no more is shown is not shown.
+    fn most_searched(&self) -> usize {
+        let lengths = self.secrets.0.iter().map(|secret| secret.expose_secret().len());
+        MAX_SEARCHED + lengths.max().unwrap_or_default()
     }
 
     /// Where the text must not be shown, from its beginning to its end.
     fn found(&self, text: &str) -> Vec<Range<usize>> {
-        let search = match self.0.search.get_or_init(|| self.0.search()) {
+        let search = match self.search.get_or_init(|| self.secrets.search()) {
             Search::Nothing => return Vec::new(),
             Search::Impossible => return std::iter::once(0..text.len()).collect(),
             Search::For(search) => search,
@@ -101,24 +144,43 @@ impl Redactor {
     }
 }
 
-impl Inner {
+/// As much of a text as fits, whole characters only.
+fn prefix(text: &str, most: usize) -> &str {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+impl Secrets {
+    /// As they are, and as they come out of what makes a text fit to be shown.
     fn search(&self) -> Search {
-        if self.secrets.is_empty() {
+        if self.0.is_empty() {
             return Search::Nothing;
         }
-        // The only kind that keeps no copy of the secrets as they are.
+        let forms = |secret: &SecretString| {
+            let text = secret.expose_secret();
+            [
+                text.to_owned(),
+                one_line(text, usize::MAX),
+                without_controls(text).collect(),
+            ]
+        };
+        let mut patterns: Vec<_> = self
+            .0
+            .iter()
+            .flat_map(forms)
+            .filter(|text| !text.is_empty())
+            .collect();
+        patterns.sort();
+        patterns.dedup();
         let search = AhoCorasick::builder()
             .kind(Some(AhoCorasickKind::NoncontiguousNFA))
             .prefilter(false)
             .ascii_case_insensitive(true)
-            .build(self.secrets.iter().map(ExposeSecret::expose_secret));
+            .build(&patterns);
         search.map_or(Search::Impossible, Search::For)
-    }
-}
-
-impl fmt::Debug for Redactor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Redactor({} secrets)", self.0.secrets.len())
     }
 }
 
@@ -128,44 +190,86 @@ mod tests {
 
     use super::*;
 
-    fn redactor<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Redactor {
+    fn secrets<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Secrets {
         let secrets: Vec<SecretString> = secrets.into_iter().map(Into::into).collect();
-        Redactor::of(&secrets)
+        Secrets::default().and(secrets.iter())
+    }
+
+    #[track_caller]
+    fn hides<const N: usize>(which: [&str; N], text: &str, shown: &str) {
+        assert_eq!(Redactor::of(&secrets(which)).hide(text), shown);
     }
 
     #[test]
     fn secrets_are_hidden_wherever_they_stand() {
-        let redactor = redactor(["sk-1", "sk-1-longer", ""]);
-        assert_eq!(
-            redactor.hide("key sk-1, sse 'sk-1-longer', bucket mine"),
-            "key (hidden), sse '(hidden)', bucket mine"
+        let text = "key sk-1, sse 'sk-1-longer', bucket mine";
+        hides(
+            ["sk-1", "sk-1-longer", ""],
+            text,
+            "key (hidden), sse '(hidden)', bucket mine",
         );
+        hides(["sk-AbC"], "https://SK-aBc.test", "https://(hidden).test");
+        hides([], "sk-1", "sk-1");
     }
 
     #[test]
     fn no_part_of_one_that_overlaps_another_stays() {
-        assert_eq!(redactor(["abc", "bcdef", "cd"]).hide("-abcdef-"), "-(hidden)-");
-        assert_eq!(redactor(["ab", "aba"]).hide("ababab"), "(hidden)");
-        assert_eq!(redactor(["b", "d", "abcde"]).hide("abcde"), "(hidden)");
-        assert_eq!(
-            redactor(["sk-AbC"]).hide("https://SK-aBc.test"),
-            "https://(hidden).test"
+        hides(["abc", "bcdef", "cd"], "-abcdef-", "-(hidden)-");
+        hides(["ab", "aba"], "ababab", "(hidden)");
+        hides(["b", "d", "abcde"], "abcde", "(hidden)");
+    }
+
+    #[test]
+    fn a_text_of_any_length_makes_a_bounded_one() {
+        let all = secrets(std::iter::repeat_n("d", 31));
+        let redactor = Redactor::of(&all);
+        assert_eq!(redactor.hide("Access denied"), "Access (hidden)enie(hidden)");
+        assert_eq!(redactor.hide(&"d".repeat(1 << 20)), HIDDEN);
+        let shown = redactor.hide(&"d ".repeat(1 << 20));
+        assert!(
+            shown.len() <= MAX_SEARCHED * (1 + HIDDEN.len()),
+            "{} bytes",
+            shown.len()
         );
     }
 
     #[test]
-    fn many_that_are_the_same_make_no_more_than_one_mark() {
-        let redactor = redactor(std::iter::repeat_n("d", 31));
-        assert_eq!(redactor.hide("Access denied"), "Access (hidden)enie(hidden)");
-        let text = "d".repeat(1 << 20);
-        assert_eq!(redactor.hide(&text), HIDDEN);
+    fn one_that_lies_across_the_end_is_hidden_whole() {
+        let secret = "0123456789";
+        let text = format!("{}{secret}", "x".repeat(MAX_SEARCHED - 4));
+        let shown = Redactor::of(&secrets([secret])).hide(&text);
+        assert!(shown.ends_with("x(hidden)"), "{}", &shown[shown.len() - 20..]);
+    }
+
+    #[test]
+    fn what_makes_a_text_fit_to_be_shown_puts_none_together() {
+        let all = secrets(["sk-123", "a b", "two\nlines"]);
+        let redactor = Redactor::of(&all);
+        for text in ["sk-1\u{1}23", "a \n b", "two\nlines", "two lines", "twolines"] {
+            assert!(redactor.finds_in(text), "{text:?}");
+        }
+        assert_eq!(redactor.clean("a\n\tb and two\r\nlines"), "(hidden) and (hidden)");
+        assert_eq!(
+            redactor
+                .clean(&format!("{} sk-123", "x".repeat(252)))
+                .matches("sk")
+                .count(),
+            0
+        );
+    }
+
+    #[test]
+    fn ids_are_compared_so_a_short_secret_leaves_them_as_they_are() {
+        let id = "0f1e2d3c-0000-0000-0000-00000000a1b2";
+        let short = secrets(["a", "0000"]);
+        assert_eq!(Redactor::of(&short).id(id), id);
+        assert_eq!(Redactor::of(&short).id("an archive"), "(hidden)n (hidden)rchive");
+        assert_eq!(Redactor::of(&secrets([id])).id(id), HIDDEN);
     }
 
     #[test]
     fn a_debug_print_tells_how_many_and_nothing_else() {
-        let redactor = redactor(["sk-1"]);
-        redactor.hide("sk-1");
-        assert_eq!(format!("{redactor:?}"), "Redactor(1 secrets)");
+        assert_eq!(format!("{:?}", secrets(["sk-1", "sk-1"])), "1 secrets");
     }
 
     fn holds(text: &str, secret: &str) -> bool {
@@ -175,16 +279,17 @@ mod tests {
     proptest! {
         /// Of few letters, so that secrets overlap, repeat and hold each other; `d` is in the mark itself.
         #[test]
-        fn no_secret_stays_and_only_marks_are_added(secrets in vec("[aAbd]{0,4}", 0..40), text in "[aAbdD ]{0,80}") {
-            let redactor = redactor(secrets.iter().map(String::as_str));
+        fn no_secret_stays_and_only_marks_are_added(which in vec("[aAbd]{0,4}", 0..40), text in "[aAbdD ]{0,80}") {
+            let all = secrets(which.iter().map(String::as_str));
+            let redactor = Redactor::of(&all);
             let shown = redactor.hide(&text);
             let pieces: Vec<_> = shown.split(HIDDEN).collect();
-            for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+            for secret in which.iter().filter(|secret| !secret.is_empty()) {
                 prop_assert!(pieces.iter().all(|piece| !holds(piece, secret)), "{secret} in {shown}");
             }
             let marks = pieces.len() - 1;
             prop_assert!(shown.len() <= text.len() + marks * HIDDEN.len());
-            prop_assert_eq!(marks > 0, redactor.finds_in(&text));
+            prop_assert!(marks == 0 || redactor.finds_in(&text));
             // What is shown is what was there, in its order.
             let mut rest = text.as_str();
             for piece in pieces {

@@ -17,7 +17,7 @@ use super::{
     call::{Call, create_body},
     clients::Gate,
     parse,
-    redact::Redactor,
+    redact::{Redactor, Secrets},
     tally::{Outcome, Tally},
     transport::{Head, exchange},
 };
@@ -43,7 +43,7 @@ pub struct Portal {
     pub(super) client: Client,
     pub(super) gate: Arc<Gate>,
     pub(super) leadership: Leadership,
-    pub(super) redactor: Redactor,
+    pub(super) secrets: Secrets,
     pub(super) tally: Tally,
     /// In place of a call's own, for tests.
     pub(super) time_limit: Option<Duration>,
@@ -67,7 +67,7 @@ impl Portal {
 
     /// The same portal, whose answers come without the values, too, that this schedule takes from Secrets.
     pub fn without_secrets_of(mut self, schedule: &Schedule) -> Self {
-        self.redactor = self.redactor.and_of(schedule);
+        self.secrets = self.secrets.and_of(schedule);
         self
     }
 
@@ -76,10 +76,7 @@ impl Portal {
     /// # Errors
     /// See [`Failure`](super::Failure).
     pub async fn schedule(&self, dump: bool) -> Result<Answer<Option<Held>>, PortalError> {
-        self.ask(Call::Schedule, &of(dump), |content| {
-            parse::schedule(content, &self.redactor)
-        })
-        .await
+        self.ask(Call::Schedule, &of(dump), parse::schedule).await
     }
 
     /// Writes the schedule, in place of one that the portal holds for its dump value.
@@ -89,7 +86,9 @@ impl Portal {
     pub async fn create_schedule(&self, schedule: &Schedule) -> Result<Answer<()>, PortalError> {
         let portal = self.clone().without_secrets_of(schedule);
         let body = Some(create_body(schedule));
-        portal.call(Call::Create, &[], body, parse::done).await
+        portal
+            .call(Call::Create, &[], body, |content, _| parse::done(content))
+            .await
     }
 
     /// Deletes the schedule for this dump value; succeeds also when there is none (R 215).
@@ -97,7 +96,8 @@ impl Portal {
     /// # Errors
     /// See [`Failure::is_definite_for_a_write`](super::Failure::is_definite_for_a_write).
     pub async fn delete_schedule(&self, dump: bool) -> Result<Answer<()>, PortalError> {
-        self.ask(Call::Delete, &of(dump), parse::done).await
+        self.ask(Call::Delete, &of(dump), |content, _| parse::done(content))
+            .await
     }
 
     /// The archives that the portal lists, in no order. Asking strikes those from its books whose file it cannot see.
@@ -105,10 +105,7 @@ impl Portal {
     /// # Errors
     /// See [`Failure`](super::Failure).
     pub async fn history(&self, dump: bool) -> Result<Answer<Vec<Archive>>, PortalError> {
-        self.ask(Call::History, &of(dump), |content| {
-            parse::history(content, &self.redactor)
-        })
-        .await
+        self.ask(Call::History, &of(dump), parse::history).await
     }
 
     /// The running or last run; `None` when the portal knows of none since its restart.
@@ -116,10 +113,7 @@ impl Portal {
     /// # Errors
     /// See [`Failure`](super::Failure).
     pub async fn progress(&self, dump: bool) -> Result<Answer<Option<Progress>>, PortalError> {
-        self.ask(Call::Progress, &of(dump), |content| {
-            parse::progress(content, &self.redactor)
-        })
-        .await
+        self.ask(Call::Progress, &of(dump), parse::progress).await
     }
 
     /// The portal's settings. An answer says nothing about the key: without a good one, there are fewer settings.
@@ -127,10 +121,7 @@ impl Portal {
     /// # Errors
     /// See [`Failure`](super::Failure); here `KeyNotAllowed` says nothing about the portal's state either (R 814).
     pub async fn settings(&self) -> Result<Answer<Settings>, PortalError> {
-        self.ask(Call::Settings, &[], |content| {
-            parse::settings(content, &self.redactor)
-        })
-        .await
+        self.ask(Call::Settings, &[], parse::settings).await
     }
 
     /// What the portal says of the key; `None` when it is a session token, which fails as no other call does (R 429).
@@ -138,8 +129,7 @@ impl Portal {
     /// # Errors
     /// See [`Failure`](super::Failure).
     pub async fn key(&self) -> Result<Answer<Option<KeyInfo>>, PortalError> {
-        self.ask(Call::Key, &[], |content| parse::key(content, &self.redactor))
-            .await
+        self.ask(Call::Key, &[], parse::key).await
     }
 
     /// The newest events of this kind, at most 100, in no fixed order; those from this time on, cut to whole seconds.
@@ -164,8 +154,8 @@ impl Portal {
             ("from", text.as_str()),
             ("count", "100"),
         ];
-        self.ask(Call::Events, &query, |content| {
-            parse::events(content, action, from, &self.redactor)
+        self.ask(Call::Events, &query, |content, _| {
+            parse::events(content, action, from)
         })
         .await
     }
@@ -176,8 +166,10 @@ impl Portal {
     /// # Errors
     /// See [`Failure`](super::Failure).
     pub async fn free_backups_this_month(&self) -> Result<Answer<i64>, PortalError> {
-        self.ask(Call::BackupsCount, &[("paid", "false")], parse::count)
-            .await
+        self.ask(Call::BackupsCount, &[("paid", "false")], |content, _| {
+            parse::count(content)
+        })
+        .await
     }
 
     /// Whether backups beyond the free ones are made, and paid for. The answer is not recorded.
@@ -185,7 +177,10 @@ impl Portal {
     /// # Errors
     /// See [`Failure`](super::Failure).
     pub async fn paid_backup_is_on(&self) -> Result<Answer<bool>, PortalError> {
-        self.ask(Call::ServiceState, &[], parse::service_is_on).await
+        self.ask(Call::ServiceState, &[], |content, _| {
+            parse::service_is_on(content)
+        })
+        .await
     }
 
     /// The domain that the portal's owner has given it. `None` when there is none, and when the key's owner is no
@@ -194,17 +189,14 @@ impl Portal {
     /// # Errors
     /// See [`Failure`](super::Failure).
     pub async fn mapped_domain(&self) -> Result<Answer<Option<String>>, PortalError> {
-        self.ask(Call::Portal, &[], |content| {
-            parse::mapped_domain(content, &self.redactor)
-        })
-        .await
+        self.ask(Call::Portal, &[], parse::mapped_domain).await
     }
 
     async fn ask<T>(
         &self,
         call: Call,
         query: Query<'_>,
-        read: impl FnOnce(Content) -> Result<T, Refusal>,
+        read: impl FnOnce(Content, &Redactor) -> Result<T, Refusal>,
     ) -> Result<Answer<T>, PortalError> {
         self.call(call, query, None, read).await
     }
@@ -214,15 +206,16 @@ impl Portal {
         call: Call,
         query: Query<'_>,
         body: Option<Vec<u8>>,
-        read: impl FnOnce(Content) -> Result<T, Refusal>,
+        read: impl FnOnce(Content, &Redactor) -> Result<T, Refusal>,
     ) -> Result<Answer<T>, PortalError> {
         let request = self.request(call, query, body);
         let _place = self.gate.enter().await;
         let began = Instant::now();
         let (head, reply) = self.exchange(call, request).await;
+        let redactor = Redactor::of(&self.secrets);
         let value = reply
-            .and_then(|reply| classify(call, &reply, &self.redactor))
-            .and_then(read);
+            .and_then(|reply| classify(call, &reply, &redactor))
+            .and_then(|content| read(content, &redactor));
         let failure = value.as_ref().err().map(|refusal| refusal.failure);
         self.tally
             .count(call, Outcome::new(head.status, failure), began.elapsed());

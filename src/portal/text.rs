@@ -3,34 +3,45 @@
 /// No text of a portal is repeated beyond this many characters.
 pub const MAX_CHARS: usize = 256;
 
-/// One line of at most [`MAX_CHARS`] characters: control and invisible formatting characters and runs of blanks
-/// become a blank.
+/// One line of at most [`MAX_CHARS`] characters.
 pub fn clean(text: &str) -> String {
-    // Bidirectional controls could make a message read as another one.
+    // A character has four bytes at most; one more than is shown tells that there is more.
+    cut(&one_line(text, 4 * (MAX_CHARS + 1)))
+}
+
+/// One line of some `most` bytes: control and invisible formatting characters and runs of blanks become a blank.
+pub fn one_line(text: &str, most: usize) -> String {
+    // Some could make a message read as another one, or hold one that nobody sees.
     let unseen = |c: char| {
         c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+            || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
     };
     let mut line = String::new();
-    let mut chars = 0;
     for word in text
         .split(|c: char| c.is_whitespace() || unseen(c))
         .filter(|word| !word.is_empty())
     {
-        let blank = usize::from(!line.is_empty());
-        let length = word.chars().count();
-        if chars + blank + length > MAX_CHARS {
-            let room = MAX_CHARS.saturating_sub(chars + blank + 1);
-            line.extend((blank > 0).then_some(' '));
-            line.extend(word.chars().take(room));
-            line.push('…');
-            return line;
+        if !line.is_empty() {
+            line.push(' ');
         }
-        line.extend((blank > 0).then_some(' '));
-        line.push_str(word);
-        chars += blank + length;
+        for c in word.chars() {
+            if line.len() >= most {
+                return line;
+            }
+            line.push(c);
+        }
     }
     line
+}
+
+/// At most [`MAX_CHARS`] characters of a line.
+pub fn cut(line: &str) -> String {
+    if line.chars().count() <= MAX_CHARS {
+        return line.into();
+    }
+    let shown: String = line.chars().take(MAX_CHARS - 1).collect();
+    format!("{}…", shown.trim_end())
 }
 
 #[cfg(test)]

@@ -217,7 +217,8 @@ async fn a_killed_operator_ends_in_the_same_state() {
 
 #[tokio::test]
 async fn an_operator_killed_after_a_delete_ends_in_the_same_state() {
-    let mut world = World::with_ready_nightly().await;
+    let why = "the next leader sees the schedule while the DELETE hangs, and sends another";
+    let mut world = World::of_one_process(why).await.ready_nightly().await;
     world.server.order(Fault::hang().to("deletebackupschedule"));
     world.delete("nightly").await;
     world.seen_call("deletebackupschedule").await;

@@ -85,29 +85,38 @@ async fn no_patch_for_the_first_is_taken_by_the_second() {
             .expect_err("another object");
         assert!(refused.to_string().contains("uid"), "{refused}");
     }
-    let status = json!({"observedGeneration": 1, "conditions": []});
-    let patch = of_status(&metadata, status.clone());
+    let (before, status) = (
+        json!(second.status),
+        json!({"observedGeneration": 1, "conditions": []}),
+    );
+    let patch = of_status(&metadata, &before, &status);
     let refused = api
         .patch_status("nightly", &how, &patch)
         .await
         .expect_err("another object");
-    assert!(met_another(&refused), "{refused}");
+    assert!(
+        met_another(&api, &metadata, &refused).await.expect("an answer"),
+        "{refused}"
+    );
     assert_eq!(world.get("nightly").await, second);
 
     let metadata = &second.metadata;
+    let patch = of_status(metadata, &before, &status);
     let patched = api
-        .patch_status("nightly", &how, &of_status(metadata, status))
-        .await;
-    let patched = patched.expect("the very object");
-    for patch in [with_finalizer(&patched.metadata)] {
-        api.patch("nightly", &how, &patch).await.expect("the very object");
-    }
-    let wrong = of_status(metadata, json!({"observedGeneration": "many"}));
+        .patch_status("nightly", &how, &patch)
+        .await
+        .expect("the very object");
+    let patch = with_finalizer(&patched.metadata);
+    api.patch("nightly", &how, &patch).await.expect("the very object");
+    let wrong = of_status(metadata, &status, &json!({"observedGeneration": "many"}));
     let refused = api
         .patch_status("nightly", &how, &wrong)
         .await
         .expect_err("no status");
-    assert!(!met_another(&refused), "{refused}");
+    assert!(
+        !met_another(&api, metadata, &refused).await.expect("an answer"),
+        "{refused}"
+    );
 }
 
 #[tokio::test]

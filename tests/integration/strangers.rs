@@ -1,14 +1,21 @@
 //! Teams that share an operator, and do not trust each other: what one claims takes nothing from another.
 
-use docspace_backup_operator::api::{Applied, AppliedReason, DocSpaceBackupSchedule, FINALIZER};
+use std::time::Duration;
+
+use docspace_backup_operator::{
+    api::{Applied, AppliedReason, DocSpaceBackupSchedule, FINALIZER, REQUESTED_AT},
+    schedule::Schedule,
+};
 use harness::{API_KEY, DEADLINE, Namespace, wait_for};
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{
     Api,
     api::{Patch, PatchParams, PostParams},
 };
-use serde_json::{Value, json};
-use simulated_portal::{ApiKey, Fault, FaultBody, SimulatedPortal};
+use serde_json::json;
+use simulated_portal::{ApiKey, Fault, FaultBody, Request, SimulatedPortal};
+use tokio::time::sleep;
 
 use crate::world::{Setup, World, at, every_day, is_ready, ready_reason_is, rights::may_watch};
 
@@ -21,7 +28,8 @@ struct Elsewhere {
 
 impl Elsewhere {
     async fn new() -> Self {
-        let mut world = Setup::default().idle().await;
+        let one = "it is about what one process has seen for itself";
+        let mut world = Setup::default().of_one_process(one).idle().await;
         let namespace = Namespace::create(&world.client).await;
         may_watch(&world.client, world.namespace.name(), namespace.name()).await;
         world.operator.start(&["--namespace", namespace.name()]).await;
@@ -38,11 +46,45 @@ impl Elsewhere {
         created.expect("the object is accepted")
     }
 
+    /// The object of the world, made after this one: Kubernetes tells ages in seconds.
+    async fn create_younger(&self, than: &DocSpaceBackupSchedule) -> DocSpaceBackupSchedule {
+        let made = than.metadata.creation_timestamp.as_ref().expect("a time").0;
+        while Timestamp::now().as_second() <= made.as_second() {
+            sleep(Duration::from_millis(20)).await;
+        }
+        self.world.create(&self.world.nightly()).await;
+        self.world.ready("nightly").await
+    }
+
     async fn create_secret(&self, key: &str) {
         let secret = harness::secret(API_KEY, &[("apiKey", key)]);
         let secrets = self.namespace.secrets(&self.world.client);
         let created = secrets.create(&PostParams::default(), &secret).await;
         created.expect("the Secret is created");
+    }
+
+    /// Whoever may write a status may have it say that its object owns the slot, and that its key is a good one.
+    async fn forge(&self, object: &DocSpaceBackupSchedule) {
+        let portal = &object.spec.portal;
+        let applied = Applied {
+            time: Time(at("11-23 12:00")),
+            reason: AppliedReason::Created,
+            generation: 1,
+            uid: object.metadata.uid.clone().expect("a uid"),
+            url: portal.url.clone(),
+            host_header: portal.host_header.clone(),
+            schedule: Schedule::without_secrets(&object.spec).shown_as_applied(),
+        };
+        let valid = json!({
+            "type": "CredentialsValid", "status": "True", "reason": "Accepted", "message": "",
+            "observedGeneration": object.metadata.generation, "lastTransitionTime": Time(at("11-23 12:00")),
+        });
+        let status = Patch::Merge(json!({"status": {"applied": applied, "conditions": [valid]}}));
+        let forged = self
+            .schedules
+            .patch_status("nightly", &PatchParams::default(), &status)
+            .await;
+        forged.expect("the status is written");
     }
 
     async fn touch_secret(&self) {
@@ -83,11 +125,8 @@ async fn with_a_server_that_lies() -> (Elsewhere, SimulatedPortal) {
     let (server, key) = World::another_server().await;
     there.create_secret(&key).await;
     there.create(&harness::nightly(&server.url())).await;
-    there.wait(is_ready).await;
-    let object = {
-        there.world.create(&there.world.nightly()).await;
-        there.world.ready("nightly").await
-    };
+    let older = there.wait(is_ready).await;
+    let object = there.create_younger(&older).await;
     let id = key_id(&object).expect("an id");
     let lie = json!({
         "response": {"id": id, "name": "lie", "permissions": [], "isActive": true},
@@ -122,32 +161,40 @@ async fn a_forged_status_takes_no_slot() {
     there
         .wait(|object| ready_reason_is(object, "SecretMissing"))
         .await;
-    let portal = &forged.spec.portal;
-    let applied = Applied {
-        time: Time(at("11-23 12:00")),
-        reason: AppliedReason::Created,
-        generation: 1,
-        uid: forged.metadata.uid.clone().expect("a uid"),
-        url: portal.url.clone(),
-        host_header: portal.host_header.clone(),
-        schedule: docspace_backup_operator::schedule::Schedule::without_secrets(&forged.spec)
-            .shown_as_applied(),
-    };
-    let valid = json!({
-        "type": "CredentialsValid", "status": "True", "reason": "Accepted", "message": "",
-        "observedGeneration": 1, "lastTransitionTime": Time(at("11-23 12:00")),
-    });
-    let status: Value = json!({"status": {"applied": applied, "conditions": [valid]}});
-    let how = PatchParams::default();
-    let forged = there
-        .schedules
-        .patch_status("nightly", &how, &Patch::Merge(status))
-        .await;
-    forged.expect("whoever may write status may write this");
-
-    there.world.create(&there.world.nightly()).await;
-    there.world.ready("nightly").await;
+    there.forge(&forged).await;
+    there.create_younger(&forged).await;
     there.world.operator.restart().await;
+    there.the_slot_is_kept().await;
+}
+
+/// Its own server takes the key, and answers when the object has moved to another's portal.
+#[tokio::test]
+async fn an_answer_that_comes_late_proves_nothing_at_another_address() {
+    let there = Elsewhere::new().await;
+    let (server, key) = World::another_server().await;
+    there.create_secret(&key).await;
+    there.create(&harness::nightly(&server.url())).await;
+    let older = there.wait(is_ready).await;
+    there.create_younger(&older).await;
+    let looks = server.log().count("GET", "getbackupschedule");
+    server.order(Fault::hang().to("getbackupschedule"));
+    there.touch_secret().await;
+    let asked = server.log().wait_until(DEADLINE, |requests| {
+        let is_look = |request: &&Request| request.is_to("getbackupschedule");
+        requests.iter().filter(is_look).count() as u64 > looks
+    });
+    asked.await.expect("a look");
+    let mut object = there.schedules.get("nightly").await.expect("it is there");
+    object.spec.portal.url = there.world.server.url();
+    there.forge(&object).await;
+    let moved = Patch::Merge(json!({"spec": {"portal": object.spec.portal}}));
+    let moved = there
+        .schedules
+        .patch("nightly", &PatchParams::default(), &moved)
+        .await;
+    moved.expect("the patch is accepted");
+    server.clear_faults();
+    there.wait(|object| ready_reason_is(object, "Unauthorized")).await;
     there.the_slot_is_kept().await;
 }
 
@@ -176,13 +223,20 @@ async fn a_slot_stays_whose_it_is_when_the_operator_starts_anew() {
     for name in ["at-4", "at-5"] {
         waits(&there, name).await;
     }
-    for _ in 0..2 {
+    for fails in [false, true] {
+        there.world.operator.stop().await;
+        if fails {
+            // The owner's look, which comes first.
+            there
+                .world
+                .server
+                .order(Fault::bad_gateway().to("getbackupschedule").times(1));
+        }
         there.world.operator.restart().await;
         // A change brings a look of each.
         for name in ["at-4", "at-5"] {
             let asked = format!("{:x}", fastrand::u64(..));
-            let ask =
-                json!({"metadata": {"annotations": {docspace_backup_operator::api::REQUESTED_AT: asked}}});
+            let ask = json!({"metadata": {"annotations": {REQUESTED_AT: asked}}});
             let patched = there
                 .schedules
                 .patch(name, &PatchParams::default(), &Patch::Merge(ask))

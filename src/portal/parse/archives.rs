@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{
     Read,
-    fields::{Date, date, named, text, time},
+    fields::{Date, date, id, named, text, time},
     unexpected,
 };
 use crate::{
@@ -53,7 +53,7 @@ fn archive(item: &Value, redactor: &Redactor) -> Read<Archive> {
     let fields = item
         .as_object()
         .ok_or_else(|| unexpected("an archive is no object"))?;
-    let id = text(fields, "id", redactor).ok_or_else(|| unexpected("an archive has no id"))?;
+    let id = id(fields, "id", redactor).ok_or_else(|| unexpected("an archive has no id"))?;
     let created_on = time(fields, "createdOn")?;
     Ok(Archive {
         id,

@@ -3,12 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::{
-    Read,
-    fields::{text_of, time},
-    unexpected,
-};
-use crate::portal::{answer::Content, redact::Redactor, shape::integer};
+use super::{Read, fields::time, unexpected};
+use crate::portal::{answer::Content, shape::integer, text::clean};
 
 /// What the audit trail tells of backups, with DocSpace's numbers (R 503–510).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,18 +55,13 @@ const CLEARLY_BEFORE: SignedDuration = SignedDuration::from_mins(1);
 
 /// `security/audit/events/filter`; `None` when the events are not those that were asked for (R 590). An item that
 /// cannot be read spoils the list.
-pub fn events(
-    content: Content,
-    action: Action,
-    from: Timestamp,
-    redactor: &Redactor,
-) -> Read<Option<Vec<AuditEvent>>> {
+pub fn events(content: Content, action: Action, from: Timestamp) -> Read<Option<Vec<AuditEvent>>> {
     let Content::Response(Value::Array(items)) = content else {
         return Err(unexpected("the audit trail is no list"));
     };
     let mut events = Vec::with_capacity(items.len());
     for item in &items {
-        let (id, event) = event(item, redactor)?;
+        let (id, event) = event(item)?;
         if id != action as i64 || from.duration_since(event.date) >= CLEARLY_BEFORE {
             return Ok(None);
         }
@@ -79,13 +70,13 @@ pub fn events(
     Ok(Some(events))
 }
 
-fn event(item: &Value, redactor: &Redactor) -> Read<(i64, AuditEvent)> {
+fn event(item: &Value) -> Read<(i64, AuditEvent)> {
     let fields = item
         .as_object()
         .ok_or_else(|| unexpected("an event is no object"))?;
     let id = integer(fields.get("actionId")).ok_or_else(|| unexpected("an event has no actionId"))?;
     let date = time(fields, "date")?.ok_or_else(|| unexpected("an event has no date"))?;
     let targets = fields.get("target").and_then(Value::as_array);
-    let target = targets.and_then(|targets| text_of(targets.first()?, redactor));
+    let target = targets.and_then(|targets| targets.first()?.as_str().map(clean));
     Ok((id, AuditEvent { date, target }))
 }

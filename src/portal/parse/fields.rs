@@ -21,7 +21,7 @@ pub fn named(fields: &Map<String, Value>, field: &str, name: fn(i64) -> String) 
     const NAMES: i64 = 16;
     match fields.get(field) {
         None | Some(Value::Null) => Ok(0),
-        value => integer(value)
+        value => short(value)
             .or_else(|| {
                 (0..NAMES).find(|number| {
                     value
@@ -33,12 +33,16 @@ pub fn named(fields: &Map<String, Value>, field: &str, name: fn(i64) -> String) 
     }
 }
 
-/// A whole number, also as text.
+/// A whole number, also as text. DocSpace's have 32 bits, and what has more may hold anything.
 pub fn number(fields: &Map<String, Value>, field: &str, default: i64) -> Read<i64> {
     match fields.get(field) {
         None | Some(Value::Null) => Ok(default),
-        value => integer(value).ok_or_else(|| unexpected(&format!("{field} is no number"))),
+        value => short(value).ok_or_else(|| unexpected(&format!("{field} is no number"))),
     }
+}
+
+fn short(value: Option<&Value>) -> Option<i64> {
+    integer(value).filter(|number| i32::try_from(*number).is_ok())
 }
 
 /// True or false, also as text.
@@ -52,15 +56,16 @@ pub fn truth(fields: &Map<String, Value>, field: &str) -> Read<Option<bool>> {
     }
 }
 
-/// A text to be shown, if there is one.
+/// A text to be shown; none when it is empty.
 pub fn text(fields: &Map<String, Value>, field: &str, redactor: &Redactor) -> Option<String> {
-    text_of(fields.get(field)?, redactor)
+    let text = redactor.clean(fields.get(field)?.as_str()?);
+    (!text.is_empty()).then_some(text)
 }
 
-/// A value that is a text to be shown; none when it is empty.
-pub fn text_of(value: &Value, redactor: &Redactor) -> Option<String> {
-    let text = redactor.clean(value.as_str()?);
-    (!text.is_empty()).then_some(text)
+/// An id, which is shown and compared; none when it is empty.
+pub fn id(fields: &Map<String, Value>, field: &str, redactor: &Redactor) -> Option<String> {
+    let id = redactor.id(fields.get(field)?.as_str()?);
+    (!id.is_empty()).then_some(id)
 }
 
 /// An instant; `None` where it is missing or never.

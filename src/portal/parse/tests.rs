@@ -1,9 +1,10 @@
 use serde_json::json;
 
 use super::*;
+use crate::portal::redact::Secrets;
 
 fn read(response: Value) -> Read<Held> {
-    let held = schedule(Content::Response(response), &Redactor::default())?;
+    let held = schedule(Content::Response(response), &Redactor::of(&Secrets::default()))?;
     held.ok_or_else(|| unexpected("none"))
 }
 
@@ -92,7 +93,11 @@ fn never_is_the_first_instant_in_every_form() {
 fn an_archive_that_cannot_be_read_spoils_the_history() {
     let good = json!({"id": "a", "createdOn": "2026-11-23T03:10:00"});
     assert_eq!(
-        history(Content::Response(json!([good])), &Redactor::default()).map(|read| read.len()),
+        history(
+            Content::Response(json!([good])),
+            &Redactor::of(&Secrets::default())
+        )
+        .map(|read| read.len()),
         Ok(1)
     );
     for bad in [
@@ -103,17 +108,24 @@ fn an_archive_that_cannot_be_read_spoils_the_history() {
         json!({"id": "a", "createdOn": "yesterday"}),
         json!({"id": "a", "createdOn": "2026-11-23T03:10:00Z", "expiresOn": "soon"}),
     ] {
-        let read = history(Content::Response(json!([good, bad])), &Redactor::default());
+        let read = history(
+            Content::Response(json!([good, bad])),
+            &Redactor::of(&Secrets::default()),
+        );
         assert!(read.is_err(), "{bad}");
     }
-    assert!(history(Content::Nothing, &Redactor::default()).is_err());
+    assert!(history(Content::Nothing, &Redactor::of(&Secrets::default())).is_err());
 }
 
 #[test]
 fn year_1_with_an_offset_is_the_next_cleaning() {
     let expires = |expires_on: Value| {
         let archive = json!({"id": "a", "createdOn": "2026-11-23T03:10:00Z", "expiresOn": expires_on});
-        let archives = history(Content::Response(json!([archive])), &Redactor::default()).expect("a history");
+        let archives = history(
+            Content::Response(json!([archive])),
+            &Redactor::of(&Secrets::default()),
+        )
+        .expect("a history");
         archives[0].expires
     };
     for never in [
@@ -145,14 +157,7 @@ fn year_1_with_an_offset_is_the_next_cleaning() {
 #[test]
 fn events_that_were_not_asked_for_are_no_trail() {
     let from: Timestamp = "2026-11-21T03:00:01Z".parse().expect("a time");
-    let read = |response: Value| {
-        events(
-            Content::Response(response),
-            Action::BackupFailed,
-            from,
-            &Redactor::default(),
-        )
-    };
+    let read = |response: Value| events(Content::Response(response), Action::BackupFailed, from);
     let event = |id: Value, date: &str| json!({"actionId": id, "date": date});
     let good = event(json!(5126), "2026-11-21T04:05:00.0000000+01:00");
     for (other, trail) in [
@@ -176,7 +181,7 @@ fn events_that_were_not_asked_for_are_no_trail() {
     ] {
         assert!(read(bad.clone()).is_err(), "{bad}");
     }
-    assert!(events(Content::Nothing, Action::BackupFailed, from, &Redactor::default()).is_err());
+    assert!(events(Content::Nothing, Action::BackupFailed, from).is_err());
 }
 
 #[test]
@@ -190,7 +195,13 @@ fn what_is_no_number_or_switch_or_portal_is_not_taken_for_one() {
     for bad in [json!({}), json!(true), json!({"enabled": 1})] {
         assert!(service_is_on(Content::Response(bad.clone())).is_err(), "{bad}");
     }
-    assert!(mapped_domain(Content::Response(json!("docs.example.com")), &Redactor::default()).is_err());
+    assert!(
+        mapped_domain(
+            Content::Response(json!("docs.example.com")),
+            &Redactor::of(&Secrets::default())
+        )
+        .is_err()
+    );
     assert!(count(Content::Nothing).is_err() && service_is_on(Content::Nothing).is_err());
-    assert!(mapped_domain(Content::Nothing, &Redactor::default()).is_err());
+    assert!(mapped_domain(Content::Nothing, &Redactor::of(&Secrets::default())).is_err());
 }

@@ -12,7 +12,7 @@ use super::super::{
     answer::{Content, Reply, classify},
     call::Call,
     parse,
-    redact::Redactor,
+    redact::{Redactor, Secrets},
 };
 
 /// What an answer comes to, by the first row that fits: its status, shape, type of exception, call, and the failure.
@@ -99,7 +99,8 @@ impl Exchange {
     }
 
     fn content(&self) -> Result<Content, Failure> {
-        classify(self.call, &self.reply(), &Redactor::default()).map_err(|refusal| refusal.failure)
+        classify(self.call, &self.reply(), &Redactor::of(&Secrets::default()))
+            .map_err(|refusal| refusal.failure)
     }
 }
 
@@ -182,28 +183,22 @@ fn each_is_told_apart_as_the_table_says_and_read_where_it_is_good() {
 fn read(call: Call, content: Content) -> parse::Read<()> {
     match call {
         Call::Create | Call::Delete => parse::done(content),
-        Call::Schedule => parse::schedule(content, &Redactor::default()).map(drop),
-        Call::History => parse::history(content, &Redactor::default()).map(drop),
-        Call::Progress => parse::progress(content, &Redactor::default()).map(drop),
-        Call::Settings => parse::settings(content, &Redactor::default()).map(drop),
+        Call::Schedule => parse::schedule(content, &Redactor::of(&Secrets::default())).map(drop),
+        Call::History => parse::history(content, &Redactor::of(&Secrets::default())).map(drop),
+        Call::Progress => parse::progress(content, &Redactor::of(&Secrets::default())).map(drop),
+        Call::Settings => parse::settings(content, &Redactor::of(&Secrets::default())).map(drop),
         Call::Key => {
             let Content::Response(mut key) = content else {
-                return parse::key(content, &Redactor::default()).map(drop);
+                return parse::key(content, &Redactor::of(&Secrets::default())).map(drop);
             };
             // The recordings put a placeholder where a time stands.
             key["expiresAt"].take();
-            parse::key(Content::Response(key), &Redactor::default()).map(drop)
+            parse::key(Content::Response(key), &Redactor::of(&Secrets::default())).map(drop)
         }
         // What these hold is asked for in `told`.
-        Call::Events => parse::events(
-            content,
-            Action::BackupStarted,
-            Timestamp::UNIX_EPOCH,
-            &Redactor::default(),
-        )
-        .map(drop),
+        Call::Events => parse::events(content, Action::BackupStarted, Timestamp::UNIX_EPOCH).map(drop),
         Call::BackupsCount => parse::count(content).map(drop),
         Call::ServiceState => parse::service_is_on(content).map(drop),
-        Call::Portal => parse::mapped_domain(content, &Redactor::default()).map(drop),
+        Call::Portal => parse::mapped_domain(content, &Redactor::of(&Secrets::default())).map(drop),
     }
 }

@@ -18,7 +18,7 @@ fn content_of(id: u64) -> Content {
 }
 
 fn schedule_of(id: u64) -> Option<Schedule> {
-    parse::schedule(content_of(id), &Redactor::default())
+    parse::schedule(content_of(id), &Redactor::of(&Secrets::default()))
         .expect("a schedule")
         .map(|held| held.schedule)
 }
@@ -47,7 +47,7 @@ fn schedules_are_read_as_recorded() {
     assert_eq!(shown(253), "2 EveryMonth 31 03:00 7 false []");
     assert_eq!(shown(258), "-1 EveryDay 03:00 7 false []");
     let last = |id| {
-        let held = parse::schedule(content_of(id), &Redactor::default())
+        let held = parse::schedule(content_of(id), &Redactor::of(&Secrets::default()))
             .expect("a schedule")
             .expect("one");
         held.last_backup_time.map(|time| time.to_string())
@@ -58,7 +58,7 @@ fn schedules_are_read_as_recorded() {
 
 #[test]
 fn the_rest_is_read_as_recorded() {
-    let archives = parse::history(content_of(312), &Redactor::default()).expect("a history");
+    let archives = parse::history(content_of(312), &Redactor::of(&Secrets::default())).expect("a history");
     assert_eq!(archives.len(), 4);
     assert_eq!(archives[0].id, "00000000-0000-0000-0000-000000000001");
     assert_eq!(archives[0].file_name, "localhost_2026-11-23_03-10-01.tar.gz");
@@ -74,12 +74,13 @@ fn the_rest_is_read_as_recorded() {
         [Expiry::Never, a_day_later, Expiry::Never, Expiry::Never]
     );
     assert!(
-        parse::history(content_of(310), &Redactor::default())
+        parse::history(content_of(310), &Redactor::of(&Secrets::default()))
             .expect("a history")
             .is_empty()
     );
 
-    let progress = |id| parse::progress(content_of(id), &Redactor::default()).expect("a progress");
+    let progress =
+        |id| parse::progress(content_of(id), &Redactor::of(&Secrets::default())).expect("a progress");
     assert!(progress(317).is_none());
     let running = progress(320).expect("one");
     assert_eq!(
@@ -88,7 +89,7 @@ fn the_rest_is_read_as_recorded() {
     );
     assert!(progress(322).expect("one").is_completed);
 
-    let settings = parse::settings(content_of(802), &Redactor::default()).expect("settings");
+    let settings = parse::settings(content_of(802), &Redactor::of(&Secrets::default())).expect("settings");
     assert_eq!(settings.time_zone.as_deref(), Some("Europe/Berlin"));
     assert_eq!(
         (settings.version.as_deref(), settings.standalone),
@@ -96,23 +97,25 @@ fn the_rest_is_read_as_recorded() {
     );
     assert_eq!(settings.alias.as_deref(), Some("localhost"));
     assert_eq!(settings.base_domain.as_deref(), Some("localhost"));
-    let of_saas = parse::settings(content_of(840), &Redactor::default()).expect("settings");
+    let of_saas = parse::settings(content_of(840), &Redactor::of(&Secrets::default())).expect("settings");
     assert_eq!(of_saas.base_domain.as_deref(), Some("example.test"));
     for id in [816, 817, 820, 822, 856] {
         assert_eq!(
-            parse::mapped_domain(content_of(id), &Redactor::default()),
+            parse::mapped_domain(content_of(id), &Redactor::of(&Secrets::default())),
             Ok(None),
             "R {id}"
         );
     }
     assert_eq!(
-        parse::settings(content_of(813), &Redactor::default())
+        parse::settings(content_of(813), &Redactor::of(&Secrets::default()))
             .expect("settings")
             .time_zone,
         None
     );
 
-    let key = |id| -> Option<KeyInfo> { parse::key(content_of(id), &Redactor::default()).expect("a key") };
+    let key = |id| -> Option<KeyInfo> {
+        parse::key(content_of(id), &Redactor::of(&Secrets::default())).expect("a key")
+    };
     assert_eq!(key(429), None);
     let read = key(447).expect("a key");
     assert_eq!(
@@ -157,13 +160,7 @@ fn the_trail_is_read_where_it_is_to_be_had() {
         let items = exchange.answer["body"]["response"].as_array().expect("a list");
         let (action, from) = asked_for(&exchange.path);
         // Where none is asked for, any will do: no recording has one kind of events alone then.
-        let events = parse::events(
-            content,
-            action.unwrap_or(Action::BackupStarted),
-            from,
-            &Redactor::default(),
-        )
-        .expect(name);
+        let events = parse::events(content, action.unwrap_or(Action::BackupStarted), from).expect(name);
         // R 590 to 592 are from a SaaS without the trail.
         let is_trail = !(590..=592).contains(&exchange.id()) && (action.is_some() || items.is_empty());
         assert_eq!(events.is_some(), is_trail, "{name}");
@@ -182,7 +179,7 @@ fn the_trail_is_read_where_it_is_to_be_had() {
 fn events_are_read_as_recorded() {
     let events = |id, action, from: &str| -> Vec<AuditEvent> {
         let from = from.parse().expect("a time");
-        let events = parse::events(content_of(id), action, from, &Redactor::default()).expect("events");
+        let events = parse::events(content_of(id), action, from).expect("events");
         events.unwrap_or_else(|| panic!("R {id}: no trail"))
     };
     let deleted = events(507, Action::ScheduledBackupDeleted, "2026-11-23T21:13:00Z");
@@ -203,12 +200,7 @@ fn events_are_read_as_recorded() {
             .expect("a list");
         failed.retain(|event| event["actionId"] == 5129);
         let content = Content::Response(failed.into());
-        let events = parse::events(
-            content,
-            Action::ScheduledBackupFailed,
-            Timestamp::UNIX_EPOCH,
-            &Redactor::default(),
-        );
+        let events = parse::events(content, Action::ScheduledBackupFailed, Timestamp::UNIX_EPOCH);
         let events = events.expect("events").expect("a trail");
         events.into_iter().map(|event| event.date).collect()
     };
@@ -239,7 +231,7 @@ fn told_in_stories() -> Vec<(String, Call, String, Content)> {
                 redirect: None,
                 body: result["response"].to_string().into(),
             };
-            match classify(call, &reply, &Redactor::default()) {
+            match classify(call, &reply, &Redactor::of(&Secrets::default())) {
                 Ok(content) => told.push((name.to_string(), call, text("path").to_owned(), content)),
                 Err(refusal) => assert_eq!(refusal.failure, Failure::PlanNotAllowed, "{name}: {refusal:?}"),
             }
@@ -257,17 +249,12 @@ fn stories_are_read_as_recorded() {
         let at = format!("{story}, {path}");
         match call {
             Call::History => {
-                let archives = parse::history(content, &Redactor::default()).expect(&at);
+                let archives = parse::history(content, &Redactor::of(&Secrets::default())).expect(&at);
                 expiries.extend(archives.iter().map(|archive| (story.clone(), archive.expires)));
             }
             Call::Events => {
                 let (action, from) = asked_for(&path);
-                let events = parse::events(
-                    content,
-                    action.unwrap_or(Action::BackupStarted),
-                    from,
-                    &Redactor::default(),
-                );
+                let events = parse::events(content, action.unwrap_or(Action::BackupStarted), from);
                 let events = events.expect(&at);
                 assert!(events.is_some() || action.is_none(), "{at}");
             }
