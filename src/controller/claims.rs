@@ -77,6 +77,8 @@ struct Known {
     former: HashSet<Key>,
     /// Who waits until it was looked at.
     waiting: HashSet<Key>,
+    /// For whom it waits itself.
+    waits_for: HashSet<Key>,
 }
 
 impl Known {
@@ -91,6 +93,7 @@ impl Known {
             settled: false,
             former: HashSet::new(),
             waiting: HashSet::new(),
+            waits_for: HashSet::new(),
         }
     }
 
@@ -137,6 +140,7 @@ impl Claims {
 
     /// Forgets an object; returned is who waited for it.
     pub fn forget(&mut self, key: &Key) -> HashSet<Key> {
+        self.stop_waiting(key);
         self.change(key, |known| {
             (known.told, known.digest) = (None, None);
         });
@@ -220,9 +224,25 @@ impl Claims {
     }
 
     /// The object waits until the other was looked at.
-    pub fn wait_for(&mut self, waiting: &Key, other: &Key) {
+    pub fn wait_for(&mut self, key: &Key, other: &Key) {
+        if let Some(known) = self.known.get_mut(key) {
+            known.waits_for.insert(other.clone());
+        }
         if let Some(other) = self.known.get_mut(other) {
-            other.waiting.insert(waiting.clone());
+            other.waiting.insert(key.clone());
+        }
+    }
+
+    /// The object's own turn has come, whether or not it has waited for others before.
+    pub fn stop_waiting(&mut self, key: &Key) {
+        let known = self.known.get_mut(key);
+        for other in known
+            .map(|known| std::mem::take(&mut known.waits_for))
+            .unwrap_or_default()
+        {
+            if let Some(other) = self.known.get_mut(&other) {
+                other.waiting.remove(key);
+            }
         }
     }
 
@@ -372,6 +392,17 @@ mod tests {
         claims.wait_for(&b.key, &a.key);
         claims.settle(&a, &waited);
         assert_eq!(claims.waiting(&a.key), HashSet::from([b.key]));
+    }
+
+    #[test]
+    fn nobody_is_waited_for_whose_turn_comes_all_the_same() {
+        let (mut claims, [a, b]) = filed([("a", Some("id")), ("b", None)]);
+        claims.wait_for(&b.key, &a.key);
+        claims.stop_waiting(&b.key);
+        assert!(claims.waiting(&a.key).is_empty());
+        claims.wait_for(&b.key, &a.key);
+        claims.forget(&b.key);
+        assert!(claims.waiting(&a.key).is_empty());
     }
 
     #[test]

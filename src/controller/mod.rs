@@ -226,6 +226,7 @@ impl Context {
         }
         let outcome = self.look_at(object, memory, trigger, began).await?;
         memory.lets_others_go_first_since = None;
+        self.objects.stop_waiting(&key);
         if outcome.is_definite {
             self.objects.settle(object, &waiting);
             self.wake(waiting.into_iter().collect());

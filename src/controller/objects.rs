@@ -273,6 +273,11 @@ impl Objects {
         self.shared().claims.settle(&Claimant::of(object), waited);
     }
 
+    /// The object's own turn has come, whether or not it has waited for others before.
+    pub fn stop_waiting(&self, key: &Key) {
+        self.shared().claims.stop_waiting(key);
+    }
+
     /// Has the object wait for those whose claims come first if they are true, which is known once they were looked at.
     pub fn wait_for_others(&self, me: &DocSpaceBackupSchedule) -> Vec<Key> {
         let key = key_of(me);

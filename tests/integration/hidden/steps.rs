@@ -29,10 +29,11 @@ pub enum Kind {
     EchoOfABackup,
     EchoOfTheSchedule,
     Redirect,
+    Restart,
 }
 
 impl Kind {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::AddParam,
         Self::DropParam,
         Self::ChangeValues,
@@ -49,6 +50,7 @@ impl Kind {
         Self::EchoOfABackup,
         Self::EchoOfTheSchedule,
         Self::Redirect,
+        Self::Restart,
     ];
 }
 
@@ -111,6 +113,7 @@ impl Walk {
             }
             Kind::EchoOfABackup => self.echo_of_a_backup().await,
             Kind::EchoOfTheSchedule => self.echo_of_the_schedule().await,
+            Kind::Restart => self.world.operator.restart().await,
             Kind::Redirect => {
                 let secret = self.one_in_use();
                 self.world.server.order(redirect(&secret));
@@ -186,7 +189,6 @@ impl Walk {
             self.change_key().await;
             self.settle().await;
         }
-        self.echoed += 1;
     }
 
     /// The portal holds no secret of old then: nothing would tell the new object of it.
@@ -271,7 +273,6 @@ impl Walk {
             .await;
         if !is_odd {
             self.world.request("nightly").await;
-            self.echoed += 1;
         }
     }
 }

@@ -45,9 +45,7 @@ pub struct Walk {
     secrets: Vec<String>,
     /// Kinds of steps that are still to come before any comes again.
     deck: Vec<Kind>,
-    done: BTreeMap<String, usize>,
-    /// At so many looks the portal held secrets under every key that is shown.
-    pub(super) echoed: usize,
+    steps: usize,
 }
 
 impl Walk {
@@ -65,8 +63,7 @@ impl Walk {
             adoption: "Safe",
             secrets: vec![world.key.clone()],
             deck: Vec::new(),
-            done: BTreeMap::new(),
-            echoed: 0,
+            steps: 0,
             world,
         };
         for key in FROM_SECRET {
@@ -85,11 +82,10 @@ impl Walk {
             self.rng.shuffle(&mut self.deck);
         }
         let kind = self.deck.pop().expect("there are kinds");
-        let steps: usize = self.done.values().sum();
-        eprintln!("step {steps}: {kind:?}, {} {:?}", self.policy, self.params);
+        eprintln!("step {}: {kind:?}, {} {:?}", self.steps, self.policy, self.params);
         self.make(kind).await;
         self.settle().await;
-        *self.done.entry(format!("{kind:?}")).or_default() += 1;
+        self.steps += 1;
     }
 
     /// Nothing came out, and the walk was of weight.
@@ -98,10 +94,6 @@ impl Walk {
         self.versions
             .assert_none_of(&self.secrets, &self.world, &told)
             .await;
-        for kind in Kind::ALL {
-            assert!(self.done.contains_key(&format!("{kind:?}")), "{told}: {kind:?}");
-        }
-        assert!(self.echoed >= 2, "{told}: secrets at {} looks", self.echoed);
         let versions = self.versions.all(&self.world).await;
         let is_hidden =
             |param: &Value| SHOWN.iter().any(|key| param["key"] == *key) && param["value"] == "(hidden)";
