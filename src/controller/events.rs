@@ -11,6 +11,7 @@ use kube::{
 };
 
 use super::metrics::{Asked, Metrics};
+use crate::portal::prefix;
 
 /// Kubernetes refuses longer notes.
 const LONGEST_NOTE: usize = 1024;
@@ -58,7 +59,7 @@ pub async fn publish(client: &Client, metrics: &Metrics, object: ObjectReference
             name: object
                 .name
                 .as_deref()
-                .map(|name| format!("{}.{:x}", cut(name, LONGEST_NAME), now.as_nanosecond())),
+                .map(|name| format!("{}.{:x}", prefix(name, LONGEST_NAME), now.as_nanosecond())),
             ..ObjectMeta::default()
         },
         event_time: Some(MicroTime(now)),
@@ -80,19 +81,11 @@ pub async fn publish(client: &Client, metrics: &Metrics, object: ObjectReference
     }
 }
 
-/// As much of a text as fits, whole characters only.
-fn cut(text: &str, room: usize) -> &str {
-    let end = (0..=room.min(text.len()))
-        .rev()
-        .find(|at| text.is_char_boundary(*at));
-    &text[..end.unwrap_or_default()]
-}
-
 fn cut_with_dots(text: &str) -> String {
     if text.len() <= LONGEST_NOTE {
         return text.into();
     }
-    format!("{}…", cut(text, LONGEST_NOTE - '…'.len_utf8()))
+    format!("{}…", prefix(text, LONGEST_NOTE - '…'.len_utf8()))
 }
 
 #[cfg(test)]

@@ -182,6 +182,8 @@ impl<'a> Look<'a> {
 
     /// For a deletion, the access that the portal accepted last serves when the Secret went with the object.
     async fn learn_access(&mut self) -> Result<(), Error> {
+        let remembered = self.memory.resolved.as_ref();
+        let remembered = remembered.map(|(_, resolved)| resolved.wanted.clone());
         let access = match self.reader() {
             Ok(mut reader) => {
                 let access = reader.access().await;
@@ -192,9 +194,9 @@ impl<'a> Look<'a> {
         let unread = match access {
             Ok(access) => {
                 // What else is secret must not be echoed; the deletion does not depend on it.
-                let wanted = match &self.memory.resolved {
-                    Some((_, resolved)) => Some(resolved.wanted.clone()),
+                let wanted = match remembered {
                     None => self.read_secrets().await.ok().map(|resolved| resolved.wanted),
+                    remembered => remembered,
                 };
                 self.facts.access = Some(self.connect(access, wanted.as_ref()));
                 return Ok(());
@@ -209,14 +211,7 @@ impl<'a> Look<'a> {
             .clone()
             .filter(|_| unread.reason == Reason::SecretMissing);
         self.facts.access = Some(match accepted {
-            Some(accepted) => {
-                let wanted = self
-                    .memory
-                    .resolved
-                    .as_ref()
-                    .map(|(_, resolved)| resolved.wanted.clone());
-                self.connect(accepted, wanted.as_ref())
-            }
+            Some(accepted) => self.connect(accepted, remembered.as_ref()),
             None => Err(unread),
         });
         Ok(())

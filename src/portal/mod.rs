@@ -36,6 +36,7 @@ pub use self::{
     parse::{Action, Archive, AuditEvent, Expiry, KeyInfo, Progress, Settings},
     session::{Answer, Portal},
     tally::Outcome,
+    text::prefix,
 };
 use self::{
     clients::{Clients, Gates, NoClient},

@@ -5,7 +5,7 @@ use std::{cell::OnceCell, fmt, ops::Range, sync::Arc};
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::text::{clean, cut, one_line};
+use super::text::{clean, cut, one_line, prefix};
 use crate::schedule::{HIDDEN, Schedule, without_controls};
 
 /// Of no text more is searched, in bytes, and what lies beyond is not shown.
@@ -142,15 +142,6 @@ impl<'a> Redactor<'a> {
         }
         found
     }
-}
-
-/// As much of a text as fits, whole characters only.
-fn prefix(text: &str, most: usize) -> &str {
-    let mut end = most.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }
 
 impl Secrets {

@@ -44,6 +44,15 @@ pub fn cut(line: &str) -> String {
     format!("{}…", shown.trim_end())
 }
 
+/// As many bytes of a text as fit, whole characters only.
+pub fn prefix(text: &str, most: usize) -> &str {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,17 +7,12 @@ use simulated_portal::{ApiKey, Installation};
 
 use crate::world::{World, at, every_day, is_ready, message, ready_reason_is};
 
-/// The same portal by another name.
-fn localhost(world: &World) -> String {
-    format!("http://localhost:{}", world.server.port())
-}
-
 #[tokio::test]
 async fn a_portal_behind_two_addresses_is_one_portal() {
     let world = World::with_ready_at(13).await;
     let mut second = world.nightly_at(13);
     second.metadata.name = Some("second".into());
-    second.spec.portal.url = localhost(&world);
+    second.spec.portal.url = world.localhost();
     second.spec.cron_params.hour = 14;
     world.create(&second).await;
     let object = world.stalled("second", "Conflict").await;
@@ -36,7 +31,7 @@ async fn a_portal_behind_two_addresses_is_one_portal() {
 async fn two_addresses_at_once_make_one_post() {
     let world = World::at_noon(Installation::default()).await;
     let mut second = world.named("second");
-    second.spec.portal.url = localhost(&world);
+    second.spec.portal.url = world.localhost();
     let nightly = world.nightly();
     tokio::join!(world.create(&nightly), world.create(&second));
     let handled = |object: &DocSpaceBackupSchedule| is_ready(object) || ready_reason_is(object, "Conflict");
@@ -50,9 +45,7 @@ async fn two_addresses_at_once_make_one_post() {
 async fn two_addresses_are_one_portal_to_an_operator_that_starts_anew() {
     let mut world = World::with_ready_at(13).await;
     world.operator.kill().await;
-    let mut second = world.nightly_at(14);
-    second.metadata.name = Some("second".into());
-    second.spec.portal.url = localhost(&world);
+    let second = world.second_at_localhost(14);
     world.create(&second).await;
     world.operator.restart().await;
     world.stalled("second", "Conflict").await;
@@ -67,9 +60,7 @@ async fn two_addresses_with_keys_of_their_own_end_as_contested() {
     let world = World::with_ready_at(13).await;
     let key = world.portal.issue_key(ApiKey::named("other"));
     world.set_secret("other", &[("apiKey", key.as_bytes())]).await;
-    let mut second = world.nightly_at(14);
-    second.metadata.name = Some("second".into());
-    second.spec.portal.url = localhost(&world);
+    let mut second = world.second_at_localhost(14);
     second.spec.portal.api_key_secret_ref.name = "other".into();
     world.create(&second).await;
     world.ready("second").await;

@@ -4,12 +4,12 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     time::Instant,
 };
 
 use docspace_backup_operator::api::{DocSpaceBackupSchedule, StorageType};
-use harness::{DEADLINE, control_plane};
+use harness::{DEADLINE, control_plane, helm::built};
 use serde_json::{Value, json};
 
 use crate::world::{World, is_ready};
@@ -41,16 +41,7 @@ fn lua(value: &Value) -> String {
 
 /// The status and the message that Argo CD shows.
 fn argo(object: &Value) -> (String, String) {
-    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/helm/build");
-    let built = Command::new(tools)
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("it runs");
-    assert!(
-        built.status.success(),
-        "Lua is not built; standard error says why"
-    );
-    let glua = Path::new(String::from_utf8_lossy(&built.stdout).trim()).join("glua");
+    let glua = built("tests/helm/build", "glua");
     let script = control_plane()
         .folder()
         .join(format!("health-{:016x}.lua", fastrand::u64(..)));

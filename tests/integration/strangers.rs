@@ -205,10 +205,7 @@ async fn a_slot_stays_whose_it_is_when_the_operator_starts_anew() {
     there.world.create(&there.world.nightly()).await;
     there.world.ready("nightly").await;
     there.create_secret(&there.world.key).await;
-    for (url, hour) in [
-        (there.world.server.url(), 4),
-        (format!("http://localhost:{}", there.world.server.port()), 5),
-    ] {
+    for (url, hour) in [(there.world.server.url(), 4), (there.world.localhost(), 5)] {
         let mut second = there.world.nightly_at(hour);
         second.metadata.name = Some(format!("at-{hour}"));
         second.spec.portal.url = url;
@@ -261,9 +258,7 @@ async fn a_slot_stays_whose_it_is_when_the_operator_starts_anew() {
 #[tokio::test]
 async fn a_conflict_by_key_ends_when_the_key_is_replaced() {
     let world = World::with_ready_at(13).await;
-    let mut second = world.nightly_at(14);
-    second.metadata.name = Some("second".into());
-    second.spec.portal.url = format!("http://localhost:{}", world.server.port());
+    let mut second = world.second_at_localhost(14);
     second.spec.portal.api_key_secret_ref.name = "second".into();
     world
         .set_secret("second", &[("apiKey", world.key.as_bytes())])
@@ -282,9 +277,7 @@ async fn a_conflict_by_key_ends_when_the_key_is_replaced() {
 #[tokio::test]
 async fn a_key_that_both_replace_leaves_the_slot_as_it_is() {
     let world = World::with_ready_at(13).await;
-    let mut second = world.nightly_at(14);
-    second.metadata.name = Some("second".into());
-    second.spec.portal.url = format!("http://localhost:{}", world.server.port());
+    let second = world.second_at_localhost(14);
     world.create(&second).await;
     world.stalled("second", "Conflict").await;
     for name in ["third", "fourth"] {

@@ -110,6 +110,19 @@ impl World {
         object
     }
 
+    /// The portal's URL by another name of its server.
+    pub fn localhost(&self) -> String {
+        format!("http://localhost:{}", self.server.port())
+    }
+
+    /// An object `second` of the same portal by that name, at this hour.
+    pub fn second_at_localhost(&self, hour: i32) -> DocSpaceBackupSchedule {
+        let mut second = self.nightly_at(hour);
+        second.metadata.name = Some("second".into());
+        second.spec.portal.url = self.localhost();
+        second
+    }
+
     pub fn schedules(&self) -> Api<DocSpaceBackupSchedule> {
         self.namespace.schedules(&self.client)
     }

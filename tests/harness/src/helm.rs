@@ -26,19 +26,24 @@ pub fn read(name: &str) -> String {
     fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The program, built where that was never done.
+/// A program that this script of the repository builds where that was never done.
+///
+/// # Panics
+/// It cannot be built; standard error says why.
+pub fn built(script: &str, program: &str) -> PathBuf {
+    let built = Command::new(path(script))
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .unwrap_or_else(|error| panic!("{script} does not run: {error}"));
+    assert!(
+        built.status.success(),
+        "{program} is not built; standard error says why"
+    );
+    Path::new(String::from_utf8(built.stdout).expect("a path").trim()).join(program)
+}
+
 fn program() -> &'static Path {
-    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
-        let built = Command::new(path("tests/helm/build"))
-            .stderr(std::process::Stdio::inherit())
-            .output()
-            .expect("tests/helm/build runs");
-        assert!(
-            built.status.success(),
-            "Helm is not built; standard error says why"
-        );
-        Path::new(String::from_utf8(built.stdout).expect("a path").trim()).join("helm")
-    });
+    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| built("tests/helm/build", "helm"));
     &PROGRAM
 }
 

@@ -7,21 +7,10 @@ use std::{
     sync::LazyLock,
 };
 
-use crate::helm::path;
+use crate::helm::built;
 
-/// The program, built where that was never done and there is none.
 fn program() -> &'static Path {
-    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
-        let built = Command::new(path("tests/promtool/build"))
-            .stderr(Stdio::inherit())
-            .output()
-            .expect("tests/promtool/build runs");
-        assert!(
-            built.status.success(),
-            "promtool is not built; standard error says why"
-        );
-        Path::new(String::from_utf8(built.stdout).expect("a path").trim()).join("promtool")
-    });
+    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| built("tests/promtool/build", "promtool"));
     &PROGRAM
 }
 
