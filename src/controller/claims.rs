@@ -63,8 +63,10 @@ pub struct Claims {
 
 struct Known {
     claimant: Claimant,
-    /// The id of the key that its status tells, where the object owns its slot.
+    /// The id of the key that its status tells.
     told: Option<String>,
+    /// Its status tells that it owns its slot.
+    owns: bool,
     digest: Option<KeyDigest>,
     /// The id that the portal told this process.
     id: Option<String>,
@@ -86,6 +88,7 @@ impl Known {
         Self {
             claimant,
             told: None,
+            owns: false,
             digest: None,
             id: None,
             keyed: None,
@@ -98,16 +101,20 @@ impl Known {
     }
 
     fn told_slot(&self) -> Option<ToldSlot> {
-        let told = self.told.clone().filter(|_| !self.settled)?;
+        let told = self.told_as_owner().filter(|_| !self.settled)?.clone();
         Some((told, self.claimant.dump))
     }
 
     fn keyed_slot(&self) -> Option<KeyedSlot> {
         Some(KeyedSlot {
             digest: self.digest?,
-            id: self.id.as_ref().or(self.told.as_ref())?.clone(),
+            id: self.id.as_ref().or(self.told_as_owner())?.clone(),
             dump: self.claimant.dump,
         })
+    }
+
+    fn told_as_owner(&self) -> Option<&String> {
+        self.told.as_ref().filter(|_| self.owns)
     }
 }
 
@@ -117,9 +124,9 @@ impl Claims {
         KeyDigest(self.hasher.hash_one(key.expose_secret()))
     }
 
-    /// Files an object that came or changed, and the id of the key that its status tells, where it owns its slot. One of
-    /// another uid or address begins with nothing known.
-    pub fn file(&mut self, claimant: Claimant, told: Option<String>) {
+    /// Files an object that came or changed, the id of the key that its status tells, and whether that tells that it owns its
+    /// slot. One of another uid or address begins with nothing known.
+    pub fn file(&mut self, claimant: Claimant, told: Option<String>, owns: bool) {
         let key = claimant.key.clone();
         if !self.is_current(&claimant) {
             let waiting = self.forget(&key);
@@ -129,7 +136,7 @@ impl Claims {
             };
             self.known.insert(key.clone(), known);
         }
-        self.change(&key, |known| known.told = told);
+        self.change(&key, |known| (known.told, known.owns) = (told, owns));
     }
 
     /// Whether the object is filed as it is here.
@@ -178,6 +185,11 @@ impl Claims {
         }
         self.change(&claimant.key, |known| known.id = Some(id.into()));
         self.known.get(&claimant.key)?.keyed.clone()
+    }
+
+    /// What the portal told of the object's key is not known any more.
+    pub fn unrecognize(&mut self, key: &Key) {
+        self.change(key, |known| known.id = None);
     }
 
     /// The portal has accepted the object's key; returned is whether that is news.
@@ -253,15 +265,16 @@ impl Claims {
         members.filter(move |other| *other != key)
     }
 
-    /// Who may turn out to share a slot with the object by its key, once looked at: those that never were and whose status
-    /// tells the same id, and those that shared its former key.
+    /// Who may turn out to share a slot with the object by its key, once looked at: owners that never were and whose status
+    /// tells the same id, and those that shared its former key. The id that its own status tells counts, too: after a start,
+    /// the key may have been replaced for both.
     pub fn may_share(&self, key: &Key) -> HashSet<Key> {
         let Some(known) = self.known.get(key) else {
             return HashSet::new();
         };
-        let id = known.id.as_ref().or(known.told.as_ref());
-        let told = id.and_then(|id| self.unsettled.get(&(id.clone(), known.claimant.dump)));
-        let others = told.into_iter().flatten().chain(&known.former);
+        let ids = known.id.iter().chain(&known.told);
+        let told = ids.filter_map(|id| self.unsettled.get(&(id.clone(), known.claimant.dump)));
+        let others = told.flatten().chain(&known.former);
         let others = others.filter(|other| *other != key && self.known.contains_key(other));
         others.cloned().collect()
     }
@@ -322,7 +335,7 @@ mod tests {
     fn filed<const N: usize>(objects: [(&str, Option<&str>); N]) -> (Claims, [Claimant; N]) {
         let mut claims = Claims::default();
         let claimants = objects.map(|(name, told)| {
-            claims.file(claimant(name), told.map(Into::into));
+            claims.file(claimant(name), told.map(Into::into), told.is_some());
             claimant(name)
         });
         (claims, claimants)
@@ -416,6 +429,22 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_was_replaced_for_both_before_a_start_is_known_by_the_id_in_both_statuses() {
+        let (mut claims, [owner]) = filed([("owner", Some("old"))]);
+        let other = claimant("other");
+        claims.file(other.clone(), Some("old".into()), false);
+        let new = digest(&claims, "sk-2");
+        claims.uses_key(&other, new);
+        claims.recognize(&other, "new");
+        assert_eq!(claims.may_share(&other.key), HashSet::from([owner.key.clone()]));
+        assert!(
+            claims.may_share(&owner.key).is_empty(),
+            "who owns nothing is not waited for"
+        );
+        waits(&mut claims, &other, &owner);
+    }
+
+    #[test]
     fn an_object_that_is_made_anew_or_moved_begins_with_nothing_known() {
         let (mut claims, [a]) = filed([("a", Some("id"))]);
         let digest = digest(&claims, "sk-1");
@@ -426,7 +455,7 @@ mod tests {
             uid: Some("another".into()),
             ..a.clone()
         };
-        claims.file(anew.clone(), None);
+        claims.file(anew.clone(), None, false);
         // A look that began before ends now, and has learnt nothing of this one.
         claims.uses_key(&a, digest);
         claims.recognize(&a, "id");

@@ -143,7 +143,9 @@ impl Objects {
             .is_some_and(|before| before.claims && (before.slot != place.slot || !place.claims));
         let others = if gave_up { shared.others(&key) } else { Vec::new() };
         if let Ok(object) = &object.0 {
-            shared.claims.file(Claimant::of(object), told_key(object));
+            shared
+                .claims
+                .file(Claimant::of(object), told_key(object), owned(object).is_some());
         }
         if shared.places.get(&key) != Some(&place) {
             shared.insert(&key, &place);
@@ -263,6 +265,11 @@ impl Objects {
         }
     }
 
+    /// The portal is to be asked again for the id of the object's key.
+    pub fn unrecognize(&self, object: &DocSpaceBackupSchedule) {
+        self.shared().claims.unrecognize(&key_of(object));
+    }
+
     /// Who waits until the object was looked at.
     pub fn waiting(&self, key: &Key) -> HashSet<Key> {
         self.shared().claims.waiting(key)
@@ -350,10 +357,10 @@ fn competes(object: &DocSpaceBackupSchedule) -> bool {
         && conditions.is_some_and(|conditions| conditions.iter().any(accepted))
 }
 
-/// The id of an owner's key, as its status tells.
+/// The id of the object's key, as its status tells.
 fn told_key(object: &DocSpaceBackupSchedule) -> Option<String> {
     let key = object.status.as_ref()?.api_key.as_ref()?;
-    key.id.clone().filter(|_| owned(object).is_some())
+    key.id.clone()
 }
 
 /// A lock that everybody shares who is on this slot meanwhile.

@@ -262,8 +262,13 @@ impl<'a> Look<'a> {
         let Some(Some(key)) = identity.and_then(|identity| identity.key.as_ref()) else {
             return Ok(());
         };
-        let lock = self.context.objects.recognize(self.object, &key.id);
-        self.let_others_go_first()?;
+        let objects = &self.context.objects;
+        let lock = objects.recognize(self.object, &key.id);
+        if let Err(later) = self.let_others_go_first() {
+            // It is asked again then, so that the status tells it: another process has nothing else to go by.
+            objects.unrecognize(self.object);
+            return Err(later);
+        }
         self.portal_lock = Some(lock.lock_owned().await);
         self.facts.slot = self.context.objects.standing(self.object);
         Ok(())

@@ -289,6 +289,7 @@ async fn a_key_that_both_replace_leaves_the_slot_as_it_is() {
         world.set_key(&key).await;
         let object = world.wait("nightly", renewed).await;
         assert!(is_ready(&object));
+        world.wait("second", renewed).await;
         world.request("second").await;
         world.stalled("second", "Conflict").await;
     }
