@@ -20,7 +20,8 @@ use tokio::time::Instant;
 
 use crate::{
     api::DocSpaceBackupSchedule,
-    controller::{Namespaces, ownership::has_finalizer, patch::without_finalizer},
+    controller::{Namespaces, patch::without_finalizer},
+    rules::ownership::has_finalizer,
 };
 
 type Object = PartialObjectMeta<DocSpaceBackupSchedule>;

@@ -6,7 +6,7 @@ use kube::{CustomResource, KubeSchema, core::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{PortalSpec, SecretKeyRef, Status, rules};
+use crate::api::{PortalSpec, SecretKeyRef, Status, validation};
 
 /// A backup schedule that a DocSpace portal shall hold, and how the operator looks after it. storageType, storageParams,
 /// cronParams, backupsStored and dump are the request body of DocSpace's createbackupschedule, field for field.
@@ -22,7 +22,7 @@ use super::{PortalSpec, SecretKeyRef, Status, rules};
     derive = "PartialEq",
     status = "Status",
     doc = "A backup schedule of an ONLYOFFICE DocSpace portal: what the portal shall hold, and whether it does.",
-    validation = rules::dump_stays(),
+    validation = validation::dump_stays(),
     printcolumn(
         name = "Schedule",
         type_ = "string",
@@ -70,14 +70,14 @@ use super::{PortalSpec, SecretKeyRef, Status, rules};
     )
 )]
 #[x_kube(
-    validation = rules::documents_have_folder(),
-    validation = rules::documents_folder_is_number(),
-    validation = rules::thirdparty_has_folder(),
-    validation = rules::thirdparty_folder_is_text(),
-    validation = rules::local_has_path(),
-    validation = rules::local_path_has_length(),
-    validation = rules::consumer_has_module(),
-    validation = rules::consumer_module_is_lower_case()
+    validation = validation::documents_have_folder(),
+    validation = validation::documents_folder_is_number(),
+    validation = validation::thirdparty_has_folder(),
+    validation = validation::thirdparty_folder_is_text(),
+    validation = validation::local_has_path(),
+    validation = validation::local_path_has_length(),
+    validation = validation::consumer_has_module(),
+    validation = validation::consumer_module_is_lower_case()
 )]
 #[serde(rename_all = "camelCase")]
 pub struct DocSpaceBackupScheduleSpec {
@@ -115,7 +115,7 @@ pub struct DocSpaceBackupScheduleSpec {
         deserialize_with = "some_duration"
     )]
     #[schemars(length(max = 32))]
-    #[x_kube(validation = rules::interval_range())]
+    #[x_kube(validation = validation::interval_range())]
     pub interval: Option<Duration>,
     /// Leave the portal alone: no call is made while this is true, and deleting the object leaves the schedule in the
     /// portal. Default: false.
@@ -142,7 +142,7 @@ pub struct DocSpaceBackupScheduleSpec {
         deserialize_with = "some_duration"
     )]
     #[schemars(length(max = 32), extend("default" = "2h"))]
-    #[x_kube(validation = rules::deadline_range())]
+    #[x_kube(validation = validation::deadline_range())]
     pub backup_deadline: Option<Duration>,
 }
 
@@ -187,13 +187,13 @@ pub enum StorageType {
 
 /// One parameter of the storage: its key, and either a value or a reference to a Secret.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
-#[x_kube(validation = rules::param_has_one_value(), validation = rules::shown_param_is_no_secret())]
+#[x_kube(validation = validation::param_has_one_value(), validation = validation::shown_param_is_no_secret())]
 #[serde(rename_all = "camelCase")]
 pub struct StorageParam {
     /// Name of the parameter, as DocSpace knows it: folderId, filePath, module, bucket, region and so on; at most 64
     /// characters. Required. Not tenantId, which DocSpace sets itself.
     #[schemars(length(max = 64))]
-    #[x_kube(validation = rules::param_has_key(), validation = rules::param_is_not_tenant())]
+    #[x_kube(validation = validation::param_has_key(), validation = validation::param_is_not_tenant())]
     pub key: String,
     /// The value, a text of at most 1024 characters or a whole number. Either this or valueFrom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -243,7 +243,7 @@ pub struct ValueFrom {
 
 /// When the portal makes a backup: on its wall clock, or in UTC for a dump.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
-#[x_kube(validation = rules::day_of_week(), validation = rules::day_of_month())]
+#[x_kube(validation = validation::day_of_week(), validation = validation::day_of_month())]
 pub struct CronParams {
     /// How often: EveryDay, EveryWeek or EveryMonth. Required.
     pub period: Period,

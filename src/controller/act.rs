@@ -8,24 +8,25 @@ use kube::{
 };
 use serde_json::Value;
 
-use super::{
-    Error,
-    decide::{UNKNOWN_OUTCOME_PATIENCE, not_converging, retry_deletion},
-    events::Note,
-    foretell::after_write,
-    memory::{Unknown, Written},
-    metrics::WrittenFor,
-    observe::Look,
-    patch::{with_finalizer, without_finalizer},
-    plan::Plan,
-    reason::{Reason, Verdict},
-    slot::key_of,
-};
 use crate::{
     api::{AppliedReason, DocSpaceBackupSchedule, LastRequest, Operation},
-    due::Times,
+    controller::{
+        Error,
+        index::slot::key_of,
+        metrics::WrittenFor,
+        observe::Look,
+        patch::{with_finalizer, without_finalizer},
+        publish::Note,
+    },
     portal::PortalError,
-    schedule::{Held, Schedule},
+    rules::{
+        decide::{UNKNOWN_OUTCOME_PATIENCE, not_converging, retry_deletion},
+        events::after_write,
+        memory::{Unknown, Written},
+        plan::Plan,
+        reason::{Reason, Verdict},
+    },
+    schedule::{Held, Schedule, timetable::Times},
 };
 
 /// What was done, and what came of it.

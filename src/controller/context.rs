@@ -16,16 +16,15 @@ use kube::{
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    memory::{Memory, Trigger},
-    metrics::Metrics,
-    objects::Objects,
-    secrets,
-    slot::Key,
-};
 use crate::{
     api::DocSpaceBackupSchedule,
+    controller::{
+        index::{Objects, slot::Key},
+        metrics::Metrics,
+        secrets,
+    },
     portal::{Answer, Failure, PortalError, Portals},
+    rules::memory::{Memory, Trigger},
 };
 
 /// So many objects are worked on at a time; one that waits for its portal gives its place to another.

@@ -12,17 +12,21 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::{
-    context::Context,
-    events::{Note, publish},
-    facts::Slot,
-    memory::{Memory, Trigger},
-    metrics::Ended,
-    ownership::has_finalizer,
-    patch::{met_another, of_status, without_finalizer},
-    reason::Reason,
+use crate::{
+    api::DocSpaceBackupSchedule,
+    controller::{
+        context::Context,
+        metrics::Ended,
+        patch::{met_another, of_status, without_finalizer},
+        publish::{Note, publish},
+    },
+    rules::{
+        facts::Slot,
+        memory::{Memory, Trigger},
+        ownership::has_finalizer,
+        reason::Reason,
+    },
 };
-use crate::api::DocSpaceBackupSchedule;
 
 /// Says so in the conditions and an Event, once; lets the object go when it is deleted.
 ///

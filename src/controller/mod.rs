@@ -11,32 +11,17 @@
 //! answer is a fact that is reported; only Kubernetes' own failures are errors here.
 
 pub mod act;
-pub mod ask;
-mod claims;
-mod context;
-pub mod decide;
-mod events;
-pub mod facts;
-pub mod foretell;
-pub mod fresh;
+pub mod context;
+pub mod fetch;
+mod index;
 mod invalid;
-pub mod key;
 mod log;
-pub mod memory;
 mod metrics;
-mod objects;
 pub mod observe;
-pub mod ownership;
-pub mod pace;
 pub mod patch;
-pub mod plan;
-pub mod reason;
-pub mod removal;
-pub mod report;
+pub mod publish;
 mod run;
-mod secrets;
-mod series;
-mod slot;
+pub mod secrets;
 
 use std::{
     sync::Arc,
@@ -50,27 +35,31 @@ use kube::{
     runtime::{controller::Action, reflector::ObjectRef},
 };
 
-use self::{
-    act::{Deed, act},
-    decide::decide,
-    events::{Note, publish},
-    fresh::{expected::Expected, record::Record},
-    memory::{Memory, Trigger, digest},
-    metrics::{Asked, Ended},
-    observe::Look,
-    pace::{Pace, after_start, backoff},
-    plan::Plan,
-    reason::{Class, Reason},
-    removal::month,
-    report::{Report, is_passing, verified},
-    slot::{Guarded, key_of},
-};
-pub use self::{
+pub use crate::controller::{
     context::{Context, LONGEST_INTERVAL, SHORTEST_INTERVAL, Settings},
     metrics::Metrics,
     run::{Clients, Namespaces, StartError, Told, run},
 };
-use crate::api::{DocSpaceBackupSchedule, Status};
+use crate::{
+    api::{DocSpaceBackupSchedule, Status},
+    controller::{
+        act::{Deed, act},
+        index::slot::{Guarded, key_of},
+        metrics::{Asked, Ended},
+        observe::Look,
+        publish::{Note, publish},
+    },
+    rules::{
+        backup::{expected::Expected, record::Record},
+        decide::{decide, removed_by_portal::month},
+        events,
+        memory::{Memory, Trigger, digest},
+        plan::Plan,
+        reason::{Class, Reason},
+        retry::{Pace, after_start, backoff},
+        status::{Report, is_passing, verified},
+    },
+};
 
 /// The portal's clock and the operator's may differ by this much.
 const CLOCK_TOLERANCE: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
@@ -315,7 +304,7 @@ impl Context {
         let mut notes = report.notes(&status);
         if let Some(Ok(bill)) = facts.bill {
             let told = memory.bill_told.replace((month(facts.now), bill.free));
-            notes.extend(foretell::free_backups_low(bill).filter(|_| told != memory.bill_told));
+            notes.extend(events::free_backups_low(bill).filter(|_| told != memory.bill_told));
         }
         memory.learn(&facts);
         if !memory.clock_reported && memory.skew.abs() > CLOCK_TOLERANCE {
@@ -376,7 +365,7 @@ impl Context {
         }
         let expected = Expected::of(object, status).ok()?;
         let other = self.objects.at_same_hour(object, &expected)?;
-        Some(foretell::same_hour(&other))
+        Some(events::same_hour(&other))
     }
 
     /// Patches the status where it changed; `None` when the object is gone, also where another has its name by now.

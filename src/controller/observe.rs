@@ -7,24 +7,25 @@ use kube::{Client, ResourceExt};
 use secrecy::ExposeSecret;
 use tokio::sync::OwnedMutexGuard;
 
-use super::{
-    Context, Error,
-    ask::ask,
-    chain,
-    facts::{Facts, Slot},
-    fresh::{expected::Expected, record::Record},
-    is_requested,
-    memory::{Memory, Trigger, Written},
-    metrics::Asked,
-    ownership::{has_finalizer, own_applied, same_address},
-    plan::Need,
-    reason::{Reason, Verdict},
-    secrets::{self, Access, Reader, Resolved},
-    slot::key_of,
-};
 use crate::{
     api::{DocSpaceBackupSchedule, ManagementPolicy, Status, condition},
+    controller::{
+        Context, Error, chain,
+        fetch::ask,
+        index::slot::key_of,
+        is_requested,
+        metrics::Asked,
+        secrets::{self, Access, Reader, Resolved},
+    },
     portal::Portal,
+    rules::{
+        backup::{expected::Expected, record::Record},
+        facts::{Facts, Slot},
+        memory::{Memory, Trigger, Written},
+        ownership::{has_finalizer, own_applied, same_address},
+        plan::Need,
+        reason::{Reason, Verdict},
+    },
     schedule::Schedule,
 };
 

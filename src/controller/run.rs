@@ -25,17 +25,19 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    chain,
-    context::{Context, PLACES, Settings, WRITE_GRACE},
-    error_policy,
-    metrics::{Asked, Metrics, code},
-    objects::Objects,
-    observe::crd_offers_create,
-    reconcile,
-    slot::{Guarded, Key},
-};
 use crate::{
+    controller::{
+        chain,
+        context::{Context, PLACES, Settings, WRITE_GRACE},
+        error_policy,
+        index::{
+            Objects,
+            slot::{Guarded, Key},
+        },
+        metrics::{Asked, Metrics, code},
+        observe::crd_offers_create,
+        reconcile,
+    },
     lease::Leadership,
     portal::Portals,
     telemetry::{Health, Watch},

@@ -6,13 +6,11 @@ use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{Api, Client, ResourceExt};
 use secrecy::SecretString;
 
-use super::{
-    Settings,
-    reason::{Reason, Verdict},
-};
 use crate::{
     api::{DocSpaceBackupScheduleSpec, PORTAL_ORIGIN},
+    controller::Settings,
     portal::Address,
+    rules::reason::{Reason, Verdict},
     schedule::{Param, SHOWN_KEYS, Schedule},
 };
 

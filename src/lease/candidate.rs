@@ -14,11 +14,13 @@ use kube::{
 use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Lost, Term, Times, clock,
-    step::{Step, View, step},
+use crate::{
+    controller::chain,
+    lease::{
+        Lost, Term, Times, clock,
+        step::{Step, View, step},
+    },
 };
-use crate::controller::chain;
 
 /// One that stands for election, or leads.
 pub struct Candidate {

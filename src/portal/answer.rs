@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::{
+use crate::portal::{
     Failure,
     call::Call,
     redact::Redactor,

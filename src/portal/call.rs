@@ -7,8 +7,10 @@ use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
-use super::{READ_TIMEOUT, WRITE_TIMEOUT};
-use crate::schedule::{Schedule, period_name, storage_name};
+use crate::{
+    portal::{READ_TIMEOUT, WRITE_TIMEOUT},
+    schedule::{Schedule, period_name, storage_name},
+};
 
 /// A call of DocSpace's API.
 #[derive(Clone, Copy, Debug, EncodeLabelValue, PartialEq, Eq, Hash)]

@@ -11,14 +11,14 @@
 mod address;
 mod answer;
 mod call;
-mod clients;
+mod client;
 mod failure;
 mod guard;
+mod http_clients;
+mod metrics;
 mod parse;
 mod redact;
-mod session;
 mod shape;
-mod tally;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -30,21 +30,23 @@ use prometheus_client::registry::Registry;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
-pub use self::{
+pub use crate::portal::{
     address::{Address, InvalidAddress},
+    client::{Answer, Portal},
     failure::{Failure, PortalError},
+    metrics::Outcome,
     parse::{Action, Archive, AuditEvent, Expiry, KeyInfo, Progress, Settings},
-    session::{Answer, Portal},
-    tally::Outcome,
     text::prefix,
 };
-use self::{
-    clients::{Clients, Gates, NoClient},
-    guard::Guard,
-    redact::Secrets,
-    tally::Tally,
+use crate::{
+    lease::Leadership,
+    portal::{
+        guard::Guard,
+        http_clients::{Clients, Gates, NoClient},
+        metrics::Tally,
+        redact::Secrets,
+    },
 };
-use crate::lease::Leadership;
 
 /// A host that does not answer a connection request within this time will hardly do so later; nothing was sent yet.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

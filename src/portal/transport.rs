@@ -9,7 +9,7 @@ use reqwest::{
 };
 use rustls::CertificateError;
 
-use super::{
+use crate::portal::{
     CONNECT_TIMEOUT, Failure,
     answer::{Refusal, Reply},
     guard::{NotAllowed, Unresolved},

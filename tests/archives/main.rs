@@ -2,7 +2,7 @@
 //! lowered the number makes the portal's cleaner, at a pass before the next run, delete an archive that it would
 //! have left without the POST.
 //!
-//! Random stories are told to the real [`decide`](docspace_backup_operator::controller::decide::decide): a portal
+//! Random stories are told to the real [`decide`](docspace_backup_operator::rules::decide::decide): a portal
 //! and an object to begin with, then edits with a look of the operator after each. The facts come from the state of
 //! a simulated portal, plans are carried out on it, and at every POST two copies of it meet the cleaner: one with
 //! the POST, one without. `PROPTEST_CASES` and `PROPTEST_RNG_SEED` look further than the fixed stories.

@@ -3,13 +3,16 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{
-    Read,
-    fields::{Date, date, id, named, text, time},
-    unexpected,
-};
 use crate::{
-    portal::{answer::Content, redact::Redactor},
+    portal::{
+        answer::Content,
+        parse::{
+            Read,
+            fields::{Date, date, id, named, text, time},
+            unexpected,
+        },
+        redact::Redactor,
+    },
     schedule::storage_name,
 };
 

@@ -3,8 +3,12 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::{Read, fields::time, unexpected};
-use crate::portal::{answer::Content, shape::integer, text::clean};
+use crate::portal::{
+    answer::Content,
+    parse::{Read, fields::time, unexpected},
+    shape::integer,
+    text::clean,
+};
 
 /// What the audit trail tells of backups, with DocSpace's numbers (R 503–510).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

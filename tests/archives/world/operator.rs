@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use docspace_backup_operator::{
     api::{AdoptionPolicy, AppliedReason, Tally},
-    controller::{
+    portal::{Failure, PortalError, Progress},
+    rules::{
+        credentials::Identity,
         decide::{CONTEST_WINDOW, decide},
         facts::Facts,
-        key::Identity,
         plan::{Need, Plan},
         reason::Reason,
     },
-    portal::{Failure, PortalError, Progress},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 

@@ -1,0 +1,13 @@
+//! What can be said from facts and a clock: no I/O, no clock and no chance of its own.
+
+pub mod backup;
+pub mod credentials;
+pub mod decide;
+pub mod events;
+pub mod facts;
+pub mod memory;
+pub mod ownership;
+pub mod plan;
+pub mod reason;
+pub mod retry;
+pub mod status;
