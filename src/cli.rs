@@ -3,14 +3,13 @@
 use std::{net::SocketAddr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
-
 use tracing_subscriber::filter::Targets;
 
 use crate::{
     api::parse_duration,
-    controller::{LONGEST_INTERVAL, SHORTEST_INTERVAL},
     lease::Times,
     portal::Address,
+    rules::retry::{LONGEST_INTERVAL, SHORTEST_INTERVAL},
 };
 
 /// Keeps ONLYOFFICE DocSpace backup schedules as their Kubernetes manifests say, and tells whether that worked.

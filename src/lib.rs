@@ -3,6 +3,7 @@
 pub mod api;
 pub mod cli;
 pub mod controller;
+pub mod error;
 pub mod lease;
 pub mod portal;
 pub mod release;

@@ -1,5 +1,7 @@
 //! Step 3, act: at most one write to the portal, then a look at what it did.
 
+use crate::rules::outcome::Deed;
+use crate::rules::outcome::in_sync;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{
@@ -11,62 +13,23 @@ use serde_json::Value;
 use crate::{
     api::{AppliedReason, DocSpaceBackupSchedule, LastRequest, Operation},
     controller::{
-        Error,
+        error::Error,
         index::slot::key_of,
         metrics::WrittenFor,
         observe::Look,
         patch::{with_finalizer, without_finalizer},
-        publish::Note,
     },
     portal::PortalError,
     rules::{
-        decide::{UNKNOWN_OUTCOME_PATIENCE, not_converging, retry_deletion},
+        decide::{UNKNOWN_OUTCOME_PATIENCE, deletion::retry_deletion, not_converging},
         events::after_write,
         memory::{Unknown, Written},
+        note::Note,
         plan::Plan,
         reason::{Reason, Verdict},
     },
     schedule::{Held, Schedule, timetable::Times},
 };
-
-/// What was done, and what came of it.
-#[derive(Debug)]
-pub struct Deed {
-    /// What to say.
-    pub verdict: Verdict,
-    /// The slot became this object's, or what it applied changed.
-    pub applied: Option<AppliedReason>,
-    /// The call that was made.
-    pub request: Option<LastRequest>,
-    /// What was written over.
-    pub replaced: Option<Held>,
-    /// What to tell in Events.
-    pub notes: Vec<Note>,
-    /// The finalizer is off: there is nothing left to report on.
-    pub released: bool,
-}
-
-impl Deed {
-    /// Nothing was done.
-    pub fn of(verdict: Verdict) -> Self {
-        Self {
-            verdict,
-            applied: None,
-            request: None,
-            replaced: None,
-            notes: Vec::new(),
-            released: false,
-        }
-    }
-}
-
-/// The verdict of a portal that holds what is wanted.
-pub fn in_sync() -> Verdict {
-    Verdict::new(
-        Reason::InSync,
-        "The portal holds the schedule as the manifest says",
-    )
-}
 
 /// Carries out a plan.
 ///

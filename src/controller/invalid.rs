@@ -18,11 +18,12 @@ use crate::{
         context::Context,
         metrics::Ended,
         patch::{met_another, of_status, without_finalizer},
-        publish::{Note, publish},
+        publish::publish,
     },
     rules::{
         facts::Slot,
         memory::{Memory, Trigger},
+        note::Note,
         ownership::has_finalizer,
         reason::Reason,
     },

@@ -6,8 +6,7 @@ use kube::ResourceExt;
 
 use crate::{
     api::{DocSpaceBackupSchedule, Status, condition},
-    controller::act::Deed,
-    rules::reason::Class,
+    rules::{outcome::Deed, reason::Class},
 };
 
 /// What was decided and done, and what came of it. `fresh` is BackupFresh's reason, when that changes.

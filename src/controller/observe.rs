@@ -1,28 +1,29 @@
 //! Step 1, observe: learns the facts that `decide` asks for, each at most once in a reconcile.
 
+use crate::controller::discovery::crd_offers_create;
+use crate::rules::recall::known;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use kube::{Client, ResourceExt};
+use kube::ResourceExt;
 use secrecy::ExposeSecret;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::{
-    api::{DocSpaceBackupSchedule, ManagementPolicy, Status, condition},
+    api::{DocSpaceBackupSchedule, ManagementPolicy, condition},
     controller::{
-        Context, Error, chain,
+        context::Context,
+        error::Error,
         fetch::ask,
         index::slot::key_of,
-        is_requested,
         metrics::Asked,
-        secrets::{self, Access, Reader, Resolved},
+        secrets::{self, Reader},
     },
-    portal::Portal,
+    error::chain,
+    portal::{Access, Portal},
     rules::{
-        backup::{expected::Expected, record::Record},
-        facts::{Facts, Slot},
-        memory::{Memory, Trigger, Written},
-        ownership::{has_finalizer, own_applied, same_address},
+        facts::Facts,
+        memory::{Memory, Resolved, Trigger, Written},
         plan::Need,
         reason::{Reason, Verdict},
     },
@@ -303,88 +304,5 @@ impl<'a> Look<'a> {
     /// The portal, once the Secrets are known.
     pub(super) fn portal(&self) -> Result<Portal, Error> {
         self.portal.clone().ok_or(Error::Order)
-    }
-}
-
-/// What status and memory know of an object at this time, by the operator's clock, before anything was asked.
-pub fn known<'a>(
-    object: &'a DocSpaceBackupSchedule,
-    memory: &Memory,
-    slot: Slot,
-    now: Timestamp,
-) -> Facts<'a> {
-    let status = object.status.as_ref();
-    let applied = status.and_then(|status| own_applied(object, status));
-    let unlooked = Status::default();
-    let told = status.unwrap_or(&unlooked);
-    // Until it answers, the portal's clock is as far off as it was.
-    let there = now.checked_add(memory.skew).unwrap_or(now);
-    let seen = told.observed.as_ref();
-    let seen = seen.map(|observed| observed.last_backup_time.as_ref().map(|time| time.0));
-    Facts {
-        applied,
-        same_address: applied.is_some_and(|applied| same_address(applied, &object.spec)),
-        hidden_params: status.map(Status::hidden_params).unwrap_or_default(),
-        corrections: status.and_then(|status| status.corrections.as_ref()),
-        finalizer: has_finalizer(object.metadata.finalizers.as_ref()),
-        deleted_at: object.metadata.deletion_timestamp.as_ref().map(|time| time.0),
-        requested: memory.requested || is_requested(object),
-        unknown: memory
-            .unknown
-            .as_ref()
-            .map(|unknown| (unknown.since, unknown.reason)),
-        told_unknown: told_unknown(told).filter(|_| memory.unknown.is_none()),
-        correction_waits: is_ready_for(told, Reason::BackupRunning),
-        write_recorded: status.is_some_and(|status| status.last_request.is_some()),
-        secret_changed: memory.secret_changed,
-        identity_due: memory.identity_due(now),
-        removals: status.and_then(|status| status.removals.as_ref()),
-        // Where nothing is remembered of a schedule that is gone: as our own write has left it.
-        seen_last_backup_time: seen.or(memory.last_held).or(applied.map(|_| None)),
-        removed_by_portal: is_ready_for(told, Reason::RemovedByPortal),
-        is_saas: told
-            .portal
-            .as_ref()
-            .is_some_and(|portal| portal.standalone == Some(false)),
-        expected: Expected::of(object, told),
-        record: Record::of(told, memory.seen_backups.as_ref()),
-        slot,
-        failing_since: memory.failures.map(|failures| failures.since),
-        bill: memory.recent_bill(&object.spec.portal, there).map(Ok),
-        now: there,
-        ..Facts::new(&object.spec, now)
-    }
-}
-
-/// Whether this is the reason of Ready.
-fn is_ready_for(status: &Status, reason: Reason) -> bool {
-    condition(Some(status), "Ready").is_some_and(|ready| ready.reason == reason.to_string())
-}
-
-/// When the write was made whose outcome the status calls unknown: another process may have made it.
-fn told_unknown(status: &Status) -> Option<Timestamp> {
-    let request = status.last_request.as_ref()?;
-    request.outcome_unknown.then_some(request.time.0)
-}
-
-/// Whether the API server offers to create our objects; `None` when it does not know them.
-/// A CRD that is being deleted offers everything but that.
-///
-/// # Errors
-/// The API server did not answer.
-pub async fn crd_offers_create(client: &Client) -> Result<Option<bool>, kube::Error> {
-    use kube::Resource;
-    let version = DocSpaceBackupSchedule::api_version(&());
-    let plural = DocSpaceBackupSchedule::plural(&());
-    match client.list_api_group_resources(&version).await {
-        Ok(list) => {
-            let found = list
-                .resources
-                .into_iter()
-                .find(|resource| resource.name == plural);
-            Ok(found.map(|resource| resource.verbs.iter().any(|verb| verb == "create")))
-        }
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
-        Err(error) => Err(error),
     }
 }

@@ -1,5 +1,6 @@
 //! Events: what happened to an object, for `kubectl describe`.
 
+use crate::rules::note::Note;
 use jiff::Timestamp;
 use k8s_openapi::{
     api::{core::v1::ObjectReference, events::v1::Event},
@@ -21,33 +22,6 @@ const LONGEST_NOTE: usize = 1024;
 const LONGEST_NAME: usize = 230;
 /// As whom Events are reported.
 const REPORTER: &str = "docspace-backup-operator";
-
-/// An Event in the making.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Note {
-    warning: bool,
-    reason: String,
-    text: String,
-}
-
-impl Note {
-    /// Something went as it should.
-    pub fn normal(reason: impl Into<String>, text: impl Into<String>) -> Self {
-        Self {
-            warning: false,
-            reason: reason.into(),
-            text: text.into(),
-        }
-    }
-
-    /// Something that somebody should look at.
-    pub fn warning(reason: impl Into<String>, text: impl Into<String>) -> Self {
-        Self {
-            warning: true,
-            ..Self::normal(reason, text)
-        }
-    }
-}
 
 /// Publishes a note about an object. A failure is logged and hides nothing else: in a namespace that is being
 /// deleted, no Event can be made.

@@ -15,8 +15,7 @@ use kube::{
     runtime::{
         WatchStreamExt,
         controller::{self, Controller},
-        reflector,
-        reflector::store::Writer,
+        reflector::{self, store::Writer},
         watcher,
         watcher::Event,
     },
@@ -27,17 +26,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     controller::{
-        chain,
-        context::{Context, PLACES, Settings, WRITE_GRACE},
-        error_policy,
+        context::{Context, PLACES, WRITE_GRACE},
+        discovery::crd_offers_create,
         index::{
             Objects,
             slot::{Guarded, Key},
         },
         metrics::{Asked, Metrics, code},
-        observe::crd_offers_create,
-        reconcile,
+        reconcile::{error_policy, reconcile},
+        settings::Settings,
     },
+    error::chain,
     lease::Leadership,
     portal::Portals,
     telemetry::{Health, Watch},

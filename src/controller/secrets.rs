@@ -1,40 +1,19 @@
 //! Reads the Secrets that an object names, checks that they may go where it sends them, and resolves its schedule.
 
+use crate::portal::Access;
+use crate::rules::memory::Resolved;
 use std::collections::BTreeMap;
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{Api, Client, ResourceExt};
-use secrecy::SecretString;
 
 use crate::{
     api::{DocSpaceBackupScheduleSpec, PORTAL_ORIGIN},
-    controller::Settings,
+    controller::settings::Settings,
     portal::Address,
     rules::reason::{Reason, Verdict},
     schedule::{Param, SHOWN_KEYS, Schedule},
 };
-
-/// What is needed to speak to a portal.
-#[derive(Clone, Debug)]
-pub struct Access {
-    /// Where it is.
-    pub address: Address,
-    /// As whom to speak.
-    pub key: SecretString,
-    /// Certificates (PEM) of a private CA.
-    pub ca: Option<String>,
-}
-
-/// What a spec and its Secrets come to.
-#[derive(Clone, Debug)]
-pub struct Resolved {
-    /// How to reach the portal.
-    pub access: Access,
-    /// The schedule that it shall hold.
-    pub wanted: Schedule,
-    /// The resourceVersion of each Secret that was read, by name.
-    pub versions: BTreeMap<String, String>,
-}
 
 /// Why Secrets could not be resolved: an answer for the user, or Kubernetes' own failure.
 #[derive(Debug, thiserror::Error)]

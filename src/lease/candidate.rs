@@ -15,9 +15,10 @@ use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    controller::chain,
+    error::chain,
     lease::{
-        Lost, Term, Times, clock,
+        Term, Times, clock,
+        lost::Lost,
         step::{Step, View, step},
     },
 };

@@ -14,38 +14,22 @@ mod candidate;
 mod client;
 pub mod clock;
 mod leadership;
+mod lost;
 pub mod step;
 mod times;
-
-use std::time::Duration;
 
 use kube::{Api, Client};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::lease::candidate::Candidate;
+
 pub use crate::lease::{
     client::client,
     leadership::{Leadership, Term},
+    lost::Lost,
     times::{SKEW, Times},
 };
-
-/// Why a process that led must end.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Lost {
-    /// The renewals did not come through, or the process was stopped.
-    #[error("the lease was not renewed for {:.1} s, so another may lead soon; this process ends", .0.as_secs_f64())]
-    NotRenewed(Duration),
-    /// Somebody else holds it, or nobody.
-    #[error("the lease went to {}; this process ends", or_nobody(.0))]
-    Taken(String),
-    /// The Lease is gone.
-    #[error("the Lease was deleted, so another may lead soon; this process ends")]
-    Deleted,
-    /// The task that renews it has failed.
-    #[error("the election failed; please report this")]
-    Failed,
-}
 
 /// A part in the election, taken by a task of its own.
 #[derive(Debug)]
@@ -104,8 +88,4 @@ impl Campaign {
             tracing::warn!("the lease was not given up; the next leader waits until it has run out");
         }
     }
-}
-
-fn or_nobody(holder: &str) -> &str {
-    if holder.is_empty() { "nobody" } else { holder }
 }

@@ -195,3 +195,6 @@ fn not_docspace(shape: &Shape) -> String {
         shape.describe()
     )
 }
+
+/// What a call gives, or why the answer cannot be DocSpace's.
+pub type Read<T> = Result<T, Refusal>;

@@ -1,5 +1,6 @@
 //! A portal and its calls.
 
+use crate::portal::Answer;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -14,11 +15,12 @@ use reqwest::{
 use crate::{
     lease::Leadership,
     portal::{
-        Action, Address, Archive, AuditEvent, Failure, KeyInfo, PortalError, Progress, Settings,
+        Address, Failure, PortalError,
         answer::{Content, Refusal, Reply, classify},
         call::{Call, create_body},
         http_clients::Gate,
         metrics::{Outcome, Tally},
+        model::{Action, Archive, AuditEvent, KeyInfo, Progress, Settings},
         parse,
         redact::{Redactor, Secrets},
         transport::{Head, exchange},
@@ -47,15 +49,6 @@ pub struct Portal {
     pub(super) tally: Tally,
     /// In place of a call's own, for tests.
     pub(super) time_limit: Option<Duration>,
-}
-
-/// What a portal answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer<T> {
-    /// What was asked for.
-    pub value: T,
-    /// The portal's clock: its Date header.
-    pub date: Option<Timestamp>,
 }
 
 /// A call that failed fails with a [`PortalError`]; the failures are listed at [`Failure`](super::Failure).

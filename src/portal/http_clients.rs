@@ -9,7 +9,7 @@ use std::{
 use reqwest::{Certificate, Client, redirect::Policy};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::portal::{Address, CALLS_PER_ADDRESS, CONNECT_TIMEOUT, Options, guard::Guard};
+use crate::portal::{Address, guard::Guard};
 
 /// Private CAs that have a client at a time; the one that was not used for longest goes first. A client holds the
 /// platform's roots, too, some hundred KiB.
@@ -212,6 +212,23 @@ impl Drop for Gate {
             gates.remove(&self.address);
         }
     }
+}
+
+/// A host that does not answer a connection request within this time will hardly do so later; nothing was sent yet.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Calls that go to one URL and Host at a time; DocSpace's own limit is 15 writes at once for a user (trap 16).
+pub const CALLS_PER_ADDRESS: usize = 4;
+
+/// How portals may be reached.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Allow 127.0.0.0/8 and ::1, for tests and demos. Default: refused.
+    pub allow_loopback: bool,
+    /// Use the proxies that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY name. Default: these are ignored. A proxy
+    /// resolves names itself, so behind one only literal addresses are checked. The proxy's own name is checked, too:
+    /// one at loopback must be written as 127.0.0.1, or `allow_loopback` be set.
+    pub proxy_from_env: bool,
 }
 
 #[cfg(test)]

@@ -10,9 +10,10 @@ use reqwest::{
 use rustls::CertificateError;
 
 use crate::portal::{
-    CONNECT_TIMEOUT, Failure,
+    Failure,
     answer::{Refusal, Reply},
     guard::{NotAllowed, Unresolved},
+    http_clients::CONNECT_TIMEOUT,
 };
 
 /// What the headers of an answer say.

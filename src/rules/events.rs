@@ -4,12 +4,12 @@ use jiff::Timestamp;
 
 use crate::{
     api::{DocSpaceBackupSchedule, Status, condition},
-    controller::publish::Note,
     portal::Address,
     rules::{
         backup::never_starts,
         decide::removed_by_portal::FREE_BACKUPS,
         facts::{Bill, Facts},
+        note::Note,
     },
     schedule::timetable::Times,
 };

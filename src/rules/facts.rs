@@ -146,6 +146,11 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// The applied schedule, where it still makes the slot this object's own.
+    pub fn owned(&self) -> Option<&'a Applied> {
+        self.applied.filter(|_| self.finalizer && self.same_address)
+    }
+
     /// Takes the portal's clock from an answer.
     pub fn take_time<T>(&mut self, answer: Result<Answer<T>, PortalError>) -> Result<T, PortalError> {
         let date = match &answer {

@@ -1,7 +1,7 @@
 //! What is remembered of an object between its reconciles. All of it may be lost: status holds what must not be.
 
 use std::{
-    collections::hash_map::DefaultHasher,
+    collections::{BTreeMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
     time::{Duration, Instant},
 };
@@ -11,8 +11,7 @@ use kube::ResourceExt;
 
 use crate::{
     api::{AppliedReason, DocSpaceBackupSchedule, PortalSpec, REQUESTED_AT, Status},
-    controller::secrets::{Access, Resolved},
-    portal::Address,
+    portal::{Access, Address},
     rules::{
         backup::record::Seen,
         decide::removed_by_portal::month,
@@ -218,4 +217,15 @@ impl Memory {
             ..before
         })
     }
+}
+
+/// What a spec and its Secrets come to.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// How to reach the portal.
+    pub access: Access,
+    /// The schedule that it shall hold.
+    pub wanted: Schedule,
+    /// The resourceVersion of each Secret that was read, by name.
+    pub versions: BTreeMap<String, String>,
 }

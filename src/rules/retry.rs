@@ -6,12 +6,12 @@ use jiff::Timestamp;
 
 use crate::{
     api::{DocSpaceBackupSchedule, Status, condition},
-    controller::{act::Deed, context::LONGEST_INTERVAL},
     rules::{
         backup::{expected::Expected, next_question::next_look, record::Record},
-        decide::DELETION_PATIENCE,
+        decide::deletion::DELETION_PATIENCE,
         facts::Facts,
         memory::Failures,
+        outcome::Deed,
         reason::Class,
         status::READY_LASTS,
     },
@@ -129,3 +129,9 @@ pub fn after_start(
 fn spread(interval: Duration) -> Duration {
     interval.mul_f64(0.9 + fastrand::f64() / 5.0)
 }
+
+/// A portal is looked at no more often than this,
+pub const SHORTEST_INTERVAL: Duration = Duration::from_secs(60);
+
+/// and no less often than this.
+pub const LONGEST_INTERVAL: Duration = Duration::from_secs(24 * 3600);

@@ -5,19 +5,17 @@ use std::time::Duration;
 
 use docspace_backup_operator::{
     api::{DocSpaceBackupSchedule, FINALIZER, condition},
-    controller::{
-        act::{Deed, in_sync},
-        fetch::ask,
-        observe::known,
-    },
+    controller::fetch::ask,
     portal::{Address, Options, Portal, Portals},
     rules::{
         backup::record::Record,
         decide::decide,
         facts::{Facts, Slot},
         memory::Memory,
+        outcome::{Deed, in_sync},
         plan::{Need, Plan},
         reason::Class,
+        recall::known,
         retry::Pace,
         status::{Report, is_passing},
     },

@@ -228,14 +228,14 @@ mod tests {
     use kube::core::Status;
 
     use super::*;
-    use crate::controller;
+    use crate::controller::error::Error;
 
     #[test]
     fn the_code_is_kubernetes_own_however_deep() {
         let refused = || kube::Error::Api(Box::new(Status::failure("no", "Forbidden").with_code(403)));
         assert_eq!(code(&refused()), "403");
-        assert_eq!(code(&controller::Error::Kubernetes(refused())), "403");
+        assert_eq!(code(&Error::Kubernetes(refused())), "403");
         assert_eq!(code(&watcher::Error::InitialListFailed(refused())), "403");
-        assert_eq!(code(&controller::Error::Stopping), "none");
+        assert_eq!(code(&Error::Stopping), "none");
     }
 }

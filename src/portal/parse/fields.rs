@@ -4,8 +4,7 @@ use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use serde_json::{Map, Value};
 
 use crate::portal::{
-    answer::Content,
-    parse::{Read, unexpected},
+    answer::{Content, Read, unexpected},
     redact::Redactor,
     shape::integer,
 };

@@ -11,16 +11,12 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-pub use crate::portal::parse::{
-    archives::{Archive, Expiry, history},
-    audit::{Action, AuditEvent, events},
-};
 use crate::{
     portal::{
-        answer::{Content, Refusal, unexpected},
+        KeyInfo, Progress, Settings,
+        answer::{Content, Read, unexpected},
         parse::fields::{id, named, number, object, text, time, truth},
         redact::Redactor,
         shape::integer,
@@ -29,52 +25,7 @@ use crate::{
     schedule::{Held, Param, Schedule, period_name, storage_name},
 };
 
-/// The running or the last run of a backup.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// Whether it has ended, well or not.
-    pub is_completed: bool,
-    /// Per cent.
-    pub progress: i64,
-    /// Why it failed; the status is the same for success and failure.
-    pub error: Option<String>,
-    /// What the archive lacks: files that could not be read.
-    pub warning: Option<String>,
-    /// Id of the run.
-    pub task_id: Option<String>,
-}
-
-/// A portal's settings; more of them are to be had with a good key than without one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
-    /// IANA name of the portal's time zone; absent when the key was not accepted (R 813).
-    pub time_zone: Option<String>,
-    /// Version of DocSpace, from a file of the installation: may be stale.
-    pub version: Option<String>,
-    /// Whether it is a standalone installation.
-    pub standalone: Option<bool>,
-    /// Name of the portal inside its installation.
-    pub alias: Option<String>,
-    /// Domain of the installation, under which its portals have their names; `localhost` on a standalone one that was
-    /// not told otherwise. Given without a good key, too (R 800, 840).
-    pub base_domain: Option<String>,
-}
-
-/// An API key, as the portal describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyInfo {
-    /// Its id, the same at every address of the portal.
-    pub id: String,
-    /// The name that it was given.
-    pub name: String,
-    /// What it may do; empty for everything.
-    pub permissions: Vec<String>,
-    /// When it expires; absent for never.
-    pub expires_at: Option<Timestamp>,
-}
-
-/// What a call gives, or why the answer cannot be DocSpace's.
-pub type Read<T> = Result<T, Refusal>;
+pub use crate::portal::parse::{archives::history, audit::events};
 
 /// The answer to a write: `response: true`, and nothing else.
 pub fn done(content: Content) -> Read<()> {

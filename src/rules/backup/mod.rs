@@ -11,6 +11,7 @@ pub mod audit_trail;
 pub mod evidence;
 pub mod expected;
 pub mod next_question;
+pub mod reason;
 pub mod record;
 
 use jiff::Timestamp;
@@ -18,49 +19,11 @@ use jiff::Timestamp;
 use crate::{
     rules::backup::{
         expected::{Expected, Unexpected},
+        reason::Freshness,
         record::Record,
     },
     schedule::{can_back_up, timetable::Times},
 };
-
-/// Why BackupFresh is what it is. A closed list; README.md says what to do about each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "each is explained where `judge` names it")]
-pub enum Freshness {
-    BackupFound,
-    NotDueYet,
-    Running,
-    Confirming,
-    NoEvidence,
-    Overdue,
-    Failed,
-    Vanished,
-    Dropped,
-    NeverStarts,
-    StorageCannotBackUp,
-}
-
-impl Freshness {
-    /// The status of the condition.
-    pub const fn status(self) -> &'static str {
-        match self {
-            Self::BackupFound => "True",
-            Self::NotDueYet | Self::Running | Self::Confirming | Self::NoEvidence => "Unknown",
-            Self::Overdue
-            | Self::Failed
-            | Self::Vanished
-            | Self::Dropped
-            | Self::NeverStarts
-            | Self::StorageCannotBackUp => "False",
-        }
-    }
-}
-
-impl std::fmt::Display for Freshness {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        std::fmt::Debug::fmt(self, f)
-    }
-}
 
 /// The condition, in short and in words.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,9 +8,9 @@ use crate::{
     api::{Candidate, LastBackup, LastFailure, LastRun, Status, condition},
     portal::Archive,
     rules::backup::{
-        Freshness,
         audit_trail::{SAME_RUN, Trail},
         expected::Expected,
+        reason::Freshness,
     },
     schedule::storage_name,
 };

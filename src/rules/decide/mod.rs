@@ -3,14 +3,16 @@
 //! [`decide`] is asked again whenever a fact that it wanted has been learnt, until it names a plan. The order of its
 //! lines is the order of the rules; each verdict says what the user can decide.
 
+pub mod deletion;
 pub mod removed_by_portal;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    api::{AdoptionPolicy, Applied, AppliedReason, DeletionPolicy, ManagementPolicy, Tally},
+    api::{AdoptionPolicy, AppliedReason, ManagementPolicy, Tally},
     rules::{
         backup::next_question::need,
+        decide::deletion::decide_deletion,
         facts::{Facts, Slot},
         plan::{Need, Plan},
         reason::{Reason, Verdict},
@@ -18,8 +20,6 @@ use crate::{
     schedule::Schedule,
 };
 
-/// After this long a deletion no longer waits for the portal.
-pub const DELETION_PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 /// DocSpace may carry out a write for 327 s after its client has gone (R 376); no other is sent meanwhile.
 pub const UNKNOWN_OUTCOME_PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 /// A second foreign change within this time after a correction is contested.
@@ -94,11 +94,6 @@ fn conflict(facts: &Facts<'_>) -> Option<Verdict> {
     }
 }
 
-/// The applied schedule, where it still makes the slot this object's own.
-fn owned<'a>(facts: &Facts<'a>) -> Option<&'a Applied> {
-    facts.applied.filter(|_| facts.finalizer && facts.same_address)
-}
-
 fn decide_equal(facts: &Facts<'_>, wanted: &Schedule) -> Plan {
     if facts.spec.management_policy == ManagementPolicy::Observe {
         return Plan::Nothing;
@@ -106,7 +101,7 @@ fn decide_equal(facts: &Facts<'_>, wanted: &Schedule) -> Plan {
     if let Some((_, reason)) = facts.unknown.filter(|_| facts.unknown_is_wanted) {
         return before_taking(facts, Plan::Adopt(reason));
     }
-    match owned(facts) {
+    match facts.owned() {
         Some(applied) if applied.schedule == wanted.shown_as_applied() => Plan::Nothing,
         Some(_) => Plan::Adopt(AppliedReason::Changed),
         None => before_taking(facts, Plan::Adopt(AppliedReason::Adopted)),
@@ -123,7 +118,7 @@ fn reason_to_write(
     if facts.not_converging {
         return Err(Plan::Refuse(not_converging()));
     }
-    let Some(applied) = owned(facts) else {
+    let Some(applied) = facts.owned() else {
         return match held {
             Some(_) if facts.spec.adoption_policy == AdoptionPolicy::Never => {
                 Err(Plan::Refuse(Verdict::new(
@@ -212,7 +207,9 @@ fn archives_at_stake(
 ) -> Option<Plan> {
     let keeps_as_few = held.is_some_and(|held| held.backups_stored <= wanted.backups_stored);
     let lowered_here = reason == AppliedReason::Changed
-        && owned(facts).is_some_and(|applied| applied.schedule.backups_stored > wanted.backups_stored);
+        && facts
+            .owned()
+            .is_some_and(|applied| applied.schedule.backups_stored > wanted.backups_stored);
     if keeps_as_few || lowered_here || facts.spec.adoption_policy == AdoptionPolicy::Always {
         return None;
     }
@@ -249,64 +246,6 @@ fn before_taking(facts: &Facts<'_>, plan: Plan) -> Plan {
         plan
     } else {
         Plan::Observe(Need::Identity)
-    }
-}
-
-fn decide_deletion(facts: &Facts<'_>) -> Plan {
-    let Some(applied) = owned(facts) else {
-        return Plan::Release(left_by_no_owner(facts));
-    };
-    let left = |why: &str| Plan::Release(Some(why.into()));
-    if let Slot::Taken(by) = &facts.slot {
-        return left(&format!("it belongs to {by}"));
-    }
-    if facts.spec.suspend {
-        return left("the object is suspended");
-    }
-    if facts.spec.management_policy == ManagementPolicy::Observe {
-        return left("managementPolicy is Observe");
-    }
-    if facts.spec.deletion_policy == DeletionPolicy::Orphan {
-        return left("deletionPolicy is Orphan");
-    }
-    match &facts.crd_going {
-        None => return Plan::Observe(Need::CrdState),
-        Some(Err(verdict)) => return retry_deletion(facts, verdict.clone()),
-        Some(Ok(true)) => return left("the CRD is being deleted"),
-        Some(Ok(false)) => {}
-    }
-    match (&facts.access, &facts.held) {
-        (None, _) => Plan::Observe(Need::Access),
-        (Some(Err(verdict)), _) => retry_deletion(facts, verdict.clone()),
-        (_, None) => Plan::Observe(Need::Schedule),
-        (_, Some(Err(error))) => retry_deletion(facts, error.into()),
-        (_, Some(Ok(None))) => Plan::Release(None),
-        (_, Some(Ok(Some(held)))) if held.schedule.is_as_applied(&applied.schedule) => Plan::Delete,
-        (_, Some(Ok(Some(_)))) => left("it is not as this object wrote it"),
-    }
-}
-
-/// What an object may leave behind that does not own its slot.
-fn left_by_no_owner(facts: &Facts<'_>) -> Option<String> {
-    match facts.applied {
-        _ if facts.unknown.is_some() || facts.told_unknown.is_some() => {
-            Some("a write was under way whose outcome is not known".into())
-        }
-        Some(applied) if !facts.same_address => Some(format!("this object's was written to {}", applied.url)),
-        None if !facts.write_recorded => Some("a write may have been under way that was not recorded".into()),
-        _ => None,
-    }
-}
-
-/// Tries again for a while, then lets the object go: a deletion is never blocked for ever.
-pub fn retry_deletion(facts: &Facts<'_>, verdict: Verdict) -> Plan {
-    let waited = facts
-        .deleted_at
-        .map(|since| facts.local_now.duration_since(since));
-    if waited.is_some_and(|waited| waited >= DELETION_PATIENCE) {
-        Plan::Release(Some(verdict.message))
-    } else {
-        Plan::Refuse(verdict)
     }
 }
 

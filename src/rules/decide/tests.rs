@@ -1,16 +1,15 @@
 //! The table of decisions: a situation a row.
 
+use jiff::Timestamp;
 use serde_json::json;
 
-use jiff::Timestamp;
-
-use super::*;
 use crate::{
-    api::{DocSpaceBackupSchedule, DocSpaceBackupScheduleSpec, ShownSchedule},
+    api::{Applied, DeletionPolicy, DocSpaceBackupSchedule, DocSpaceBackupScheduleSpec, ShownSchedule},
     portal::{Archive, Expiry, Failure, PortalError, Progress},
     rules::{
         backup::expected::{Expected, Unexpected},
         credentials::Identity,
+        decide::*,
         facts::Bill,
     },
     schedule::{HIDDEN, Held, Param},

@@ -10,7 +10,6 @@ use crate::{
         ApiKeyStatus, Applied, AppliedReason, DocSpaceBackupSchedule, InForce, LastRequest, ManagementPolicy,
         PortalStatus, REQUESTED_AT, ShownSchedule, Status, Tally, condition, to_second,
     },
-    controller::{act::Deed, publish::Note},
     rules::{
         backup::{
             expected::{Expected, schedule_in_force},
@@ -23,6 +22,8 @@ use crate::{
         events,
         facts::Facts,
         memory::Failures,
+        note::Note,
+        outcome::Deed,
         ownership::leads_to,
         reason::{Class, Reason, Verdict},
     },

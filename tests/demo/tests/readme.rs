@@ -74,7 +74,7 @@ fn reasons_of_ready() {
 
 #[test]
 fn reasons_of_backup_fresh() {
-    let reasons = variants("src/rules/backup/mod.rs", "Freshness");
+    let reasons = variants("src/rules/backup/reason.rs", "Freshness");
     assert!(reasons.len() > 10, "{reasons:?}");
     assert_named(&reasons);
 }

@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::portal::{
-    Action, Failure,
-    answer::{Content, Reply, classify},
+    Failure,
+    answer::{self, Content, Reply, classify},
     call::Call,
+    model::Action,
     parse,
     redact::{Redactor, Secrets},
 };
@@ -180,7 +181,7 @@ fn each_is_told_apart_as_the_table_says_and_read_where_it_is_good() {
     assert!(unused.is_empty(), "no recording for {unused:?}");
 }
 
-fn read(call: Call, content: Content) -> parse::Read<()> {
+fn read(call: Call, content: Content) -> answer::Read<()> {
     match call {
         Call::Create | Call::Delete => parse::done(content),
         Call::Schedule => parse::schedule(content, &Redactor::of(&Secrets::default())).map(drop),
