@@ -301,3 +301,6 @@ pub enum DeletionPolicy {
     /// Leave it in the portal.
     Orphan,
 }
+
+/// The keys of storage parameters whose values are shown. No manifest may take them from a Secret.
+pub const SHOWN_KEYS: [&str; 5] = ["folderId", "filePath", "module", "bucket", "region"];

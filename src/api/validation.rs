@@ -5,7 +5,7 @@
 
 use kube::core::{Reason, Rule};
 
-use crate::schedule::SHOWN_KEYS;
+use crate::api::SHOWN_KEYS;
 
 fn rule(cel: impl Into<String>, message: &str) -> Rule {
     Rule::new(cel).message(message)

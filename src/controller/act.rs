@@ -1,7 +1,5 @@
 //! Step 3, act: at most one write to the portal, then a look at what it did.
 
-use crate::rules::outcome::Deed;
-use crate::rules::outcome::in_sync;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{
@@ -25,6 +23,7 @@ use crate::{
         events::after_write,
         memory::{Unknown, Written},
         note::Note,
+        outcome::{Deed, in_sync},
         plan::Plan,
         reason::{Reason, Verdict},
     },

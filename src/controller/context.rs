@@ -1,8 +1,5 @@
 //! What all reconciles share, and what each of them asks of it.
 
-use crate::controller::Settings;
-use crate::rules::retry::LONGEST_INTERVAL;
-use crate::rules::retry::SHORTEST_INTERVAL;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -22,12 +19,16 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::DocSpaceBackupSchedule,
     controller::{
+        Settings,
         index::{Objects, slot::Key},
         metrics::Metrics,
         secrets,
     },
     portal::{Answer, Failure, PortalError, Portals},
-    rules::memory::{Memory, Trigger},
+    rules::{
+        memory::{Memory, Trigger},
+        retry::{LONGEST_INTERVAL, SHORTEST_INTERVAL},
+    },
 };
 
 /// So many objects are worked on at a time; one that waits for its portal gives its place to another.

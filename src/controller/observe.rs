@@ -1,7 +1,5 @@
 //! Step 1, observe: learns the facts that `decide` asks for, each at most once in a reconcile.
 
-use crate::controller::discovery::crd_offers_create;
-use crate::rules::recall::known;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -13,6 +11,7 @@ use crate::{
     api::{DocSpaceBackupSchedule, ManagementPolicy, condition},
     controller::{
         context::Context,
+        discovery::crd_offers_create,
         error::Error,
         fetch::ask,
         index::slot::key_of,
@@ -26,6 +25,7 @@ use crate::{
         memory::{Memory, Resolved, Trigger, Written},
         plan::Need,
         reason::{Reason, Verdict},
+        recall::known,
     },
     schedule::Schedule,
 };

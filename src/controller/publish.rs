@@ -1,6 +1,5 @@
 //! Events: what happened to an object, for `kubectl describe`.
 
-use crate::rules::note::Note;
 use jiff::Timestamp;
 use k8s_openapi::{
     api::{core::v1::ObjectReference, events::v1::Event},
@@ -14,6 +13,7 @@ use kube::{
 use crate::{
     controller::metrics::{Asked, Metrics},
     portal::prefix,
+    rules::note::Note,
 };
 
 /// Kubernetes refuses longer notes.

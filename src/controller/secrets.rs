@@ -1,18 +1,19 @@
 //! Reads the Secrets that an object names, checks that they may go where it sends them, and resolves its schedule.
 
-use crate::portal::Access;
-use crate::rules::memory::Resolved;
 use std::collections::BTreeMap;
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{Api, Client, ResourceExt};
 
 use crate::{
-    api::{DocSpaceBackupScheduleSpec, PORTAL_ORIGIN},
+    api::{DocSpaceBackupScheduleSpec, PORTAL_ORIGIN, SHOWN_KEYS},
     controller::settings::Settings,
-    portal::Address,
-    rules::reason::{Reason, Verdict},
-    schedule::{Param, SHOWN_KEYS, Schedule},
+    portal::{Access, Address},
+    rules::{
+        memory::Resolved,
+        reason::{Reason, Verdict},
+    },
+    schedule::{Param, Schedule},
 };
 
 /// Why Secrets could not be resolved: an answer for the user, or Kubernetes' own failure.

@@ -1,6 +1,5 @@
 //! A portal and its calls.
 
-use crate::portal::Answer;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -15,7 +14,7 @@ use reqwest::{
 use crate::{
     lease::Leadership,
     portal::{
-        Address, Failure, PortalError,
+        Address, Answer, Failure, PortalError,
         answer::{Content, Refusal, Reply, classify},
         call::{Call, create_body},
         http_clients::Gate,

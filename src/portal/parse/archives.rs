@@ -1,11 +1,10 @@
 //! The archives that a portal lists.
 
-use crate::portal::Archive;
-use crate::portal::Expiry;
 use serde_json::Value;
 
 use crate::{
     portal::{
+        Archive, Expiry,
         answer::{Content, Read},
         parse::{
             fields::{Date, date, id, named, text, time},
