@@ -245,7 +245,7 @@ impl Context {
             failures,
         };
         let (status, seen) = report.status();
-        let mut notes = report.notes(&status);
+        let mut notes = events::notes(object, &facts, &deed, &status);
         if let Some(Ok(bill)) = facts.bill {
             let told = memory.bill_told.replace((month(facts.now), bill.free));
             notes.extend(events::free_backups_low(bill).filter(|_| told != memory.bill_told));

@@ -10,12 +10,41 @@ use crate::{
         decide::removed_by_portal::FREE_BACKUPS,
         facts::{Bill, Facts},
         note::Note,
+        outcome::Deed,
     },
     schedule::timetable::Times,
 };
 
+/// What was done, what Ready's reason has become, and what is to be known before it hurts.
+pub fn notes(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, deed: &Deed, status: &Status) -> Vec<Note> {
+    let mut notes = deed.notes.clone();
+    let before = condition(object.status.as_ref(), "Ready");
+    let (Some(before), Some(now)) = (before, condition(Some(status), "Ready")) else {
+        return notes;
+    };
+    let changed = before.reason != now.reason;
+    match now.status.as_str() {
+        "True" if changed && before.status == "False" && notes.is_empty() => {
+            notes.push(Note::normal(&now.reason, &now.message));
+        }
+        "False" if changed => notes.push(Note::warning(&now.reason, &now.message)),
+        _ => {}
+    }
+    if deed.applied.is_some()
+        && let Some(applied) = facts.applied.filter(|_| !facts.same_address)
+    {
+        let text = format!(
+            "The portal's address was changed; a schedule stays as it is in {}",
+            applied.url
+        );
+        notes.push(Note::warning("ScheduleLeftBehind", text));
+    }
+    notes.extend(news(object, facts, status));
+    notes
+}
+
 /// What to tell, given the status as it was (the object's) and as it becomes.
-pub fn notes(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, after: &Status) -> Vec<Note> {
+pub fn news(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, after: &Status) -> Vec<Note> {
     let unlooked = Status::default();
     let before = object.status.as_ref().unwrap_or(&unlooked);
     let mut notes = Vec::new();

@@ -17,26 +17,23 @@ pub mod record;
 use jiff::Timestamp;
 
 use crate::{
-    rules::backup::{
-        expected::{Expected, Unexpected},
-        reason::Freshness,
-        record::Record,
+    rules::{
+        backup::{
+            expected::{Expected, Unexpected},
+            reason::Freshness,
+            record::Record,
+        },
+        status::conditions::ConditionState,
     },
     schedule::{can_back_up, timetable::Times},
 };
 
-/// The condition, in short and in words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judged {
-    /// The reason.
-    pub freshness: Freshness,
-    /// What it means here. Nothing in it varies between equal situations.
-    pub message: String,
-}
-
-fn judged(freshness: Freshness, message: impl Into<String>) -> Judged {
-    let message = message.into();
-    Judged { freshness, message }
+fn judged(freshness: Freshness, message: impl Into<String>) -> ConditionState {
+    ConditionState {
+        status: freshness.status(),
+        reason: freshness.to_string(),
+        message: message.into(),
+    }
 }
 
 /// The first reason that fits. `held` is what the portal showed last: `None` for no schedule, else its lastBackupTime.
@@ -45,7 +42,7 @@ pub fn judge(
     record: &Record,
     held: Option<Option<Timestamp>>,
     now: Timestamp,
-) -> Judged {
+) -> ConditionState {
     use Freshness::*;
     let expected = match expected {
         Ok(expected) => expected,

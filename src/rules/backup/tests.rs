@@ -103,7 +103,7 @@ fn of(change: impl Fn(&mut Expected), more: impl FnOnce(&mut Night)) -> Night {
     })
 }
 
-fn verdict(night: &Night) -> Judged {
+fn verdict(night: &Night) -> ConditionState {
     let expected = night.expected.as_ref().map_err(|why| *why);
     judge(expected, &night.record, night.held, night.now)
 }
@@ -113,11 +113,11 @@ fn check(rows: Vec<(&str, Night, Freshness)>) {
         .into_iter()
         .filter_map(|(name, night, expected)| {
             let judged = verdict(&night);
-            let wrong = judged.freshness != expected;
+            let wrong = judged.reason != expected.to_string();
             wrong.then(|| {
                 format!(
                     "{name}: {} ({}), expected {expected}",
-                    judged.freshness, judged.message
+                    judged.reason, judged.message
                 )
             })
         })
@@ -536,7 +536,7 @@ fn a_warning_of_the_portal_is_told_with_its_archive() {
         });
     });
     let judged = verdict(&with_warning);
-    assert_eq!(judged.freshness, BackupFound);
+    assert_eq!(judged.reason, BackupFound.to_string());
     assert!(
         judged.message.ends_with("Warning: 2 files could not be read"),
         "{}",

@@ -6,7 +6,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use crate::{
     api::Status,
     portal::{Address, KeyInfo, Settings},
-    rules::reason::{Credentials, Reason, Verdict},
+    rules::{
+        reason::{Credentials, Reason, Verdict},
+        status::conditions::ConditionState,
+    },
 };
 
 /// A key that expires within this time is told.
@@ -55,9 +58,6 @@ impl Identity {
     }
 }
 
-/// CredentialsValid: status, reason and message.
-pub type Valid = (&'static str, String, String);
-
 /// What to say of the key after a look; `None` to leave it as it is.
 pub struct Judge<'a> {
     /// What Ready's reason says of it.
@@ -82,62 +82,57 @@ pub struct Judge<'a> {
 
 impl Judge<'_> {
     /// The condition.
-    pub fn valid(&self) -> Option<Valid> {
+    pub fn valid(&self) -> Option<ConditionState> {
         match self.credentials {
-            Credentials::Missing => Some((
-                "Unknown",
-                self.verdict.reason.to_string(),
-                self.verdict.message.clone(),
-            )),
+            Credentials::Missing => Some(ConditionState::of("Unknown", self.verdict)),
             Credentials::AtFault(_) if self.verdict.reason == Reason::Unauthorized && self.has_expired() => {
                 let message =
                     "The API key has expired (status.apiKey.expiresAt); put a new one into the Secret";
-                Some(("False", "Expired".into(), message.into()))
+                Some(state("False", "Expired", message))
             }
-            Credentials::AtFault(reason) => Some(("False", reason.into(), self.verdict.message.clone())),
+            Credentials::AtFault(reason) => Some(state("False", reason, &self.verdict.message)),
             Credentials::Nothing if self.accepted => Some(self.accepted()),
             Credentials::Nothing => None,
         }
     }
 
-    fn accepted(&self) -> Valid {
-        let (status, reason, message) = match self.key {
+    fn accepted(&self) -> ConditionState {
+        let valid = match self.key {
             Some(key) => self.described(key.as_ref()),
             None => self.as_before(),
         };
-        if status == "True" && self.expires_soon() {
+        if valid.status == "True" && self.expires_soon() {
             let message =
                 "The API key expires within 14 days (status.apiKey.expiresAt); put a new one into the Secret";
-            return ("True", "ExpiresSoon".into(), message.into());
+            return state("True", "ExpiresSoon", message);
         }
-        (status, reason, message)
+        valid
     }
 
-    fn described(&self, key: Option<&KeyInfo>) -> Valid {
+    fn described(&self, key: Option<&KeyInfo>) -> ConditionState {
         match key {
-            None => accepted("The portal accepts the token; it is no API key but a session token, so when it expires \
-                              cannot be known"),
-            Some(key) if self.writes && !may_write(&key.permissions) => (
+            None => accepted(
+                "The portal accepts the token; it is no API key but a session token, so when it expires \
+                              cannot be known",
+            ),
+            Some(key) if self.writes && !may_write(&key.permissions) => state(
                 "False",
-                "MissingPermission".into(),
+                "MissingPermission",
                 "The API key may not write, so a change of the manifest could not be carried out; give it all permissions \
-                 (DocSpace has none for backups alone)"
-                    .into(),
+                 (DocSpace has none for backups alone)",
             ),
             Some(_) => accepted("The portal accepts the key"),
         }
     }
 
     /// What a look without a description of the key leaves as it is.
-    fn as_before(&self) -> Valid {
+    fn as_before(&self) -> ConditionState {
         let lasting = |before: &&Condition| match before.reason.as_str() {
             "MissingPermission" => self.writes && before.status == "False",
             reason => reason == "Accepted" && before.status == "True",
         };
         match self.before.filter(lasting) {
-            Some(before) if before.status == "False" => {
-                ("False", before.reason.clone(), before.message.clone())
-            }
+            Some(before) if before.status == "False" => state("False", &before.reason, &before.message),
             Some(before) => accepted(&before.message),
             None => accepted("The portal accepts the key"),
         }
@@ -158,8 +153,16 @@ impl Judge<'_> {
     }
 }
 
-fn accepted(message: &str) -> Valid {
-    ("True", "Accepted".into(), message.into())
+fn accepted(message: &str) -> ConditionState {
+    state("True", "Accepted", message)
+}
+
+fn state(status: &'static str, reason: &str, message: &str) -> ConditionState {
+    ConditionState {
+        status,
+        reason: reason.into(),
+        message: message.into(),
+    }
 }
 
 /// No list is every permission (R 438).

@@ -222,9 +222,7 @@ fn the_key_is_judged_by_what_is_known_of_it() {
             now: now(),
         };
         let valid = judge.valid();
-        let short = valid
-            .as_ref()
-            .map(|(status, reason, _)| (*status, reason.as_str()));
+        let short = valid.as_ref().map(|valid| (valid.status, valid.reason.as_str()));
         assert_eq!(
             short, expected,
             "{reason} {key:?} {before:?} {expires:?} {writes}"
@@ -247,7 +245,7 @@ fn a_session_token_says_that_its_end_is_unknown_until_it_is_described_again() {
             writes: true,
             now: now(),
         };
-        judge.valid().expect("a condition").2
+        judge.valid().expect("a condition").message
     };
     assert!(valid(Some(&None), None).contains("session token"));
     assert_eq!(valid(None, Some(&before("True", "Accepted"))), "as it was");
@@ -331,6 +329,6 @@ fn a_wrong_key_in_place_of_an_expired_one_is_not_called_expired() {
         writes: true,
         now: now(),
     };
-    let (valid, reason, _) = judge.valid().expect("a condition");
-    assert_eq!((valid, reason.as_str()), ("False", "Invalid"));
+    let valid = judge.valid().expect("a condition");
+    assert_eq!((valid.status, valid.reason.as_str()), ("False", "Invalid"));
 }

@@ -1,11 +1,12 @@
 //! The conditions table: a situation a row.
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
-use super::*;
 use crate::{
-    api::{LastRequest, Operation},
+    api::{AppliedReason, LastRequest, Operation, Tally},
+    rules::{events, status::*},
     schedule::Held,
 };
 
@@ -181,7 +182,7 @@ fn every_reason_has_its_conditions() {
                 .all(|condition| condition.observed_generation == Some(1)),
             "{reason}"
         );
-        let events = report.notes(&status).len();
+        let events = events::notes(&object, &facts, &deed, &status).len();
         assert_eq!(
             events,
             usize::from(reason != Reason::InSync),
@@ -289,7 +290,7 @@ fn nothing_is_written_when_nothing_changed() {
     (later.held, later.now) = (Some(Ok(held(3))), now() + SignedDuration::from_hours(1));
     let report = report(&object, &later, &deed, None);
     assert_eq!(report.status().0, first);
-    assert!(report.notes(&first).is_empty());
+    assert!(events::notes(&object, &later, &deed, &first).is_empty());
 }
 
 #[test]
@@ -511,7 +512,7 @@ fn news_of_backups_are_told_once() {
             object(1, json!({"conditions": fresh.into_iter().collect::<Vec<_>>()}))
         };
         let (object, after) = (status(before), status(Some(after)).status.expect("a status"));
-        events::notes(&object, &facts(&object), &after).len()
+        events::news(&object, &facts(&object), &after).len()
     };
     let found = ("True", "BackupFound");
     for (before, after, count) in [

@@ -94,7 +94,7 @@ impl Story {
         }
     }
 
-    fn look(&mut self, step: &Step) -> Judged {
+    fn look(&mut self, step: &Step) -> ConditionState {
         self.now += SignedDuration::from_mins(step.minutes);
         let now = self.now;
         let ago = |minutes: i64| now - SignedDuration::from_mins(minutes);
@@ -168,10 +168,10 @@ proptest! {
         let mut story = Story::new();
         for step in &steps {
             let judged = story.look(step);
-            if judged.freshness == Freshness::BackupFound {
+            if judged.reason == Freshness::BackupFound.to_string() {
                 prop_assert!(story.is_proved(), "{step:?} at {}: {:?}", story.now, story.status);
             }
-            prop_assert_eq!(judged.freshness.status() == "True", judged.freshness == Freshness::BackupFound);
+            prop_assert_eq!(judged.status == "True", judged.reason == Freshness::BackupFound.to_string());
         }
     }
 }
@@ -191,7 +191,7 @@ fn random_stories_do_come_to_fresh_backups() {
         let steps = steps().new_tree(&mut runner).expect("a story").current();
         let mut story = Story::new();
         for step in &steps {
-            *seen.entry(story.look(step).freshness.to_string()).or_default() += 1;
+            *seen.entry(story.look(step).reason).or_default() += 1;
         }
     }
     for freshness in [
