@@ -2,21 +2,11 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::{
-    ResourceExt,
-    api::{Patch, PatchParams},
-};
-use serde_json::Value;
+use kube::{ResourceExt, api::ObjectMeta};
 
 use crate::{
     api::{AppliedReason, DocSpaceBackupSchedule, LastRequest, Operation},
-    controller::{
-        error::Error,
-        index::slot::key_of,
-        metrics::WrittenFor,
-        observe::Look,
-        patch::{with_finalizer, without_finalizer},
-    },
+    controller::{error::Error, finalizer, index::slot::key_of, metrics::WrittenFor, observe::Look},
     portal::PortalError,
     rules::{
         decide::{UNKNOWN_OUTCOME_PATIENCE, deletion::retry_deletion, not_converging},
@@ -227,25 +217,32 @@ async fn add_finalizer(look: &mut Look<'_>) -> Result<(), Error> {
     if look.facts.finalizer {
         return Ok(());
     }
-    let object = send(look, &with_finalizer(&look.object.metadata)).await?;
-    look.context.objects.wrote(object);
+    let api = look.context.api(look.object);
+    let patched = finalizer::add(&api, &look.object.metadata).await?;
+    look.wrote(patched.metadata);
     look.facts.finalizer = true;
     Ok(())
 }
 
 async fn remove_finalizer(look: &mut Look<'_>) -> Result<(), Error> {
-    match send(look, &without_finalizer(&look.object.metadata)).await {
-        Err(Error::Kubernetes(kube::Error::Api(status))) if status.code == 404 => Ok(()),
-        result => result.map(|object| look.context.objects.wrote(object)),
+    let api = look.context.api(look.object);
+    match finalizer::remove(&api, &look.object.metadata).await {
+        Ok(patched) => look.wrote(patched.metadata),
+        Err(kube::Error::Api(status)) if status.code == 404 => {}
+        Err(error) => return Err(error.into()),
     }
-}
-
-async fn send(look: &Look<'_>, patch: &Patch<Value>) -> Result<DocSpaceBackupSchedule, Error> {
-    let (api, name) = (look.context.api(look.object), look.object.name_any());
-    Ok(api.patch(&name, &PatchParams::default(), patch).await?)
+    Ok(())
 }
 
 impl Look<'_> {
+    /// Keeps what a write of the object's metadata returned.
+    fn wrote(&self, metadata: ObjectMeta) {
+        self.context.objects.wrote(DocSpaceBackupSchedule {
+            metadata,
+            ..self.object.clone()
+        });
+    }
+
     /// What was written, and what the portal makes of it.
     fn written_note(&self, reason: AppliedReason, wanted: &Schedule, replaced: Option<&Held>) -> Note {
         let zone = self.zone(wanted);

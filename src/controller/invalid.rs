@@ -16,8 +16,9 @@ use crate::{
     api::DocSpaceBackupSchedule,
     controller::{
         context::Context,
+        finalizer,
         metrics::Ended,
-        patch::{met_another, of_status, without_finalizer},
+        patch::{met_another, of_status},
         publish::publish,
     },
     rules::{
@@ -69,8 +70,7 @@ pub async fn reconcile(
     tracing::warn!(name, namespace, "{message}");
     let note = if deleting {
         if has_finalizer(found.metadata.finalizers.as_ref()) {
-            let patch = without_finalizer(&found.metadata);
-            api.patch(&name, &PatchParams::default(), &patch).await?;
+            finalizer::remove(&api, &found.metadata).await?;
             context.metrics.left_behind();
         }
         Note::warning(

@@ -5,6 +5,7 @@ mod context;
 mod discovery;
 mod error;
 pub mod fetch;
+pub mod finalizer;
 mod index;
 mod invalid;
 mod log;
@@ -16,6 +17,7 @@ mod reconcile;
 mod run;
 mod secrets;
 mod settings;
+mod watches;
 
 pub use crate::controller::{
     metrics::Metrics,

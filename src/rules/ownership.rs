@@ -1,7 +1,7 @@
 //! What makes the portal's schedule an object's own.
 
 use crate::{
-    api::{Applied, DocSpaceBackupSchedule, DocSpaceBackupScheduleSpec, FINALIZER, Status},
+    api::{Applied, DocSpaceBackupSchedule, DocSpaceBackupScheduleSpec, FINALIZER, ManagementPolicy, Status},
     portal::Address,
 };
 
@@ -32,4 +32,9 @@ pub fn leads_to(url: &str, host_header: Option<&str>, spec: &DocSpaceBackupSched
 /// Whether the object carries the operator's finalizer.
 pub fn has_finalizer(finalizers: Option<&Vec<String>>) -> bool {
     finalizers.is_some_and(|finalizers| finalizers.iter().any(|name| name == FINALIZER))
+}
+
+/// Whether the object may write to its portal, and so take a slot.
+pub fn enforces(spec: &DocSpaceBackupScheduleSpec) -> bool {
+    spec.management_policy == ManagementPolicy::Enforce && !spec.suspend
 }
