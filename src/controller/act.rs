@@ -7,14 +7,14 @@ use kube::{ResourceExt, api::ObjectMeta};
 use crate::{
     api::{AppliedReason, DocSpaceBackupSchedule, LastRequest, Operation},
     controller::{error::Error, finalizer, index::slot::key_of, metrics::WrittenFor, observe::Look},
-    portal::PortalError,
+    portal::{Portal, PortalError},
     rules::{
-        decide::{UNKNOWN_OUTCOME_PATIENCE, deletion::retry_deletion, not_converging},
+        decide::{UNKNOWN_OUTCOME_PATIENCE, deletion::give_up, not_converging},
         events::after_write,
         memory::{Unknown, Written},
         note::Note,
         outcome::{Deed, in_sync},
-        plan::Plan,
+        plan::{Plan, Write},
         reason::{Reason, Verdict},
     },
     schedule::{Held, Schedule, timetable::Times},
@@ -23,10 +23,9 @@ use crate::{
 /// Carries out a plan.
 ///
 /// # Errors
-/// Kubernetes refused the finalizer, or the plan came before the facts that it takes.
+/// Kubernetes refused the finalizer.
 pub async fn act(look: &mut Look<'_>, plan: Plan) -> Result<Deed, Error> {
     match plan {
-        Plan::Observe(_) => Err(Error::Order),
         Plan::Nothing => {
             look.settled();
             Ok(Deed::of(in_sync()))
@@ -37,8 +36,14 @@ pub async fn act(look: &mut Look<'_>, plan: Plan) -> Result<Deed, Error> {
             "spec.suspend is true: the portal is left alone",
         ))),
         Plan::Adopt(reason) => adopt(look, reason).await,
-        Plan::Write(reason) => write(look, reason).await,
-        Plan::Delete => delete(look).await,
+        Plan::Write(plan) => match look.portal(&plan.access) {
+            Ok(portal) => write(look, &portal, *plan).await,
+            Err(error) => Ok(Deed::of((&error).into())),
+        },
+        Plan::Delete { access } => match look.portal(&access) {
+            Ok(portal) => delete(look, &portal).await,
+            Err(error) => Ok(Deed::of((&error).into())),
+        },
         Plan::Release(left_behind) => release(look, left_behind).await,
     }
 }
@@ -57,16 +62,16 @@ async fn adopt(look: &mut Look<'_>, reason: AppliedReason) -> Result<Deed, Error
     Ok(deed)
 }
 
-async fn write(look: &mut Look<'_>, reason: AppliedReason) -> Result<Deed, Error> {
-    let wanted = match &look.facts.wanted {
-        Some(Ok(wanted)) => wanted.clone(),
-        _ => return Err(Error::Order),
-    };
+async fn write(look: &mut Look<'_>, portal: &Portal, plan: Write) -> Result<Deed, Error> {
+    let Write {
+        reason,
+        wanted,
+        over: replaced,
+        ..
+    } = plan;
     look.check_still_wanted()?;
-    let replaced = look.facts.held.take().and_then(Result::ok).flatten();
     add_finalizer(look).await?;
 
-    let portal = look.portal()?;
     let answer = look.context.within_grace(portal.create_schedule(&wanted)).await;
     let posted = look.facts.take_time(answer);
     look.context.metrics.written(reason, posted.as_ref().err());
@@ -74,7 +79,6 @@ async fn write(look: &mut Look<'_>, reason: AppliedReason) -> Result<Deed, Error
     if let Err(error) = &posted
         && error.failure.is_definite_for_a_write()
     {
-        look.facts.held = Some(Ok(replaced));
         return Ok(Deed {
             request: Some(request),
             ..Deed::of(error.into())
@@ -147,9 +151,8 @@ fn request(operation: Operation, error: Option<&PortalError>, now: Timestamp) ->
     }
 }
 
-async fn delete(look: &mut Look<'_>) -> Result<Deed, Error> {
+async fn delete(look: &mut Look<'_>, portal: &Portal) -> Result<Deed, Error> {
     look.check_still_wanted()?;
-    let portal = look.portal()?;
     let dump = look.object.spec.dump;
     let answer = look.context.within_grace(portal.delete_schedule(dump)).await;
     let deleted = look.facts.take_time(answer);
@@ -179,13 +182,12 @@ async fn delete(look: &mut Look<'_>) -> Result<Deed, Error> {
             "The portal accepted the deletion, and still shows the schedule",
         ),
     };
-    match retry_deletion(&look.facts, verdict) {
-        Plan::Release(left_behind) => release(look, left_behind).await,
-        Plan::Refuse(verdict) => Ok(Deed {
+    match give_up(&look.facts, &verdict) {
+        Some(left_behind) => release(look, Some(left_behind)).await,
+        None => Ok(Deed {
             request: Some(request),
             ..Deed::of(verdict)
         }),
-        _ => Err(Error::Order),
     }
 }
 

@@ -21,9 +21,6 @@ pub enum Error {
     /// Others may have the slot before the object: they are looked at first, which takes this long at most.
     #[error("other objects are looked at first")]
     OthersFirst(Duration),
-    /// A plan was carried out before what it takes was known.
-    #[error("a plan came before the facts that it takes; please report this")]
-    Order,
 }
 
 /// An error, and when to try again.

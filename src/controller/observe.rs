@@ -19,7 +19,7 @@ use crate::{
         secrets::{self, Reader},
     },
     error::chain,
-    portal::{Access, Portal},
+    portal::{Access, Portal, PortalError},
     rules::{
         facts::Facts,
         memory::{Memory, Resolved, Trigger, Written},
@@ -40,8 +40,7 @@ pub struct Look<'a> {
     pub(super) memory: &'a mut Memory,
     /// What `decide` is asked with.
     pub facts: Facts<'a>,
-    /// Learnt with the Secrets.
-    access: Option<Access>,
+    /// Connected to once the Secrets are known.
     portal: Option<Portal>,
     /// Held while the portal is known by its key, too: it may be looked at under another address.
     portal_lock: Option<OwnedMutexGuard<()>>,
@@ -61,7 +60,6 @@ impl<'a> Look<'a> {
             object,
             memory,
             facts,
-            access: None,
             portal: None,
             portal_lock: None,
         }
@@ -109,7 +107,9 @@ impl<'a> Look<'a> {
             Ok(resolved) => {
                 self.remember(generation, &resolved);
                 let wanted = resolved.wanted.clone();
-                self.connect(resolved.access, Some(&wanted)).map(|()| wanted)
+                let connected = self.connect(&resolved.access, Some(&wanted));
+                self.facts.access = connected.is_ok().then_some(Ok(resolved.access));
+                connected.map(|()| wanted)
             }
             Err(secrets::Error::Refused(verdict)) => Err(verdict),
             Err(secrets::Error::Kubernetes {
@@ -200,7 +200,8 @@ impl<'a> Look<'a> {
                     None => self.read_secrets().await.ok().map(|resolved| resolved.wanted),
                     remembered => remembered,
                 };
-                self.facts.access = Some(self.connect(access, wanted.as_ref()));
+                let connected = self.connect(&access, wanted.as_ref());
+                self.facts.access = Some(connected.map(|()| access));
                 return Ok(());
             }
             Err(secrets::Error::Refused(verdict)) => verdict,
@@ -213,18 +214,15 @@ impl<'a> Look<'a> {
             .clone()
             .filter(|_| unread.reason == Reason::SecretMissing);
         self.facts.access = Some(match accepted {
-            Some(accepted) => self.connect(accepted, remembered.as_ref()),
+            Some(accepted) => self.connect(&accepted, remembered.as_ref()).map(|()| accepted),
             None => Err(unread),
         });
         Ok(())
     }
 
     /// What is wanted there tells what the portal must not echo.
-    fn connect(&mut self, access: Access, wanted: Option<&Schedule>) -> Result<(), Verdict> {
-        let portal = self
-            .context
-            .portals
-            .portal(&access.address, &access.key, access.ca.as_deref());
+    fn connect(&mut self, access: &Access, wanted: Option<&Schedule>) -> Result<(), Verdict> {
+        let portal = self.context.portals.portal(access);
         let portal = portal.map_err(|error| Verdict::from(&error))?;
         self.portal = Some(match wanted {
             Some(wanted) => portal.without_secrets_of(wanted),
@@ -236,20 +234,23 @@ impl<'a> Look<'a> {
         let former = self.context.objects.uses_key(self.object, &access.key);
         self.context.wake(former);
         self.facts.slot = self.context.objects.standing(self.object);
-        self.access = Some(access);
         Ok(())
     }
 
     /// A read of the portal; dropped when the operator is being stopped.
     async fn learn_from_portal(&mut self, need: Need) -> Result<(), Error> {
-        let portal = self.portal()?;
+        let Some(portal) = self.portal.clone() else {
+            // Once they are read, the portal is connected to, or it is known why not.
+            return self.learn_secrets().await;
+        };
         let stop = &self.context.stop;
         stop.run_until_cancelled(ask(&portal, need, &mut self.facts))
             .await
             .ok_or(Error::Stopping)?;
         match need {
             Need::Schedule if matches!(self.facts.held, Some(Ok(_))) => {
-                self.memory.accepted = self.access.clone();
+                let access = self.facts.access.as_ref();
+                self.memory.accepted = access.and_then(|access| access.as_ref().ok()).cloned();
                 self.context.wake(self.context.objects.accept(self.object));
             }
             Need::Identity => self.recognize().await?,
@@ -301,8 +302,14 @@ impl<'a> Look<'a> {
         Err(Error::OthersFirst(left))
     }
 
-    /// The portal, once the Secrets are known.
-    pub(super) fn portal(&self) -> Result<Portal, Error> {
-        self.portal.clone().ok_or(Error::Order)
+    /// The portal that is reached so.
+    ///
+    /// # Errors
+    /// No call can be made there.
+    pub(super) fn portal(&self, access: &Access) -> Result<Portal, PortalError> {
+        match &self.portal {
+            Some(portal) => Ok(portal.clone()),
+            None => self.context.portals.portal(access),
+        }
     }
 }

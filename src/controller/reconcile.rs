@@ -43,7 +43,7 @@ use crate::{
         memory::{Memory, Trigger, digest},
         note::Note,
         outcome::Deed,
-        plan::Plan,
+        plan::{Plan, Step},
         reason::{Class, Reason},
         recall::is_requested,
         retry::{Pace, after_start, backoff},
@@ -186,17 +186,17 @@ impl Context {
         look.let_others_go_first()?;
         let plan = loop {
             match decide(&look.facts) {
-                Plan::Observe(need) => look.learn(need).await?,
-                plan => break plan,
+                Step::Ask(need) => look.learn(need).await?,
+                Step::Do(plan) => break plan,
             }
         };
-        if plan == Plan::Nothing && trigger.deleting {
+        if trigger.deleting && matches!(plan, Plan::Nothing) {
             return Ok(Looked::for_good());
         }
         tracing::debug!(
             name = object.name_any(),
             namespace = object.namespace(),
-            ?plan,
+            %plan,
             "decided"
         );
         let deed = act(&mut look, plan).await?;

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 use crate::{
     lease::Leadership,
     portal::{
-        Address, Failure, Options, Portal, PortalError,
+        Access, Failure, Options, Portal, PortalError,
         guard::Guard,
         http_clients::{Clients, Gates, NoClient},
         metrics::Tally,
@@ -69,12 +69,8 @@ impl Portals {
     /// [`Failure::AddressNotAllowed`] for an address that is never a portal; [`Failure::SecretInvalid`] for a key that
     /// no header can carry, or a `ca` without readable certificates; [`Failure::Tls`] when the store of CAs that the
     /// environment names has none.
-    pub fn portal(
-        &self,
-        address: &Address,
-        key: &SecretString,
-        ca: Option<&str>,
-    ) -> Result<Portal, PortalError> {
+    pub fn portal(&self, access: &Access) -> Result<Portal, PortalError> {
+        let Access { address, key, ca } = access;
         let refuse = |failure, text: &str| {
             let message = format!("{address}: {text}");
             Err(PortalError {
@@ -97,7 +93,11 @@ impl Portals {
                 "the API key is empty, or holds characters that cannot be sent (line ends, others than ASCII)",
             );
         };
-        let client = match self.0.clients.client(address.url().scheme() == "https", ca) {
+        let client = match self
+            .0
+            .clients
+            .client(address.url().scheme() == "https", ca.as_deref())
+        {
             Ok(client) => client,
             Err(NoClient::BadPem) => {
                 return refuse(

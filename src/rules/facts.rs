@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     api::{Applied, AppliedReason, DocSpaceBackupScheduleSpec, Tally, to_second},
-    portal::{Answer, Archive, PortalError, Progress},
+    portal::{Access, Answer, Archive, PortalError, Progress},
     rules::{
         backup::{
             audit_trail::Trail,
@@ -80,7 +80,7 @@ pub struct Facts<'a> {
     /// The schedule with its values from Secrets, or why it cannot be had.
     pub wanted: Option<Result<Schedule, Verdict>>,
     /// The key and the CA alone, which is all that a deletion takes; or why they cannot be had.
-    pub access: Option<Result<(), Verdict>>,
+    pub access: Option<Result<Access, Verdict>>,
     /// Whose slot it is, among the objects of this operator.
     pub slot: Slot,
     /// What the portal holds.

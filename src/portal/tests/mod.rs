@@ -31,7 +31,13 @@ fn portals() -> Portals {
 
 fn portal_at(url: &str, host: Option<&str>) -> Portal {
     let address = Address::parse(url, host).expect("an address");
-    portals().portal(&address, &key(), None).expect("a portal")
+    portals()
+        .portal(&Access {
+            address,
+            key: key(),
+            ca: None,
+        })
+        .expect("a portal")
 }
 
 fn key() -> SecretString {

@@ -6,7 +6,7 @@ use crate::{
     api::{DeletionPolicy, ManagementPolicy},
     rules::{
         facts::{Facts, Slot},
-        plan::{Need, Plan},
+        plan::{Need, Plan, Step},
         reason::Verdict,
     },
 };
@@ -14,12 +14,12 @@ use crate::{
 /// After this long a deletion no longer waits for the portal.
 pub const DELETION_PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 
-/// The plan for an object that carries our finalizer.
-pub fn decide_deletion(facts: &Facts<'_>) -> Plan {
+/// The next step for an object that carries our finalizer.
+pub fn decide_deletion(facts: &Facts<'_>) -> Step {
     let Some(applied) = facts.owned() else {
-        return Plan::Release(left_by_no_owner(facts));
+        return Step::Do(Plan::Release(left_by_no_owner(facts)));
     };
-    let left = |why: &str| Plan::Release(Some(why.into()));
+    let left = |why: &str| Step::Do(Plan::Release(Some(why.into())));
     if let Slot::Taken(by) = &facts.slot {
         return left(&format!("it belongs to {by}"));
     }
@@ -33,20 +33,38 @@ pub fn decide_deletion(facts: &Facts<'_>) -> Plan {
         return left("deletionPolicy is Orphan");
     }
     match &facts.crd_going {
-        None => return Plan::Observe(Need::CrdState),
+        None => return Step::Ask(Need::CrdState),
         Some(Err(verdict)) => return retry_deletion(facts, verdict.clone()),
         Some(Ok(true)) => return left("the CRD is being deleted"),
         Some(Ok(false)) => {}
     }
-    match (&facts.access, &facts.held) {
-        (None, _) => Plan::Observe(Need::Access),
-        (Some(Err(verdict)), _) => retry_deletion(facts, verdict.clone()),
-        (_, None) => Plan::Observe(Need::Schedule),
-        (_, Some(Err(error))) => retry_deletion(facts, error.into()),
-        (_, Some(Ok(None))) => Plan::Release(None),
-        (_, Some(Ok(Some(held)))) if held.schedule.is_as_applied(&applied.schedule) => Plan::Delete,
-        (_, Some(Ok(Some(_)))) => left("it is not as this object wrote it"),
+    let access = match &facts.access {
+        None => return Step::Ask(Need::Access),
+        Some(Err(verdict)) => return retry_deletion(facts, verdict.clone()),
+        Some(Ok(access)) => access.clone(),
+    };
+    match &facts.held {
+        None => Step::Ask(Need::Schedule),
+        Some(Err(error)) => retry_deletion(facts, error.into()),
+        Some(Ok(None)) => Step::Do(Plan::Release(None)),
+        Some(Ok(Some(held))) if held.schedule.is_as_applied(&applied.schedule) => {
+            Step::Do(Plan::Delete { access })
+        }
+        Some(Ok(Some(_))) => left("it is not as this object wrote it"),
     }
+}
+
+fn retry_deletion(facts: &Facts<'_>, verdict: Verdict) -> Step {
+    Step::Do(match give_up(facts, &verdict) {
+        Some(left_behind) => Plan::Release(Some(left_behind)),
+        None => Plan::Refuse(verdict),
+    })
+}
+
+/// Why the schedule is left behind, once the deletion was tried for long enough: it is never blocked for ever.
+pub fn give_up(facts: &Facts<'_>, verdict: &Verdict) -> Option<String> {
+    let waited = facts.local_now.duration_since(facts.deleted_at?);
+    (waited >= DELETION_PATIENCE).then(|| verdict.message.clone())
 }
 
 /// What an object may leave behind that does not own its slot.
@@ -58,17 +76,5 @@ fn left_by_no_owner(facts: &Facts<'_>) -> Option<String> {
         Some(applied) if !facts.same_address => Some(format!("this object's was written to {}", applied.url)),
         None if !facts.write_recorded => Some("a write may have been under way that was not recorded".into()),
         _ => None,
-    }
-}
-
-/// Tries again for a while, then lets the object go: a deletion is never blocked for ever.
-pub fn retry_deletion(facts: &Facts<'_>, verdict: Verdict) -> Plan {
-    let waited = facts
-        .deleted_at
-        .map(|since| facts.local_now.duration_since(since));
-    if waited.is_some_and(|waited| waited >= DELETION_PATIENCE) {
-        Plan::Release(Some(verdict.message))
-    } else {
-        Plan::Refuse(verdict)
     }
 }

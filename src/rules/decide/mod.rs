@@ -10,14 +10,15 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     api::{AdoptionPolicy, AppliedReason, ManagementPolicy, Tally},
+    portal::Access,
     rules::{
         backup::next_question::need,
-        decide::deletion::decide_deletion,
+        decide::{deletion::decide_deletion, removed_by_portal::Remover},
         facts::{Facts, Slot},
-        plan::{Need, Plan},
+        plan::{Need, Plan, Step, Write},
         reason::{Reason, Verdict},
     },
-    schedule::Schedule,
+    schedule::{Held, Schedule},
 };
 
 /// DocSpace may carry out a write for 327 s after its client has gone (R 376); no other is sent meanwhile.
@@ -25,60 +26,71 @@ pub const UNKNOWN_OUTCOME_PATIENCE: SignedDuration = SignedDuration::from_mins(1
 /// A second foreign change within this time after a correction is contested.
 pub const CONTEST_WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
-/// The plan for these facts; where the portal is left as it is, what its backups tell is learnt, too.
-pub fn decide(facts: &Facts<'_>) -> Plan {
-    let plan = decide_schedule(facts);
-    let left = matches!(plan, Plan::Nothing | Plan::Refuse(_));
+/// The next step for these facts; where the portal is left as it is, what its backups tell is learnt, too.
+pub fn decide(facts: &Facts<'_>) -> Step {
+    let step = decide_schedule(facts);
+    let left = matches!(step, Step::Do(Plan::Nothing | Plan::Refuse(_)));
     match &facts.expected {
         Ok(expected) if left && facts.deleted_at.is_none() && matches!(facts.held, Some(Ok(_))) => {
-            need(expected, &facts.record, facts).map_or(plan, Plan::Observe)
+            need(expected, &facts.record, facts).map_or(step, Step::Ask)
         }
-        _ => plan,
+        _ => step,
     }
 }
 
-fn decide_schedule(facts: &Facts<'_>) -> Plan {
+/// What portal and manifest hold.
+struct Compared<'a> {
+    facts: &'a Facts<'a>,
+    access: &'a Access,
+    wanted: &'a Schedule,
+    held: Option<&'a Held>,
+}
+
+fn decide_schedule(facts: &Facts<'_>) -> Step {
     if facts.deleted_at.is_some() {
         return if facts.finalizer {
             decide_deletion(facts)
         } else {
-            Plan::Nothing
+            Step::Do(Plan::Nothing)
         };
     }
     if facts.spec.suspend {
-        return Plan::Suspend;
+        return Step::Do(Plan::Suspend);
     }
-    let wanted = match &facts.wanted {
-        None => return Plan::Observe(Need::Secrets),
-        Some(Err(verdict)) => return Plan::Refuse(verdict.clone()),
-        Some(Ok(wanted)) => wanted,
+    let (wanted, access) = match (&facts.wanted, &facts.access) {
+        (Some(Err(verdict)), _) | (_, Some(Err(verdict))) => return Step::refuse(verdict.clone()),
+        (Some(Ok(wanted)), Some(Ok(access))) => (wanted, access),
+        _ => return Step::Ask(Need::Secrets),
     };
     if let Some(verdict) = conflict(facts) {
-        return Plan::Refuse(verdict);
+        return Step::refuse(verdict);
     }
     let held = match &facts.held {
-        None => return Plan::Observe(Need::Schedule),
-        Some(Err(error)) => return Plan::Refuse(error.into()),
-        Some(Ok(held)) => held.as_ref().map(|held| &held.schedule),
+        None => return Step::Ask(Need::Schedule),
+        Some(Err(error)) => return Step::refuse(error),
+        Some(Ok(held)) => held.as_ref(),
     };
     if facts.identity_due && facts.identity.is_none() {
-        return Plan::Observe(Need::Identity);
+        return Step::Ask(Need::Identity);
     }
-    let difference = wanted.difference(held);
+    let difference = wanted.difference(held.map(|held| &held.schedule));
     if difference.is_empty() {
         return decide_equal(facts, wanted);
     }
     if facts.spec.management_policy == ManagementPolicy::Observe {
-        return Plan::Refuse(Verdict::new(
+        return Step::refuse(Verdict::new(
             Reason::OutOfSync,
             "The portal's schedule differs from the manifest (status.difference); \
              managementPolicy Observe leaves it so",
         ));
     }
-    match reason_to_write(facts, wanted, held, difference.in_secret) {
-        Ok(reason) => decide_write(facts, wanted, held, reason),
-        Err(plan) => plan,
-    }
+    let compared = Compared {
+        facts,
+        access,
+        wanted,
+        held,
+    };
+    compared.decide_different(difference.in_secret)
 }
 
 fn conflict(facts: &Facts<'_>) -> Option<Verdict> {
@@ -94,50 +106,126 @@ fn conflict(facts: &Facts<'_>) -> Option<Verdict> {
     }
 }
 
-fn decide_equal(facts: &Facts<'_>, wanted: &Schedule) -> Plan {
+fn decide_equal(facts: &Facts<'_>, wanted: &Schedule) -> Step {
     if facts.spec.management_policy == ManagementPolicy::Observe {
-        return Plan::Nothing;
+        return Step::Do(Plan::Nothing);
     }
     if let Some((_, reason)) = facts.unknown.filter(|_| facts.unknown_is_wanted) {
         return before_taking(facts, Plan::Adopt(reason));
     }
     match facts.owned() {
-        Some(applied) if applied.schedule == wanted.shown_as_applied() => Plan::Nothing,
-        Some(_) => Plan::Adopt(AppliedReason::Changed),
+        Some(applied) if applied.schedule == wanted.shown_as_applied() => Step::Do(Plan::Nothing),
+        Some(_) => Step::Do(Plan::Adopt(AppliedReason::Changed)),
         None => before_taking(facts, Plan::Adopt(AppliedReason::Adopted)),
     }
 }
 
-/// What a portal holds that differs from the manifest, told apart: ours to change, foreign to correct, new to us.
-fn reason_to_write(
-    facts: &Facts<'_>,
-    wanted: &Schedule,
-    held: Option<&Schedule>,
-    in_secret: bool,
-) -> Result<AppliedReason, Plan> {
-    if facts.not_converging {
-        return Err(Plan::Refuse(not_converging()));
+/// Who answers there, and as whom we speak, is looked up before anything becomes ours.
+fn before_taking(facts: &Facts<'_>, plan: Plan) -> Step {
+    if facts.identity.is_some() {
+        Step::Do(plan)
+    } else {
+        Step::Ask(Need::Identity)
     }
-    let Some(applied) = facts.owned() else {
-        return match held {
-            Some(_) if facts.spec.adoption_policy == AdoptionPolicy::Never => {
-                Err(Plan::Refuse(Verdict::new(
+}
+
+impl Compared<'_> {
+    /// What a portal holds that differs from the manifest, told apart: ours to change, foreign to correct, new to us.
+    fn decide_different(&self, in_secret: bool) -> Step {
+        let facts = self.facts;
+        if facts.not_converging {
+            return Step::refuse(not_converging());
+        }
+        let Some(applied) = facts.owned() else {
+            if self.held.is_some() && facts.spec.adoption_policy == AdoptionPolicy::Never {
+                return Step::refuse(Verdict::new(
                     Reason::AdoptionRefused,
                     "The portal holds a different schedule (status.observed), and adoptionPolicy is Never; \
-                 make the manifest equal to it, or set adoptionPolicy to Safe to replace it",
-                )))
+                     make the manifest equal to it, or set adoptionPolicy to Safe to replace it",
+                ));
             }
-            _ => Ok(AppliedReason::Created),
+            return self.write(AppliedReason::Created);
         };
-    };
-    // A value that differs although the Secret has not changed was changed in the portal.
-    if applied.schedule != wanted.shown_as_applied() || in_secret && facts.secret_changed {
-        return Ok(AppliedReason::Changed);
+        // A value that differs although the Secret has not changed was changed in the portal.
+        if applied.schedule != self.wanted.shown_as_applied() || in_secret && facts.secret_changed {
+            return self.write(AppliedReason::Changed);
+        }
+        let remover = match self.held {
+            Some(_) => Remover::Somebody,
+            None => removed_by_portal::remover(facts),
+        };
+        match remover {
+            Remover::Unsettled(step) => step,
+            Remover::Portal => {
+                removed_by_portal::hold(facts).unwrap_or_else(|| self.write(AppliedReason::Recreated))
+            }
+            Remover::Somebody => {
+                hold_correction(facts).unwrap_or_else(|| self.write(AppliedReason::Corrected))
+            }
+        }
     }
-    if held.is_none() && removed_by_portal::by_portal(facts)? {
-        return removed_by_portal::restore(facts);
+
+    fn write(&self, reason: AppliedReason) -> Step {
+        let facts = self.facts;
+        if lost_write_may_land(facts) {
+            return Step::refuse(Verdict::new(
+                Reason::OutcomeUnknown,
+                "A write to the portal got no answer that tells its outcome, and the portal does not show it; \
+                 DocSpace may still carry it out, so it is repeated after ten minutes at the earliest",
+            ));
+        }
+        if let Some(step) = self.hold_for_archives(reason) {
+            return step;
+        }
+        let write = Write {
+            reason,
+            access: self.access.clone(),
+            wanted: self.wanted.clone(),
+            over: self.held.cloned(),
+        };
+        before_taking(facts, Plan::Write(Box::new(write)))
     }
-    correction(facts)
+
+    /// Whether the write would make the portal's cleaner delete archives (trap 7), and nobody has said that it may.
+    fn hold_for_archives(&self, reason: AppliedReason) -> Option<Step> {
+        let (facts, stored) = (self.facts, self.wanted.backups_stored);
+        let keeps_as_few = self
+            .held
+            .is_some_and(|held| held.schedule.backups_stored <= stored);
+        let lowered_here = reason == AppliedReason::Changed
+            && facts
+                .owned()
+                .is_some_and(|applied| applied.schedule.backups_stored > stored);
+        if keeps_as_few || lowered_here || facts.spec.adoption_policy == AdoptionPolicy::Always {
+            return None;
+        }
+        let (status, message) = match &facts.archives {
+            None => return Some(Step::Ask(Need::Archives)),
+            Some(Ok(archives)) if i64::try_from(archives.len()).is_ok_and(|count| count <= stored) => {
+                return None;
+            }
+            Some(Ok(archives)) => {
+                let count = archives.len();
+                let message = format!(
+                    "The portal lists {count} archives and would delete the oldest of them, as backupsStored is \
+                     {stored}; set backupsStored to {count} or more (30 at most), or adoptionPolicy to Always to let \
+                     them be deleted"
+                );
+                (None, message)
+            }
+            Some(Err(error)) => {
+                let message = format!(
+                    "How many archives the portal would delete cannot be told, as its history cannot be read ({error}); \
+                     set adoptionPolicy to Always to write the schedule all the same"
+                );
+                (error.status, message)
+            }
+        };
+        Some(Step::refuse(Verdict {
+            status,
+            ..Verdict::new(Reason::WouldDeleteArchives, message)
+        }))
+    }
 }
 
 /// The verdict of a schedule that the portal accepts and then gives back as something else.
@@ -149,33 +237,29 @@ pub fn not_converging() -> Verdict {
     )
 }
 
-/// A correction may cost a backup and push out an old archive: one a day, unless asked for.
-fn correction(facts: &Facts<'_>) -> Result<AppliedReason, Plan> {
+/// What a correction waits for. It may cost a backup and push out an old archive: one a day, unless asked for.
+fn hold_correction(facts: &Facts<'_>) -> Option<Step> {
     let recent = |tally: &Tally| facts.now.duration_since(tally.last_time.0) < CONTEST_WINDOW;
     if facts.corrections.is_some_and(recent) && !facts.requested && !facts.correction_waits {
-        return Err(Plan::Refuse(Verdict::new(
+        return Some(Step::refuse(Verdict::new(
             Reason::Contested,
             "Somebody changed the portal's schedule again within a day of its correction (status.difference); \
              agree on one, then change the manifest or set the annotation docspace.onlyoffice.com/requestedAt",
         )));
     }
     match &facts.progress {
-        None => Err(Plan::Observe(Need::Progress)),
-        Some(Err(error)) => Err(Plan::Refuse(error.into())),
-        Some(Ok(_)) if facts.is_running() => Err(Plan::Refuse(Verdict::new(
+        None => Some(Step::Ask(Need::Progress)),
+        Some(Err(error)) => Some(Step::refuse(error)),
+        Some(Ok(_)) if facts.is_running() => Some(Step::refuse(Verdict::new(
             Reason::BackupRunning,
             "The portal's schedule was changed by somebody; it is put back when the running backup has ended",
         ))),
-        Some(Ok(_)) => Ok(AppliedReason::Corrected),
+        Some(Ok(_)) => None,
     }
 }
 
-fn decide_write(
-    facts: &Facts<'_>,
-    wanted: &Schedule,
-    held: Option<&Schedule>,
-    reason: AppliedReason,
-) -> Plan {
+/// Whether a write whose outcome is not known may still be carried out.
+fn lost_write_may_land(facts: &Facts<'_>) -> bool {
     let after = |now: Timestamp, since| now.duration_since(since);
     let known = |(since, _)| after(facts.local_now, since) < UNKNOWN_OUTCOME_PATIENCE;
     // The portal's clock may stand still, and this one need not be that of the process that wrote.
@@ -185,68 +269,7 @@ fn decide_write(
             .iter()
             .all(|now| after(*now, since).abs() < UNKNOWN_OUTCOME_PATIENCE)
     };
-    if facts.unknown.is_some_and(known) || facts.told_unknown.is_some_and(told) {
-        return Plan::Refuse(Verdict::new(
-            Reason::OutcomeUnknown,
-            "A write to the portal got no answer that tells its outcome, and the portal does not show it; \
-             DocSpace may still carry it out, so it is repeated after ten minutes at the earliest",
-        ));
-    }
-    match archives_at_stake(facts, wanted, held, reason) {
-        Some(plan) => plan,
-        None => before_taking(facts, Plan::Write(reason)),
-    }
-}
-
-/// Whether the write would make the portal's cleaner delete archives (trap 7), and nobody has said that it may.
-fn archives_at_stake(
-    facts: &Facts<'_>,
-    wanted: &Schedule,
-    held: Option<&Schedule>,
-    reason: AppliedReason,
-) -> Option<Plan> {
-    let keeps_as_few = held.is_some_and(|held| held.backups_stored <= wanted.backups_stored);
-    let lowered_here = reason == AppliedReason::Changed
-        && facts
-            .owned()
-            .is_some_and(|applied| applied.schedule.backups_stored > wanted.backups_stored);
-    if keeps_as_few || lowered_here || facts.spec.adoption_policy == AdoptionPolicy::Always {
-        return None;
-    }
-    let stored = wanted.backups_stored;
-    let message = match &facts.archives {
-        None => return Some(Plan::Observe(Need::Archives)),
-        Some(Ok(archives)) if i64::try_from(archives.len()).is_ok_and(|count| count <= stored) => {
-            return None;
-        }
-        Some(Ok(archives)) => format!(
-            "The portal lists {count} archives and would delete the oldest of them, as backupsStored is {stored}; \
-             set backupsStored to {count} or more (30 at most), or adoptionPolicy to Always to let them be deleted",
-            count = archives.len()
-        ),
-        Some(Err(error)) => format!(
-            "How many archives the portal would delete cannot be told, as its history cannot be read ({error}); \
-             set adoptionPolicy to Always to write the schedule all the same"
-        ),
-    };
-    let status = facts
-        .archives
-        .as_ref()
-        .and_then(|archives| archives.as_ref().err())
-        .and_then(|error| error.status);
-    Some(Plan::Refuse(Verdict {
-        status,
-        ..Verdict::new(Reason::WouldDeleteArchives, message)
-    }))
-}
-
-/// Who answers there, and as whom we speak, is looked up before anything becomes ours.
-fn before_taking(facts: &Facts<'_>, plan: Plan) -> Plan {
-    if facts.identity.is_some() {
-        plan
-    } else {
-        Plan::Observe(Need::Identity)
-    }
+    facts.unknown.is_some_and(known) || facts.told_unknown.is_some_and(told)
 }
 
 #[cfg(test)]

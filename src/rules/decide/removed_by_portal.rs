@@ -3,10 +3,10 @@
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use crate::{
-    api::{AppliedReason, Tally},
+    api::Tally,
     rules::{
         facts::{Bill, Facts},
-        plan::{Need, Plan},
+        plan::{Need, Step},
         reason::{Reason, Verdict},
     },
 };
@@ -14,24 +14,32 @@ use crate::{
 /// DocSpace's own cloud gives so many free backups a calendar month (story quota-used-up); the API tells no number.
 pub const FREE_BACKUPS: i64 = 2;
 
-/// Whether the portal itself removed the schedule: after it came due, and nobody is known to have deleted it.
-///
-/// # Errors
-/// A fact is wanted first.
-pub fn by_portal(facts: &Facts<'_>) -> Result<bool, Plan> {
+/// Who removed the schedule.
+#[derive(Debug)]
+pub enum Remover {
+    /// The portal itself: it went after it came due, and nobody is known to have deleted it.
+    Portal,
+    /// A person or a program.
+    Somebody,
+    /// It is not known yet; what to do first.
+    Unsettled(Step),
+}
+
+/// Who removed the schedule that the portal no longer holds.
+pub fn remover(facts: &Facts<'_>) -> Remover {
     if facts.removed_by_portal {
-        return Ok(true);
+        return Remover::Portal;
     }
     if !came_due(facts) {
-        return Ok(false);
+        return Remover::Somebody;
     }
     match &facts.deleted {
-        None => Err(Plan::Observe(Need::Deletion)),
-        Some(Ok(Some(deleted))) => Ok(!deleted),
+        None => Remover::Unsettled(Step::Ask(Need::Deletion)),
+        Some(Ok(Some(true))) => Remover::Somebody,
         // Without the trail nobody can be blamed.
-        Some(Ok(None)) => Ok(true),
-        Some(Err(_)) if facts.requested || fails_long(facts) => Ok(true),
-        Some(Err(error)) => Err(Plan::Refuse(error.into())),
+        Some(Ok(Some(false) | None)) => Remover::Portal,
+        Some(Err(_)) if facts.requested || fails_long(facts) => Remover::Portal,
+        Some(Err(error)) => Remover::Unsettled(Step::refuse(error)),
     }
 }
 
@@ -53,26 +61,21 @@ fn came_due(facts: &Facts<'_>) -> bool {
     starts.is_some_and(|starts| starts <= facts.now)
 }
 
-/// Restores it once a calendar month: each time, the portal's owner gets a mail.
-///
-/// # Errors
-/// It was restored this month already, or a fact is wanted first.
-pub fn restore(facts: &Facts<'_>) -> Result<AppliedReason, Plan> {
+/// What stands against restoring it. It is restored once a calendar month: each time, the portal's owner gets a mail.
+pub fn hold(facts: &Facts<'_>) -> Option<Step> {
     let this_month = |tally: &&Tally| month(tally.last_time.0) == month(facts.now);
     if facts.removals.filter(this_month).is_none() || facts.requested {
-        return Ok(AppliedReason::Recreated);
+        return None;
     }
-    match &facts.bill {
-        None => Err(Plan::Observe(Need::Bill)),
-        Some(bill) => {
-            let message = format!(
-                "The portal removed the schedule when it came due, and again after it was restored; {}. It is restored \
-                 next month, when the manifest changes, or when the annotation docspace.onlyoffice.com/requestedAt is set",
-                likely_cause(bill.as_ref().ok())
-            );
-            Err(Plan::Refuse(Verdict::new(Reason::RemovedByPortal, message)))
-        }
-    }
+    let Some(bill) = &facts.bill else {
+        return Some(Step::Ask(Need::Bill));
+    };
+    let message = format!(
+        "The portal removed the schedule when it came due, and again after it was restored; {}. It is restored \
+         next month, when the manifest changes, or when the annotation docspace.onlyoffice.com/requestedAt is set",
+        likely_cause(bill.as_ref().ok())
+    );
+    Some(Step::refuse(Verdict::new(Reason::RemovedByPortal, message)))
 }
 
 /// Why the portal does such a thing.

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::{
     api::{Applied, DeletionPolicy, DocSpaceBackupSchedule, DocSpaceBackupScheduleSpec, ShownSchedule},
-    portal::{Archive, Expiry, Failure, PortalError, Progress},
+    portal::{Address, Archive, Expiry, Failure, PortalError, Progress},
     rules::{
         backup::expected::{Expected, Unexpected},
         credentials::Identity,
@@ -114,7 +114,6 @@ impl Scene {
     /// Nothing is owned yet; all that can be asked has been answered; the portal holds this.
     fn first_contact(held: Option<Held>) -> Self {
         Self::new().with(move |facts| {
-            facts.access = Some(Ok(()));
             facts.wanted = Some(Ok(wanted()));
             facts.held = Some(Ok(held.clone()));
             facts.crd_going = Some(Ok(false));
@@ -171,13 +170,14 @@ impl Scene {
         self.with(move |facts| facts.deleted_at = Some(ago(minutes_ago)))
     }
 
-    fn plan(&self) -> Plan {
+    fn step(&self) -> Step {
         let mut facts = Facts {
             applied: self.applied.as_ref(),
             same_address: true,
             corrections: self.corrections.as_ref(),
             removals: self.removals.as_ref(),
             write_recorded: true,
+            access: Some(Ok(access())),
             ..Facts::new(&self.object.spec, now())
         };
         (self.facts)(&mut facts);
@@ -185,25 +185,26 @@ impl Scene {
     }
 }
 
-/// A plan in short: its kind, and what tells it from others of the kind.
-fn short(plan: &Plan) -> String {
-    match plan {
-        Plan::Observe(need) => format!("observe {need:?}"),
-        Plan::Nothing => "nothing".into(),
-        Plan::Adopt(reason) => format!("adopt {reason:?}"),
-        Plan::Write(reason) => format!("write {reason:?}"),
-        Plan::Refuse(verdict) => format!("refuse {}", verdict.reason),
-        Plan::Suspend => "suspend".into(),
-        Plan::Delete => "delete".into(),
-        Plan::Release(None) => "release".into(),
-        Plan::Release(Some(_)) => "release, left behind".into(),
+/// A step in short.
+fn short(step: &Step) -> String {
+    match step {
+        Step::Ask(need) => format!("observe {need:?}"),
+        Step::Do(plan) => plan.to_string(),
+    }
+}
+
+fn access() -> Access {
+    Access {
+        address: Address::parse("https://p.test", None).expect("an address"),
+        key: "key".into(),
+        ca: None,
     }
 }
 
 fn check(rows: Vec<(&str, Scene, &str)>) {
     let wrong: Vec<_> = rows
         .iter()
-        .map(|(name, scene, expected)| (name, short(&scene.plan()), expected))
+        .map(|(name, scene, expected)| (name, short(&scene.step()), expected))
         .filter(|(_, plan, expected)| plan != *expected)
         .map(|(name, plan, expected)| format!("{name}: {plan}, expected {expected}"))
         .collect();
@@ -850,8 +851,8 @@ fn a_schedule_that_is_gone_was_removed_by_somebody_or_by_the_portal() {
             "refuse WouldDeleteArchives",
         ),
     ]);
-    let message = |bill| match again(2).with(move |f| f.bill = Some(Ok(bill))).plan() {
-        Plan::Refuse(verdict) => verdict.message,
+    let message = |bill| match again(2).with(move |f| f.bill = Some(Ok(bill))).step() {
+        Step::Do(Plan::Refuse(verdict)) => verdict.message,
         plan => panic!("{plan:?}"),
     };
     assert!(message(Bill { free: 2, paid: false }).contains("(2 were made) and paid backup is off"));

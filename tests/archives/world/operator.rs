@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use docspace_backup_operator::{
-    api::{AdoptionPolicy, AppliedReason, Tally},
-    portal::{Failure, PortalError, Progress},
+    api::{AdoptionPolicy, AppliedReason, DocSpaceBackupScheduleSpec, Tally},
+    portal::{Access, Address, Failure, PortalError, Progress},
     rules::{
         credentials::Identity,
         decide::{CONTEST_WINDOW, decide},
         facts::Facts,
-        plan::{Need, Plan},
+        plan::{Need, Plan, Step},
         reason::Reason,
     },
 };
@@ -27,13 +27,13 @@ impl World<'_> {
         self.portals.wait(look.minutes);
         let plan = self.plan(look);
         self.tell(format!(
-            "    after {} min the operator decides: {plan:?}",
+            "    after {} min the operator decides: {plan}",
             look.minutes
         ));
         match plan {
-            Plan::Write(reason) => {
-                self.judge(reason)?;
-                self.write(reason, look.post);
+            Plan::Write(write) => {
+                self.judge(write.reason)?;
+                self.write(write.reason, look.post);
             }
             Plan::Adopt(reason) => self.record(reason),
             Plan::Refuse(verdict) if verdict.reason == Reason::WouldDeleteArchives => self.count_spared(),
@@ -63,15 +63,18 @@ impl World<'_> {
         };
         loop {
             match decide(&facts) {
-                Plan::Observe(need) => self.learn(&mut facts, need, look),
-                plan => return plan,
+                Step::Ask(need) => self.learn(&mut facts, need, look),
+                Step::Do(plan) => return plan,
             }
         }
     }
 
     fn learn(&self, facts: &mut Facts<'_>, need: Need, look: &Look) {
         match need {
-            Need::Secrets => facts.wanted = Some(Ok(self.manifest.wanted())),
+            Need::Secrets => {
+                facts.wanted = Some(Ok(self.manifest.wanted()));
+                facts.access = Some(Ok(access(&self.manifest.spec())));
+            }
             Need::Schedule => facts.held = Some(Ok(self.portals.held(self.slot()))),
             Need::Identity => facts.identity = Some(Identity::default()),
             Need::Progress => facts.progress = Some(Ok(look.running.then(running))),
@@ -188,5 +191,13 @@ fn no_history() -> PortalError {
         message: "https://docs.test: it failed".into(),
         date: None,
         retry_after: None,
+    }
+}
+
+fn access(spec: &DocSpaceBackupScheduleSpec) -> Access {
+    Access {
+        address: Address::parse(&spec.portal.url, spec.portal.host_header.as_deref()).expect("an address"),
+        key: "key".to_owned().into(),
+        ca: None,
     }
 }
