@@ -6,11 +6,12 @@ use kube::{ResourceExt, api::ObjectMeta};
 
 use crate::{
     api::{AppliedReason, DocSpaceBackupSchedule, LastRequest, Operation},
-    controller::{error::Error, finalizer, index::slot::key_of, metrics::WrittenFor, observe::Look},
+    controller::{error::Error, finalizer, index::slot::key_of, metrics::WriteReason, observe::Look},
     portal::{Portal, PortalError},
     rules::{
         decide::{UNKNOWN_OUTCOME_PATIENCE, deletion::give_up, not_converging},
         events::after_write,
+        facts::Asked,
         memory::{Unknown, Written},
         note::Note,
         outcome::{Deed, in_sync},
@@ -94,7 +95,7 @@ async fn write(look: &mut Look<'_>, portal: &Portal, plan: Write) -> Result<Deed
     look.facts.take_held(answer);
     let equal = matches!(
         &look.facts.held,
-        Some(Ok(held)) if wanted.difference(held.as_ref().map(|held| &held.schedule)).is_empty()
+        Asked::Answered(held) if wanted.difference(held.as_ref().map(|held| &held.schedule)).is_empty()
     );
     let verdict = match (&posted, &look.facts.held) {
         _ if equal => {
@@ -102,7 +103,7 @@ async fn write(look: &mut Look<'_>, portal: &Portal, plan: Write) -> Result<Deed
             in_sync()
         }
         (Err(error), _) => outcome_unknown(error),
-        (Ok(()), Some(Err(error))) => error.into(),
+        (Ok(()), Asked::Failed(error)) => error.into(),
         (Ok(()), _) => not_converging(),
     };
     if posted.is_err() && !equal {
@@ -157,7 +158,7 @@ async fn delete(look: &mut Look<'_>, portal: &Portal) -> Result<Deed, Error> {
     let answer = look.context.within_grace(portal.delete_schedule(dump)).await;
     let deleted = look.facts.take_time(answer);
     let metrics = &look.context.metrics;
-    metrics.written(WrittenFor::Deleted, deleted.as_ref().err());
+    metrics.written(WriteReason::Deleted, deleted.as_ref().err());
     let request = request(Operation::DeleteSchedule, deleted.as_ref().err(), look.facts.now);
     let seen = look.context.within_grace(portal.schedule(dump)).await;
     let gone = match (&deleted, look.facts.take_time(seen)) {

@@ -29,11 +29,11 @@ pub async fn ask(portal: &Portal, need: Need, facts: &mut Facts<'_>) {
             if let Ok(progress) = &progress {
                 facts.record.absorb_progress(progress.as_ref(), facts.now);
             }
-            facts.progress = Some(progress);
+            facts.progress = progress.into();
         }
         Need::Archives => {
             let answer = portal.history(dump).await;
-            facts.archives = Some(facts.take_time(answer));
+            facts.archives = facts.take_time(answer).into();
         }
         Need::Events => {
             let from = match &facts.expected {
@@ -41,14 +41,14 @@ pub async fn ask(portal: &Portal, need: Need, facts: &mut Facts<'_>) {
                 Err(_) => facts.now,
             };
             let trail = trail(portal, from).await;
-            facts.events = Some(trail.or_else(not_to_be_had));
+            facts.events = trail.or_else(not_to_be_had).into();
         }
         Need::OtherSchedule => {
             let answer = portal.schedule(!dump).await;
-            facts.other = Some(facts.take_time(answer).or_else(not_to_be_had));
+            facts.other = facts.take_time(answer).or_else(not_to_be_had).into();
         }
-        Need::Deletion => facts.deleted = Some(deletion(portal, facts).await.or_else(not_to_be_had)),
-        Need::Bill => facts.bill = Some(bill(portal).await),
+        Need::Deletion => facts.deleted = deletion(portal, facts).await.or_else(not_to_be_had).into(),
+        Need::Bill => facts.bill = bill(portal).await.into(),
         // Kubernetes tells these.
         Need::CrdState | Need::Secrets | Need::Access => {}
     }

@@ -17,7 +17,7 @@ use crate::{
     controller::{
         context::Context,
         finalizer,
-        metrics::Ended,
+        metrics::ReconcileResult,
         patch::{met_another, of_status},
         publish::publish,
     },
@@ -98,7 +98,11 @@ pub async fn reconcile(
         note,
     )
     .await;
-    let ended = if deleting { Ended::Released } else { Ended::Stalled };
+    let ended = if deleting {
+        ReconcileResult::Released
+    } else {
+        ReconcileResult::Stalled
+    };
     context.metrics.reconciled(ended, began.elapsed());
     memory.seen = Some(trigger);
     Ok(Action::await_change())

@@ -15,13 +15,13 @@ use crate::{
         error::Error,
         fetch::ask,
         index::slot::key_of,
-        metrics::Asked,
+        metrics::KubeOperation,
         secrets::{self, Reader},
     },
     error::chain,
     portal::{Access, Portal, PortalError},
     rules::{
-        facts::Facts,
+        facts::{Asked, Facts},
         memory::{Memory, Resolved, Trigger, Written},
         plan::Need,
         reason::{Reason, Verdict},
@@ -132,7 +132,7 @@ impl<'a> Look<'a> {
     /// Counts what Kubernetes refused.
     fn counted<T>(&self, read: Result<T, secrets::Error>) -> Result<T, secrets::Error> {
         if let Err(secrets::Error::Kubernetes { source, .. }) = &read {
-            self.context.metrics.refused(Asked::Secret, source);
+            self.context.metrics.refused(KubeOperation::Secret, source);
         }
         read
     }
@@ -248,7 +248,7 @@ impl<'a> Look<'a> {
             .await
             .ok_or(Error::Stopping)?;
         match need {
-            Need::Schedule if matches!(self.facts.held, Some(Ok(_))) => {
+            Need::Schedule if matches!(self.facts.held, Asked::Answered(_)) => {
                 let access = self.facts.access.as_ref();
                 self.memory.accepted = access.and_then(|access| access.as_ref().ok()).cloned();
                 self.context.wake(self.context.objects.accept(self.object));

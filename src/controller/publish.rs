@@ -11,7 +11,7 @@ use kube::{
 };
 
 use crate::{
-    controller::metrics::{Asked, Metrics},
+    controller::metrics::{KubeOperation, Metrics},
     portal::prefix,
     rules::note::Note,
 };
@@ -51,7 +51,7 @@ pub async fn publish(client: &Client, metrics: &Metrics, object: ObjectReference
     let namespace = event.metadata.namespace.as_deref().unwrap_or_default();
     let events = Api::<Event>::namespaced(client.clone(), namespace);
     if let Err(error) = events.create(&PostParams::default(), &event).await {
-        metrics.refused(Asked::Event, &error);
+        metrics.refused(KubeOperation::Event, &error);
         let (name, reason) = (event.metadata.name.as_deref(), event.reason.as_deref());
         tracing::warn!(name, namespace, reason, note = event.note.as_deref(), %error, "no Event could be made");
     }

@@ -30,7 +30,7 @@ use crate::{
         error::{Error, Failed},
         index::slot::{Guarded, key_of},
         invalid, log,
-        metrics::{Asked, Ended},
+        metrics::{KubeOperation, ReconcileResult},
         observe::Look,
         patch,
         publish::publish,
@@ -40,6 +40,7 @@ use crate::{
         backup::{expected::Expected, record::Record},
         decide::{decide, removed_by_portal::month},
         events,
+        facts::Asked,
         memory::{Memory, Trigger, digest},
         note::Note,
         outcome::Deed,
@@ -92,11 +93,13 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
         Err(Error::OthersFirst(wait)) => Ok(Action::requeue(wait)),
         Err(error) => {
             if !matches!(error, Error::Stopping) {
-                context.metrics.reconciled(Ended::Failed, began.elapsed());
+                context
+                    .metrics
+                    .reconciled(ReconcileResult::Failed, began.elapsed());
             }
             // What a read of a Secret failed with is counted where it is read.
             if let Error::Kubernetes(error) = &error {
-                context.metrics.refused(Asked::Reconcile, error);
+                context.metrics.refused(KubeOperation::Reconcile, error);
             }
             memory.kubernetes_failures += 1;
             let retry = backoff(memory.kubernetes_failures, context.settings.interval);
@@ -203,7 +206,8 @@ impl Context {
         if deed.released {
             drop(slot);
             log::released(object, &deed);
-            self.metrics.reconciled(Ended::Released, began.elapsed());
+            self.metrics
+                .reconciled(ReconcileResult::Released, began.elapsed());
             self.tell(object, deed.notes).await;
             self.wake(self.objects.others(&key_of(object)));
             return Ok(Looked::for_good());
@@ -246,7 +250,7 @@ impl Context {
         };
         let (status, seen) = report.status();
         let mut notes = events::notes(object, &facts, &deed, &status);
-        if let Some(Ok(bill)) = facts.bill {
+        if let Asked::Answered(bill) = facts.bill {
             let told = memory.bill_told.replace((month(facts.now), bill.free));
             notes.extend(events::free_backups_low(bill).filter(|_| told != memory.bill_told));
         }

@@ -17,7 +17,7 @@ use crate::{
     controller::{
         context::Context,
         index::slot::{Guarded, Key},
-        metrics::{Asked, code},
+        metrics::{KubeOperation, code},
     },
     error::chain,
     lease::Leadership,
@@ -102,7 +102,7 @@ pub fn watch_objects<S: Stream<Item = watcher::Result<Event<Guarded>>>>(
         })
         .inspect_err(move |error| {
             let (watch, health) = &failing;
-            metrics.refused(Asked::WatchObjects, error);
+            metrics.refused(KubeOperation::WatchObjects, error);
             health.failing(watch, &code(error), Timestamp::now());
         })
         .applied_objects()
@@ -141,7 +141,7 @@ pub async fn watch_secrets(
                     context.wake(context.objects.naming_secret(&namespace, &secret.name_any()));
                 }
                 Err(error) => {
-                    context.metrics.refused(Asked::WatchSecrets, &error);
+                    context.metrics.refused(KubeOperation::WatchSecrets, &error);
                     health.failing(&watch, &code(&error), Timestamp::now());
                     tracing::warn!(
                         error = chain(&error),

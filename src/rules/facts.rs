@@ -19,6 +19,48 @@ use crate::{
     schedule::{Held, Schedule},
 };
 
+/// What a portal was asked for.
+#[derive(Clone, Debug)]
+pub enum Asked<T> {
+    /// It was not asked yet.
+    NotYet,
+    /// The call failed.
+    Failed(PortalError),
+    /// It has answered.
+    Answered(T),
+}
+
+impl<T> Asked<T> {
+    /// What was answered.
+    pub fn answer(&self) -> Option<&T> {
+        match self {
+            Self::Answered(answer) => Some(answer),
+            Self::NotYet | Self::Failed(_) => None,
+        }
+    }
+
+    /// Whether nothing was asked yet.
+    pub fn is_not_yet(&self) -> bool {
+        matches!(self, Self::NotYet)
+    }
+}
+
+impl<T> From<Result<T, PortalError>> for Asked<T> {
+    fn from(result: Result<T, PortalError>) -> Self {
+        match result {
+            Ok(answer) => Self::Answered(answer),
+            Err(error) => Self::Failed(error),
+        }
+    }
+}
+
+impl<T> From<Option<T>> for Asked<T> {
+    /// What is recalled of an answer, if anything.
+    fn from(recalled: Option<T>) -> Self {
+        recalled.map_or(Self::NotYet, Self::Answered)
+    }
+}
+
 /// What is known about an object and its portal. `None` is: not learnt yet.
 #[derive(Clone, Debug)]
 pub struct Facts<'a> {
@@ -84,21 +126,21 @@ pub struct Facts<'a> {
     /// Whose slot it is, among the objects of this operator.
     pub slot: Slot,
     /// What the portal holds.
-    pub held: Option<Result<Option<Held>, PortalError>>,
+    pub held: Asked<Option<Held>>,
     /// The portal and the key as they describe themselves, where that was read in this reconcile.
     pub identity: Option<Identity>,
     /// The running or last run.
-    pub progress: Option<Result<Option<Progress>, PortalError>>,
+    pub progress: Asked<Option<Progress>>,
     /// The archives that the portal lists.
-    pub archives: Option<Result<Vec<Archive>, PortalError>>,
+    pub archives: Asked<Vec<Archive>>,
     /// What the audit trail tells of runs; `Ok(None)` when it is not to be had.
-    pub events: Option<Result<Option<Trail>, PortalError>>,
+    pub events: Asked<Option<Trail>>,
     /// The portal's other schedule: that of the other `dump`.
-    pub other: Option<Result<Option<Held>, PortalError>>,
+    pub other: Asked<Option<Held>>,
     /// Whether the audit trail tells that somebody has deleted the schedule; `Ok(None)` when it is not to be had.
-    pub deleted: Option<Result<Option<bool>, PortalError>>,
+    pub deleted: Asked<Option<bool>>,
     /// What free backups there were this month.
-    pub bill: Option<Result<Bill, PortalError>>,
+    pub bill: Asked<Bill>,
 }
 
 impl<'a> Facts<'a> {
@@ -135,14 +177,14 @@ impl<'a> Facts<'a> {
             wanted: None,
             access: None,
             slot: Slot::Free,
-            held: None,
+            held: Asked::NotYet,
             identity: None,
-            progress: None,
-            archives: None,
-            events: None,
-            other: None,
-            deleted: None,
-            bill: None,
+            progress: Asked::NotYet,
+            archives: Asked::NotYet,
+            events: Asked::NotYet,
+            other: Asked::NotYet,
+            deleted: Asked::NotYet,
+            bill: Asked::NotYet,
         }
     }
 
@@ -168,22 +210,22 @@ impl<'a> Facts<'a> {
             let wanted = self.wanted.as_ref().and_then(|wanted| wanted.as_ref().ok());
             held.conceal(&self.hidden_params, wanted);
         }
-        self.held = Some(held);
+        self.held = held.into();
     }
 
     /// When the portal queued a run last, as it tells now; to the second, as all times of a status.
     pub fn last_backup_time(&self) -> Option<Timestamp> {
-        let held = self.held.as_ref()?.as_ref().ok()?.as_ref()?;
+        let held = self.held.answer()?.as_ref()?;
         Some(to_second(held.last_backup_time?).0)
     }
 
     /// What the audit trail tells, where it is to be had.
     pub fn trail(&self) -> Option<&Trail> {
-        self.events.as_ref()?.as_ref().ok()?.as_ref()
+        self.events.answer()?.as_ref()
     }
 
     fn run(&self) -> Option<&Progress> {
-        self.progress.as_ref()?.as_ref().ok()?.as_ref()
+        self.progress.answer()?.as_ref()
     }
 
     /// Whether a run is under way.

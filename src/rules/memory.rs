@@ -15,7 +15,7 @@ use crate::{
     rules::{
         backup::record::Seen,
         decide::removed_by_portal::month,
-        facts::{Bill, Facts, Slot},
+        facts::{Asked, Bill, Facts, Slot},
     },
     schedule::Schedule,
 };
@@ -170,15 +170,15 @@ impl Memory {
     /// Keeps what a look has learnt for those to come.
     pub fn learn(&mut self, facts: &Facts<'_>) {
         match &facts.held {
-            Some(Ok(Some(held))) => self.last_held = Some(held.last_backup_time),
+            Asked::Answered(Some(held)) => self.last_held = Some(held.last_backup_time),
             // Whoever answers, or as whom we speak, may have changed.
-            Some(Err(_)) => self.identity_at = None,
+            Asked::Failed(_) => self.identity_at = None,
             _ => {}
         }
         if let Some(identity) = &facts.identity {
             self.identity_at = (!identity.is_to_be_repeated).then_some(facts.local_now);
         }
-        if let Some(Ok(bill)) = facts.bill
+        if let Asked::Answered(bill) = facts.bill
             && self.recent_bill(&facts.spec.portal, facts.now).is_none()
         {
             self.bill = Some((bill, facts.now, facts.spec.portal.clone()));

@@ -58,7 +58,7 @@ pub fn known<'a>(
         record: Record::of(told, memory.seen_backups.as_ref()),
         slot,
         failing_since: memory.failures.map(|failures| failures.since),
-        bill: memory.recent_bill(&object.spec.portal, there).map(Ok),
+        bill: memory.recent_bill(&object.spec.portal, there).into(),
         now: there,
         ..Facts::new(&object.spec, now)
     }

@@ -175,7 +175,7 @@ async fn act(portal: &Portal, writes: bool, plan: &Plan, facts: &mut Facts<'_>) 
             let Write { reason, wanted, .. } = &**plan;
             portal.create_schedule(wanted).await.expect("the portal takes it");
             let held = portal.schedule(wanted.dump).await;
-            facts.held = Some(facts.take_time(held));
+            facts.held = facts.take_time(held).into();
             facts.finalizer = true;
             Deed {
                 applied: Some(*reason),

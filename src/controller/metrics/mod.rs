@@ -38,24 +38,24 @@ pub struct Metrics {
 
 #[derive(Clone, Debug, EncodeLabelSet, PartialEq, Eq, Hash)]
 struct OfReconciles {
-    result: Ended,
+    result: ReconcileResult,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, PartialEq, Eq, Hash)]
 struct OfWrites {
-    reason: WrittenFor,
+    reason: WriteReason,
     code: Outcome,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, PartialEq, Eq, Hash)]
 struct OfKubernetes {
-    operation: Asked,
+    operation: KubeOperation,
     code: String,
 }
 
 /// What a reconcile came to.
 #[derive(Clone, Copy, Debug, EncodeLabelValue, PartialEq, Eq, Hash)]
-pub enum Ended {
+pub enum ReconcileResult {
     /// The portal holds what the manifest says.
     Ready,
     /// It goes on by itself, soon.
@@ -72,7 +72,7 @@ pub enum Ended {
     Failed,
 }
 
-impl From<Class> for Ended {
+impl From<Class> for ReconcileResult {
     fn from(class: Class) -> Self {
         match class {
             Class::Ready => Self::Ready,
@@ -86,7 +86,7 @@ impl From<Class> for Ended {
 
 /// Why a portal was written to.
 #[derive(Clone, Copy, Debug, EncodeLabelValue, PartialEq, Eq, Hash)]
-pub enum WrittenFor {
+pub enum WriteReason {
     /// First written.
     Created,
     /// After a change of the manifest or of a storage Secret.
@@ -99,7 +99,7 @@ pub enum WrittenFor {
     Deleted,
 }
 
-impl From<AppliedReason> for WrittenFor {
+impl From<AppliedReason> for WriteReason {
     fn from(reason: AppliedReason) -> Self {
         match reason {
             // What is adopted is not written.
@@ -113,7 +113,7 @@ impl From<AppliedReason> for WrittenFor {
 
 /// What Kubernetes was asked for.
 #[derive(Clone, Copy, Debug, EncodeLabelValue, PartialEq, Eq, Hash)]
-pub enum Asked {
+pub enum KubeOperation {
     /// To write an object or its status, or what else a reconcile takes.
     Reconcile,
     /// To read a Secret.
@@ -178,13 +178,13 @@ impl Metrics {
     }
 
     /// Counts a reconcile that looked at its object.
-    pub(super) fn reconciled(&self, result: Ended, took: Duration) {
+    pub(super) fn reconciled(&self, result: ReconcileResult, took: Duration) {
         self.reconciles.get_or_create(&OfReconciles { result }).inc();
         self.seconds.observe(took.as_secs_f64());
     }
 
     /// Counts a write to a portal.
-    pub(super) fn written(&self, reason: impl Into<WrittenFor>, error: Option<&PortalError>) {
+    pub(super) fn written(&self, reason: impl Into<WriteReason>, error: Option<&PortalError>) {
         let code = Outcome::new(
             error.map_or(Some(200), |error| error.status),
             error.map(|error| error.failure),
@@ -199,7 +199,7 @@ impl Metrics {
     }
 
     /// Counts a failure of Kubernetes' API.
-    pub(super) fn refused(&self, operation: Asked, error: &(dyn Error + 'static)) {
+    pub(super) fn refused(&self, operation: KubeOperation, error: &(dyn Error + 'static)) {
         let code = code(error);
         self.kubernetes
             .get_or_create(&OfKubernetes { operation, code })

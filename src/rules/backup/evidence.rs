@@ -11,7 +11,7 @@ use crate::{
             expected::Expected,
             record::Record,
         },
-        facts::Facts,
+        facts::{Asked, Facts},
     },
     schedule::timetable::PASS,
 };
@@ -28,12 +28,12 @@ impl Record {
     /// is.
     pub fn absorb(&mut self, facts: &Facts<'_>, expected: &Expected, awaited: Option<Timestamp>) {
         let archives = match &facts.archives {
-            None => return,
-            Some(Err(_)) => {
+            Asked::NotYet => return,
+            Asked::Failed(_) => {
                 self.seen.history_failed_at = Some(facts.now);
                 return;
             }
-            Some(Ok(archives)) => archives,
+            Asked::Answered(archives) => archives,
         };
         let trail = facts.trail();
         self.forget_what_is_ahead(facts.now);
@@ -48,7 +48,10 @@ impl Record {
             self.absorb_failure(facts, trail, awaited);
         }
         // What fails for now is asked again.
-        let all_asked = matches!((&facts.events, &facts.other), (Some(Ok(_)), Some(Ok(_))));
+        let all_asked = matches!(
+            (&facts.events, &facts.other),
+            (Asked::Answered(_), Asked::Answered(_))
+        );
         if let Some(missed) = expected.missed(facts.now)
             && all_asked
             && !listed_since(missed)
@@ -81,16 +84,16 @@ impl Record {
             .manual
             .retain(|id| archives.iter().any(|archive| archive.id == *id));
         match &facts.events {
-            Some(Ok(_)) => self.seen.trail_fails_since = None,
-            Some(Err(_)) => drop(self.seen.trail_fails_since.get_or_insert(facts.now)),
-            None => {}
+            Asked::Answered(_) => self.seen.trail_fails_since = None,
+            Asked::Failed(_) => drop(self.seen.trail_fails_since.get_or_insert(facts.now)),
+            Asked::NotYet => {}
         }
     }
 
     /// A trail that fails for now may yet tell that an archive is a person's.
     fn waits_for_the_trail(&self, facts: &Facts<'_>) -> bool {
         let lately = |since: Timestamp| facts.now.duration_since(since) < TRAIL_PATIENCE;
-        matches!(facts.events, Some(Err(_))) && self.seen.trail_fails_since.is_some_and(lately)
+        matches!(facts.events, Asked::Failed(_)) && self.seen.trail_fails_since.is_some_and(lately)
     }
 
     /// Takes in the running or last run.
@@ -222,7 +225,7 @@ impl Record {
         if trail.is_some_and(|trail| trail.manual_at(queued)) {
             return Some((missed, MANUAL_IN_THE_WAY));
         }
-        let other = facts.other.as_ref()?.as_ref().ok()?.as_ref()?.last_backup_time?;
+        let other = facts.other.answer()?.as_ref()?.last_backup_time?;
         let same_pass = other.duration_since(queued).abs() < PASS;
         same_pass.then_some((missed, TWO_AT_ONE_HOUR))
     }
@@ -247,10 +250,7 @@ fn confirmed(archive: &Archive, warning: Option<String>, expected: &Expected) ->
 fn warning(archive: &Archive, facts: &Facts<'_>) -> Option<String> {
     const AT_RISK: &str = "the portal's cleaner takes it for expired and deletes it within 15 minutes (expiresOn ends in \
         Z, as on PostgreSQL); keep DocSpace's database in MySQL or MariaDB";
-    let run = facts
-        .progress
-        .as_ref()
-        .and_then(|answer| answer.as_ref().ok()?.as_ref());
+    let run = facts.progress.answer().and_then(Option::as_ref);
     let run = run.filter(|run| run.task_id.as_ref() == Some(&archive.id));
     let said = run.and_then(|run| run.warning.clone());
     match (said, archive.expires) {

@@ -41,21 +41,21 @@ pub fn need(expected: &Expected, record: &Record, facts: &Facts<'_>) -> Option<N
         awaited,
         now: facts.now,
     };
-    if facts.progress.is_none() && wanted.progress() {
+    if facts.progress.is_not_yet() && wanted.progress() {
         return Some(Need::Progress);
     }
-    if facts.archives.is_none() {
+    if facts.archives.is_not_yet() {
         return wanted.history().then_some(Need::Archives);
     }
     // Without the archives, nothing else tells anything.
-    facts.archives.as_ref()?.as_ref().ok()?;
-    if facts.events.is_none() && wanted.events() {
+    facts.archives.answer()?;
+    if facts.events.is_not_yet() && wanted.events() {
         return Some(Need::Events);
     }
-    if facts.other.is_none() && wanted.other_schedule() {
+    if facts.other.is_not_yet() && wanted.other_schedule() {
         return Some(Need::OtherSchedule);
     }
-    (facts.is_saas && facts.bill.is_none()).then_some(Need::Bill)
+    (facts.is_saas && facts.bill.is_not_yet()).then_some(Need::Bill)
 }
 
 /// What is worth a call, each for its own reasons.
@@ -185,7 +185,7 @@ impl Wanted<'_> {
 
 /// The newest archive of the schedule, where it is not the one that was confirmed last.
 fn newest_unconfirmed<'a>(expected: &Expected, record: &Record, facts: &'a Facts<'_>) -> Option<&'a Archive> {
-    let archives = facts.archives.as_ref()?.as_ref().ok()?.iter();
+    let archives = facts.archives.answer()?.iter();
     let eligible = archives.filter(|archive| record.is_eligible(archive, expected, facts.trail(), facts.now));
     let confirmed = record.last_backup.as_ref().map(|backup| &backup.id);
     eligible

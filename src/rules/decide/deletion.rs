@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use crate::{
     api::{DeletionPolicy, ManagementPolicy},
     rules::{
-        facts::{Facts, Slot},
+        facts::{Asked, Facts, Slot},
         plan::{Need, Plan, Step},
         reason::Verdict,
     },
@@ -44,13 +44,13 @@ pub fn decide_deletion(facts: &Facts<'_>) -> Step {
         Some(Ok(access)) => access.clone(),
     };
     match &facts.held {
-        None => Step::Ask(Need::Schedule),
-        Some(Err(error)) => retry_deletion(facts, error.into()),
-        Some(Ok(None)) => Step::Do(Plan::Release(None)),
-        Some(Ok(Some(held))) if held.schedule.is_as_applied(&applied.schedule) => {
+        Asked::NotYet => Step::Ask(Need::Schedule),
+        Asked::Failed(error) => retry_deletion(facts, error.into()),
+        Asked::Answered(None) => Step::Do(Plan::Release(None)),
+        Asked::Answered(Some(held)) if held.schedule.is_as_applied(&applied.schedule) => {
             Step::Do(Plan::Delete { access })
         }
-        Some(Ok(Some(_))) => left("it is not as this object wrote it"),
+        Asked::Answered(Some(_)) => left("it is not as this object wrote it"),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     rules::{
         backup::next_question::need,
         decide::{deletion::decide_deletion, removed_by_portal::Remover},
-        facts::{Facts, Slot},
+        facts::{Asked, Facts, Slot},
         plan::{Need, Plan, Step, Write},
         reason::{Reason, Verdict},
     },
@@ -31,7 +31,7 @@ pub fn decide(facts: &Facts<'_>) -> Step {
     let step = decide_schedule(facts);
     let left = matches!(step, Step::Do(Plan::Nothing | Plan::Refuse(_)));
     match &facts.expected {
-        Ok(expected) if left && facts.deleted_at.is_none() && matches!(facts.held, Some(Ok(_))) => {
+        Ok(expected) if left && facts.deleted_at.is_none() && matches!(facts.held, Asked::Answered(_)) => {
             need(expected, &facts.record, facts).map_or(step, Step::Ask)
         }
         _ => step,
@@ -66,9 +66,9 @@ fn decide_schedule(facts: &Facts<'_>) -> Step {
         return Step::refuse(verdict);
     }
     let held = match &facts.held {
-        None => return Step::Ask(Need::Schedule),
-        Some(Err(error)) => return Step::refuse(error),
-        Some(Ok(held)) => held.as_ref(),
+        Asked::NotYet => return Step::Ask(Need::Schedule),
+        Asked::Failed(error) => return Step::refuse(error),
+        Asked::Answered(held) => held.as_ref(),
     };
     if facts.identity_due && facts.identity.is_none() {
         return Step::Ask(Need::Identity);
@@ -200,11 +200,11 @@ impl Compared<'_> {
             return None;
         }
         let (status, message) = match &facts.archives {
-            None => return Some(Step::Ask(Need::Archives)),
-            Some(Ok(archives)) if i64::try_from(archives.len()).is_ok_and(|count| count <= stored) => {
+            Asked::NotYet => return Some(Step::Ask(Need::Archives)),
+            Asked::Answered(archives) if i64::try_from(archives.len()).is_ok_and(|count| count <= stored) => {
                 return None;
             }
-            Some(Ok(archives)) => {
+            Asked::Answered(archives) => {
                 let count = archives.len();
                 let message = format!(
                     "The portal lists {count} archives and would delete the oldest of them, as backupsStored is \
@@ -213,7 +213,7 @@ impl Compared<'_> {
                 );
                 (None, message)
             }
-            Some(Err(error)) => {
+            Asked::Failed(error) => {
                 let message = format!(
                     "How many archives the portal would delete cannot be told, as its history cannot be read ({error}); \
                      set adoptionPolicy to Always to write the schedule all the same"
@@ -248,13 +248,13 @@ fn hold_correction(facts: &Facts<'_>) -> Option<Step> {
         )));
     }
     match &facts.progress {
-        None => Some(Step::Ask(Need::Progress)),
-        Some(Err(error)) => Some(Step::refuse(error)),
-        Some(Ok(_)) if facts.is_running() => Some(Step::refuse(Verdict::new(
+        Asked::NotYet => Some(Step::Ask(Need::Progress)),
+        Asked::Failed(error) => Some(Step::refuse(error)),
+        Asked::Answered(_) if facts.is_running() => Some(Step::refuse(Verdict::new(
             Reason::BackupRunning,
             "The portal's schedule was changed by somebody; it is put back when the running backup has ended",
         ))),
-        Some(Ok(_)) => None,
+        Asked::Answered(_) => None,
     }
 }
 

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use crate::{
     api::Tally,
     rules::{
-        facts::{Bill, Facts},
+        facts::{Asked, Bill, Facts},
         plan::{Need, Step},
         reason::{Reason, Verdict},
     },
@@ -34,12 +34,12 @@ pub fn remover(facts: &Facts<'_>) -> Remover {
         return Remover::Somebody;
     }
     match &facts.deleted {
-        None => Remover::Unsettled(Step::Ask(Need::Deletion)),
-        Some(Ok(Some(true))) => Remover::Somebody,
+        Asked::NotYet => Remover::Unsettled(Step::Ask(Need::Deletion)),
+        Asked::Answered(Some(true)) => Remover::Somebody,
         // Without the trail nobody can be blamed.
-        Some(Ok(Some(false) | None)) => Remover::Portal,
-        Some(Err(_)) if facts.requested || fails_long(facts) => Remover::Portal,
-        Some(Err(error)) => Remover::Unsettled(Step::refuse(error)),
+        Asked::Answered(Some(false) | None) => Remover::Portal,
+        Asked::Failed(_) if facts.requested || fails_long(facts) => Remover::Portal,
+        Asked::Failed(error) => Remover::Unsettled(Step::refuse(error)),
     }
 }
 
@@ -67,13 +67,13 @@ pub fn hold(facts: &Facts<'_>) -> Option<Step> {
     if facts.removals.filter(this_month).is_none() || facts.requested {
         return None;
     }
-    let Some(bill) = &facts.bill else {
+    if facts.bill.is_not_yet() {
         return Some(Step::Ask(Need::Bill));
-    };
+    }
     let message = format!(
         "The portal removed the schedule when it came due, and again after it was restored; {}. It is restored \
          next month, when the manifest changes, or when the annotation docspace.onlyoffice.com/requestedAt is set",
-        likely_cause(bill.as_ref().ok())
+        likely_cause(facts.bill.answer())
     );
     Some(Step::refuse(Verdict::new(Reason::RemovedByPortal, message)))
 }

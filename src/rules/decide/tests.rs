@@ -65,14 +65,14 @@ fn error(failure: Failure) -> PortalError {
     }
 }
 
-fn running() -> Option<Result<Option<Progress>, PortalError>> {
-    Some(Ok(Some(Progress {
+fn running() -> Asked<Option<Progress>> {
+    Asked::Answered(Some(Progress {
         is_completed: false,
         progress: 42,
         error: None,
         warning: None,
         task_id: None,
-    })))
+    }))
 }
 
 fn archives(count: usize) -> Vec<Archive> {
@@ -115,11 +115,11 @@ impl Scene {
     fn first_contact(held: Option<Held>) -> Self {
         Self::new().with(move |facts| {
             facts.wanted = Some(Ok(wanted()));
-            facts.held = Some(Ok(held.clone()));
+            facts.held = Asked::Answered(held.clone());
             facts.crd_going = Some(Ok(false));
             facts.identity = Some(Identity::default());
-            facts.progress = Some(Ok(None));
-            facts.archives = Some(Ok(Vec::new()));
+            facts.progress = Asked::Answered(None);
+            facts.archives = Asked::Answered(Vec::new());
         })
     }
 
@@ -247,22 +247,22 @@ fn facts_are_asked_for_in_order_and_only_when_needed() {
         ),
         (
             "archives are counted before a write",
-            absent().with(|f| f.archives = None),
+            absent().with(|f| f.archives = Asked::NotYet),
             "observe Archives",
         ),
         (
             "archives do not matter when as few are kept already",
-            Scene::first_contact(held(earlier_hour)).with(|f| f.archives = None),
+            Scene::first_contact(held(earlier_hour)).with(|f| f.archives = Asked::NotYet),
             "write Created",
         ),
         (
             "archives matter when the portal keeps more",
-            Scene::first_contact(held(|s| s.backups_stored = 8)).with(|f| f.archives = None),
+            Scene::first_contact(held(|s| s.backups_stored = 8)).with(|f| f.archives = Asked::NotYet),
             "observe Archives",
         ),
         (
             "progress is read before a correction",
-            Scene::applied(held(earlier_hour)).with(|f| f.progress = None),
+            Scene::applied(held(earlier_hour)).with(|f| f.progress = Asked::NotYet),
             "observe Progress",
         ),
     ]);
@@ -320,7 +320,7 @@ fn errors_and_conflicts_refuse() {
     let failing = |failure| {
         Scene::new().with(move |f| {
             f.wanted = Some(Ok(wanted()));
-            f.held = Some(Err(error(failure)));
+            f.held = Asked::Failed(error(failure));
         })
     };
     let taken = |scene: Scene| scene.with(|f| f.slot = Slot::Taken("DocSpaceBackupSchedule other".into()));
@@ -471,7 +471,7 @@ fn drift() {
         ),
         (
             "progress cannot be read",
-            drift().with(|f| f.progress = Some(Err(error(Failure::ServerError)))),
+            drift().with(|f| f.progress = Asked::Failed(error(Failure::ServerError))),
             "refuse ServerError",
         ),
         ("again within the day", drift().corrected(60), "refuse Contested"),
@@ -496,8 +496,8 @@ fn drift() {
 
 #[test]
 fn archives_at_stake() {
-    let count = |scene: Scene, count| scene.with(move |f| f.archives = Some(Ok(archives(count))));
-    let unread = |scene: Scene| scene.with(|f| f.archives = Some(Err(error(Failure::TimedOut))));
+    let count = |scene: Scene, count| scene.with(move |f| f.archives = Asked::Answered(archives(count)));
+    let unread = |scene: Scene| scene.with(|f| f.archives = Asked::Failed(error(Failure::TimedOut)));
     let always = |scene: Scene| scene.spec(|spec| spec.adoption_policy = AdoptionPolicy::Always);
     let keeps = |stored| Scene::first_contact(held(move |s| s.backups_stored = stored));
     let lowered =
@@ -642,7 +642,7 @@ fn deletion() {
     let failing = |minutes| {
         Scene::applied(None)
             .deleted(minutes)
-            .with(|f| f.held = Some(Err(error(Failure::TimedOut))))
+            .with(|f| f.held = Asked::Failed(error(Failure::TimedOut)))
     };
     let missing = |minutes| {
         let verdict = Verdict::new(Reason::SecretMissing, "Secret key does not exist");
@@ -715,12 +715,12 @@ fn deletion() {
         ),
         (
             "then for the key",
-            mine().with(|f| (f.access, f.held) = (None, None)),
+            mine().with(|f| (f.access, f.held) = (None, Asked::NotYet)),
             "observe Access",
         ),
         (
             "then for the schedule",
-            mine().with(|f| f.held = None),
+            mine().with(|f| f.held = Asked::NotYet),
             "observe Schedule",
         ),
         ("the portal cannot be reached", failing(4), "refuse TimedOut"),
@@ -759,7 +759,7 @@ fn a_schedule_that_is_gone_was_removed_by_somebody_or_by_the_portal() {
     let gone = || {
         let mut scene = Scene::applied(None).with(|f| {
             f.seen_last_backup_time = Some(None);
-            f.deleted = Some(Ok(Some(false)));
+            f.deleted = Asked::Answered(Some(false));
             f.expected = Ok(Expected {
                 since: ago(60),
                 times: crate::schedule::timetable::Times::new((&wanted()).into(), "UTC")
@@ -780,29 +780,29 @@ fn a_schedule_that_is_gone_was_removed_by_somebody_or_by_the_portal() {
         });
         scene
     };
-    let unknown = |f: &mut Facts<'_>| f.deleted = Some(Ok(None));
-    let bill = |f: &mut Facts<'_>| f.bill = Some(Ok(Bill { free: 2, paid: false }));
+    let unknown = |f: &mut Facts<'_>| f.deleted = Asked::Answered(None);
+    let bill = |f: &mut Facts<'_>| f.bill = Asked::Answered(Bill { free: 2, paid: false });
     check(vec![
         ("came due, nobody deleted it", gone(), "write Recreated"),
         (
             "came due, the trail is asked first",
-            gone().with(|f| f.deleted = None),
+            gone().with(|f| f.deleted = Asked::NotYet),
             "observe Deletion",
         ),
         (
             "came due, somebody deleted it",
-            gone().with(|f| f.deleted = Some(Ok(Some(true)))),
+            gone().with(|f| f.deleted = Asked::Answered(Some(true))),
             "write Corrected",
         ),
         ("came due, no trail", gone().with(unknown), "write Recreated"),
         (
             "came due, the trail fails",
-            gone().with(|f| f.deleted = Some(Err(error(Failure::ServerError)))),
+            gone().with(|f| f.deleted = Asked::Failed(error(Failure::ServerError))),
             "refuse ServerError",
         ),
         (
             "had run, so it is not due",
-            ran().with(|f| f.deleted = None),
+            ran().with(|f| f.deleted = Asked::NotYet),
             "write Corrected",
         ),
         (
@@ -819,7 +819,7 @@ fn a_schedule_that_is_gone_was_removed_by_somebody_or_by_the_portal() {
         ("again this month", again(2).with(bill), "refuse RemovedByPortal"),
         (
             "again this month, the bill cannot be read",
-            again(2).with(|f| f.bill = Some(Err(error(Failure::ServerError)))),
+            again(2).with(|f| f.bill = Asked::Failed(error(Failure::ServerError))),
             "refuse RemovedByPortal",
         ),
         (
@@ -847,11 +847,11 @@ fn a_schedule_that_is_gone_was_removed_by_somebody_or_by_the_portal() {
         ),
         (
             "it would cost archives",
-            gone().with(|f| (f.archives, f.events) = (Some(Ok(archives(8))), Some(Ok(None)))),
+            gone().with(|f| (f.archives, f.events) = (Asked::Answered(archives(8)), Asked::Answered(None))),
             "refuse WouldDeleteArchives",
         ),
     ]);
-    let message = |bill| match again(2).with(move |f| f.bill = Some(Ok(bill))).step() {
+    let message = |bill| match again(2).with(move |f| f.bill = Asked::Answered(bill)).step() {
         Step::Do(Plan::Refuse(verdict)) => verdict.message,
         plan => panic!("{plan:?}"),
     };

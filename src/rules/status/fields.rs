@@ -12,6 +12,7 @@ use crate::{
         facts::Facts,
         outcome::Deed,
         reason::Reason,
+        status::Asked,
     },
     schedule::Schedule,
 };
@@ -60,7 +61,9 @@ pub fn schedule(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, deed: &Deed,
     if let Some(reason) = deed.applied {
         status.applied = Some(applied(object, facts.now, reason, wanted));
     }
-    let Some(Ok(held)) = &facts.held else { return };
+    let Asked::Answered(held) = &facts.held else {
+        return;
+    };
     let difference = wanted.difference(held.as_ref().map(|held| &held.schedule));
     let time_zone = status.time_zone.as_deref();
     status.schedule = held.as_ref().map(|held| held.schedule.in_words(time_zone));

@@ -33,7 +33,7 @@ pub fn set_in_force(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, status: 
         before.schedule == words
             && before.storage_type == schedule.storage_type
             && is_of_this_slot(object, before)
-            && !(facts.held.is_some() && is_ahead(before.since.0))
+            && (facts.held.is_not_yet() || !is_ahead(before.since.0))
     };
     if !status.in_force.as_ref().is_some_and(same) {
         let portal = &object.spec.portal;

@@ -18,7 +18,7 @@ use crate::{
             record::{Record, Seen},
         },
         credentials,
-        facts::Facts,
+        facts::{Asked, Facts},
         memory::Failures,
         outcome::Deed,
         reason::{Class, Reason, Verdict},
@@ -188,7 +188,7 @@ impl Report<'_> {
         match (reason, &self.facts.held, wanted) {
             (Reason::InSync, ..) => "True",
             (Reason::OutcomeUnknown, ..) => "Unknown",
-            (_, Some(Ok(held)), Some(wanted)) => {
+            (_, Asked::Answered(held), Some(wanted)) => {
                 let equal = wanted
                     .difference(held.as_ref().map(|held| &held.schedule))
                     .is_empty();
@@ -202,7 +202,7 @@ impl Report<'_> {
         let judge = credentials::Judge {
             credentials: verdict.reason.rule().credentials,
             verdict,
-            accepted: matches!(self.facts.held, Some(Ok(_))),
+            accepted: matches!(self.facts.held, Asked::Answered(_)),
             key: self
                 .facts
                 .identity

@@ -169,7 +169,7 @@ fn every_reason_has_its_conditions() {
     for (reason, seen, expected) in rows {
         let object = fresh();
         let mut facts = facts(&object);
-        facts.held = seen.map(Ok);
+        facts.held = seen.into();
         let deed = deed(reason);
         let report = report(&object, &facts, &deed, failures(0, 1));
         let (status, _) = report.status();
@@ -280,14 +280,14 @@ fn a_missing_secret_stalls_after_five_minutes() {
 fn nothing_is_written_when_nothing_changed() {
     let object = good();
     let mut facts = facts(&object);
-    facts.held = Some(Ok(held(3)));
+    facts.held = Asked::Answered(held(3));
     let mut deed = deed(Reason::InSync);
     let (first, _) = report(&object, &facts, &deed, None).status();
     let mut object = good();
     object.status = Some(first.clone());
     deed.verdict = Verdict::new(Reason::InSync, "what happened");
     let mut later = self::facts(&object);
-    (later.held, later.now) = (Some(Ok(held(3))), now() + SignedDuration::from_hours(1));
+    (later.held, later.now) = (Asked::Answered(held(3)), now() + SignedDuration::from_hours(1));
     let report = report(&object, &later, &deed, None);
     assert_eq!(report.status().0, first);
     assert!(events::notes(&object, &later, &deed, &first).is_empty());
@@ -369,7 +369,7 @@ fn corrections_are_counted_for_a_day() {
         status.corrections = before.clone();
         status.observed = held(hour_before).map(|held| held.shown());
         let mut facts = facts(&object);
-        facts.held = Some(Ok(held(hour_now)));
+        facts.held = Asked::Answered(held(hour_now));
         let deed = Deed {
             applied,
             ..deed(reason)
@@ -415,7 +415,7 @@ fn a_schedule_is_in_force_since_its_times_storage_or_portal_changed() {
         change(&mut object);
         let seen = object.clone();
         let mut facts = facts(&seen);
-        facts.held = Some(Ok(held(3)));
+        facts.held = Asked::Answered(held(3));
         facts.record = Record::of(seen.status.as_ref().expect("a status"), None);
         let mut deed = deed(Reason::InSync);
         learnt(&mut object, &mut facts, &mut deed);
@@ -471,7 +471,7 @@ fn with_observe_the_portals_schedule_is_in_force() {
     let mut object = in_force();
     object.spec.management_policy = ManagementPolicy::Observe;
     let mut facts = facts(&object);
-    facts.held = Some(Ok(held(5)));
+    facts.held = Asked::Answered(held(5));
     let deed = deed(Reason::OutOfSync);
     let (status, _) = report(&object, &facts, &deed, None).status();
     let in_force = status.in_force.expect("in force");
@@ -479,7 +479,7 @@ fn with_observe_the_portals_schedule_is_in_force() {
         (in_force.schedule.as_str(), in_force.since.0),
         ("EveryDay 05:00 Europe/Berlin", now())
     );
-    facts.held = Some(Ok(None));
+    facts.held = Asked::Answered(None);
     let (status, _) = report(&object, &facts, &deed, None).status();
     assert_eq!(status.in_force, None);
 }
@@ -491,7 +491,7 @@ fn the_next_start_is_the_portals() {
         let mut facts = facts(&object);
         let mut held = held(3);
         held.as_mut().expect("a schedule").last_backup_time = last.map(|last| last.parse().expect("a time"));
-        facts.held = Some(Ok(held));
+        facts.held = Asked::Answered(held);
         let deed = deed(Reason::InSync);
         let (status, _) = report(&object, &facts, &deed, None).status();
         status.next_backup_time.map(|time| time.0.to_string())

@@ -8,7 +8,7 @@ use docspace_backup_operator::{
     rules::{
         credentials::Identity,
         decide::{CONTEST_WINDOW, decide},
-        facts::Facts,
+        facts::{Asked, Facts},
         plan::{Need, Plan, Step},
         reason::Reason,
     },
@@ -75,11 +75,13 @@ impl World<'_> {
                 facts.wanted = Some(Ok(self.manifest.wanted()));
                 facts.access = Some(Ok(access(&self.manifest.spec())));
             }
-            Need::Schedule => facts.held = Some(Ok(self.portals.held(self.slot()))),
+            Need::Schedule => facts.held = Asked::Answered(self.portals.held(self.slot())),
             Need::Identity => facts.identity = Some(Identity::default()),
-            Need::Progress => facts.progress = Some(Ok(look.running.then(running))),
-            Need::Archives if look.history => facts.archives = Some(Ok(self.portals.history(self.slot()))),
-            Need::Archives => facts.archives = Some(Err(no_history())),
+            Need::Progress => facts.progress = Asked::Answered(look.running.then(running)),
+            Need::Archives if look.history => {
+                facts.archives = Asked::Answered(self.portals.history(self.slot()))
+            }
+            Need::Archives => facts.archives = Asked::Failed(no_history()),
             Need::Events
             | Need::OtherSchedule
             | Need::Deletion

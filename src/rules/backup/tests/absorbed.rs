@@ -1,12 +1,11 @@
 //! What becomes of evidence: a look a row.
 
-use super::*;
 use crate::{
     api::{DocSpaceBackupScheduleSpec, LastRun, to_second},
     portal::{Archive, Expiry, Failure, PortalError, Progress},
     rules::{
-        backup::{audit_trail::Trail, next_question::awaited},
-        facts::Facts,
+        backup::{audit_trail::Trail, next_question::awaited, tests::*},
+        facts::{Asked, Facts},
     },
     schedule::{Held, Schedule},
 };
@@ -94,16 +93,16 @@ impl Look {
     fn taken_in(self) -> Record {
         let spec = spec();
         let mut facts = Facts {
-            held: Some(Ok(Some(held(self.queued)))),
-            archives: self.archives.map(Ok),
-            events: self.trail.map(Ok),
-            other: self.other.map(Ok),
+            held: Asked::Answered(Some(held(self.queued))),
+            archives: self.archives.into(),
+            events: self.trail.into(),
+            other: self.other.into(),
             ..Facts::new(&spec, self.now)
         };
         let mut record = self.record;
         if let Some(progress) = self.progress {
             record.absorb_progress(progress.as_ref(), self.now);
-            facts.progress = Some(Ok(progress));
+            facts.progress = Asked::Answered(progress);
         }
         let awaited = awaited(&self.expected, &record, &facts);
         record.absorb(&facts, &self.expected, awaited);
@@ -549,9 +548,9 @@ fn an_archive_known_to_be_a_persons_is_so_while_the_trail_fails() {
     let trail_fails = |record: Record| {
         let spec = spec();
         let facts = Facts {
-            held: Some(Ok(Some(held(None)))),
-            archives: Some(Ok(vec![archive("new", TONIGHT), archive("other", TONIGHT)])),
-            events: Some(Err(error())),
+            held: Asked::Answered(Some(held(None))),
+            archives: Asked::Answered(vec![archive("new", TONIGHT), archive("other", TONIGHT)]),
+            events: Asked::Failed(error()),
             ..Facts::new(&spec, at(NOON))
         };
         let mut record = record;

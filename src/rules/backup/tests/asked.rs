@@ -11,7 +11,7 @@ use crate::{
                 *,
             },
         },
-        facts::Facts,
+        facts::{Asked, Facts},
         plan::Need,
     },
 };
@@ -32,11 +32,11 @@ struct So {
 fn asked(now: &str, so: So) -> Option<Need> {
     let spec = spec();
     let facts = Facts {
-        held: Some(Ok(Some(held(so.queued.map(at))))),
-        progress: so.progress.map(Ok),
-        archives: so.archives.map(Ok),
-        events: so.events.map(Ok),
-        other: so.other.then_some(Ok(None)),
+        held: Asked::Answered(Some(held(so.queued.map(at)))),
+        progress: so.progress.into(),
+        archives: so.archives.into(),
+        events: so.events.into(),
+        other: so.other.then_some(None).into(),
         requested: so.requested,
         is_saas: so.saas,
         ..Facts::new(&spec, at(now))
@@ -287,8 +287,8 @@ fn a_history_that_fails_is_asked_for_again_after_half_an_hour() {
     let failing = |record: &Record, requested| {
         let spec = spec();
         let facts = Facts {
-            held: Some(Ok(Some(held(Some(at("2026-11-24T03:07:00Z")))))),
-            progress: Some(Err(error())),
+            held: Asked::Answered(Some(held(Some(at("2026-11-24T03:07:00Z"))))),
+            progress: Asked::Failed(error()),
             requested,
             ..Facts::new(&spec, at(NOON))
         };
@@ -336,8 +336,8 @@ fn a_deadline_longer_than_the_period_is_looked_after_too() {
     let asked = |history: Option<&str>, now: &str| {
         let spec = spec();
         let facts = Facts {
-            held: Some(Ok(Some(held(None)))),
-            progress: Some(Ok(None)),
+            held: Asked::Answered(Some(held(None))),
+            progress: Asked::Answered(None),
             ..Facts::new(&spec, at(now))
         };
         need(&expected, &read(history, Some(now)), &facts)

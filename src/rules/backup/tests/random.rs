@@ -16,7 +16,7 @@ use crate::{
                 *,
             },
         },
-        facts::Facts,
+        facts::{Asked, Facts},
     },
 };
 
@@ -126,10 +126,10 @@ impl Story {
         };
         let spec = spec();
         let mut facts = Facts {
-            held: Some(Ok(Some(held(step.queued.map(ago))))),
-            archives: Some(listed.ok_or_else(error)),
-            events: step.trail.as_ref().map(|times| Ok(times.as_ref().map(trail))),
-            other: Some(Ok(step.other.then(|| held(Some(now))))),
+            held: Asked::Answered(Some(held(step.queued.map(ago)))),
+            archives: listed.ok_or_else(error).into(),
+            events: step.trail.as_ref().map(|times| times.as_ref().map(trail)).into(),
+            other: Asked::Answered(step.other.then(|| held(Some(now)))),
             ..Facts::new(&spec, now)
         };
         let seen = self.seen.take().filter(|_| !step.restarted);
@@ -138,7 +138,7 @@ impl Story {
             let progress =
                 progress.map(|(id, failed, over)| run(&id.to_string(), failed.then_some("boom"), over));
             record.absorb_progress(progress.as_ref(), now);
-            facts.progress = Some(Ok(progress));
+            facts.progress = Asked::Answered(progress);
         }
         let awaited = awaited(&self.expected, &record, &facts);
         record.absorb(&facts, &self.expected, awaited);
