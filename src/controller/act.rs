@@ -9,10 +9,11 @@ use crate::{
     controller::{error::Error, finalizer, index::slot::key_of, metrics::WriteReason, observe::Look},
     portal::{Portal, PortalError},
     rules::{
-        decide::{UNKNOWN_OUTCOME_PATIENCE, deletion::give_up, not_converging},
+        decide::{deletion::give_up, not_converging},
         events::after_write,
         facts::Asked,
-        memory::{Unknown, Written},
+        lost_write::LostWrite,
+        memory::{Lost, Written},
         note::Note,
         outcome::{Deed, in_sync},
         plan::{Plan, Write},
@@ -87,7 +88,7 @@ async fn write(look: &mut Look<'_>, portal: &Portal, plan: Write) -> Result<Deed
     }
 
     if posted.is_ok() {
-        look.memory.unknown = None;
+        look.memory.lost_write = None;
         look.memory.accepted_write = look.would_write();
     }
 
@@ -107,7 +108,7 @@ async fn write(look: &mut Look<'_>, portal: &Portal, plan: Write) -> Result<Deed
         (Ok(()), _) => not_converging(),
     };
     if posted.is_err() && !equal {
-        look.memory.unknown = look.would_write().map(|written| Unknown {
+        look.memory.lost_write = look.would_write().map(|written| Lost {
             since: Timestamp::now(),
             reason,
             written,
@@ -311,11 +312,10 @@ impl Look<'_> {
 
     /// The portal holds what is wanted. A lost write of something else may still be carried out.
     fn settled(&mut self) {
-        let over = |unknown: &Unknown| {
-            self.facts.local_now.duration_since(unknown.since) >= UNKNOWN_OUTCOME_PATIENCE
-        };
-        if self.facts.unknown_is_wanted || self.memory.unknown.as_ref().is_some_and(over) {
-            self.memory.unknown = None;
+        let lost = &self.facts.lost_write;
+        let is_wanted = matches!(lost, LostWrite::Ours { is_wanted: true, .. });
+        if is_wanted || !lost.may_still_land(&self.facts.clocks()) {
+            self.memory.lost_write = None;
         }
         self.memory.accepted_write = None;
         self.memory.secret_changed = false;

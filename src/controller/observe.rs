@@ -166,11 +166,9 @@ impl<'a> Look<'a> {
             self.memory.accepted_write = Some(written.clone());
         }
         self.facts.not_converging = self.memory.accepted_write.as_ref() == Some(&written);
-        self.facts.unknown_is_wanted = self
-            .memory
-            .unknown
-            .as_ref()
-            .is_some_and(|unknown| unknown.written == written);
+        if let Some(lost) = &self.memory.lost_write {
+            self.facts.lost_write = lost.as_fact(lost.written == written);
+        }
         self.memory.resolved = Some((generation, resolved.clone()));
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::{
-    api::{Applied, AppliedReason, DocSpaceBackupScheduleSpec, Tally, to_second},
+    api::{Applied, DocSpaceBackupScheduleSpec, Tally, to_second},
     portal::{Access, Answer, Archive, PortalError, Progress},
     rules::{
         backup::{
@@ -14,6 +14,7 @@ use crate::{
             record::Record,
         },
         credentials::Identity,
+        lost_write::{Clocks, LostWrite},
         reason::Verdict,
     },
     schedule::{Held, Schedule},
@@ -88,12 +89,8 @@ pub struct Facts<'a> {
     pub now: Timestamp,
     /// Since when looks fail, where the last one did; by this operator's clock.
     pub failing_since: Option<Timestamp>,
-    /// A write whose outcome is not known: when it was sent, and why.
-    pub unknown: Option<(Timestamp, AppliedReason)>,
-    /// The same as the status tells it, where this process knows of none: when, by the portal's clock.
-    pub told_unknown: Option<Timestamp>,
-    /// That write was of what is wanted now.
-    pub unknown_is_wanted: bool,
+    /// A write whose outcome is not known.
+    pub lost_write: LostWrite,
     /// `status.lastRequest` tells of a write.
     pub write_recorded: bool,
     /// This very schedule was accepted by the portal, and it has shown another since.
@@ -159,9 +156,7 @@ impl<'a> Facts<'a> {
             local_now: now,
             now,
             failing_since: None,
-            unknown: None,
-            told_unknown: None,
-            unknown_is_wanted: false,
+            lost_write: LostWrite::None,
             write_recorded: false,
             not_converging: false,
             secret_changed: false,
@@ -191,6 +186,14 @@ impl<'a> Facts<'a> {
     /// The applied schedule, where it still makes the slot this object's own.
     pub fn owned(&self) -> Option<&'a Applied> {
         self.applied.filter(|_| self.finalizer && self.same_address)
+    }
+
+    /// The portal's clock and the operator's.
+    pub fn clocks(&self) -> Clocks {
+        Clocks {
+            portal: self.now,
+            operator: self.local_now,
+        }
     }
 
     /// Takes the portal's clock from an answer.

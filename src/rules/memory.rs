@@ -16,6 +16,7 @@ use crate::{
         backup::record::Seen,
         decide::removed_by_portal::month,
         facts::{Asked, Bill, Facts, Slot},
+        lost_write::LostWrite,
     },
     schedule::Schedule,
 };
@@ -37,7 +38,7 @@ pub struct Memory {
     /// Failures in a row.
     pub failures: Option<Failures>,
     /// A write whose outcome is not known.
-    pub unknown: Option<Unknown>,
+    pub lost_write: Option<Lost>,
     /// What the portal has accepted and not shown yet.
     pub accepted_write: Option<Written>,
     /// A storage Secret has changed, and the portal was not seen to hold its value since.
@@ -134,13 +135,24 @@ impl PartialEq for Written {
 
 /// A write whose outcome is not known.
 #[derive(Clone, Debug)]
-pub struct Unknown {
+pub struct Lost {
     /// When it was given up, by the operator's clock.
     pub since: Timestamp,
     /// Why it was made.
     pub reason: AppliedReason,
     /// What it would write.
     pub written: Written,
+}
+
+impl Lost {
+    /// What it says to `decide`.
+    pub fn as_fact(&self, is_wanted: bool) -> LostWrite {
+        LostWrite::Ours {
+            since: self.since,
+            reason: self.reason,
+            is_wanted,
+        }
+    }
 }
 
 /// A row of failures.

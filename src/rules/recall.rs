@@ -8,6 +8,7 @@ use crate::{
     rules::{
         backup::{expected::Expected, record::Record},
         facts::{Facts, Slot},
+        lost_write::LostWrite,
         memory::Memory,
         ownership::{has_finalizer, own_applied, same_address},
         reason::Reason,
@@ -37,11 +38,10 @@ pub fn known<'a>(
         finalizer: has_finalizer(object.metadata.finalizers.as_ref()),
         deleted_at: object.metadata.deletion_timestamp.as_ref().map(|time| time.0),
         requested: memory.requested || is_requested(object),
-        unknown: memory
-            .unknown
-            .as_ref()
-            .map(|unknown| (unknown.since, unknown.reason)),
-        told_unknown: told_unknown(told).filter(|_| memory.unknown.is_none()),
+        lost_write: match &memory.lost_write {
+            Some(lost) => lost.as_fact(false),
+            None => LostWrite::recorded(told),
+        },
         correction_waits: is_ready_for(told, Reason::BackupRunning),
         write_recorded: status.is_some_and(|status| status.last_request.is_some()),
         secret_changed: memory.secret_changed,
@@ -67,12 +67,6 @@ pub fn known<'a>(
 /// Whether this is the reason of Ready.
 fn is_ready_for(status: &Status, reason: Reason) -> bool {
     condition(Some(status), "Ready").is_some_and(|ready| ready.reason == reason.to_string())
-}
-
-/// When the write was made whose outcome the status calls unknown: another process may have made it.
-fn told_unknown(status: &Status) -> Option<Timestamp> {
-    let request = status.last_request.as_ref()?;
-    request.outcome_unknown.then_some(request.time.0)
 }
 
 /// The annotation requestedAt has a value that the status does not echo yet.

@@ -6,6 +6,7 @@ use crate::{
     api::{DeletionPolicy, ManagementPolicy},
     rules::{
         facts::{Asked, Facts, Slot},
+        lost_write::LostWrite,
         plan::{Need, Plan, Step},
         reason::Verdict,
     },
@@ -70,7 +71,7 @@ pub fn give_up(facts: &Facts<'_>, verdict: &Verdict) -> Option<String> {
 /// What an object may leave behind that does not own its slot.
 fn left_by_no_owner(facts: &Facts<'_>) -> Option<String> {
     match facts.applied {
-        _ if facts.unknown.is_some() || facts.told_unknown.is_some() => {
+        _ if facts.lost_write != LostWrite::None => {
             Some("a write was under way whose outcome is not known".into())
         }
         Some(applied) if !facts.same_address => Some(format!("this object's was written to {}", applied.url)),

@@ -6,7 +6,7 @@
 pub mod deletion;
 pub mod removed_by_portal;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use crate::{
     api::{AdoptionPolicy, AppliedReason, ManagementPolicy, Tally},
@@ -15,14 +15,13 @@ use crate::{
         backup::next_question::need,
         decide::{deletion::decide_deletion, removed_by_portal::Remover},
         facts::{Asked, Facts, Slot},
+        lost_write::LostWrite,
         plan::{Need, Plan, Step, Write},
         reason::{Reason, Verdict},
     },
     schedule::{Held, Schedule},
 };
 
-/// DocSpace may carry out a write for 327 s after its client has gone (R 376); no other is sent meanwhile.
-pub const UNKNOWN_OUTCOME_PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 /// A second foreign change within this time after a correction is contested.
 pub const CONTEST_WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
@@ -110,7 +109,12 @@ fn decide_equal(facts: &Facts<'_>, wanted: &Schedule) -> Step {
     if facts.spec.management_policy == ManagementPolicy::Observe {
         return Step::Do(Plan::Nothing);
     }
-    if let Some((_, reason)) = facts.unknown.filter(|_| facts.unknown_is_wanted) {
+    if let LostWrite::Ours {
+        reason,
+        is_wanted: true,
+        ..
+    } = facts.lost_write
+    {
         return before_taking(facts, Plan::Adopt(reason));
     }
     match facts.owned() {
@@ -167,7 +171,7 @@ impl Compared<'_> {
 
     fn write(&self, reason: AppliedReason) -> Step {
         let facts = self.facts;
-        if lost_write_may_land(facts) {
+        if facts.lost_write.may_still_land(&facts.clocks()) {
             return Step::refuse(Verdict::new(
                 Reason::OutcomeUnknown,
                 "A write to the portal got no answer that tells its outcome, and the portal does not show it; \
@@ -256,20 +260,6 @@ fn hold_correction(facts: &Facts<'_>) -> Option<Step> {
         ))),
         Asked::Answered(_) => None,
     }
-}
-
-/// Whether a write whose outcome is not known may still be carried out.
-fn lost_write_may_land(facts: &Facts<'_>) -> bool {
-    let after = |now: Timestamp, since| now.duration_since(since);
-    let known = |(since, _)| after(facts.local_now, since) < UNKNOWN_OUTCOME_PATIENCE;
-    // The portal's clock may stand still, and this one need not be that of the process that wrote.
-    let clocks = [facts.now, facts.local_now];
-    let told = |since| {
-        clocks
-            .iter()
-            .all(|now| after(*now, since).abs() < UNKNOWN_OUTCOME_PATIENCE)
-    };
-    facts.unknown.is_some_and(known) || facts.told_unknown.is_some_and(told)
 }
 
 #[cfg(test)]

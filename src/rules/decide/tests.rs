@@ -576,13 +576,17 @@ fn archives_at_stake() {
     ]);
 }
 
+fn lost(minutes: i64, is_wanted: bool) -> LostWrite {
+    LostWrite::Ours {
+        since: ago(minutes),
+        reason: AppliedReason::Corrected,
+        is_wanted,
+    }
+}
+
 #[test]
 fn an_unknown_outcome_waits() {
-    let unknown = |scene: Scene, minutes| {
-        scene.with(move |f| {
-            (f.unknown, f.unknown_is_wanted) = (Some((ago(minutes), AppliedReason::Corrected)), true)
-        })
-    };
+    let unknown = |scene: Scene, minutes| scene.with(move |f| f.lost_write = lost(minutes, true));
     check(vec![
         (
             "nothing to be seen of it",
@@ -596,7 +600,7 @@ fn an_unknown_outcome_waits() {
         ),
         (
             "the manifest is again as the portal is",
-            unknown(Scene::applied(held(|_| {})), 1).with(|f| f.unknown_is_wanted = false),
+            unknown(Scene::applied(held(|_| {})), 1).with(|f| f.lost_write = lost(1, false)),
             "nothing",
         ),
         (
@@ -614,22 +618,23 @@ fn an_unknown_outcome_waits() {
         ),
         (
             "the status alone tells of it",
-            Scene::first_contact(None).with(|f| f.told_unknown = Some(ago(9))),
+            Scene::first_contact(None).with(|f| f.lost_write = LostWrite::Recorded { time: ago(9) }),
             "refuse OutcomeUnknown",
         ),
         (
             "the status alone tells of it, ten minutes later",
-            Scene::first_contact(None).with(|f| f.told_unknown = Some(ago(10))),
+            Scene::first_contact(None).with(|f| f.lost_write = LostWrite::Recorded { time: ago(10) }),
             "write Created",
         ),
         (
             "the status alone tells of it, by a clock that is ahead",
-            Scene::first_contact(None).with(|f| f.told_unknown = Some(ago(-9))),
+            Scene::first_contact(None).with(|f| f.lost_write = LostWrite::Recorded { time: ago(-9) }),
             "refuse OutcomeUnknown",
         ),
         (
             "the status alone tells of it, and the portal's clock stands still",
-            Scene::first_contact(None).with(|f| (f.told_unknown, f.now) = (Some(ago(10)), ago(10))),
+            Scene::first_contact(None)
+                .with(|f| (f.lost_write, f.now) = (LostWrite::Recorded { time: ago(10) }, ago(10))),
             "write Created",
         ),
     ]);

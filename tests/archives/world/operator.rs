@@ -9,6 +9,7 @@ use docspace_backup_operator::{
         credentials::Identity,
         decide::{CONTEST_WINDOW, decide},
         facts::{Asked, Facts},
+        lost_write::LostWrite,
         plan::{Need, Plan, Step},
         reason::Reason,
     },
@@ -55,8 +56,13 @@ impl World<'_> {
             corrections: self.corrections.as_ref(),
             finalizer: self.finalizer,
             requested: look.requested,
-            unknown: self.unknown_since.map(|since| (since, AppliedReason::Changed)),
-            unknown_is_wanted: true,
+            lost_write: self
+                .unknown_since
+                .map_or(LostWrite::None, |since| LostWrite::Ours {
+                    since,
+                    reason: AppliedReason::Changed,
+                    is_wanted: true,
+                }),
             write_recorded: true,
             secret_changed: true,
             ..Facts::new(&spec, now)
