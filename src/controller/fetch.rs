@@ -102,7 +102,7 @@ async fn trail(portal: &Portal, from: Timestamp) -> Result<Option<Trail>, Portal
 /// The row of a dump is the installation's, and named so in the trail (R 507).
 async fn deletion(portal: &Portal, facts: &Facts<'_>) -> Result<Option<bool>, PortalError> {
     let dump = facts.spec.dump;
-    let since = facts.applied.map_or(facts.now, |applied| applied.time.0);
+    let since = facts.ownership.ours().map_or(facts.now, |applied| applied.time.0);
     let events = portal.events(Action::ScheduledBackupDeleted, since).await?.value;
     let is_this = |target: Option<&str>| (target == Some("-1")) == dump;
     Ok(events.map(|events| events.iter().any(|event| is_this(event.target.as_deref()))))

@@ -174,7 +174,7 @@ impl<'a> Look<'a> {
 
     /// After a restart the status tells.
     fn was_not_converging(&self, written: &Written) -> bool {
-        let applied = self.facts.applied.filter(|_| self.facts.same_address);
+        let applied = self.facts.ownership.ours();
         let ready = condition(self.object.status.as_ref(), "Ready");
         ready.is_some_and(|ready| ready.reason == Reason::NotConverging.to_string())
             && applied.is_some_and(|applied| applied.schedule == written.wanted.shown_as_applied())

@@ -11,6 +11,7 @@ use crate::{
         facts::{Bill, Facts},
         note::Note,
         outcome::Deed,
+        ownership::Ownership,
     },
     schedule::timetable::Times,
 };
@@ -31,7 +32,7 @@ pub fn notes(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, deed: &Deed, st
         _ => {}
     }
     if deed.applied.is_some()
-        && let Some(applied) = facts.applied.filter(|_| !facts.same_address)
+        && let Ownership::Elsewhere(applied) = facts.ownership
     {
         let text = format!(
             "The portal's address was changed; a schedule stays as it is in {}",

@@ -15,6 +15,7 @@ use crate::{
         },
         credentials::Identity,
         lost_write::{Clocks, LostWrite},
+        ownership::Ownership,
         reason::Verdict,
     },
     schedule::{Held, Schedule},
@@ -67,10 +68,8 @@ impl<T> From<Option<T>> for Asked<T> {
 pub struct Facts<'a> {
     /// What the user wants.
     pub spec: &'a DocSpaceBackupScheduleSpec,
-    /// `status.applied`, where it carries this object's uid; else the slot was never this object's.
-    pub applied: Option<&'a Applied>,
-    /// Whether `applied` speaks of the address that the spec names now.
-    pub same_address: bool,
+    /// Whose the portal's schedule is, as the status tells.
+    pub ownership: Ownership<'a>,
     /// The parameters that are shown, but for values which the status hides: what was hidden once stays so.
     pub hidden_params: BTreeSet<&'a str>,
     /// `status.corrections`.
@@ -145,8 +144,7 @@ impl<'a> Facts<'a> {
     pub fn new(spec: &'a DocSpaceBackupScheduleSpec, now: Timestamp) -> Self {
         Self {
             spec,
-            applied: None,
-            same_address: false,
+            ownership: Ownership::None,
             hidden_params: BTreeSet::new(),
             corrections: None,
             finalizer: false,
@@ -185,7 +183,7 @@ impl<'a> Facts<'a> {
 
     /// The applied schedule, where it still makes the slot this object's own.
     pub fn owned(&self) -> Option<&'a Applied> {
-        self.applied.filter(|_| self.finalizer && self.same_address)
+        self.ownership.ours().filter(|_| self.finalizer)
     }
 
     /// The portal's clock and the operator's.

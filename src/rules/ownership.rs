@@ -5,22 +5,44 @@ use crate::{
     portal::Address,
 };
 
-/// `status.applied`, where it makes the slot that the spec names this object's own: finalizer, uid and address.
-pub fn owned(object: &DocSpaceBackupSchedule) -> Option<&Applied> {
-    own_applied(object, object.status.as_ref()?).filter(|applied| {
-        has_finalizer(object.metadata.finalizers.as_ref()) && same_address(applied, &object.spec)
-    })
+/// Whose the portal's schedule is, as the status tells.
+#[derive(Clone, Copy, Debug)]
+pub enum Ownership<'a> {
+    /// This very object wrote it, to the portal that the spec names now.
+    Ours(&'a Applied),
+    /// This very object wrote one, to another address.
+    Elsewhere(&'a Applied),
+    /// This object wrote none; a restored or copied object carries another's uid.
+    None,
 }
 
-/// `status.applied`, where this very object wrote it; a restored or copied object carries another's uid.
-pub fn own_applied<'a>(object: &DocSpaceBackupSchedule, status: &'a Status) -> Option<&'a Applied> {
-    let applied = status.applied.as_ref()?;
-    (object.metadata.uid.as_ref() == Some(&applied.uid)).then_some(applied)
+impl<'a> Ownership<'a> {
+    /// What this status makes of the object.
+    pub fn of(object: &DocSpaceBackupSchedule, status: &'a Status) -> Self {
+        let wrote = |applied: &&Applied| object.metadata.uid.as_ref() == Some(&applied.uid);
+        match status.applied.as_ref().filter(wrote) {
+            None => Self::None,
+            Some(applied) if leads_to(&applied.url, applied.host_header.as_deref(), &object.spec) => {
+                Self::Ours(applied)
+            }
+            Some(applied) => Self::Elsewhere(applied),
+        }
+    }
+
+    /// What this object wrote to the portal that the spec names now.
+    pub fn ours(self) -> Option<&'a Applied> {
+        match self {
+            Self::Ours(applied) => Some(applied),
+            Self::Elsewhere(_) | Self::None => None,
+        }
+    }
 }
 
-/// Whether what was applied was applied to the portal that the spec names now.
-pub fn same_address(applied: &Applied, spec: &DocSpaceBackupScheduleSpec) -> bool {
-    leads_to(&applied.url, applied.host_header.as_deref(), spec)
+/// Whether the slot that the spec names is this object's own.
+pub fn is_owner(object: &DocSpaceBackupSchedule) -> bool {
+    let status = object.status.as_ref();
+    has_finalizer(object.metadata.finalizers.as_ref())
+        && status.is_some_and(|status| Ownership::of(object, status).ours().is_some())
 }
 
 /// Whether a URL and Host header are the address that the spec names now, however it is spelt.

@@ -10,7 +10,7 @@ use crate::{
         facts::{Facts, Slot},
         lost_write::LostWrite,
         memory::Memory,
-        ownership::{has_finalizer, own_applied, same_address},
+        ownership::{Ownership, has_finalizer},
         reason::Reason,
     },
 };
@@ -23,7 +23,8 @@ pub fn known<'a>(
     now: Timestamp,
 ) -> Facts<'a> {
     let status = object.status.as_ref();
-    let applied = status.and_then(|status| own_applied(object, status));
+    let ownership = status.map_or(Ownership::None, |status| Ownership::of(object, status));
+    let wrote = !matches!(ownership, Ownership::None);
     let unlooked = Status::default();
     let told = status.unwrap_or(&unlooked);
     // Until it answers, the portal's clock is as far off as it was.
@@ -31,8 +32,7 @@ pub fn known<'a>(
     let seen = told.observed.as_ref();
     let seen = seen.map(|observed| observed.last_backup_time.as_ref().map(|time| time.0));
     Facts {
-        applied,
-        same_address: applied.is_some_and(|applied| same_address(applied, &object.spec)),
+        ownership,
         hidden_params: status.map(Status::hidden_params).unwrap_or_default(),
         corrections: status.and_then(|status| status.corrections.as_ref()),
         finalizer: has_finalizer(object.metadata.finalizers.as_ref()),
@@ -48,7 +48,7 @@ pub fn known<'a>(
         identity_due: memory.identity_due(now),
         removals: status.and_then(|status| status.removals.as_ref()),
         // Where nothing is remembered of a schedule that is gone: as our own write has left it.
-        seen_last_backup_time: seen.or(memory.last_held).or(applied.map(|_| None)),
+        seen_last_backup_time: seen.or(memory.last_held).or(wrote.then_some(None)),
         removed_by_portal: is_ready_for(told, Reason::RemovedByPortal),
         is_saas: told
             .portal

@@ -27,7 +27,7 @@ use crate::{
         },
         secrets,
     },
-    rules::ownership::{enforces, owned},
+    rules::ownership::{enforces, is_owner},
 };
 
 /// The objects of all watched namespaces.
@@ -126,7 +126,7 @@ impl Objects {
         if let Ok(object) = &object.0 {
             shared
                 .claims
-                .file(Claimant::of(object), told_key(object), owned(object).is_some());
+                .file(Claimant::of(object), told_key(object), is_owner(object));
         }
         if shared.places.get(&key) != Some(&place) {
             shared.insert(&key, &place);

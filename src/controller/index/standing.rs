@@ -14,7 +14,7 @@ use crate::{
     rules::{
         backup::expected::Expected,
         facts::Slot,
-        ownership::{enforces, owned},
+        ownership::{enforces, is_owner},
     },
 };
 
@@ -97,12 +97,12 @@ fn first<'a>(
     others: impl Iterator<Item = &'a DocSpaceBackupSchedule> + Clone,
 ) -> Option<&'a DocSpaceBackupSchedule> {
     let older = |other: &&DocSpaceBackupSchedule| age(other) < age(me);
-    let owners = others.clone().filter(|other| owned(other).is_some());
+    let owners = others.clone().filter(|other| is_owner(other));
     let owner = owners.min_by_key(|other| age(other));
-    match (owned(me), owner) {
-        (Some(_), owner) => owner.filter(older),
-        (None, Some(owner)) => Some(owner),
-        (None, None) => others
+    match (is_owner(me), owner) {
+        (true, owner) => owner.filter(older),
+        (false, Some(owner)) => Some(owner),
+        (false, None) => others
             .filter(|other| competes(other))
             .filter(older)
             .min_by_key(|other| age(other)),

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     api::{DocSpaceBackupSchedule, ManagementPolicy, ShownSchedule, Status},
-    rules::ownership::{own_applied, same_address},
+    rules::ownership::Ownership,
     schedule::timetable::Times,
 };
 
@@ -77,8 +77,9 @@ pub fn schedule_in_force<'a>(
 ) -> Option<&'a ShownSchedule> {
     match object.spec.management_policy {
         ManagementPolicy::Observe => status.observed.as_ref(),
-        ManagementPolicy::Enforce => own_applied(object, status)
-            .filter(|applied| same_address(applied, &object.spec))
-            .map(|applied| &applied.schedule),
+        ManagementPolicy::Enforce => {
+            let ours = Ownership::of(object, status).ours();
+            ours.map(|applied| &applied.schedule)
+        }
     }
 }

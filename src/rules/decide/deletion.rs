@@ -7,6 +7,7 @@ use crate::{
     rules::{
         facts::{Asked, Facts, Slot},
         lost_write::LostWrite,
+        ownership::Ownership,
         plan::{Need, Plan, Step},
         reason::Verdict,
     },
@@ -70,12 +71,14 @@ pub fn give_up(facts: &Facts<'_>, verdict: &Verdict) -> Option<String> {
 
 /// What an object may leave behind that does not own its slot.
 fn left_by_no_owner(facts: &Facts<'_>) -> Option<String> {
-    match facts.applied {
+    match facts.ownership {
         _ if facts.lost_write != LostWrite::None => {
             Some("a write was under way whose outcome is not known".into())
         }
-        Some(applied) if !facts.same_address => Some(format!("this object's was written to {}", applied.url)),
-        None if !facts.write_recorded => Some("a write may have been under way that was not recorded".into()),
+        Ownership::Elsewhere(applied) => Some(format!("this object's was written to {}", applied.url)),
+        Ownership::None if !facts.write_recorded => {
+            Some("a write may have been under way that was not recorded".into())
+        }
         _ => None,
     }
 }

@@ -52,9 +52,11 @@ fn fails_long(facts: &Facts<'_>) -> bool {
 
 /// Whether the portal's scheduler came to the schedule since it was last seen there.
 fn came_due(facts: &Facts<'_>) -> bool {
-    let (Ok(expected), Some(last), Some(applied)) =
-        (&facts.expected, facts.seen_last_backup_time, facts.applied)
-    else {
+    let (Ok(expected), Some(last), Some(applied)) = (
+        &facts.expected,
+        facts.seen_last_backup_time,
+        facts.ownership.ours(),
+    ) else {
         return false;
     };
     let starts = expected.times.portal_starts(last, applied.time.0);

@@ -11,6 +11,7 @@ use crate::{
         credentials::Identity,
         decide::*,
         facts::Bill,
+        ownership::Ownership,
     },
     schedule::{HIDDEN, Held, Param},
 };
@@ -172,8 +173,7 @@ impl Scene {
 
     fn step(&self) -> Step {
         let mut facts = Facts {
-            applied: self.applied.as_ref(),
-            same_address: true,
+            ownership: self.applied.as_ref().map_or(Ownership::None, Ownership::Ours),
             corrections: self.corrections.as_ref(),
             removals: self.removals.as_ref(),
             write_recorded: true,
@@ -209,6 +209,13 @@ fn check(rows: Vec<(&str, Scene, &str)>) {
         .map(|(name, plan, expected)| format!("{name}: {plan}, expected {expected}"))
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What was applied was applied to another address.
+fn moved(facts: &mut Facts<'_>) {
+    if let Ownership::Ours(applied) = facts.ownership {
+        facts.ownership = Ownership::Elsewhere(applied);
+    }
 }
 
 fn earlier_hour(schedule: &mut Schedule) {
@@ -299,12 +306,12 @@ fn first_contact() {
         ),
         (
             "applied elsewhere",
-            Scene::applied(held(earlier_hour)).with(|f| f.same_address = false),
+            Scene::applied(held(earlier_hour)).with(moved),
             "write Created",
         ),
         (
             "applied elsewhere, Never",
-            never(Scene::applied(held(earlier_hour))).with(|f| f.same_address = false),
+            never(Scene::applied(held(earlier_hour))).with(moved),
             "refuse AdoptionRefused",
         ),
         (
@@ -570,7 +577,7 @@ fn archives_at_stake() {
         ),
         (
             "lowered for another portal is no leave for this one",
-            count(lowered(), 9).with(|f| f.same_address = false),
+            count(lowered(), 9).with(moved),
             "refuse WouldDeleteArchives",
         ),
     ]);
@@ -688,11 +695,7 @@ fn deletion() {
             mine().with(|f| f.slot = Slot::Taken("another".into())),
             "release, left behind",
         ),
-        (
-            "applied elsewhere",
-            mine().with(|f| f.same_address = false),
-            "release, left behind",
-        ),
+        ("applied elsewhere", mine().with(moved), "release, left behind"),
         (
             "suspended",
             mine().spec(|spec| spec.suspend = true),

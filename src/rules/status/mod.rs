@@ -133,10 +133,12 @@ impl Report<'_> {
 
     fn suspended(&self, mut status: Status) -> Status {
         let verdict = &self.deed.verdict;
-        let as_applied = self.facts.applied.is_some_and(|applied| {
-            self.facts.same_address
-                && applied.schedule == Schedule::without_secrets(&self.object.spec).shown_as_applied()
-        });
+        let now = Schedule::without_secrets(&self.object.spec).shown_as_applied();
+        let as_applied = self
+            .facts
+            .ownership
+            .ours()
+            .is_some_and(|applied| applied.schedule == now);
         status.observed_generation = self.object.metadata.generation;
         if !as_applied {
             let mut conditions = self.conditions(&mut status);

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     api::{AppliedReason, LastRequest, Operation, Tally},
-    rules::{events, status::*},
+    rules::{events, ownership::Ownership, status::*},
     schedule::Held,
 };
 
@@ -63,8 +63,11 @@ fn good() -> DocSpaceBackupSchedule {
 
 fn facts(object: &DocSpaceBackupSchedule) -> Facts<'_> {
     Facts {
-        applied: object.status.as_ref().and_then(|status| status.applied.as_ref()),
-        same_address: true,
+        ownership: object
+            .status
+            .as_ref()
+            .and_then(|status| status.applied.as_ref())
+            .map_or(Ownership::None, Ownership::Ours),
         corrections: object
             .status
             .as_ref()

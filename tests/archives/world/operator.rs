@@ -10,6 +10,7 @@ use docspace_backup_operator::{
         decide::{CONTEST_WINDOW, decide},
         facts::{Asked, Facts},
         lost_write::LostWrite,
+        ownership::Ownership,
         plan::{Need, Plan, Step},
         reason::Reason,
     },
@@ -51,8 +52,11 @@ impl World<'_> {
     fn plan(&self, look: &Look) -> Plan {
         let (spec, now) = (self.manifest.spec(), self.portals.now());
         let mut facts = Facts {
-            applied: self.applied.as_ref(),
-            same_address: self.same_address(),
+            ownership: match &self.applied {
+                None => Ownership::None,
+                Some(applied) if self.same_address() => Ownership::Ours(applied),
+                Some(applied) => Ownership::Elsewhere(applied),
+            },
             corrections: self.corrections.as_ref(),
             finalizer: self.finalizer,
             requested: look.requested,
