@@ -14,6 +14,7 @@ use crate::{
             record::Record,
         },
         credentials::Identity,
+        last_queued::LastQueued,
         lost_write::{Clocks, LostWrite},
         ownership::Ownership,
         reason::Verdict,
@@ -102,8 +103,8 @@ pub struct Facts<'a> {
     pub key_exchanged: bool,
     /// `status.removals`.
     pub removals: Option<&'a Tally>,
-    /// What the portal was last seen to hold had this lastBackupTime; `None` when it held no schedule.
-    pub seen_last_backup_time: Option<Option<Timestamp>>,
+    /// When the portal had queued a backup when its schedule was last seen.
+    pub last_queued: LastQueued,
     /// The object is stalled as RemovedByPortal.
     pub removed_by_portal: bool,
     /// The portal is in the vendor's cloud, where backups are paid for.
@@ -161,7 +162,7 @@ impl<'a> Facts<'a> {
             identity_due: false,
             key_exchanged: false,
             removals: None,
-            seen_last_backup_time: None,
+            last_queued: LastQueued::NoSchedule,
             removed_by_portal: false,
             is_saas: false,
             expected: Err(Unexpected::NotInForce),

@@ -16,6 +16,7 @@ use crate::{
         backup::record::Seen,
         decide::removed_by_portal::month,
         facts::{Asked, Bill, Facts, Slot},
+        last_queued::LastQueued,
         lost_write::LostWrite,
     },
     schedule::Schedule,
@@ -48,7 +49,7 @@ pub struct Memory {
     /// When settings and key were read last, by the operator's clock.
     pub identity_at: Option<Timestamp>,
     /// The lastBackupTime of the schedule that the portal was last seen to hold.
-    pub last_held: Option<Option<Timestamp>>,
+    pub last_held: LastQueued,
     /// How far the portal's clock is ahead of the operator's.
     pub skew: SignedDuration,
     /// What the portal's clock showed last, and at how many looks in a row it has stood still.
@@ -182,7 +183,7 @@ impl Memory {
     /// Keeps what a look has learnt for those to come.
     pub fn learn(&mut self, facts: &Facts<'_>) {
         match &facts.held {
-            Asked::Answered(Some(held)) => self.last_held = Some(held.last_backup_time),
+            Asked::Answered(Some(held)) => self.last_held = held.into(),
             // Whoever answers, or as whom we speak, may have changed.
             Asked::Failed(_) => self.identity_at = None,
             _ => {}

@@ -5,6 +5,7 @@ pub mod credentials;
 pub mod decide;
 pub mod events;
 pub mod facts;
+pub mod last_queued;
 pub mod lost_write;
 pub mod memory;
 pub mod note;

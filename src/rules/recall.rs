@@ -8,6 +8,7 @@ use crate::{
     rules::{
         backup::{expected::Expected, record::Record},
         facts::{Facts, Slot},
+        last_queued::LastQueued,
         lost_write::LostWrite,
         memory::Memory,
         ownership::{Ownership, has_finalizer},
@@ -29,8 +30,6 @@ pub fn known<'a>(
     let told = status.unwrap_or(&unlooked);
     // Until it answers, the portal's clock is as far off as it was.
     let there = now.checked_add(memory.skew).unwrap_or(now);
-    let seen = told.observed.as_ref();
-    let seen = seen.map(|observed| observed.last_backup_time.as_ref().map(|time| time.0));
     Facts {
         ownership,
         hidden_params: status.map(Status::hidden_params).unwrap_or_default(),
@@ -48,7 +47,13 @@ pub fn known<'a>(
         identity_due: memory.identity_due(now),
         removals: status.and_then(|status| status.removals.as_ref()),
         // Where nothing is remembered of a schedule that is gone: as our own write has left it.
-        seen_last_backup_time: seen.or(memory.last_held).or(wrote.then_some(None)),
+        last_queued: LastQueued::shown(told.observed.as_ref())
+            .or(memory.last_held)
+            .or(if wrote {
+                LastQueued::Never
+            } else {
+                LastQueued::NoSchedule
+            }),
         removed_by_portal: is_ready_for(told, Reason::RemovedByPortal),
         is_saas: told
             .portal

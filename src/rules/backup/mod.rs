@@ -23,6 +23,7 @@ use crate::{
             reason::Freshness,
             record::Record,
         },
+        last_queued::LastQueued,
         status::conditions::ConditionState,
     },
     schedule::{can_back_up, timetable::Times},
@@ -36,11 +37,11 @@ fn judged(freshness: Freshness, message: impl Into<String>) -> ConditionState {
     }
 }
 
-/// The first reason that fits. `held` is what the portal showed last: `None` for no schedule, else its lastBackupTime.
+/// The first reason that fits. `last` is what the portal showed last.
 pub fn judge(
     expected: Result<&Expected, Unexpected>,
     record: &Record,
-    held: Option<Option<Timestamp>>,
+    last: LastQueued,
     now: Timestamp,
 ) -> ConditionState {
     use Freshness::*;
@@ -82,7 +83,7 @@ pub fn judge(
             "The portal has listed a new archive once; it counts when it is still listed half an hour later";
         return judged(Confirming, with_warning(once, candidate.warning.as_deref()));
     }
-    if held == Some(None) && never_starts(&expected.times, now) {
+    if last == LastQueued::Never && never_starts(&expected.times, now) {
         return judged(NeverStarts, NEVER_STARTS);
     }
     if !can_back_up(&expected.storage_type) {
@@ -108,7 +109,7 @@ pub fn judge(
             "Whether the last due backup was made is not known: the portal's history was not read since its deadline passed",
         );
     }
-    let queued = held.flatten().is_some_and(|last| last >= due);
+    let queued = last.time().is_some_and(|last| last >= due);
     judged(Overdue, if queued { OVERDUE_QUEUED } else { OVERDUE })
 }
 

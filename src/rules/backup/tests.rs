@@ -71,7 +71,7 @@ fn running() -> Seen {
 struct Night {
     expected: Result<Expected, Unexpected>,
     record: Record,
-    held: Option<Option<Timestamp>>,
+    last: LastQueued,
     now: Timestamp,
 }
 
@@ -87,7 +87,7 @@ fn night(change: impl FnOnce(&mut Night)) -> Night {
             seen,
             ..Record::default()
         },
-        held: Some(Some(at("2026-11-24T03:07:00Z"))),
+        last: LastQueued::At(at("2026-11-24T03:07:00Z")),
         now: at(NOON),
     };
     change(&mut night);
@@ -105,7 +105,7 @@ fn of(change: impl Fn(&mut Expected), more: impl FnOnce(&mut Night)) -> Night {
 
 fn verdict(night: &Night) -> ConditionState {
     let expected = night.expected.as_ref().map_err(|why| *why);
-    judge(expected, &night.record, night.held, night.now)
+    judge(expected, &night.record, night.last, night.now)
 }
 
 fn check(rows: Vec<(&str, Night, Freshness)>) {
@@ -416,7 +416,7 @@ fn without_a_look_at_the_history_nothing_is_known() {
 fn what_cannot_work_is_foretold_and_withdrawn_when_the_portal_proves_it_wrong() {
     let late = |e: &mut Expected| e.times = times(22, "America/New_York");
     let custom = |e: &mut Expected| e.storage_type = "CustomCloud".into();
-    let never = |n: &mut Night| (n.held, n.now) = (Some(None), at("2026-11-20T12:00:00Z"));
+    let never = |n: &mut Night| (n.last, n.now) = (LastQueued::Never, at("2026-11-20T12:00:00Z"));
     let archive = |n: &mut Night| {
         let made = LastBackup {
             storage_type: "CustomCloud".into(),
@@ -428,14 +428,14 @@ fn what_cannot_work_is_foretold_and_withdrawn_when_the_portal_proves_it_wrong() 
         ("an hour that is never reached", of(late, never), NeverStarts),
         (
             "the same, after its time",
-            of(late, |n| n.held = Some(None)),
+            of(late, |n| n.last = LastQueued::Never),
             NeverStarts,
         ),
         ("the same, once it ran", of(late, |_| {}), Overdue),
         (
             "the same, an archive is there",
             of(late, |n| {
-                (n.held, n.record.last_backup) = (Some(None), backup(TONIGHT))
+                (n.last, n.record.last_backup) = (LastQueued::Never, backup(TONIGHT))
             }),
             BackupFound,
         ),
@@ -452,7 +452,9 @@ fn what_cannot_work_is_foretold_and_withdrawn_when_the_portal_proves_it_wrong() 
         ),
         (
             "the portal holds nothing",
-            of(late, |n| (n.held, n.now) = (None, at("2026-11-20T12:00:00Z"))),
+            of(late, |n| {
+                (n.last, n.now) = (LastQueued::NoSchedule, at("2026-11-20T12:00:00Z"))
+            }),
             NotDueYet,
         ),
         ("CustomCloud", of(custom, never), StorageCannotBackUp),
@@ -507,9 +509,13 @@ fn what_was_dropped_is_told_for_its_due_time_only() {
 
 #[test]
 fn overdue_says_whether_the_portal_has_queued_it() {
-    let message = |held| verdict(&night(|n| n.held = held)).message;
-    assert!(message(Some(Some(at("2026-11-24T03:07:00Z")))).contains("has queued"));
-    for held in [None, Some(None), Some(Some(at("2026-11-23T03:07:00Z")))] {
+    let message = |held| verdict(&night(|n| n.last = held)).message;
+    assert!(message(LastQueued::At(at("2026-11-24T03:07:00Z"))).contains("has queued"));
+    for held in [
+        LastQueued::NoSchedule,
+        LastQueued::Never,
+        LastQueued::At(at("2026-11-23T03:07:00Z")),
+    ] {
         assert!(
             message(held).contains("does not tell that it has started"),
             "{held:?}"
@@ -521,7 +527,7 @@ fn overdue_says_whether_the_portal_has_queued_it() {
 fn equal_situations_have_equal_messages() {
     let overdue = |now: &'static str| {
         verdict(&night(|n| {
-            (n.now, n.held, n.record.seen.history_at) = (at(now), None, Some(at(now)))
+            (n.now, n.last, n.record.seen.history_at) = (at(now), LastQueued::NoSchedule, Some(at(now)))
         }))
     };
     assert_eq!(overdue("2026-11-24T12:00:00Z"), overdue("2026-11-26T17:00:00Z"));

@@ -6,6 +6,7 @@ use crate::{
     api::Tally,
     rules::{
         facts::{Asked, Bill, Facts},
+        last_queued::LastQueued,
         plan::{Need, Step},
         reason::{Reason, Verdict},
     },
@@ -52,14 +53,15 @@ fn fails_long(facts: &Facts<'_>) -> bool {
 
 /// Whether the portal's scheduler came to the schedule since it was last seen there.
 fn came_due(facts: &Facts<'_>) -> bool {
-    let (Ok(expected), Some(last), Some(applied)) = (
-        &facts.expected,
-        facts.seen_last_backup_time,
-        facts.ownership.ours(),
-    ) else {
+    let (Ok(expected), Some(applied)) = (&facts.expected, facts.ownership.ours()) else {
         return false;
     };
-    let starts = expected.times.portal_starts(last, applied.time.0);
+    if facts.last_queued == LastQueued::NoSchedule {
+        return false;
+    }
+    let starts = expected
+        .times
+        .portal_starts(facts.last_queued.time(), applied.time.0);
     starts.is_some_and(|starts| starts <= facts.now)
 }
 

@@ -11,6 +11,7 @@ use crate::{
         credentials::Identity,
         decide::*,
         facts::Bill,
+        last_queued::LastQueued,
         ownership::Ownership,
     },
     schedule::{HIDDEN, Held, Param},
@@ -766,7 +767,7 @@ fn a_schedule_that_is_gone_was_removed_by_somebody_or_by_the_portal() {
     // Applied an hour ago, at 11; due at 3 every day, so it is due at once; gone at noon.
     let gone = || {
         let mut scene = Scene::applied(None).with(|f| {
-            f.seen_last_backup_time = Some(None);
+            f.last_queued = LastQueued::Never;
             f.deleted = Asked::Answered(Some(false));
             f.expected = Ok(Expected {
                 since: ago(60),
@@ -779,7 +780,7 @@ fn a_schedule_that_is_gone_was_removed_by_somebody_or_by_the_portal() {
         scene.removals = None;
         scene
     };
-    let ran = || gone().with(|f| f.seen_last_backup_time = Some(Some(ago(30))));
+    let ran = || gone().with(|f| f.last_queued = LastQueued::At(ago(30)));
     let again = |days: i64| {
         let mut scene = gone();
         scene.removals = Some(Tally {
@@ -839,13 +840,13 @@ fn a_schedule_that_is_gone_was_removed_by_somebody_or_by_the_portal() {
         (
             "stalled so, and looked at again",
             again(2)
-                .with(|f| (f.removed_by_portal, f.seen_last_backup_time) = (true, None))
+                .with(|f| (f.removed_by_portal, f.last_queued) = (true, LastQueued::NoSchedule))
                 .with(bill),
             "refuse RemovedByPortal",
         ),
         (
             "stalled so, and the month is over",
-            again(25).with(|f| (f.removed_by_portal, f.seen_last_backup_time) = (true, None)),
+            again(25).with(|f| (f.removed_by_portal, f.last_queued) = (true, LastQueued::NoSchedule)),
             "write Recreated",
         ),
         (

@@ -19,6 +19,7 @@ use crate::{
         },
         credentials,
         facts::{Asked, Facts},
+        last_queued::LastQueued,
         memory::Failures,
         outcome::Deed,
         reason::{Class, Reason, Verdict},
@@ -241,18 +242,17 @@ impl Report<'_> {
             let awaited = awaited(expected, &record, facts);
             record.absorb(facts, expected, awaited);
         }
-        let held = status.observed.as_ref();
-        let held = held.map(|held| held.last_backup_time.as_ref().map(|time| time.0));
-        let judged = judge(expected.as_ref().map_err(|why| *why), &record, held, facts.now);
+        let last = LastQueued::shown(status.observed.as_ref());
+        let judged = judge(expected.as_ref().map_err(|why| *why), &record, last, facts.now);
         self.conditions(status).set("BackupFresh", judged);
 
-        let starts = expected.ok().zip(held).and_then(|(expected, last)| {
-            let starts = expected.times.portal_starts(last, facts.now)?;
+        let held = expected.ok().filter(|_| last != LastQueued::NoSchedule);
+        let starts = held.and_then(|expected| {
+            let starts = expected.times.portal_starts(last.time(), facts.now)?;
             // Due since before the write that started the clock anew.
-            Some(if last.is_none() {
-                starts.max(expected.since)
-            } else {
-                starts
+            Some(match last {
+                LastQueued::At(_) => starts,
+                LastQueued::Never | LastQueued::NoSchedule => starts.max(expected.since),
             })
         });
         status.next_backup_time = starts.map(to_second);

@@ -486,7 +486,7 @@ fn no_time_is_too_odd() {
             since: odd,
             ..expected()
         };
-        let judged = judge(Ok(&expected), &record, Some(Some(odd)), at(NOON));
+        let judged = judge(Ok(&expected), &record, LastQueued::At(odd), at(NOON));
         assert!(!judged.message.is_empty());
         let _ = crate::rules::backup::next_question::next_look(&expected, &record, at(NOON));
         assert!(!expected.times.meets(&expected.times, last));

@@ -142,7 +142,7 @@ impl Story {
         }
         let awaited = awaited(&self.expected, &record, &facts);
         record.absorb(&facts, &self.expected, awaited);
-        let judged = judge(Ok(&self.expected), &record, Some(facts.last_backup_time()), now);
+        let judged = judge(Ok(&self.expected), &record, facts.last_backup_time().into(), now);
         self.seen = Some(record.keep(&mut self.status));
         judged
     }
