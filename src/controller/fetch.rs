@@ -62,7 +62,7 @@ async fn identity(portal: &Portal, facts: &mut Facts<'_>) -> Identity {
     let mut identity = Identity {
         is_to_be_repeated: settings.as_ref().is_err_and(is_passing) || key.as_ref().is_err_and(is_passing),
         settings: settings.ok(),
-        key: key.ok(),
+        credential: key.ok(),
         mapped_domain: None,
     };
     if identity.stranger(portal.address()).is_some() {

@@ -19,7 +19,7 @@ use crate::{
         secrets::{self, Reader},
     },
     error::chain,
-    portal::{Access, Portal, PortalError},
+    portal::{Access, Credential, Portal, PortalError},
     rules::{
         facts::{Asked, Facts},
         memory::{Memory, Resolved, Trigger, Written},
@@ -260,7 +260,7 @@ impl<'a> Look<'a> {
     /// The same key at two addresses is one portal: whoever is there first has the slot.
     async fn recognize(&mut self) -> Result<(), Error> {
         let identity = self.facts.identity.as_ref();
-        let Some(Some(key)) = identity.and_then(|identity| identity.key.as_ref()) else {
+        let Some(Credential::ApiKey(key)) = identity.and_then(|identity| identity.credential.as_ref()) else {
             return Ok(());
         };
         let objects = &self.context.objects;

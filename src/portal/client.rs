@@ -14,12 +14,12 @@ use reqwest::{
 use crate::{
     lease::Leadership,
     portal::{
-        Address, Answer, Failure, PortalError,
+        Address, Answer, Credential, Failure, PortalError,
         answer::{Content, Refusal, Reply, classify},
         call::{Call, create_body},
         http_clients::Gate,
         metrics::{Outcome, Tally},
-        model::{Action, Archive, AuditEvent, KeyInfo, Progress, Settings},
+        model::{Action, Archive, AuditEvent, Progress, Settings},
         parse,
         redact::{Redactor, Secrets},
         transport::{Head, exchange},
@@ -120,7 +120,7 @@ impl Portal {
     ///
     /// # Errors
     /// See [`Failure`](super::Failure).
-    pub async fn key(&self) -> Result<Answer<Option<KeyInfo>>, PortalError> {
+    pub async fn key(&self) -> Result<Answer<Credential>, PortalError> {
         self.ask(Call::Key, &[], parse::key).await
     }
 

@@ -35,7 +35,7 @@ pub use crate::portal::{
     failure::{Failure, PortalError},
     http_clients::{CALLS_PER_ADDRESS, CONNECT_TIMEOUT, Options},
     metrics::Outcome,
-    model::{Action, Answer, Archive, AuditEvent, Expiry, KeyInfo, Progress, Settings},
+    model::{Action, Answer, Archive, AuditEvent, Credential, Expiry, KeyInfo, Progress, Settings},
     portals::Portals,
     text::prefix,
 };

@@ -33,6 +33,15 @@ pub struct Settings {
     pub base_domain: Option<String>,
 }
 
+/// As whom the portal is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// With an API key.
+    ApiKey(KeyInfo),
+    /// With a session token, of which the portal says nothing.
+    SessionToken,
+}
+
 /// An API key, as the portal describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyInfo {

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     portal::{
-        KeyInfo, Progress, Settings,
+        Credential, KeyInfo, Progress, Settings,
         answer::{Content, Read, unexpected},
         parse::fields::{id, named, number, object, text, time, truth},
         redact::Redactor,
@@ -118,10 +118,10 @@ pub fn service_is_on(content: Content) -> Read<bool> {
     truth(&fields, "enabled")?.ok_or_else(|| unexpected("the state of the service has no enabled"))
 }
 
-/// `keys/@self`; `None` when the token is no API key.
-pub fn key(content: Content, redactor: &Redactor) -> Read<Option<KeyInfo>> {
+/// `keys/@self`, which has nothing on a session token.
+pub fn key(content: Content, redactor: &Redactor) -> Read<Credential> {
     let Some(fields) = object(content)? else {
-        return Ok(None);
+        return Ok(Credential::SessionToken);
     };
     let id = id(&fields, "id", redactor).ok_or_else(|| unexpected("the key has no id"))?;
     let permissions = fields
@@ -129,7 +129,7 @@ pub fn key(content: Content, redactor: &Redactor) -> Read<Option<KeyInfo>> {
         .and_then(Value::as_array)
         .into_iter()
         .flatten();
-    Ok(Some(KeyInfo {
+    Ok(Credential::ApiKey(KeyInfo {
         id,
         name: text(&fields, "name", redactor).unwrap_or_default(),
         permissions: permissions.filter_map(Value::as_str).map(clean).collect(),

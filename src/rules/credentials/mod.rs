@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::{
     api::Status,
-    portal::{Address, KeyInfo, Settings},
+    portal::{Address, Credential, Settings},
     rules::{
         reason::{Credentials, Reason, Verdict},
         status::conditions::ConditionState,
@@ -22,8 +22,8 @@ const NO_ALIAS: &str = "localhost";
 pub struct Identity {
     /// Of the portal.
     pub settings: Option<Settings>,
-    /// Of the key; `Some(None)` for a session token, which tells nothing of itself.
-    pub key: Option<Option<KeyInfo>>,
+    /// Of the key.
+    pub credential: Option<Credential>,
     /// Settings or key could not be read for now, and are to be read again at the next look.
     pub is_to_be_repeated: bool,
     /// A domain that leads to the portal; asked for only where its other names do not fit.
@@ -66,8 +66,8 @@ pub struct Judge<'a> {
     pub verdict: &'a Verdict,
     /// The portal has answered a look.
     pub accepted: bool,
-    /// The key as the portal describes it, where that was read in this look.
-    pub key: Option<&'a Option<KeyInfo>>,
+    /// What the portal says of the key, where that was read in this look.
+    pub credential: Option<&'a Credential>,
     /// It is another one than the portal accepted last, of which the status tells.
     pub exchanged: bool,
     /// The condition as it was.
@@ -97,8 +97,8 @@ impl Judge<'_> {
     }
 
     fn accepted(&self) -> ConditionState {
-        let valid = match self.key {
-            Some(key) => self.described(key.as_ref()),
+        let valid = match self.credential {
+            Some(credential) => self.described(credential),
             None => self.as_before(),
         };
         if valid.status == "True" && self.expires_soon() {
@@ -109,19 +109,19 @@ impl Judge<'_> {
         valid
     }
 
-    fn described(&self, key: Option<&KeyInfo>) -> ConditionState {
-        match key {
-            None => accepted(
+    fn described(&self, credential: &Credential) -> ConditionState {
+        match credential {
+            Credential::SessionToken => accepted(
                 "The portal accepts the token; it is no API key but a session token, so when it expires \
                               cannot be known",
             ),
-            Some(key) if self.writes && !may_write(&key.permissions) => state(
+            Credential::ApiKey(key) if self.writes && !may_write(&key.permissions) => state(
                 "False",
                 "MissingPermission",
                 "The API key may not write, so a change of the manifest could not be carried out; give it all permissions \
                  (DocSpace has none for backups alone)",
             ),
-            Some(_) => accepted("The portal accepts the key"),
+            Credential::ApiKey(_) => accepted("The portal accepts the key"),
         }
     }
 

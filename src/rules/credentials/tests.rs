@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use super::*;
+use crate::{portal::KeyInfo, rules::credentials::*};
 
 fn now() -> Timestamp {
     "2026-11-24T12:00:00Z".parse().expect("a time")
 }
 
-fn key(permissions: &[&str]) -> Option<KeyInfo> {
-    Some(KeyInfo {
+fn key(permissions: &[&str]) -> Credential {
+    Credential::ApiKey(KeyInfo {
         id: "1".into(),
         name: "backups".into(),
         permissions: permissions.iter().map(ToString::to_string).collect(),
@@ -39,7 +39,7 @@ fn the_key_is_judged_by_what_is_known_of_it() {
     let all = Some(key(&[]));
     let read = Some(key(&["*:read"]));
     let write = Some(key(&["*:write"]));
-    let token = Some(None);
+    let token = Some(Credential::SessionToken);
     // Ready's reason, answered, the key as described, the condition before, expiry, writes; the condition
     let rows = [
         (
@@ -214,7 +214,7 @@ fn the_key_is_judged_by_what_is_known_of_it() {
             credentials: reason.rule().credentials,
             verdict: &verdict,
             accepted,
-            key: key.as_ref(),
+            credential: key.as_ref(),
             exchanged: false,
             before: before.as_ref(),
             status: &status(expires),
@@ -233,12 +233,12 @@ fn the_key_is_judged_by_what_is_known_of_it() {
 #[test]
 fn a_session_token_says_that_its_end_is_unknown_until_it_is_described_again() {
     let verdict = Verdict::new(Reason::InSync, "");
-    let valid = |key: Option<&Option<KeyInfo>>, before: Option<&Condition>| {
+    let valid = |credential: Option<&Credential>, before: Option<&Condition>| {
         let judge = Judge {
             credentials: Credentials::Nothing,
             verdict: &verdict,
             accepted: true,
-            key,
+            credential,
             exchanged: false,
             before,
             status: &Status::default(),
@@ -247,7 +247,7 @@ fn a_session_token_says_that_its_end_is_unknown_until_it_is_described_again() {
         };
         judge.valid().expect("a condition").message
     };
-    assert!(valid(Some(&None), None).contains("session token"));
+    assert!(valid(Some(&Credential::SessionToken), None).contains("session token"));
     assert_eq!(valid(None, Some(&before("True", "Accepted"))), "as it was");
 }
 
@@ -322,7 +322,7 @@ fn a_wrong_key_in_place_of_an_expired_one_is_not_called_expired() {
         credentials: Reason::Unauthorized.rule().credentials,
         verdict: &verdict,
         accepted: false,
-        key: None,
+        credential: None,
         exchanged: true,
         before: None,
         status: &status(Some("2026-11-24T11:59:59Z")),

@@ -7,6 +7,7 @@ use crate::{
         ApiKeyStatus, Applied, AppliedReason, DocSpaceBackupSchedule, PortalStatus, REQUESTED_AT,
         ShownSchedule, Status, Tally, to_second,
     },
+    portal::Credential,
     rules::{
         decide::{CONTEST_WINDOW, removed_by_portal::month},
         facts::Facts,
@@ -41,12 +42,16 @@ pub fn identity(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, status: &mut
     if object.spec.dump {
         status.time_zone = Some("UTC".into());
     }
-    if let Some(key) = &identity.key {
-        status.api_key = key.as_ref().map(|key| ApiKeyStatus {
-            id: Some(key.id.clone()),
-            name: key.name.clone(),
-            expires_at: key.expires_at.map(to_second),
-        });
+    match &identity.credential {
+        None => {}
+        Some(Credential::SessionToken) => status.api_key = None,
+        Some(Credential::ApiKey(key)) => {
+            status.api_key = Some(ApiKeyStatus {
+                id: Some(key.id.clone()),
+                name: key.name.clone(),
+                expires_at: key.expires_at.map(to_second),
+            });
+        }
     }
 }
 

@@ -206,11 +206,11 @@ impl Report<'_> {
             credentials: verdict.reason.rule().credentials,
             verdict,
             accepted: matches!(self.facts.held, Asked::Answered(_)),
-            key: self
+            credential: self
                 .facts
                 .identity
                 .as_ref()
-                .and_then(|identity| identity.key.as_ref()),
+                .and_then(|identity| identity.credential.as_ref()),
             exchanged: self.facts.key_exchanged,
             before: condition(Some(status), "CredentialsValid"),
             status,

@@ -3,11 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 use url::form_urlencoded;
 
-use super::{
-    super::super::{Action, AuditEvent, Expiry, KeyInfo},
-    *,
+use crate::{
+    portal::{Action, AuditEvent, Credential, Expiry, tests::recordings::*},
+    schedule::Schedule,
 };
-use crate::schedule::Schedule;
 
 fn content_of(id: u64) -> Content {
     let exchange = recorded().into_iter().find(|exchange| exchange.id() == id);
@@ -113,11 +112,12 @@ fn the_rest_is_read_as_recorded() {
         None
     );
 
-    let key = |id| -> Option<KeyInfo> {
-        parse::key(content_of(id), &Redactor::of(&Secrets::default())).expect("a key")
+    let key =
+        |id| -> Credential { parse::key(content_of(id), &Redactor::of(&Secrets::default())).expect("a key") };
+    assert_eq!(key(429), Credential::SessionToken);
+    let Credential::ApiKey(read) = key(447) else {
+        panic!("it is an API key")
     };
-    assert_eq!(key(429), None);
-    let read = key(447).expect("a key");
     assert_eq!(
         (read.name.as_str(), read.permissions),
         ("globalread", vec!["*:read".to_owned()])
