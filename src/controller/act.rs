@@ -15,7 +15,7 @@ use crate::{
         lost_write::LostWrite,
         memory::{Lost, Written},
         note::Note,
-        outcome::{Deed, in_sync},
+        outcome::{Kept, Outcome, in_sync},
         plan::{Plan, Write},
         reason::{Reason, Verdict},
     },
@@ -26,45 +26,46 @@ use crate::{
 ///
 /// # Errors
 /// Kubernetes refused the finalizer.
-pub async fn act(look: &mut Look<'_>, plan: Plan) -> Result<Deed, Error> {
-    match plan {
+pub async fn act(look: &mut Look<'_>, plan: Plan) -> Result<Outcome, Error> {
+    let kept = match plan {
         Plan::Nothing => {
             look.settled();
-            Ok(Deed::of(in_sync()))
+            Kept::of(in_sync())
         }
-        Plan::Refuse(verdict) => Ok(Deed::of(verdict)),
-        Plan::Suspend => Ok(Deed::of(Verdict::new(
+        Plan::Refuse(verdict) => Kept::of(verdict),
+        Plan::Suspend => Kept::of(Verdict::new(
             Reason::Suspended,
             "spec.suspend is true: the portal is left alone",
-        ))),
-        Plan::Adopt(reason) => adopt(look, reason).await,
+        )),
+        Plan::Adopt(reason) => adopt(look, reason).await?,
         Plan::Write(plan) => match look.portal(&plan.access) {
-            Ok(portal) => write(look, &portal, *plan).await,
-            Err(error) => Ok(Deed::of((&error).into())),
+            Ok(portal) => write(look, &portal, *plan).await?,
+            Err(error) => Kept::of((&error).into()),
         },
         Plan::Delete { access } => match look.portal(&access) {
-            Ok(portal) => delete(look, &portal).await,
-            Err(error) => Ok(Deed::of((&error).into())),
+            Ok(portal) => return delete(look, &portal).await,
+            Err(error) => Kept::of((&error).into()),
         },
-        Plan::Release(left_behind) => release(look, left_behind).await,
-    }
+        Plan::Release(left_behind) => return release(look, left_behind).await,
+    };
+    Ok(Outcome::Kept(kept))
 }
 
-async fn adopt(look: &mut Look<'_>, reason: AppliedReason) -> Result<Deed, Error> {
+async fn adopt(look: &mut Look<'_>, reason: AppliedReason) -> Result<Kept, Error> {
     add_finalizer(look).await?;
     look.settled();
-    let mut deed = Deed {
+    let mut kept = Kept {
         applied: Some(reason),
-        ..Deed::of(in_sync())
+        ..Kept::of(in_sync())
     };
     if reason == AppliedReason::Adopted {
         let note = "The portal holds the schedule already; it is looked after from now on";
-        deed.notes.push(Note::normal("ScheduleAdopted", note));
+        kept.notes.push(Note::normal("ScheduleAdopted", note));
     }
-    Ok(deed)
+    Ok(kept)
 }
 
-async fn write(look: &mut Look<'_>, portal: &Portal, plan: Write) -> Result<Deed, Error> {
+async fn write(look: &mut Look<'_>, portal: &Portal, plan: Write) -> Result<Kept, Error> {
     let Write {
         reason,
         wanted,
@@ -81,9 +82,9 @@ async fn write(look: &mut Look<'_>, portal: &Portal, plan: Write) -> Result<Deed
     if let Err(error) = &posted
         && error.failure.is_definite_for_a_write()
     {
-        return Ok(Deed {
+        return Ok(Kept {
             request: Some(request),
-            ..Deed::of(error.into())
+            ..Kept::of(error.into())
         });
     }
 
@@ -114,19 +115,19 @@ async fn write(look: &mut Look<'_>, portal: &Portal, plan: Write) -> Result<Deed
             written,
         });
         request.outcome_unknown = true;
-        return Ok(Deed {
+        return Ok(Kept {
             request: Some(request),
             replaced,
-            ..Deed::of(verdict)
+            ..Kept::of(verdict)
         });
     }
     let note = look.written_note(reason, &wanted, replaced.as_ref());
-    Ok(Deed {
+    Ok(Kept {
         applied: Some(reason),
         request: Some(request),
         replaced,
         notes: vec![note],
-        ..Deed::of(verdict)
+        ..Kept::of(verdict)
     })
 }
 
@@ -153,7 +154,7 @@ fn request(operation: Operation, error: Option<&PortalError>, now: Timestamp) ->
     }
 }
 
-async fn delete(look: &mut Look<'_>, portal: &Portal) -> Result<Deed, Error> {
+async fn delete(look: &mut Look<'_>, portal: &Portal) -> Result<Outcome, Error> {
     look.check_still_wanted()?;
     let dump = look.object.spec.dump;
     let answer = look.context.within_grace(portal.delete_schedule(dump)).await;
@@ -170,11 +171,9 @@ async fn delete(look: &mut Look<'_>, portal: &Portal) -> Result<Deed, Error> {
     if gone {
         remove_finalizer(look).await?;
         let note = Note::normal("ScheduleDeleted", "The portal's schedule has been deleted");
-        return Ok(Deed {
+        return Ok(Outcome::Released {
             request: Some(request),
-            released: true,
             notes: vec![note],
-            ..Deed::of(in_sync())
         });
     }
     let verdict = match &deleted {
@@ -186,14 +185,14 @@ async fn delete(look: &mut Look<'_>, portal: &Portal) -> Result<Deed, Error> {
     };
     match give_up(&look.facts, &verdict) {
         Some(left_behind) => release(look, Some(left_behind)).await,
-        None => Ok(Deed {
+        None => Ok(Outcome::Kept(Kept {
             request: Some(request),
-            ..Deed::of(verdict)
-        }),
+            ..Kept::of(verdict)
+        })),
     }
 }
 
-async fn release(look: &mut Look<'_>, left_behind: Option<String>) -> Result<Deed, Error> {
+async fn release(look: &mut Look<'_>, left_behind: Option<String>) -> Result<Outcome, Error> {
     remove_finalizer(look).await?;
     let notes = left_behind.map(|why| {
         let portal = &look.object.spec.portal.url;
@@ -210,10 +209,9 @@ async fn release(look: &mut Look<'_>, left_behind: Option<String>) -> Result<Dee
             format!("A schedule may stay in the portal {portal}: {why}"),
         )
     });
-    Ok(Deed {
-        released: true,
+    Ok(Outcome::Released {
+        request: None,
         notes: notes.into_iter().collect(),
-        ..Deed::of(in_sync())
     })
 }
 

@@ -9,7 +9,7 @@ use crate::{
         credentials::Identity,
         facts::{Bill, Facts},
         plan::Need,
-        reason::{Class, Reason},
+        reason::Reason,
     },
 };
 
@@ -73,7 +73,7 @@ async fn identity(portal: &Portal, facts: &mut Facts<'_>) -> Identity {
 }
 
 fn is_passing(error: &PortalError) -> bool {
-    Reason::from(error.failure).rule().class == Class::Retrying
+    Reason::from(error.failure).is_retried()
 }
 
 /// What is refused for good is not to be had.

@@ -5,22 +5,26 @@ use std::time::Duration;
 use kube::ResourceExt;
 
 use crate::{
-    api::{DocSpaceBackupSchedule, Status, condition},
-    rules::{outcome::Deed, reason::Class},
+    api::{DocSpaceBackupSchedule, LastRequest, Status, condition},
+    rules::{outcome::Kept, reason::Class},
 };
 
 /// What was decided and done, and what came of it. `fresh` is BackupFresh's reason, when that changes.
 pub fn decided(
     object: &DocSpaceBackupSchedule,
-    deed: &Deed,
+    outcome: &Kept,
     before: &Status,
     status: &Status,
     wait: Duration,
 ) {
-    let verdict = &deed.verdict;
+    let verdict = &outcome.verdict;
     let (name, namespace) = (object.name_any(), object.namespace());
     let (reason, message) = (verdict.reason, &verdict.message);
-    let (operation, status_code) = request(deed);
+    let (operation, status_code) = called(outcome.request.as_ref());
+    let status_code = match outcome.request {
+        Some(_) => status_code,
+        None => verdict.status.map(Into::into),
+    };
     let [was, fresh] = [before, status]
         .map(|status| condition(Some(status), "BackupFresh").map(|fresh| fresh.reason.as_str()));
     let fresh = fresh.filter(|_| fresh != was);
@@ -36,16 +40,15 @@ pub fn decided(
 }
 
 /// The object is deleted, and was let go.
-pub fn released(object: &DocSpaceBackupSchedule, deed: &Deed) {
+pub fn released(object: &DocSpaceBackupSchedule, request: Option<&LastRequest>) {
     let (name, namespace) = (object.name_any(), object.namespace());
-    let (operation, status_code) = request(deed);
+    let (operation, status_code) = called(request);
     tracing::info!(name, namespace, operation, status_code, "deleted, and let go");
 }
 
-/// The call that wrote, and the HTTP status of its answer; else that of the answer that the verdict came from.
-fn request(deed: &Deed) -> (Option<String>, Option<i32>) {
-    match &deed.request {
-        Some(request) => (Some(format!("{:?}", request.operation)), request.status_code),
-        None => (None, deed.verdict.status.map(Into::into)),
-    }
+/// The call that wrote, and the HTTP status of its answer.
+fn called(request: Option<&LastRequest>) -> (Option<String>, Option<i32>) {
+    request.map_or((None, None), |request| {
+        (Some(format!("{:?}", request.operation)), request.status_code)
+    })
 }

@@ -16,6 +16,7 @@ use std::{
 };
 
 use futures::future::join_all;
+use jiff::Timestamp;
 use kube::{
     Resource, ResourceExt,
     api::PatchParams,
@@ -37,23 +38,19 @@ use crate::{
     },
     error::chain,
     rules::{
-        backup::{expected::Expected, record::Record},
-        decide::{decide, removed_by_portal::month},
+        backup::expected::Expected,
+        decide::decide,
         events,
-        facts::Asked,
         memory::{Memory, Trigger, digest},
         note::Note,
-        outcome::Deed,
+        outcome::{Kept, Outcome},
         plan::{Plan, Step},
-        reason::{Class, Reason},
         recall::is_requested,
         retry::{Pace, after_start, backoff},
-        status::{Report, is_passing, verified},
+        status::verified,
+        summary::summary,
     },
 };
-
-/// The portal's clock and the operator's may differ by this much.
-const CLOCK_TOLERANCE: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
 
 /// Reconciles one object, unless nothing has changed and no look is due.
 ///
@@ -102,7 +99,7 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
                 context.metrics.refused(KubeOperation::Reconcile, error);
             }
             memory.kubernetes_failures += 1;
-            let retry = backoff(memory.kubernetes_failures, context.settings.interval);
+            let retry = backoff(memory.kubernetes_failures, pace(context.settings.interval));
             Err(Failed { error, retry })
         }
     }
@@ -118,6 +115,15 @@ pub fn error_policy(object: Arc<Guarded>, failed: &Failed, _: Arc<Context>) -> A
         }
     }
     Action::requeue(failed.retry)
+}
+
+/// A wait from now on, with a draw of its own.
+fn pace(interval: Duration) -> Pace {
+    Pace {
+        interval,
+        now: Timestamp::now(),
+        chance: fastrand::f64(),
+    }
 }
 
 /// What came of a look.
@@ -152,7 +158,7 @@ impl Context {
         if memory.seen.is_none() && verified(object) && !at_once {
             // After a start, looks at what was in order are spread.
             let status = object.status.clone().unwrap_or_default();
-            let wait = after_start(object, &status, interval, jiff::Timestamp::now());
+            let wait = after_start(object, &status, pace(interval));
             memory.next_look = Instant::now().checked_add(wait);
             memory.seen = Some(trigger.clone());
         }
@@ -202,19 +208,21 @@ impl Context {
             %plan,
             "decided"
         );
-        let deed = act(&mut look, plan).await?;
-        if deed.released {
-            drop(slot);
-            log::released(object, &deed);
-            self.metrics
-                .reconciled(ReconcileResult::Released, began.elapsed());
-            self.tell(object, deed.notes).await;
-            self.wake(self.objects.others(&key_of(object)));
-            return Ok(Looked::for_good());
-        }
+        let kept = match act(&mut look, plan).await? {
+            Outcome::Kept(kept) => kept,
+            Outcome::Released { request, notes } => {
+                drop(slot);
+                log::released(object, request.as_ref());
+                self.metrics
+                    .reconciled(ReconcileResult::Released, began.elapsed());
+                self.tell(object, notes).await;
+                self.wake(self.objects.others(&key_of(object)));
+                return Ok(Looked::for_good());
+            }
+        };
         trigger.slot = look.facts.slot.clone();
-        let rule = deed.verdict.reason.rule();
-        let action = self.report(look, deed, trigger, interval).await?;
+        let rule = kept.verdict.reason.rule();
+        let action = self.report(look, kept, trigger, interval).await?;
         self.metrics.reconciled(rule.class.into(), began.elapsed());
         Ok(Looked {
             action,
@@ -226,7 +234,7 @@ impl Context {
     async fn report(
         &self,
         look: Look<'_>,
-        deed: Deed,
+        kept: Kept,
         trigger: Trigger,
         interval: Duration,
     ) -> Result<Action, Error> {
@@ -236,36 +244,11 @@ impl Context {
             facts,
             ..
         } = look;
-        let reason = deed.verdict.reason;
-        let passing = is_passing(object, reason) || reason.rule().class == Class::Retrying;
-        let failures = passing.then(|| memory.failed(reason == Reason::SecretMissing, facts.local_now));
-        if failures.is_none() {
-            memory.failures = None;
-        }
-        let report = Report {
-            object,
-            facts: &facts,
-            deed: &deed,
-            failures,
-        };
-        let (status, seen) = report.status();
-        let mut notes = events::notes(object, &facts, &deed, &status);
-        if let Asked::Answered(bill) = facts.bill {
-            let told = memory.bill_told.replace((month(facts.now), bill.free));
-            notes.extend(events::free_backups_low(bill).filter(|_| told != memory.bill_told));
-        }
-        memory.learn(&facts);
-        if !memory.clock_reported && memory.skew.abs() > CLOCK_TOLERANCE {
-            memory.clock_reported = true;
-            notes.push(Note::warning(
-                "ClockSkew",
-                "The portal's clock and the operator's differ by more than 5 minutes",
-            ));
-        }
-
+        let mut summary = summary(object, &facts, &kept, memory, pace(interval));
+        let notes = std::mem::take(&mut summary.notes);
         let before = object.status.clone().unwrap_or_default();
         let (patched, ()) = tokio::join!(
-            self.patch_status(object, &before, &status),
+            self.patch_status(object, &before, &summary.status),
             self.tell(object, notes)
         );
         if patched.is_err() {
@@ -276,31 +259,17 @@ impl Context {
             return Ok(Action::await_change());
         };
         // By now others see what is in force here: of two that come at once, one sees the other.
-        let foretold = self.foretold(object, &status).into_iter().collect();
+        let foretold = self.foretold(object, &summary.status).into_iter().collect();
         self.tell(object, foretold).await;
         memory.seen = Some(Trigger {
             status: digest(newest.status.as_ref()),
             ..trigger
         });
-        memory.kubernetes_failures = 0;
-        // What was asked for and has to wait is still asked for.
-        memory.requested = facts.requested && reason.rule().class == Class::Retrying;
-        let record = Record::of(&status, Some(&seen));
-        memory.seen_backups = Some(seen);
-        let pace = Pace {
-            interval,
-            failures,
-            deed: &deed,
-            facts: &facts,
-            object,
-            status: &status,
-            record: &record,
-            standstills: memory.standstills,
-        };
-        let wait = pace.wait();
-        if before != status {
-            log::decided(object, &deed, &before, &status, wait);
+        let wait = summary.wait;
+        if before != summary.status {
+            log::decided(object, &kept, &before, &summary.status, wait);
         }
+        summary.keep(memory);
         memory.next_look = Instant::now().checked_add(wait);
         Ok(Action::requeue(wait))
     }

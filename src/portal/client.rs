@@ -18,7 +18,7 @@ use crate::{
         answer::{Content, Refusal, Reply, classify},
         call::{Call, create_body},
         http_clients::Gate,
-        metrics::{Outcome, Tally},
+        metrics::{CallResult, Tally},
         model::{Action, Archive, AuditEvent, Progress, Settings},
         parse,
         redact::{Redactor, Secrets},
@@ -210,7 +210,7 @@ impl Portal {
             .and_then(|content| read(content, &redactor));
         let failure = value.as_ref().err().map(|refusal| refusal.failure);
         self.tally
-            .count(call, Outcome::new(head.status, failure), began.elapsed());
+            .count(call, CallResult::new(head.status, failure), began.elapsed());
         match value {
             Ok(value) => Ok(Answer {
                 value,

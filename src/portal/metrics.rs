@@ -22,14 +22,14 @@ pub struct Tally {
 
 /// What came of a call, for a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum CallResult {
     /// The HTTP status of the answer.
     Answered(u16),
     /// Why none came.
     Failed(Failure),
 }
 
-impl Outcome {
+impl CallResult {
     /// What came of it; a call without a failure was answered with 200.
     pub fn new(status: Option<u16>, failure: Option<Failure>) -> Self {
         match (status, failure) {
@@ -39,7 +39,7 @@ impl Outcome {
     }
 }
 
-impl EncodeLabelValue for Outcome {
+impl EncodeLabelValue for CallResult {
     fn encode(&self, encoder: &mut LabelValueEncoder) -> Result<(), std::fmt::Error> {
         match self {
             Self::Answered(status) => status.encode(encoder),
@@ -56,7 +56,7 @@ struct Of {
 #[derive(Clone, Debug, EncodeLabelSet, PartialEq, Eq, Hash)]
 struct Labels {
     operation: Call,
-    code: Outcome,
+    code: CallResult,
 }
 
 impl Default for Tally {
@@ -70,7 +70,7 @@ impl Default for Tally {
 
 impl Tally {
     /// Counts a call.
-    pub fn count(&self, operation: Call, code: Outcome, took: Duration) {
+    pub fn count(&self, operation: Call, code: CallResult, took: Duration) {
         self.calls.get_or_create(&Labels { operation, code }).inc();
         self.seconds
             .get_or_create(&Of { operation })

@@ -34,7 +34,7 @@ pub use crate::portal::{
     client::Portal,
     failure::{Failure, PortalError},
     http_clients::{CALLS_PER_ADDRESS, CONNECT_TIMEOUT, Options},
-    metrics::Outcome,
+    metrics::CallResult,
     model::{Action, Answer, Archive, AuditEvent, Credential, Expiry, KeyInfo, Progress, Settings},
     portals::Portals,
     text::prefix,

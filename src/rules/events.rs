@@ -10,15 +10,20 @@ use crate::{
         decide::removed_by_portal::FREE_BACKUPS,
         facts::{Bill, Facts},
         note::Note,
-        outcome::Deed,
+        outcome::Kept,
         ownership::Ownership,
     },
     schedule::timetable::Times,
 };
 
 /// What was done, what Ready's reason has become, and what is to be known before it hurts.
-pub fn notes(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, deed: &Deed, status: &Status) -> Vec<Note> {
-    let mut notes = deed.notes.clone();
+pub fn notes(
+    object: &DocSpaceBackupSchedule,
+    facts: &Facts<'_>,
+    outcome: &Kept,
+    status: &Status,
+) -> Vec<Note> {
+    let mut notes = outcome.notes.clone();
     let before = condition(object.status.as_ref(), "Ready");
     let (Some(before), Some(now)) = (before, condition(Some(status), "Ready")) else {
         return notes;
@@ -31,7 +36,7 @@ pub fn notes(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, deed: &Deed, st
         "False" if changed => notes.push(Note::warning(&now.reason, &now.message)),
         _ => {}
     }
-    if deed.applied.is_some()
+    if outcome.applied.is_some()
         && let Ownership::Elsewhere(applied) = facts.ownership
     {
         let text = format!(

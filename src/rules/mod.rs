@@ -16,3 +16,4 @@ pub mod reason;
 pub mod recall;
 pub mod retry;
 pub mod status;
+pub mod summary;

@@ -1,4 +1,4 @@
-//! What came of a plan: what to say, and what was done.
+//! What came of a plan.
 
 use crate::{
     api::{AppliedReason, LastRequest},
@@ -9,9 +9,23 @@ use crate::{
     schedule::Held,
 };
 
-/// What was done, and what came of it.
+/// What came of a plan.
 #[derive(Debug)]
-pub struct Deed {
+pub enum Outcome {
+    /// The object stays: a status is written.
+    Kept(Kept),
+    /// The finalizer is off: there is nothing left to report on.
+    Released {
+        /// The call that was made.
+        request: Option<LastRequest>,
+        /// Events.
+        notes: Vec<Note>,
+    },
+}
+
+/// What was done about an object that stays.
+#[derive(Debug)]
+pub struct Kept {
     /// What to say.
     pub verdict: Verdict,
     /// The slot became this object's, or what it applied changed.
@@ -20,13 +34,11 @@ pub struct Deed {
     pub request: Option<LastRequest>,
     /// What was written over.
     pub replaced: Option<Held>,
-    /// What to tell in Events.
+    /// Events.
     pub notes: Vec<Note>,
-    /// The finalizer is off: there is nothing left to report on.
-    pub released: bool,
 }
 
-impl Deed {
+impl Kept {
     /// Nothing was done.
     pub fn of(verdict: Verdict) -> Self {
         Self {
@@ -35,7 +47,6 @@ impl Deed {
             request: None,
             replaced: None,
             notes: Vec::new(),
-            released: false,
         }
     }
 }

@@ -80,7 +80,23 @@ pub struct Rule {
     pub passing: bool,
 }
 
+impl Rule {
+    /// How it stands: a failure that passes by itself is retried where the portal was seen to hold what is wanted.
+    pub fn class_of(self, verified: bool) -> Class {
+        if self.passing && verified {
+            Class::Retrying
+        } else {
+            self.class
+        }
+    }
+}
+
 impl Reason {
+    /// Whether the operator tries again by itself, soon.
+    pub fn is_retried(self) -> bool {
+        self.rule().class == Class::Retrying
+    }
+
     /// What follows from the reason.
     pub const fn rule(self) -> Rule {
         use Class::{Ready, Reported, Retrying, Stalled};

@@ -8,16 +8,14 @@ use docspace_backup_operator::{
     controller::fetch::ask,
     portal::{Access, Address, Options, Portal, Portals},
     rules::{
-        backup::record::Record,
         decide::decide,
         facts::{Facts, Slot},
         memory::Memory,
-        outcome::{Deed, in_sync},
+        outcome::{Kept, in_sync},
         plan::{Need, Plan, Step, Write},
-        reason::Class,
         recall::known,
         retry::Pace,
-        status::{Report, is_passing},
+        summary::summary,
     },
     schedule::Schedule,
 };
@@ -118,57 +116,38 @@ impl Operator {
                 Step::Do(plan) => break plan,
             }
         };
-        let deed = act(portal, self.writes, &plan, &mut facts).await;
-        let reason = deed.verdict.reason;
-        let passing = is_passing(object, reason) || reason.rule().class == Class::Retrying;
-        let failures = passing.then(|| memory.failed(false, now));
-        if failures.is_none() {
-            memory.failures = None;
-        }
-        let report = Report {
-            object,
-            facts: &facts,
-            deed: &deed,
-            failures,
-        };
-        let (status, seen) = report.status();
-        memory.learn(&facts);
-        let record = Record::of(&status, Some(&seen));
+        let outcome = act(portal, self.writes, &plan, &mut facts).await;
         let pace = Pace {
             interval: INTERVAL,
-            failures,
-            deed: &deed,
-            facts: &facts,
-            object,
-            status: &status,
-            record: &record,
-            standstills: memory.standstills,
+            now,
+            chance: 0.5,
         };
-        let wait = pace.wait();
+        let summary = summary(object, &facts, &outcome, memory, pace);
         let finalizer = facts.finalizer;
-        memory.seen_backups = Some(seen);
-        self.status_writes += usize::from(self.object.status.as_ref() != Some(&status));
+        let status = summary.status.clone();
+        self.status_writes += usize::from(object.status.as_ref() != Some(&status));
         let reason = |kind: &str| condition(Some(&status), kind).map_or("-".into(), |it| it.reason.clone());
         let told = Told {
             plan: plan.to_string(),
             ready: reason("Ready"),
             fresh: reason("BackupFresh"),
-            wait,
+            wait: summary.wait,
         };
-        self.object.status = Some(status);
-        self.object.metadata.finalizers = finalizer.then(|| vec![FINALIZER.into()]);
+        summary.keep(memory);
+        object.status = Some(status);
+        object.metadata.finalizers = finalizer.then(|| vec![FINALIZER.into()]);
         told
     }
 }
 
-async fn act(portal: &Portal, writes: bool, plan: &Plan, facts: &mut Facts<'_>) -> Deed {
+async fn act(portal: &Portal, writes: bool, plan: &Plan, facts: &mut Facts<'_>) -> Kept {
     match plan {
-        Plan::Refuse(verdict) => Deed::of(verdict.clone()),
+        Plan::Refuse(verdict) => Kept::of(verdict.clone()),
         Plan::Adopt(reason) => {
             facts.finalizer = true;
-            Deed {
+            Kept {
                 applied: Some(*reason),
-                ..Deed::of(in_sync())
+                ..Kept::of(in_sync())
             }
         }
         Plan::Write(plan) if writes => {
@@ -177,11 +156,11 @@ async fn act(portal: &Portal, writes: bool, plan: &Plan, facts: &mut Facts<'_>) 
             let held = portal.schedule(wanted.dump).await;
             facts.held = facts.take_time(held).into();
             facts.finalizer = true;
-            Deed {
+            Kept {
                 applied: Some(*reason),
-                ..Deed::of(in_sync())
+                ..Kept::of(in_sync())
             }
         }
-        _ => Deed::of(in_sync()),
+        _ => Kept::of(in_sync()),
     }
 }

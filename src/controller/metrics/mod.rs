@@ -18,7 +18,7 @@ use prometheus_client::{
 use crate::{
     api::AppliedReason,
     controller::{index::Objects, metrics::objects::Series},
-    portal::{Outcome, PortalError},
+    portal::{CallResult, PortalError},
     rules::reason::Class,
 };
 
@@ -44,7 +44,7 @@ struct OfReconciles {
 #[derive(Clone, Debug, EncodeLabelSet, PartialEq, Eq, Hash)]
 struct OfWrites {
     reason: WriteReason,
-    code: Outcome,
+    code: CallResult,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, PartialEq, Eq, Hash)]
@@ -185,7 +185,7 @@ impl Metrics {
 
     /// Counts a write to a portal.
     pub(super) fn written(&self, reason: impl Into<WriteReason>, error: Option<&PortalError>) {
-        let code = Outcome::new(
+        let code = CallResult::new(
             error.map_or(Some(200), |error| error.status),
             error.map(|error| error.failure),
         );

@@ -11,7 +11,7 @@ use crate::{
     rules::{
         decide::{CONTEST_WINDOW, removed_by_portal::month},
         facts::Facts,
-        outcome::Deed,
+        outcome::Kept,
         reason::Reason,
         status::Asked,
     },
@@ -56,14 +56,14 @@ pub fn identity(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, status: &mut
 }
 
 /// What was written, what the portal holds, and how that differs from the manifest.
-pub fn schedule(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, deed: &Deed, status: &mut Status) {
+pub fn schedule(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, outcome: &Kept, status: &mut Status) {
     let Some(Ok(wanted)) = &facts.wanted else {
         return;
     };
-    if let Some(replaced) = &deed.replaced {
+    if let Some(replaced) = &outcome.replaced {
         status.replaced = Some(replaced.shown());
     }
-    if let Some(reason) = deed.applied {
+    if let Some(reason) = outcome.applied {
         status.applied = Some(applied(object, facts.now, reason, wanted));
     }
     let Asked::Answered(held) = &facts.held else {
@@ -95,11 +95,11 @@ fn applied(
 }
 
 /// The corrections of the last day.
-pub fn corrections(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, deed: &Deed, status: &mut Status) {
+pub fn corrections(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, outcome: &Kept, status: &mut Status) {
     let now = to_second(facts.now);
     let recent = |tally: &Tally| facts.now.duration_since(tally.last_time.0) < CONTEST_WINDOW;
     let before = facts.corrections.filter(|tally| recent(tally));
-    status.corrections = match (deed.applied, before) {
+    status.corrections = match (outcome.applied, before) {
         (Some(AppliedReason::Corrected), before) => Some(Tally {
             count: before.map_or(1, |before| before.count.saturating_add(1)),
             last_time: now,
@@ -107,7 +107,9 @@ pub fn corrections(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, deed: &De
         (Some(AppliedReason::Recreated), before) => before.cloned(),
         (Some(_), _) => None,
         // A quiet day is counted from the last foreign change that was seen.
-        (None, Some(before)) if deed.verdict.reason == Reason::Contested && changed_again(object, status) => {
+        (None, Some(before))
+            if outcome.verdict.reason == Reason::Contested && changed_again(object, status) =>
+        {
             Some(Tally {
                 last_time: now,
                 ..before.clone()
@@ -118,12 +120,12 @@ pub fn corrections(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, deed: &De
 }
 
 /// How often the portal has removed the schedule this month; the month is DocSpace's, in UTC.
-pub fn removals(facts: &Facts<'_>, deed: &Deed, status: &mut Status) {
+pub fn removals(facts: &Facts<'_>, outcome: &Kept, status: &mut Status) {
     let now = facts.now;
     let before = facts
         .removals
         .filter(|tally| month(tally.last_time.0) == month(now));
-    status.removals = match deed.applied {
+    status.removals = match outcome.applied {
         Some(AppliedReason::Recreated) => Some(Tally {
             count: before.map_or(1, |before| before.count.saturating_add(1)),
             last_time: to_second(now),

@@ -21,7 +21,7 @@ use crate::{
         facts::{Asked, Facts},
         last_queued::LastQueued,
         memory::Failures,
-        outcome::Deed,
+        outcome::Kept,
         reason::{Class, Reason, Verdict},
         status::{
             conditions::{ConditionState, Conditions},
@@ -45,7 +45,7 @@ pub struct Report<'a> {
     /// What was learnt.
     pub facts: &'a Facts<'a>,
     /// What was done.
-    pub deed: &'a Deed,
+    pub outcome: &'a Kept,
     /// The row of failures that this one ends, if it is one.
     pub failures: Option<Failures>,
 }
@@ -57,19 +57,13 @@ pub fn verified(object: &DocSpaceBackupSchedule) -> bool {
         && condition(status, "Ready").is_some_and(|ready| ready.status == "True")
 }
 
-/// Whether a failure passes by itself: then the next try is soon, and a verified object keeps its Ready for a while.
-pub fn is_passing(object: &DocSpaceBackupSchedule, reason: Reason) -> bool {
-    let rule = reason.rule();
-    rule.passing && (rule.class == Class::Retrying || verified(object))
-}
-
 impl Report<'_> {
     /// The status to write; equal to the present one when nothing is to be written. With it, what was seen of backups.
     pub fn status(&self) -> (Status, Seen) {
         let before = self.object.status.clone().unwrap_or_default();
         let mut status = if self.is_blip() {
             self.blip(before)
-        } else if self.deed.verdict.reason == Reason::Suspended {
+        } else if self.outcome.verdict.reason == Reason::Suspended {
             self.suspended(before)
         } else {
             self.looked(before)
@@ -80,32 +74,35 @@ impl Report<'_> {
 
     /// A failure of a verified object's portal that has not lasted yet.
     fn is_blip(&self) -> bool {
-        let reason = self.deed.verdict.reason;
+        let reason = self.outcome.verdict.reason;
         let recent = |failures: Failures| {
             self.facts.local_now.duration_since(failures.since).unsigned_abs() < READY_LASTS
         };
-        is_passing(self.object, reason)
+        reason.rule().passing
             && verified(self.object)
-            && self.deed.request.is_none()
+            && self.outcome.request.is_none()
             && self.synced(reason) == "Unknown"
             && self.failures.is_some_and(recent)
     }
 
     fn looked(&self, mut status: Status) -> Status {
-        let verdict = &self.deed.verdict;
+        let verdict = &self.outcome.verdict;
         status.observed_generation = self.object.metadata.generation;
         let Self {
-            object, facts, deed, ..
+            object,
+            facts,
+            outcome,
+            ..
         } = *self;
         fields::echo(object, &mut status);
         fields::identity(object, facts, &mut status);
-        fields::schedule(object, facts, deed, &mut status);
+        fields::schedule(object, facts, outcome, &mut status);
         let hidden = &self.facts.hidden_params | &status.hidden_params();
         status.hidden_params = hidden.into_iter().map(Into::into).collect();
-        fields::corrections(object, facts, deed, &mut status);
-        fields::removals(facts, deed, &mut status);
+        fields::corrections(object, facts, outcome, &mut status);
+        fields::removals(facts, outcome, &mut status);
         self.set_conditions(&mut status, verdict);
-        if let Some(request) = &self.deed.request {
+        if let Some(request) = &self.outcome.request {
             status.last_request = Some(LastRequest {
                 time: to_second(request.time.0),
                 ..request.clone()
@@ -125,7 +122,7 @@ impl Report<'_> {
             .failures
             .is_some_and(|failures| failures.count >= FAILURES_TOLD)
         {
-            let verdict = &self.deed.verdict;
+            let verdict = &self.outcome.verdict;
             self.conditions(&mut status)
                 .set("Synced", ConditionState::of("Unknown", verdict));
         }
@@ -133,7 +130,7 @@ impl Report<'_> {
     }
 
     fn suspended(&self, mut status: Status) -> Status {
-        let verdict = &self.deed.verdict;
+        let verdict = &self.outcome.verdict;
         let now = Schedule::without_secrets(&self.object.spec).shown_as_applied();
         let as_applied = self
             .facts
@@ -169,8 +166,7 @@ impl Report<'_> {
             |failures: Failures| self.facts.local_now.duration_since(failures.since) >= SECRET_PATIENCE;
         let class = match verdict.reason {
             Reason::SecretMissing if self.failures.is_some_and(late) => Class::Stalled,
-            reason if is_passing(self.object, reason) => Class::Retrying,
-            _ => rule.class,
+            _ => rule.class_of(verified(self.object)),
         };
         let ready = if class == Class::Ready { "True" } else { "False" };
         conditions.set("Ready", ConditionState::of(ready, verdict));

@@ -79,27 +79,26 @@ fn facts(object: &DocSpaceBackupSchedule) -> Facts<'_> {
     }
 }
 
-fn deed(reason: Reason) -> Deed {
-    Deed {
+fn outcome(reason: Reason) -> Kept {
+    Kept {
         verdict: Verdict::new(reason, "what happened"),
         applied: None,
         request: None,
         replaced: None,
         notes: Vec::new(),
-        released: false,
     }
 }
 
 fn report<'a>(
     object: &'a DocSpaceBackupSchedule,
     facts: &'a Facts<'a>,
-    deed: &'a Deed,
+    outcome: &'a Kept,
     failures: Option<Failures>,
 ) -> Report<'a> {
     Report {
         object,
         facts,
-        deed,
+        outcome,
         failures,
     }
 }
@@ -173,8 +172,8 @@ fn every_reason_has_its_conditions() {
         let object = fresh();
         let mut facts = facts(&object);
         facts.held = seen.into();
-        let deed = deed(reason);
-        let report = report(&object, &facts, &deed, failures(0, 1));
+        let outcome = outcome(reason);
+        let report = report(&object, &facts, &outcome, failures(0, 1));
         let (status, _) = report.status();
         assert_eq!(letters(&status), expected, "{reason}");
         assert_eq!(status.observed_generation, Some(1), "{reason}");
@@ -185,11 +184,11 @@ fn every_reason_has_its_conditions() {
                 .all(|condition| condition.observed_generation == Some(1)),
             "{reason}"
         );
-        let events = events::notes(&object, &facts, &deed, &status).len();
+        let events = events::notes(&object, &facts, &outcome, &status).len();
         assert_eq!(
             events,
             usize::from(reason != Reason::InSync),
-            "{reason}: one Event unless the deed brings its own"
+            "{reason}: one Event unless the outcome brings its own"
         );
     }
 }
@@ -208,8 +207,8 @@ fn a_verified_object_stays_ready_for_an_hour() {
         for (minutes, count, expected, written) in rows {
             let object = good();
             let facts = facts(&object);
-            let deed = deed(reason);
-            let report = report(&object, &facts, &deed, failures(minutes, count));
+            let outcome = outcome(reason);
+            let report = report(&object, &facts, &outcome, failures(minutes, count));
             let (status, _) = report.status();
             assert_eq!(letters(&status), expected, "{reason} for {minutes} min");
             assert_eq!(
@@ -234,8 +233,8 @@ fn an_outcome_is_unknown_until_the_portal_shows_it() {
     });
     let facts = facts(&object);
     for (reason, unknown) in [(Reason::ProxyError, true), (Reason::InSync, false)] {
-        let deed = deed(reason);
-        let report = report(&object, &facts, &deed, failures(0, 1));
+        let outcome = outcome(reason);
+        let report = report(&object, &facts, &outcome, failures(0, 1));
         let request = report.status().0.last_request.expect("it is kept");
         assert_eq!(request.outcome_unknown, unknown, "{reason}");
     }
@@ -252,11 +251,11 @@ fn a_write_that_failed_is_told_at_once() {
         message: "".into(),
         outcome_unknown: false,
     };
-    let deed = Deed {
+    let outcome = Kept {
         request: Some(request),
-        ..deed(Reason::RateLimited)
+        ..outcome(Reason::RateLimited)
     };
-    let report = report(&object, &facts, &deed, failures(0, 1));
+    let report = report(&object, &facts, &outcome, failures(0, 1));
     assert_eq!(letters(&report.status().0), "FT-UT");
     assert_eq!(
         report
@@ -273,8 +272,8 @@ fn a_missing_secret_stalls_after_five_minutes() {
     for (minutes, expected) in [(0, "FT-UU"), (4, "FT-UU"), (5, "F-TUU")] {
         let object = good();
         let facts = facts(&object);
-        let deed = deed(Reason::SecretMissing);
-        let report = report(&object, &facts, &deed, failures(minutes, 3));
+        let outcome = outcome(Reason::SecretMissing);
+        let report = report(&object, &facts, &outcome, failures(minutes, 3));
         assert_eq!(letters(&report.status().0), expected, "{minutes} min");
     }
 }
@@ -284,16 +283,16 @@ fn nothing_is_written_when_nothing_changed() {
     let object = good();
     let mut facts = facts(&object);
     facts.held = Asked::Answered(held(3));
-    let mut deed = deed(Reason::InSync);
-    let (first, _) = report(&object, &facts, &deed, None).status();
+    let mut outcome = outcome(Reason::InSync);
+    let (first, _) = report(&object, &facts, &outcome, None).status();
     let mut object = good();
     object.status = Some(first.clone());
-    deed.verdict = Verdict::new(Reason::InSync, "what happened");
+    outcome.verdict = Verdict::new(Reason::InSync, "what happened");
     let mut later = self::facts(&object);
     (later.held, later.now) = (Asked::Answered(held(3)), now() + SignedDuration::from_hours(1));
-    let report = report(&object, &later, &deed, None);
+    let report = report(&object, &later, &outcome, None);
     assert_eq!(report.status().0, first);
-    assert!(events::notes(&object, &later, &deed, &first).is_empty());
+    assert!(events::notes(&object, &later, &outcome, &first).is_empty());
 }
 
 #[test]
@@ -311,8 +310,8 @@ fn suspended_keeps_what_was_while_the_schedule_is_as_applied() {
         object.metadata.generation = Some(2);
         object.spec.cron_params.hour = hour;
         let facts = facts(&object);
-        let deed = deed(Reason::Suspended);
-        let report = report(&object, &facts, &deed, None);
+        let outcome = outcome(Reason::Suspended);
+        let report = report(&object, &facts, &outcome, None);
         let (status, _) = report.status();
         assert_eq!(letters(&status), expected, "hour {hour}");
         assert_eq!(
@@ -373,11 +372,11 @@ fn corrections_are_counted_for_a_day() {
         status.observed = held(hour_before).map(|held| held.shown());
         let mut facts = facts(&object);
         facts.held = Asked::Answered(held(hour_now));
-        let deed = Deed {
+        let outcome = Kept {
             applied,
-            ..deed(reason)
+            ..outcome(reason)
         };
-        let report = report(&object, &facts, &deed, None);
+        let report = report(&object, &facts, &outcome, None);
         let counted = report
             .status()
             .0
@@ -412,7 +411,7 @@ fn in_force() -> DocSpaceBackupSchedule {
 
 #[test]
 fn a_schedule_is_in_force_since_its_times_storage_or_portal_changed() {
-    type Change = fn(&mut DocSpaceBackupSchedule, &mut Facts<'_>, &mut Deed);
+    type Change = fn(&mut DocSpaceBackupSchedule, &mut Facts<'_>, &mut Kept);
     let since = |change: fn(&mut DocSpaceBackupSchedule), learnt: Change| {
         let mut object = in_force();
         change(&mut object);
@@ -420,9 +419,9 @@ fn a_schedule_is_in_force_since_its_times_storage_or_portal_changed() {
         let mut facts = facts(&seen);
         facts.held = Asked::Answered(held(3));
         facts.record = Record::of(seen.status.as_ref().expect("a status"), None);
-        let mut deed = deed(Reason::InSync);
-        learnt(&mut object, &mut facts, &mut deed);
-        let (status, _) = report(&object, &facts, &deed, None).status();
+        let mut outcome = outcome(Reason::InSync);
+        learnt(&mut object, &mut facts, &mut outcome);
+        let (status, _) = report(&object, &facts, &outcome, None).status();
         (
             status.in_force.map(|in_force| in_force.since.0.to_string()),
             status.backup_count,
@@ -440,8 +439,8 @@ fn a_schedule_is_in_force_since_its_times_storage_or_portal_changed() {
             ..Default::default()
         });
     };
-    let written: Change = |_, _, deed| deed.applied = Some(AppliedReason::Changed);
-    let corrected: Change = |_, _, deed| deed.applied = Some(AppliedReason::Corrected);
+    let written: Change = |_, _, outcome| outcome.applied = Some(AppliedReason::Changed);
+    let corrected: Change = |_, _, outcome| outcome.applied = Some(AppliedReason::Corrected);
 
     assert_eq!(since(|_| {}, nothing), (before.clone(), Some(3)));
     assert_eq!(since(|_| {}, corrected), (before.clone(), Some(3)));
@@ -475,15 +474,15 @@ fn with_observe_the_portals_schedule_is_in_force() {
     object.spec.management_policy = ManagementPolicy::Observe;
     let mut facts = facts(&object);
     facts.held = Asked::Answered(held(5));
-    let deed = deed(Reason::OutOfSync);
-    let (status, _) = report(&object, &facts, &deed, None).status();
+    let outcome = outcome(Reason::OutOfSync);
+    let (status, _) = report(&object, &facts, &outcome, None).status();
     let in_force = status.in_force.expect("in force");
     assert_eq!(
         (in_force.schedule.as_str(), in_force.since.0),
         ("EveryDay 05:00 Europe/Berlin", now())
     );
     facts.held = Asked::Answered(None);
-    let (status, _) = report(&object, &facts, &deed, None).status();
+    let (status, _) = report(&object, &facts, &outcome, None).status();
     assert_eq!(status.in_force, None);
 }
 
@@ -495,8 +494,8 @@ fn the_next_start_is_the_portals() {
         let mut held = held(3);
         held.as_mut().expect("a schedule").last_backup_time = last.map(|last| last.parse().expect("a time"));
         facts.held = Asked::Answered(held);
-        let deed = deed(Reason::InSync);
-        let (status, _) = report(&object, &facts, &deed, None).status();
+        let outcome = outcome(Reason::InSync);
+        let (status, _) = report(&object, &facts, &outcome, None).status();
         status.next_backup_time.map(|time| time.0.to_string())
     };
     assert_eq!(
