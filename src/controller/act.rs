@@ -6,7 +6,7 @@ use kube::{ResourceExt, api::ObjectMeta};
 
 use crate::{
     api::{AppliedReason, DocSpaceBackupSchedule, LastRequest, Operation},
-    controller::{error::Error, finalizer, index::slot::key_of, metrics::WriteReason, observe::Look},
+    controller::{error::Error, finalizer, index::slot::key_of, metrics::WriteReason, observe::Observation},
     portal::{Portal, PortalError},
     rules::{
         decide::{deletion::give_up, not_converging},
@@ -19,17 +19,17 @@ use crate::{
         plan::{Plan, Write},
         reason::{Reason, Verdict},
     },
-    schedule::{Held, Schedule, timetable::Times},
+    schedule::{Held, Schedule, timetable::Timetable},
 };
 
 /// Carries out a plan.
 ///
 /// # Errors
 /// Kubernetes refused the finalizer.
-pub async fn act(look: &mut Look<'_>, plan: Plan) -> Result<Outcome, Error> {
+pub async fn act(observation: &mut Observation<'_>, plan: Plan) -> Result<Outcome, Error> {
     let kept = match plan {
         Plan::Nothing => {
-            look.settled();
+            observation.settled();
             Kept::of(in_sync())
         }
         Plan::Refuse(verdict) => Kept::of(verdict),
@@ -37,23 +37,23 @@ pub async fn act(look: &mut Look<'_>, plan: Plan) -> Result<Outcome, Error> {
             Reason::Suspended,
             "spec.suspend is true: the portal is left alone",
         )),
-        Plan::Adopt(reason) => adopt(look, reason).await?,
-        Plan::Write(plan) => match look.portal(&plan.access) {
-            Ok(portal) => write(look, &portal, *plan).await?,
+        Plan::Adopt(reason) => adopt(observation, reason).await?,
+        Plan::Write(plan) => match observation.portal(&plan.access) {
+            Ok(portal) => write(observation, &portal, *plan).await?,
             Err(error) => Kept::of((&error).into()),
         },
-        Plan::Delete { access } => match look.portal(&access) {
-            Ok(portal) => return delete(look, &portal).await,
+        Plan::Delete { access } => match observation.portal(&access) {
+            Ok(portal) => return delete(observation, &portal).await,
             Err(error) => Kept::of((&error).into()),
         },
-        Plan::Release(left_behind) => return release(look, left_behind).await,
+        Plan::Release(left_behind) => return release(observation, left_behind).await,
     };
     Ok(Outcome::Kept(kept))
 }
 
-async fn adopt(look: &mut Look<'_>, reason: AppliedReason) -> Result<Kept, Error> {
-    add_finalizer(look).await?;
-    look.settled();
+async fn adopt(observation: &mut Observation<'_>, reason: AppliedReason) -> Result<Kept, Error> {
+    add_finalizer(observation).await?;
+    observation.settled();
     let mut kept = Kept {
         applied: Some(reason),
         ..Kept::of(in_sync())
@@ -65,20 +65,27 @@ async fn adopt(look: &mut Look<'_>, reason: AppliedReason) -> Result<Kept, Error
     Ok(kept)
 }
 
-async fn write(look: &mut Look<'_>, portal: &Portal, plan: Write) -> Result<Kept, Error> {
+async fn write(observation: &mut Observation<'_>, portal: &Portal, plan: Write) -> Result<Kept, Error> {
     let Write {
         reason,
         wanted,
         over: replaced,
         ..
     } = plan;
-    look.check_still_wanted()?;
-    add_finalizer(look).await?;
+    observation.check_still_wanted()?;
+    add_finalizer(observation).await?;
 
-    let answer = look.context.within_grace(portal.create_schedule(&wanted)).await;
-    let posted = look.facts.take_time(answer);
-    look.context.metrics.written(reason, posted.as_ref().err());
-    let mut request = request(Operation::CreateSchedule, posted.as_ref().err(), look.facts.now);
+    let answer = observation
+        .context
+        .within_grace(portal.create_schedule(&wanted))
+        .await;
+    let posted = observation.facts.take_time(answer);
+    observation.context.metrics.written(reason, posted.as_ref().err());
+    let mut request = request(
+        Operation::CreateSchedule,
+        posted.as_ref().err(),
+        observation.facts.now,
+    );
     if let Err(error) = &posted
         && error.failure.is_definite_for_a_write()
     {
@@ -89,19 +96,22 @@ async fn write(look: &mut Look<'_>, portal: &Portal, plan: Write) -> Result<Kept
     }
 
     if posted.is_ok() {
-        look.memory.lost_write = None;
-        look.memory.accepted_write = look.would_write();
+        observation.memory.lost_write = None;
+        observation.memory.accepted_write = observation.would_write();
     }
 
-    let answer = look.context.within_grace(portal.schedule(wanted.dump)).await;
-    look.facts.take_held(answer);
+    let answer = observation
+        .context
+        .within_grace(portal.schedule(wanted.dump))
+        .await;
+    observation.facts.take_held(answer);
     let equal = matches!(
-        &look.facts.held,
+        &observation.facts.held,
         Asked::Answered(held) if wanted.difference(held.as_ref().map(|held| &held.schedule)).is_empty()
     );
-    let verdict = match (&posted, &look.facts.held) {
+    let verdict = match (&posted, &observation.facts.held) {
         _ if equal => {
-            look.settled();
+            observation.settled();
             in_sync()
         }
         (Err(error), _) => outcome_unknown(error),
@@ -109,7 +119,7 @@ async fn write(look: &mut Look<'_>, portal: &Portal, plan: Write) -> Result<Kept
         (Ok(()), _) => not_converging(),
     };
     if posted.is_err() && !equal {
-        look.memory.lost_write = look.would_write().map(|written| Lost {
+        observation.memory.lost_write = observation.would_write().map(|written| Lost {
             since: Timestamp::now(),
             reason,
             written,
@@ -121,7 +131,7 @@ async fn write(look: &mut Look<'_>, portal: &Portal, plan: Write) -> Result<Kept
             ..Kept::of(verdict)
         });
     }
-    let note = look.written_note(reason, &wanted, replaced.as_ref());
+    let note = observation.written_note(reason, &wanted, replaced.as_ref());
     Ok(Kept {
         applied: Some(reason),
         request: Some(request),
@@ -154,22 +164,29 @@ fn request(operation: Operation, error: Option<&PortalError>, now: Timestamp) ->
     }
 }
 
-async fn delete(look: &mut Look<'_>, portal: &Portal) -> Result<Outcome, Error> {
-    look.check_still_wanted()?;
-    let dump = look.object.spec.dump;
-    let answer = look.context.within_grace(portal.delete_schedule(dump)).await;
-    let deleted = look.facts.take_time(answer);
-    let metrics = &look.context.metrics;
+async fn delete(observation: &mut Observation<'_>, portal: &Portal) -> Result<Outcome, Error> {
+    observation.check_still_wanted()?;
+    let dump = observation.object.spec.dump;
+    let answer = observation
+        .context
+        .within_grace(portal.delete_schedule(dump))
+        .await;
+    let deleted = observation.facts.take_time(answer);
+    let metrics = &observation.context.metrics;
     metrics.written(WriteReason::Deleted, deleted.as_ref().err());
-    let request = request(Operation::DeleteSchedule, deleted.as_ref().err(), look.facts.now);
-    let seen = look.context.within_grace(portal.schedule(dump)).await;
-    let gone = match (&deleted, look.facts.take_time(seen)) {
+    let request = request(
+        Operation::DeleteSchedule,
+        deleted.as_ref().err(),
+        observation.facts.now,
+    );
+    let seen = observation.context.within_grace(portal.schedule(dump)).await;
+    let gone = match (&deleted, observation.facts.take_time(seen)) {
         (_, Ok(held)) => held.is_none(),
         (Ok(()), Err(_)) => true,
         (Err(_), Err(_)) => false,
     };
     if gone {
-        remove_finalizer(look).await?;
+        remove_finalizer(observation).await?;
         let note = Note::normal("ScheduleDeleted", "The portal's schedule has been deleted");
         return Ok(Outcome::Released {
             request: Some(request),
@@ -183,8 +200,8 @@ async fn delete(look: &mut Look<'_>, portal: &Portal) -> Result<Outcome, Error> 
             "The portal accepted the deletion, and still shows the schedule",
         ),
     };
-    match give_up(&look.facts, &verdict) {
-        Some(left_behind) => release(look, Some(left_behind)).await,
+    match give_up(&observation.facts, &verdict) {
+        Some(left_behind) => release(observation, Some(left_behind)).await,
         None => Ok(Outcome::Kept(Kept {
             request: Some(request),
             ..Kept::of(verdict)
@@ -192,14 +209,14 @@ async fn delete(look: &mut Look<'_>, portal: &Portal) -> Result<Outcome, Error> 
     }
 }
 
-async fn release(look: &mut Look<'_>, left_behind: Option<String>) -> Result<Outcome, Error> {
-    remove_finalizer(look).await?;
+async fn release(observation: &mut Observation<'_>, left_behind: Option<String>) -> Result<Outcome, Error> {
+    remove_finalizer(observation).await?;
     let notes = left_behind.map(|why| {
-        let portal = &look.object.spec.portal.url;
-        look.context.metrics.left_behind();
+        let portal = &observation.object.spec.portal.url;
+        observation.context.metrics.left_behind();
         tracing::warn!(
-            name = look.object.name_any(),
-            namespace = look.object.namespace(),
+            name = observation.object.name_any(),
+            namespace = observation.object.namespace(),
             portal,
             why,
             "released; the portal's schedule, if there is one, stays"
@@ -215,31 +232,31 @@ async fn release(look: &mut Look<'_>, left_behind: Option<String>) -> Result<Out
     })
 }
 
-async fn add_finalizer(look: &mut Look<'_>) -> Result<(), Error> {
-    if look.facts.finalizer {
+async fn add_finalizer(observation: &mut Observation<'_>) -> Result<(), Error> {
+    if observation.facts.finalizer {
         return Ok(());
     }
-    let api = look.context.api(look.object);
-    let patched = finalizer::add(&api, &look.object.metadata).await?;
-    look.wrote(patched.metadata);
-    look.facts.finalizer = true;
+    let api = observation.context.api(observation.object);
+    let patched = finalizer::add(&api, &observation.object.metadata).await?;
+    observation.wrote(patched.metadata);
+    observation.facts.finalizer = true;
     Ok(())
 }
 
-async fn remove_finalizer(look: &mut Look<'_>) -> Result<(), Error> {
-    let api = look.context.api(look.object);
-    match finalizer::remove(&api, &look.object.metadata).await {
-        Ok(patched) => look.wrote(patched.metadata),
+async fn remove_finalizer(observation: &mut Observation<'_>) -> Result<(), Error> {
+    let api = observation.context.api(observation.object);
+    match finalizer::remove(&api, &observation.object.metadata).await {
+        Ok(patched) => observation.wrote(patched.metadata),
         Err(kube::Error::Api(status)) if status.code == 404 => {}
         Err(error) => return Err(error.into()),
     }
     Ok(())
 }
 
-impl Look<'_> {
+impl Observation<'_> {
     /// Keeps what a write of the object's metadata returned.
     fn wrote(&self, metadata: ObjectMeta) {
-        self.context.objects.wrote(DocSpaceBackupSchedule {
+        self.context.index.wrote(DocSpaceBackupSchedule {
             metadata,
             ..self.object.clone()
         });
@@ -253,7 +270,7 @@ impl Look<'_> {
             .difference(replaced.map(|held| &held.schedule))
             .lines
             .join("; ");
-        let times = zone.and_then(|zone| Times::new(wanted.into(), zone));
+        let times = zone.and_then(|zone| Timetable::new(wanted.into(), zone));
         let after = times.map_or("", |times| after_write(&times, self.facts.now));
         match (reason, replaced) {
             (AppliedReason::Created, None) => {
@@ -321,7 +338,7 @@ impl Look<'_> {
 
     /// The look may have taken long: what the object says may have changed since.
     fn check_still_wanted(&self) -> Result<(), Error> {
-        let newest = self.context.objects.newest(&key_of(self.object));
+        let newest = self.context.index.newest(&key_of(self.object));
         let newest = newest
             .as_ref()
             .and_then(|newest| newest.0.as_ref().ok())

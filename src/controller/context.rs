@@ -20,7 +20,7 @@ use crate::{
     api::DocSpaceBackupSchedule,
     controller::{
         Settings,
-        index::{Objects, slot::Key},
+        index::{Index, slot::Key},
         metrics::Metrics,
         secrets,
     },
@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// So many objects are worked on at a time; one that waits for its portal gives its place to another.
-pub const PLACES: usize = 64;
+pub const WORKER_SLOTS: usize = 64;
 /// A reconcile that takes longer than this is waiting for a portal.
 const PATIENCE: Duration = Duration::from_millis(250);
 /// A write under way gets this long when the operator is stopped.
@@ -43,13 +43,13 @@ pub struct Context {
     pub(super) client: Client,
     pub(super) settings: Settings,
     pub(super) portals: Portals,
-    pub(super) objects: Arc<Objects>,
+    pub(super) index: Arc<Index>,
     pub(super) metrics: Metrics,
     pub(super) secrets: Vec<Store<PartialObjectMeta<Secret>>>,
     pub(super) memories: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Memory>>>>,
     /// By the namespace that a controller watches, or `None` for all.
     pub(super) triggers: HashMap<Option<String>, mpsc::UnboundedSender<Key>>,
-    pub(super) places: Semaphore,
+    pub(super) worker_slots: Semaphore,
     /// All stores are filled, and this process leads: objects can be looked at.
     pub(super) filled: watch::Receiver<bool>,
     /// The operator is being stopped: reads are dropped.
@@ -62,12 +62,12 @@ impl Context {
     /// Runs the work in its turn; one that takes long, as one whose portal hangs, no longer holds up the others.
     /// Its many bytes are taken only then: thousands may be waiting.
     pub(super) async fn in_turn<F: Future>(&self, work: impl FnOnce() -> F) -> F::Output {
-        let place = self.places.acquire().await;
+        let slot = self.worker_slots.acquire().await;
         let mut work = Box::pin(work());
         if let Ok(done) = tokio::time::timeout(PATIENCE, &mut work).await {
             return done;
         }
-        drop(place);
+        drop(slot);
         work.await
     }
 
@@ -109,7 +109,7 @@ impl Context {
 
     /// Forgets an object that is gone, and wakes those that waited for its slot.
     pub(super) fn forget(&self, key: &Key) {
-        let (uid, others) = self.objects.forget(key);
+        let (uid, others) = self.index.forget(key);
         if let Some(uid) = uid {
             self.memories
                 .lock()
@@ -122,8 +122,8 @@ impl Context {
     /// After a watch has listed anew: what was missed meanwhile is looked at, or forgotten.
     pub(super) fn relisted(&self, scope: Option<&str>) {
         let in_scope = |key: &Key| scope.is_none() || key.namespace.as_deref() == scope;
-        for key in self.objects.keys().into_iter().filter(in_scope) {
-            if self.objects.is_there(&key) {
+        for key in self.index.keys().into_iter().filter(in_scope) {
+            if self.index.is_there(&key) {
                 self.wake(vec![key]);
             } else {
                 self.forget(&key);
@@ -133,7 +133,7 @@ impl Context {
 
     pub(super) fn trigger(&self, object: &DocSpaceBackupSchedule) -> Trigger {
         let versions = secrets::names(&object.spec).map(|name| self.secret_version(object, name));
-        Trigger::of(object, versions.collect(), self.objects.standing(object))
+        Trigger::of(object, versions.collect(), self.index.standing(object))
     }
 
     pub(super) fn secret_version(&self, object: &DocSpaceBackupSchedule, name: &str) -> Option<String> {

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use crate::{
-    portal::{Action, Portal, PortalError},
+    portal::{AuditAction, Portal, PortalError},
     rules::{
-        backup::{audit_trail::Trail, next_question::trail_from},
+        backup::{audit_trail::AuditTrail, next_question::trail_from},
         credentials::Identity,
         facts::{Bill, Facts},
         plan::Need,
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Learns a fact from the portal; its clock comes with every answer.
-pub async fn ask(portal: &Portal, need: Need, facts: &mut Facts<'_>) {
+pub async fn fetch(portal: &Portal, need: Need, facts: &mut Facts<'_>) {
     let dump = facts.spec.dump;
     match need {
         Need::Schedule => {
@@ -65,7 +65,7 @@ async fn identity(portal: &Portal, facts: &mut Facts<'_>) -> Identity {
         credential: key.ok(),
         mapped_domain: None,
     };
-    if identity.stranger(portal.address()).is_some() {
+    if identity.wrong_portal(portal.address()).is_some() {
         let mapped = portal.mapped_domain().await;
         identity.mapped_domain = mapped.ok().and_then(|answer| answer.value);
     }
@@ -82,14 +82,14 @@ fn not_to_be_had<T>(error: PortalError) -> Result<Option<T>, PortalError> {
 }
 
 /// `None` as soon as one answer shows that the trail is not to be had.
-async fn trail(portal: &Portal, from: Timestamp) -> Result<Option<Trail>, PortalError> {
-    let mut trail = Trail::default();
+async fn trail(portal: &Portal, from: Timestamp) -> Result<Option<AuditTrail>, PortalError> {
+    let mut trail = AuditTrail::default();
     for (action, times) in [
-        (Action::BackupStarted, &mut trail.manual_started),
-        (Action::BackupCompleted, &mut trail.manual_completed),
-        (Action::BackupFailed, &mut trail.manual_failed),
-        (Action::ScheduledBackupCompleted, &mut trail.completed),
-        (Action::ScheduledBackupFailed, &mut trail.failed),
+        (AuditAction::BackupStarted, &mut trail.manual_started),
+        (AuditAction::BackupCompleted, &mut trail.manual_completed),
+        (AuditAction::BackupFailed, &mut trail.manual_failed),
+        (AuditAction::ScheduledBackupCompleted, &mut trail.completed),
+        (AuditAction::ScheduledBackupFailed, &mut trail.failed),
     ] {
         let Some(events) = portal.events(action, from).await?.value else {
             return Ok(None);
@@ -103,7 +103,10 @@ async fn trail(portal: &Portal, from: Timestamp) -> Result<Option<Trail>, Portal
 async fn deletion(portal: &Portal, facts: &Facts<'_>) -> Result<Option<bool>, PortalError> {
     let dump = facts.spec.dump;
     let since = facts.ownership.ours().map_or(facts.now, |applied| applied.time.0);
-    let events = portal.events(Action::ScheduledBackupDeleted, since).await?.value;
+    let events = portal
+        .events(AuditAction::ScheduledBackupDeleted, since)
+        .await?
+        .value;
     let is_this = |target: Option<&str>| (target == Some("-1")) == dump;
     Ok(events.map(|events| events.iter().any(|event| is_this(event.target.as_deref()))))
 }

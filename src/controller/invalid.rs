@@ -1,4 +1,4 @@
-//! Objects that an older CRD let in and that cannot be parsed: told so, and not in the way of the others.
+//! Index that an older CRD let in and that cannot be parsed: told so, and not in the way of the others.
 
 use std::time::Instant;
 

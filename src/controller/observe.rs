@@ -13,7 +13,7 @@ use crate::{
         context::Context,
         discovery::crd_offers_create,
         error::Error,
-        fetch::ask,
+        fetch::fetch,
         index::slot::key_of,
         metrics::KubeOperation,
         secrets::{self, Reader},
@@ -25,7 +25,7 @@ use crate::{
         memory::{Memory, Resolved, Trigger, Written},
         plan::Need,
         reason::{Reason, Verdict},
-        recall::known,
+        recall::recall,
     },
     schedule::Schedule,
 };
@@ -34,7 +34,7 @@ use crate::{
 const OTHERS_GO_FIRST: Duration = Duration::from_secs(60);
 
 /// One reconcile's view of an object and its portal.
-pub struct Look<'a> {
+pub struct Observation<'a> {
     pub(super) context: &'a Context,
     pub(super) object: &'a DocSpaceBackupSchedule,
     pub(super) memory: &'a mut Memory,
@@ -46,7 +46,7 @@ pub struct Look<'a> {
     portal_lock: Option<OwnedMutexGuard<()>>,
 }
 
-impl<'a> Look<'a> {
+impl<'a> Observation<'a> {
     /// What is known before anything was asked.
     pub fn new(
         context: &'a Context,
@@ -54,7 +54,7 @@ impl<'a> Look<'a> {
         memory: &'a mut Memory,
         trigger: &Trigger,
     ) -> Self {
-        let facts = known(object, memory, trigger.slot.clone(), Timestamp::now());
+        let facts = recall(object, memory, trigger.slot.clone(), Timestamp::now());
         Self {
             context,
             object,
@@ -91,7 +91,7 @@ impl<'a> Look<'a> {
     async fn learn_secrets(&mut self) -> Result<(), Error> {
         let generation = self.object.metadata.generation.unwrap_or_default();
         // Whoever waits for this look has to know which key it is by now, also where the watch does not know yet.
-        let awaited = !self.context.objects.waiting(&key_of(self.object)).is_empty();
+        let awaited = !self.context.index.waiting(&key_of(self.object)).is_empty();
         let fresh = self.memory.resolved.as_ref().filter(|(of, resolved)| {
             !awaited
                 && *of == generation
@@ -229,9 +229,9 @@ impl<'a> Look<'a> {
         let accepted = self.memory.accepted.as_ref();
         self.facts.key_exchanged =
             accepted.is_some_and(|accepted| accepted.key.expose_secret() != access.key.expose_secret());
-        let former = self.context.objects.uses_key(self.object, &access.key);
+        let former = self.context.index.uses_key(self.object, &access.key);
         self.context.wake(former);
-        self.facts.slot = self.context.objects.standing(self.object);
+        self.facts.slot = self.context.index.standing(self.object);
         Ok(())
     }
 
@@ -242,14 +242,14 @@ impl<'a> Look<'a> {
             return self.learn_secrets().await;
         };
         let stop = &self.context.stop;
-        stop.run_until_cancelled(ask(&portal, need, &mut self.facts))
+        stop.run_until_cancelled(fetch(&portal, need, &mut self.facts))
             .await
             .ok_or(Error::Stopping)?;
         match need {
             Need::Schedule if matches!(self.facts.held, Asked::Answered(_)) => {
                 let access = self.facts.access.as_ref();
                 self.memory.accepted = access.and_then(|access| access.as_ref().ok()).cloned();
-                self.context.wake(self.context.objects.accept(self.object));
+                self.context.wake(self.context.index.accept(self.object));
             }
             Need::Identity => self.recognize().await?,
             _ => {}
@@ -263,7 +263,7 @@ impl<'a> Look<'a> {
         let Some(Credential::ApiKey(key)) = identity.and_then(|identity| identity.credential.as_ref()) else {
             return Ok(());
         };
-        let objects = &self.context.objects;
+        let objects = &self.context.index;
         let lock = objects.recognize(self.object, &key.id);
         if let Err(later) = self.let_others_go_first() {
             // It is asked again then, so that the status tells it: another process has nothing else to go by.
@@ -271,7 +271,7 @@ impl<'a> Look<'a> {
             return Err(later);
         }
         self.portal_lock = Some(lock.lock_owned().await);
-        self.facts.slot = self.context.objects.standing(self.object);
+        self.facts.slot = self.context.index.standing(self.object);
         Ok(())
     }
 
@@ -284,7 +284,7 @@ impl<'a> Look<'a> {
         if spec.suspend || spec.management_policy == ManagementPolicy::Observe {
             return Ok(());
         }
-        let others = self.context.objects.wait_for_others(self.object);
+        let others = self.context.index.wait_for_others(self.object);
         if others.is_empty() {
             return Ok(());
         }

@@ -32,7 +32,7 @@ use crate::{
         index::slot::{Guarded, key_of},
         invalid, log,
         metrics::{KubeOperation, ReconcileResult},
-        observe::Look,
+        observe::Observation,
         patch,
         publish::publish,
     },
@@ -69,7 +69,7 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
         });
     }
     drop(filled);
-    let Some(object) = context.objects.newest(&ObjectRef::from_obj(&*object)) else {
+    let Some(object) = context.index.newest(&ObjectRef::from_obj(&*object)) else {
         return Ok(Action::await_change());
     };
     let began = Instant::now();
@@ -126,7 +126,7 @@ fn pace(interval: Duration) -> Pace {
     }
 }
 
-/// What came of a look.
+/// What came of a observation.
 struct Looked {
     /// When to look again.
     action: Action,
@@ -153,7 +153,7 @@ impl Context {
     ) -> Result<Action, Error> {
         let (key, trigger) = (key_of(object), self.trigger(object));
         let interval = self.interval(object);
-        let waiting = self.objects.waiting(&key);
+        let waiting = self.index.waiting(&key);
         let at_once = trigger.deleting || is_requested(object) || !waiting.is_empty();
         if memory.seen.is_none() && verified(object) && !at_once {
             // After a start, looks at what was in order are spread.
@@ -168,11 +168,11 @@ impl Context {
         }
         let outcome = self.look_at(object, memory, trigger, began).await?;
         memory.lets_others_go_first_since = None;
-        self.objects.stop_waiting(&key);
+        self.index.stop_waiting(&key);
         if outcome.is_definite {
-            self.objects.settle(object, &waiting);
+            self.index.examined(object, &waiting);
             self.wake(waiting.into_iter().collect());
-            if !self.objects.waiting(&key).is_empty() {
+            if !self.index.waiting(&key).is_empty() {
                 self.wake(vec![key]);
             }
         }
@@ -188,14 +188,14 @@ impl Context {
         began: Instant,
     ) -> Result<Looked, Error> {
         let interval = self.interval(object);
-        let lock = self.objects.lock(object);
+        let lock = self.index.lock(object);
         let slot = lock.lock().await;
-        trigger.slot = self.objects.standing(object);
-        let mut look = Look::new(self, object, memory, &trigger);
-        look.let_others_go_first()?;
+        trigger.slot = self.index.standing(object);
+        let mut observation = Observation::new(self, object, memory, &trigger);
+        observation.let_others_go_first()?;
         let plan = loop {
-            match decide(&look.facts) {
-                Step::Ask(need) => look.learn(need).await?,
+            match decide(&observation.facts) {
+                Step::Ask(need) => observation.learn(need).await?,
                 Step::Do(plan) => break plan,
             }
         };
@@ -208,7 +208,7 @@ impl Context {
             %plan,
             "decided"
         );
-        let kept = match act(&mut look, plan).await? {
+        let kept = match act(&mut observation, plan).await? {
             Outcome::Kept(kept) => kept,
             Outcome::Released { request, notes } => {
                 drop(slot);
@@ -216,13 +216,13 @@ impl Context {
                 self.metrics
                     .reconciled(ReconcileResult::Released, began.elapsed());
                 self.tell(object, notes).await;
-                self.wake(self.objects.others(&key_of(object)));
+                self.wake(self.index.others(&key_of(object)));
                 return Ok(Looked::for_good());
             }
         };
-        trigger.slot = look.facts.slot.clone();
+        trigger.slot = observation.facts.slot.clone();
         let rule = kept.verdict.reason.rule();
-        let action = self.report(look, kept, trigger, interval).await?;
+        let action = self.report(observation, kept, trigger, interval).await?;
         self.metrics.reconciled(rule.class.into(), began.elapsed());
         Ok(Looked {
             action,
@@ -233,17 +233,17 @@ impl Context {
     /// Writes the status when it changed, tells of it, and says when to look again.
     async fn report(
         &self,
-        look: Look<'_>,
+        observation: Observation<'_>,
         kept: Kept,
         trigger: Trigger,
         interval: Duration,
     ) -> Result<Action, Error> {
-        let Look {
+        let Observation {
             object,
             memory,
             facts,
             ..
-        } = look;
+        } = observation;
         let mut summary = summary(object, &facts, &kept, memory, pace(interval));
         let notes = std::mem::take(&mut summary.notes);
         let before = object.status.clone().unwrap_or_default();
@@ -281,7 +281,7 @@ impl Context {
             return None;
         }
         let expected = Expected::of(object, status).ok()?;
-        let other = self.objects.at_same_hour(object, &expected)?;
+        let other = self.index.at_same_hour(object, &expected)?;
         Some(events::same_hour(&other))
     }
 
@@ -305,7 +305,7 @@ impl Context {
         let patch = patch::of_status(&object.metadata, &was, &is);
         match api.patch_status(&name, &PatchParams::default(), &patch).await {
             Ok(patched) => {
-                self.objects.wrote(patched.clone());
+                self.index.wrote(patched.clone());
                 Ok(Some(patched))
             }
             Err(error) if patch::met_another(&api, &object.metadata, &error).await? => Ok(None),

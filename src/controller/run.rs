@@ -21,10 +21,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     controller::{
-        context::{Context, PLACES, WRITE_GRACE},
+        context::{Context, WORKER_SLOTS, WRITE_GRACE},
         discovery::crd_offers_create,
         index::{
-            Objects,
+            Index,
             slot::{Guarded, Key},
         },
         metrics::Metrics,
@@ -124,13 +124,13 @@ pub async fn run(
         .unzip();
     let (triggers, triggered): (Vec<_>, Vec<_>) = scopes.iter().map(|_| mpsc::unbounded::<Key>()).unzip();
     let (fill, filled) = watch::channel(false);
-    let objects = Arc::new(Objects::new(stores.clone()));
-    metrics.tell_of(objects.clone());
+    let index = Arc::new(Index::new(stores.clone()));
+    metrics.tell_of(index.clone());
     let context = Arc::new(Context {
         client,
         settings,
         portals,
-        objects,
+        index,
         metrics,
         secrets: secrets.clone(),
         memories: Default::default(),
@@ -139,7 +139,7 @@ pub async fn run(
             .map(|scope| scope.map(Into::into))
             .zip(triggers)
             .collect(),
-        places: Semaphore::new(PLACES),
+        worker_slots: Semaphore::new(WORKER_SLOTS),
         filled,
         stop: stop.clone(),
         grace_over: CancellationToken::new(),
@@ -173,7 +173,7 @@ pub async fn run(
         for store in &secrets {
             store.wait_until_ready().await?;
         }
-        context.objects.filled().await?;
+        context.index.filled().await?;
         let namespaces: Vec<_> = scopes.iter().map(|scope| scope.unwrap_or("all")).collect();
         tracing::info!(namespaces = namespaces.join(","), "all watched objects are known");
         health.filled();

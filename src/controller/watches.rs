@@ -92,7 +92,7 @@ pub fn watch_objects<S: Stream<Item = watcher::Result<Event<Guarded>>>>(
         .modify(|object: &mut Guarded| object.meta_mut().managed_fields = None)
         .reflect(writer)
         .inspect_ok(move |event| match event {
-            Event::Apply(object) | Event::InitApply(object) => context.wake(context.objects.file(object)),
+            Event::Apply(object) | Event::InitApply(object) => context.wake(context.index.file(object)),
             Event::Delete(object) => context.forget(&Key::from_obj(object)),
             Event::InitDone => {
                 health.listed(&watch);
@@ -138,7 +138,7 @@ pub async fn watch_secrets(
             match secret {
                 Ok(secret) => {
                     let namespace = secret.namespace().unwrap_or_default();
-                    context.wake(context.objects.naming_secret(&namespace, &secret.name_any()));
+                    context.wake(context.index.naming_secret(&namespace, &secret.name_any()));
                 }
                 Err(error) => {
                     context.metrics.refused(KubeOperation::WatchSecrets, &error);

@@ -18,8 +18,8 @@ use crate::{
         answer::{Content, Refusal, Reply, classify},
         call::{Call, create_body},
         http_clients::Gate,
-        metrics::{CallResult, Tally},
-        model::{Action, Archive, AuditEvent, Progress, Settings},
+        metrics::{CallResult, Metrics},
+        model::{Archive, AuditAction, AuditEvent, PortalSettings, Progress},
         parse,
         redact::{Redactor, Secrets},
         transport::{Head, exchange},
@@ -45,7 +45,7 @@ pub struct Portal {
     pub(super) gate: Arc<Gate>,
     pub(super) leadership: Leadership,
     pub(super) secrets: Secrets,
-    pub(super) tally: Tally,
+    pub(super) metrics: Metrics,
     /// In place of a call's own, for tests.
     pub(super) time_limit: Option<Duration>,
 }
@@ -112,7 +112,7 @@ impl Portal {
     ///
     /// # Errors
     /// See [`Failure`](super::Failure); here `KeyNotAllowed` says nothing about the portal's state either (R 814).
-    pub async fn settings(&self) -> Result<Answer<Settings>, PortalError> {
+    pub async fn settings(&self) -> Result<Answer<PortalSettings>, PortalError> {
         self.ask(Call::Settings, &[], parse::settings).await
     }
 
@@ -134,7 +134,7 @@ impl Portal {
     /// See [`Failure`](super::Failure).
     pub async fn events(
         &self,
-        action: Action,
+        action: AuditAction,
         from: Timestamp,
     ) -> Result<Answer<Option<Vec<AuditEvent>>>, PortalError> {
         // Every whole second of a time is a time.
@@ -209,7 +209,7 @@ impl Portal {
             .and_then(|reply| classify(call, &reply, &redactor))
             .and_then(|content| read(content, &redactor));
         let failure = value.as_ref().err().map(|refusal| refusal.failure);
-        self.tally
+        self.metrics
             .count(call, CallResult::new(head.status, failure), began.elapsed());
         match value {
             Ok(value) => Ok(Answer {

@@ -15,7 +15,7 @@ const BUCKETS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 3
 
 /// The calls to all portals.
 #[derive(Clone, Debug)]
-pub struct Tally {
+pub struct Metrics {
     calls: Family<Labels, Counter>,
     seconds: Family<Of, Histogram, fn() -> Histogram>,
 }
@@ -59,7 +59,7 @@ struct Labels {
     code: CallResult,
 }
 
-impl Default for Tally {
+impl Default for Metrics {
     fn default() -> Self {
         Self {
             calls: Family::default(),
@@ -68,7 +68,7 @@ impl Default for Tally {
     }
 }
 
-impl Tally {
+impl Metrics {
     /// Counts a call.
     pub fn count(&self, operation: Call, code: CallResult, took: Duration) {
         self.calls.get_or_create(&Labels { operation, code }).inc();

@@ -35,7 +35,9 @@ pub use crate::portal::{
     failure::{Failure, PortalError},
     http_clients::{CALLS_PER_ADDRESS, CONNECT_TIMEOUT, Options},
     metrics::CallResult,
-    model::{Action, Answer, Archive, AuditEvent, Credential, Expiry, KeyInfo, Progress, Settings},
+    model::{
+        Answer, Archive, AuditAction, AuditEvent, Credential, Expiry, KeyInfo, PortalSettings, Progress,
+    },
     portals::Portals,
     text::prefix,
 };

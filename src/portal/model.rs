@@ -19,7 +19,7 @@ pub struct Progress {
 
 /// A portal's settings; more of them are to be had with a good key than without one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
+pub struct PortalSettings {
     /// IANA name of the portal's time zone; absent when the key was not accepted (R 813).
     pub time_zone: Option<String>,
     /// Version of DocSpace, from a file of the installation: may be stale.
@@ -85,7 +85,7 @@ pub enum Expiry {
 
 /// What the audit trail tells of backups, with DocSpace's numbers (R 503–510).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Action {
+pub enum AuditAction {
     /// A backup that a person asked for has started.
     BackupStarted = 5041,
     /// A backup that a person asked for has been made.
@@ -102,7 +102,7 @@ pub enum Action {
     ScheduledBackupDeleted = 5130,
 }
 
-impl Action {
+impl AuditAction {
     /// DocSpace's name.
     pub const fn name(self) -> &'static str {
         match self {

@@ -12,7 +12,7 @@ use crate::{
         Access, Failure, Options, Portal, PortalError,
         guard::Guard,
         http_clients::{Clients, Gates, NoClient},
-        metrics::Tally,
+        metrics::Metrics,
         redact::Secrets,
         transport,
     },
@@ -28,7 +28,7 @@ struct Inner {
     leadership: Leadership,
     clients: Clients,
     gates: Gates,
-    tally: Tally,
+    metrics: Metrics,
 }
 
 impl Portals {
@@ -53,13 +53,13 @@ impl Portals {
             leadership,
             clients,
             gates: Gates::default(),
-            tally: Tally::default(),
+            metrics: Metrics::default(),
         })))
     }
 
     /// Makes known how many calls are made, what comes of them, and how long they take.
     pub fn register(&self, registry: &mut Registry) {
-        self.0.tally.register(registry);
+        self.0.metrics.register(registry);
     }
 
     /// A portal to call; makes no call itself. For https, the platform's CAs are trusted (where it has
@@ -121,7 +121,7 @@ impl Portals {
             gate,
             leadership: self.0.leadership.clone(),
             secrets,
-            tally: self.0.tally.clone(),
+            metrics: self.0.metrics.clone(),
             time_limit: None,
         })
     }

@@ -13,7 +13,7 @@ use crate::{
         outcome::Kept,
         ownership::Ownership,
     },
-    schedule::timetable::Times,
+    schedule::timetable::Timetable,
 };
 
 /// What was done, what Ready's reason has become, and what is to be known before it hurts.
@@ -60,7 +60,7 @@ pub fn news(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, after: &Status) 
         notes.extend(short_lived(after));
     }
     if before.portal != after.portal {
-        notes.extend(stranger(object, facts));
+        notes.extend(wrong_portal(object, facts));
     }
     notes
 }
@@ -103,10 +103,10 @@ fn short_lived(after: &Status) -> Option<Note> {
     })
 }
 
-fn stranger(object: &DocSpaceBackupSchedule, facts: &Facts<'_>) -> Option<Note> {
+fn wrong_portal(object: &DocSpaceBackupSchedule, facts: &Facts<'_>) -> Option<Note> {
     let portal = &object.spec.portal;
     let address = Address::parse(&portal.url, portal.host_header.as_deref()).ok()?;
-    let text = facts.identity.as_ref()?.stranger(&address)?;
+    let text = facts.identity.as_ref()?.wrong_portal(&address)?;
     Some(Note::warning("UnknownHost", text))
 }
 
@@ -137,7 +137,7 @@ pub fn same_hour(other: &str) -> Note {
 }
 
 /// What to add to the Event of a write: what the portal's clock, which every write starts anew, makes of it (trap 2).
-pub fn after_write(times: &Times, now: Timestamp) -> &'static str {
+pub fn after_write(times: &Timetable, now: Timestamp) -> &'static str {
     if never_starts(times, now) {
         ". As things are, the portal does not start it at this hour (see condition BackupFresh)"
     } else if times.portal_is_due(None, now) {

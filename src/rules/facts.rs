@@ -9,7 +9,7 @@ use crate::{
     portal::{Access, Answer, Archive, PortalError, Progress},
     rules::{
         backup::{
-            audit_trail::Trail,
+            audit_trail::AuditTrail,
             expected::{Expected, Unexpected},
             record::Record,
         },
@@ -131,7 +131,7 @@ pub struct Facts<'a> {
     /// The archives that the portal lists.
     pub archives: Asked<Vec<Archive>>,
     /// What the audit trail tells of runs; `Ok(None)` when it is not to be had.
-    pub events: Asked<Option<Trail>>,
+    pub events: Asked<Option<AuditTrail>>,
     /// The portal's other schedule: that of the other `dump`.
     pub other: Asked<Option<Held>>,
     /// Whether the audit trail tells that somebody has deleted the schedule; `Ok(None)` when it is not to be had.
@@ -222,7 +222,7 @@ impl<'a> Facts<'a> {
     }
 
     /// What the audit trail tells, where it is to be had.
-    pub fn trail(&self) -> Option<&Trail> {
+    pub fn trail(&self) -> Option<&AuditTrail> {
         self.events.answer()?.as_ref()
     }
 

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// What status and memory know of an object at this time, by the operator's clock, before anything was asked.
-pub fn known<'a>(
+pub fn recall<'a>(
     object: &'a DocSpaceBackupSchedule,
     memory: &Memory,
     slot: Slot,

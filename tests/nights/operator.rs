@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use docspace_backup_operator::{
     api::{DocSpaceBackupSchedule, FINALIZER, condition},
-    controller::fetch::ask,
+    controller::fetch::fetch,
     portal::{Access, Address, Options, Portal, Portals},
     rules::{
         decide::decide,
@@ -13,7 +13,7 @@ use docspace_backup_operator::{
         memory::Memory,
         outcome::{Kept, in_sync},
         plan::{Need, Plan, Step, Write},
-        recall::known,
+        recall::recall,
         retry::Pace,
         summary::summary,
     },
@@ -105,14 +105,14 @@ impl Operator {
             portal,
             ..
         } = self;
-        let mut facts = known(object, memory, Slot::Free, now);
+        let mut facts = recall(object, memory, Slot::Free, now);
         let plan = loop {
             match decide(&facts) {
                 Step::Ask(Need::Secrets) => {
                     facts.wanted = Some(Ok(Schedule::without_secrets(&object.spec)));
                     facts.access = Some(Ok(access.clone()));
                 }
-                Step::Ask(need) => ask(portal, need, &mut facts).await,
+                Step::Ask(need) => fetch(portal, need, &mut facts).await,
                 Step::Do(plan) => break plan,
             }
         };

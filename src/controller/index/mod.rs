@@ -22,7 +22,7 @@ use crate::{
     controller::{
         index::{
             claims::Claimant,
-            shared::{Place, Shared, lock_of},
+            shared::{Listing, Shared, lock_of},
             slot::{Guarded, Key, SlotKey, key_of},
         },
         secrets,
@@ -32,18 +32,18 @@ use crate::{
 
 /// The objects of all watched namespaces.
 #[derive(Default)]
-pub struct Objects {
+pub struct Index {
     stores: Vec<Store<Guarded>>,
     shared: Mutex<Shared>,
 }
 
-impl std::fmt::Debug for Objects {
+impl std::fmt::Debug for Index {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Objects").finish_non_exhaustive()
+        f.debug_struct("Index").finish_non_exhaustive()
     }
 }
 
-impl Objects {
+impl Index {
     /// The objects of these stores.
     pub fn new(stores: Vec<Store<Guarded>>) -> Self {
         Self {
@@ -100,7 +100,7 @@ impl Objects {
         let key = key_of(&object);
         let mut shared = self.shared();
         // What is gone already stays forgotten.
-        if shared.places.contains_key(&key) {
+        if shared.listed.contains_key(&key) {
             shared.written.insert(key, Arc::new(DeserializeGuard(Ok(object))));
         }
     }
@@ -109,7 +109,7 @@ impl Objects {
     pub fn file(&self, object: &Guarded) -> Vec<Key> {
         let key = ObjectRef::from_obj(object);
         let spec = object.0.as_ref().ok().map(|object| &object.spec);
-        let place = Place {
+        let listing = Listing {
             uid: object.uid(),
             slot: spec.and_then(SlotKey::of),
             enforces: spec.is_some_and(enforces),
@@ -119,18 +119,18 @@ impl Objects {
         };
         let mut shared = self.shared();
         let gave_up = shared
-            .places
+            .listed
             .get(&key)
-            .is_some_and(|before| before.enforces && (before.slot != place.slot || !place.enforces));
+            .is_some_and(|before| before.enforces && (before.slot != listing.slot || !listing.enforces));
         let others = if gave_up { shared.others(&key) } else { Vec::new() };
         if let Ok(object) = &object.0 {
             shared
                 .claims
                 .file(Claimant::of(object), told_key(object), is_owner(object));
         }
-        if shared.places.get(&key) != Some(&place) {
-            shared.insert(&key, &place);
-            if let Some(before) = shared.places.insert(key.clone(), place) {
+        if shared.listed.get(&key) != Some(&listing) {
+            shared.insert(&key, &listing);
+            if let Some(before) = shared.listed.insert(key.clone(), listing) {
                 shared.remove(&key, before);
             }
         }
@@ -142,7 +142,7 @@ impl Objects {
         let mut shared = self.shared();
         let mut others = shared.others(key);
         others.extend(shared.claims.forget(key));
-        let before = shared.places.remove(key);
+        let before = shared.listed.remove(key);
         let uid = before.as_ref().and_then(|before| before.uid.clone());
         if let Some(before) = before {
             shared.remove(key, before);
@@ -153,7 +153,7 @@ impl Objects {
 
     /// Every object that is filed.
     pub fn keys(&self) -> Vec<Key> {
-        self.shared().places.keys().cloned().collect()
+        self.shared().listed.keys().cloned().collect()
     }
 
     /// Whether the watch knows the object.
@@ -225,8 +225,8 @@ impl Objects {
     }
 
     /// The object was looked at, and these waited for it when that began.
-    pub fn settle(&self, object: &DocSpaceBackupSchedule, waited: &HashSet<Key>) {
-        self.shared().claims.settle(&Claimant::of(object), waited);
+    pub fn examined(&self, object: &DocSpaceBackupSchedule, waited: &HashSet<Key>) {
+        self.shared().claims.examined(&Claimant::of(object), waited);
     }
 
     /// The object's own turn has come, whether or not it has waited for others before.

@@ -14,7 +14,7 @@ pub type Lock = Weak<tokio::sync::Mutex<()>>;
 
 #[derive(Default)]
 pub struct Shared {
-    pub places: HashMap<Key, Place>,
+    pub listed: HashMap<Key, Listing>,
     pub slots: HashMap<SlotKey, HashSet<Key>>,
     /// Locks that somebody holds or waits for; whoever is on the slot meanwhile.
     pub locks: HashMap<SlotKey, Lock>,
@@ -28,7 +28,7 @@ pub struct Shared {
 
 /// Where an object is listed.
 #[derive(PartialEq)]
-pub struct Place {
+pub struct Listing {
     pub uid: Option<String>,
     pub slot: Option<SlotKey>,
     /// It may write there: others on the slot have to know when that ends.
@@ -55,7 +55,10 @@ pub fn lock_of<K: Eq + std::hash::Hash>(
 
 impl Shared {
     pub fn others(&self, key: &Key) -> Vec<Key> {
-        self.sharing(self.places.get(key).and_then(|place| place.slot.as_ref()), key)
+        self.sharing(
+            self.listed.get(key).and_then(|listing| listing.slot.as_ref()),
+            key,
+        )
     }
 
     pub fn sharing(&self, slot: Option<&SlotKey>, key: &Key) -> Vec<Key> {
@@ -69,11 +72,11 @@ impl Shared {
             .collect()
     }
 
-    pub fn insert(&mut self, key: &Key, place: &Place) {
-        if let Some(slot) = &place.slot {
+    pub fn insert(&mut self, key: &Key, listing: &Listing) {
+        if let Some(slot) = &listing.slot {
             self.slots.entry(slot.clone()).or_default().insert(key.clone());
         }
-        for secret in &place.secrets {
+        for secret in &listing.secrets {
             let names = self
                 .by_secret
                 .entry((namespace(key), secret.clone()))
@@ -83,8 +86,8 @@ impl Shared {
     }
 
     /// Takes away what `before` says and what is filed now does not.
-    pub fn remove(&mut self, key: &Key, before: Place) {
-        let now = self.places.get(key);
+    pub fn remove(&mut self, key: &Key, before: Listing) {
+        let now = self.listed.get(key);
         if let Some(slot) = before.slot
             && now.is_none_or(|now| now.slot.as_ref() != Some(&slot))
             && let Some(members) = self.slots.get_mut(&slot)

@@ -18,7 +18,7 @@ pub fn key_of(object: &DocSpaceBackupSchedule) -> Key {
     key.within(object.metadata.namespace.as_deref().unwrap_or_default())
 }
 
-/// A schedule's place in DocSpace: one for each portal, and one for dumps of the whole installation,
+/// A schedule's listing in DocSpace: one for each portal, and one for dumps of the whole installation,
 /// whatever the Host (trap 1).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SlotKey {

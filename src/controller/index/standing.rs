@@ -8,7 +8,7 @@ use kube::ResourceExt;
 use crate::{
     api::DocSpaceBackupSchedule,
     controller::index::{
-        Objects,
+        Index,
         slot::{Key, SlotKey, key_of},
     },
     rules::{
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-impl Objects {
+impl Index {
     /// An object of the same portal with the other `dump` whose backup the portal would start in the same pass; how to
     /// name it to this one's readers.
     pub fn at_same_hour(&self, me: &DocSpaceBackupSchedule, expected: &Expected) -> Option<String> {
@@ -58,7 +58,7 @@ impl Objects {
             let shared = self.shared();
             let strangers = shared.others(&key).into_iter();
             let unsettled = strangers
-                .filter(|other| other.namespace != key.namespace && !shared.claims.is_settled(other));
+                .filter(|other| other.namespace != key.namespace && !shared.claims.was_examined(other));
             unsettled.chain(shared.claims.may_share(&key)).collect()
         };
         others.retain(|other| {

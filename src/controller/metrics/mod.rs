@@ -17,7 +17,7 @@ use prometheus_client::{
 
 use crate::{
     api::AppliedReason,
-    controller::{index::Objects, metrics::objects::Series},
+    controller::{index::Index, metrics::objects::Series},
     portal::{CallResult, PortalError},
     rules::reason::Class,
 };
@@ -33,7 +33,7 @@ pub struct Metrics {
     writes: Family<OfWrites, Counter>,
     left_behind: Counter,
     kubernetes: Family<OfKubernetes, Counter>,
-    objects: Arc<OnceLock<Arc<Objects>>>,
+    index: Arc<OnceLock<Arc<Index>>>,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, PartialEq, Eq, Hash)]
@@ -134,7 +134,7 @@ impl Default for Metrics {
             writes: Family::default(),
             left_behind: Counter::default(),
             kubernetes: Family::default(),
-            objects: Arc::default(),
+            index: Arc::default(),
         }
     }
 }
@@ -160,7 +160,7 @@ impl Metrics {
         );
         registry.register(
             "schedules_left_behind",
-            "Objects that were let go while a schedule may stay in their portal",
+            "Index that were let go while a schedule may stay in their portal",
             self.left_behind.clone(),
         );
         registry.register(
@@ -168,13 +168,13 @@ impl Metrics {
             "Failures of the Kubernetes API, by what it was asked for and HTTP status, none where there was no answer",
             self.kubernetes.clone(),
         );
-        registry.register_collector(Box::new(Series(self.objects.clone())));
+        registry.register_collector(Box::new(Series(self.index.clone())));
     }
 
     /// From now on, these are the objects that are told of.
-    pub(super) fn tell_of(&self, objects: Arc<Objects>) {
+    pub(super) fn tell_of(&self, index: Arc<Index>) {
         // There is one start.
-        let _ = self.objects.set(objects);
+        let _ = self.index.set(index);
     }
 
     /// Counts a reconcile that looked at its object.

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::portal::{
-    Action, AuditEvent,
+    AuditAction, AuditEvent,
     answer::{Content, Read},
     parse::{fields::time, unexpected},
     shape::integer,
@@ -16,7 +16,7 @@ const CLEARLY_BEFORE: SignedDuration = SignedDuration::from_mins(1);
 
 /// `security/audit/events/filter`; `None` when the events are not those that were asked for (R 590). An item that
 /// cannot be read spoils the list.
-pub fn events(content: Content, action: Action, from: Timestamp) -> Read<Option<Vec<AuditEvent>>> {
+pub fn events(content: Content, action: AuditAction, from: Timestamp) -> Read<Option<Vec<AuditEvent>>> {
     let Content::Response(Value::Array(items)) = content else {
         return Err(unexpected("the audit trail is no list"));
     };

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     portal::{
-        Credential, KeyInfo, Progress, Settings,
+        Credential, KeyInfo, PortalSettings, Progress,
         answer::{Content, Read, unexpected},
         parse::fields::{id, named, number, object, text, time, truth},
         redact::Redactor,
@@ -77,9 +77,9 @@ pub fn progress(content: Content, redactor: &Redactor) -> Read<Option<Progress>>
 }
 
 /// `settings`.
-pub fn settings(content: Content, redactor: &Redactor) -> Read<Settings> {
+pub fn settings(content: Content, redactor: &Redactor) -> Read<PortalSettings> {
     let fields = object(content)?.ok_or_else(|| unexpected("there are no settings"))?;
-    Ok(Settings {
+    Ok(PortalSettings {
         time_zone: zone(&fields, redactor),
         version: text(&fields, "version", redactor),
         standalone: truth(&fields, "standalone")?,

@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::portal::{Action, Expiry, parse::*, redact::Secrets};
+use crate::portal::{AuditAction, Expiry, parse::*, redact::Secrets};
 
 fn read(response: Value) -> Read<Held> {
     let held = schedule(Content::Response(response), &Redactor::of(&Secrets::default()))?;
@@ -157,7 +157,7 @@ fn year_1_with_an_offset_is_the_next_cleaning() {
 #[test]
 fn events_that_were_not_asked_for_are_no_trail() {
     let from: Timestamp = "2026-11-21T03:00:01Z".parse().expect("a time");
-    let read = |response: Value| events(Content::Response(response), Action::BackupFailed, from);
+    let read = |response: Value| events(Content::Response(response), AuditAction::BackupFailed, from);
     let event = |id: Value, date: &str| json!({"actionId": id, "date": date});
     let good = event(json!(5126), "2026-11-21T04:05:00.0000000+01:00");
     for (other, trail) in [
@@ -181,7 +181,7 @@ fn events_that_were_not_asked_for_are_no_trail() {
     ] {
         assert!(read(bad.clone()).is_err(), "{bad}");
     }
-    assert!(events(Content::Nothing, Action::BackupFailed, from).is_err());
+    assert!(events(Content::Nothing, AuditAction::BackupFailed, from).is_err());
 }
 
 #[test]

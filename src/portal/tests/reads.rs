@@ -13,7 +13,7 @@ async fn events_are_asked_for_by_name_and_by_a_time_in_utc() {
     let (url, server) = serve(envelope(event)).await;
     let from = "2026-11-21T04:00:01.9+01:00".parse().expect("a time");
     let answer = portal_at(&url, None)
-        .events(Action::ScheduledBackupDeleted, from)
+        .events(AuditAction::ScheduledBackupDeleted, from)
         .await;
     let events = answer.expect("an answer").value.expect("a trail");
     assert_eq!(
@@ -77,7 +77,7 @@ async fn a_key_that_may_not_ask_is_told_so() {
         );
     }
     let from = Timestamp::UNIX_EPOCH;
-    refused(async |portal| portal.events(Action::BackupStarted, from).await).await;
+    refused(async |portal| portal.events(AuditAction::BackupStarted, from).await).await;
     refused(async |portal| portal.free_backups_this_month().await).await;
     refused(async |portal| portal.paid_backup_is_on().await).await;
     refused(async |portal| portal.mapped_domain().await).await;

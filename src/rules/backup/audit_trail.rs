@@ -9,7 +9,7 @@ pub const SAME_RUN: SignedDuration = SignedDuration::from_mins(15);
 
 /// What the audit trail tells of runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Trail {
+pub struct AuditTrail {
     /// Runs that a person started: when they started, and when they ended well or not.
     pub manual_started: Vec<Timestamp>,
     /// Of these, ended well.
@@ -22,7 +22,7 @@ pub struct Trail {
     pub failed: Vec<Timestamp>,
 }
 
-impl Trail {
+impl AuditTrail {
     /// A person's run started or ended about this time or later.
     pub fn manual_about(&self, time: Timestamp) -> bool {
         let all = [&self.manual_started, &self.manual_completed, &self.manual_failed];

@@ -7,7 +7,7 @@ use crate::{
     portal::{Archive, Expiry, Progress},
     rules::{
         backup::{
-            audit_trail::{SAME_RUN, Trail},
+            audit_trail::{AuditTrail, SAME_RUN},
             expected::Expected,
             record::Record,
         },
@@ -179,7 +179,7 @@ impl Record {
     }
 
     /// A run that ended with an error, or a failure that the trail tells; no error where a person's run may be meant.
-    fn absorb_failure(&mut self, facts: &Facts<'_>, trail: Option<&Trail>, awaited: Timestamp) {
+    fn absorb_failure(&mut self, facts: &Facts<'_>, trail: Option<&AuditTrail>, awaited: Timestamp) {
         const NO_REASON: &str =
             "nothing; its audit trail tells of a scheduled backup that failed, without a reason";
         if trail.is_some() {
@@ -211,7 +211,7 @@ impl Record {
         &self,
         facts: &Facts<'_>,
         expected: &Expected,
-        trail: Option<&Trail>,
+        trail: Option<&AuditTrail>,
         missed: Timestamp,
     ) -> Option<(Timestamp, &'static str)> {
         // What was queued later says nothing of this one.

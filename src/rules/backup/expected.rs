@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     api::{DocSpaceBackupSchedule, ManagementPolicy, ShownSchedule, Status},
     rules::ownership::Ownership,
-    schedule::timetable::Times,
+    schedule::timetable::Timetable,
 };
 
 /// `spec.backupDeadline` where it is not set.
@@ -17,7 +17,7 @@ pub struct Expected {
     /// Since when. What was due before does not count.
     pub since: Timestamp,
     /// Its times.
-    pub times: Times,
+    pub times: Timetable,
     /// Where archives go, by DocSpace's name.
     pub storage_type: String,
     /// An archive that is not there this long after it was due is overdue.
@@ -41,7 +41,7 @@ impl Expected {
     pub fn of(object: &DocSpaceBackupSchedule, status: &Status) -> Result<Self, Unexpected> {
         let schedule = schedule_in_force(object, status).ok_or(Unexpected::NotInForce)?;
         let zone = status.time_zone.as_deref().ok_or(Unexpected::ZoneUnknown)?;
-        let times = Times::new((&schedule.cron_params).into(), zone).ok_or(Unexpected::ZoneUnknown)?;
+        let times = Timetable::new((&schedule.cron_params).into(), zone).ok_or(Unexpected::ZoneUnknown)?;
         let in_force = status.in_force.as_ref().ok_or(Unexpected::NotInForce)?;
         let deadline = object.spec.backup_deadline.map(std::time::Duration::from);
         Ok(Self {

@@ -26,7 +26,7 @@ use crate::{
         last_queued::LastQueued,
         status::conditions::ConditionState,
     },
-    schedule::{can_back_up, timetable::Times},
+    schedule::{can_back_up, timetable::Timetable},
 };
 
 fn judged(freshness: Freshness, message: impl Into<String>) -> ConditionState {
@@ -114,7 +114,7 @@ pub fn judge(
 }
 
 /// Whether the portal's clock, which every write starts anew, does not come to the schedule's next time.
-pub fn never_starts(times: &Times, now: Timestamp) -> bool {
+pub fn never_starts(times: &Timetable, now: Timestamp) -> bool {
     let starts = times.portal_starts(None, now);
     let next = times.next(now);
     starts.is_none_or(|starts| next.is_some_and(|next| starts > next))

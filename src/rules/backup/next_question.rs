@@ -32,7 +32,7 @@ pub fn awaited(expected: &Expected, record: &Record, facts: &Facts<'_>) -> Optio
 }
 
 /// What to ask for next; `None` when all that is worth a call is known.
-pub fn need(expected: &Expected, record: &Record, facts: &Facts<'_>) -> Option<Need> {
+pub fn next_question(expected: &Expected, record: &Record, facts: &Facts<'_>) -> Option<Need> {
     let awaited = awaited(expected, record, facts);
     let wanted = Wanted {
         expected,

@@ -8,7 +8,7 @@ use crate::{
     api::{Candidate, LastBackup, LastFailure, LastRun, Status, condition},
     portal::Archive,
     rules::backup::{
-        audit_trail::{SAME_RUN, Trail},
+        audit_trail::{AuditTrail, SAME_RUN},
         expected::Expected,
         reason::Freshness,
     },
@@ -111,7 +111,7 @@ impl Record {
         &self,
         archive: &Archive,
         expected: &Expected,
-        trail: Option<&Trail>,
+        trail: Option<&AuditTrail>,
         now: Timestamp,
     ) -> bool {
         storage_name(archive.storage_type) == expected.storage_type

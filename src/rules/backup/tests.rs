@@ -25,13 +25,13 @@ fn at(text: &str) -> Timestamp {
     text.parse().expect("a time")
 }
 
-fn times(hour: i64, zone: &str) -> Times {
+fn times(hour: i64, zone: &str) -> Timetable {
     let cron = Cron {
         period: 0,
         hour,
         day: 0,
     };
-    Times::new(cron, zone).expect("a known zone")
+    Timetable::new(cron, zone).expect("a known zone")
 }
 
 fn expected() -> Expected {

@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::{
     api::Status,
-    portal::{Address, Credential, Settings},
+    portal::{Address, Credential, PortalSettings},
     rules::{
         reason::{Credentials, Reason, Verdict},
         status::conditions::ConditionState,
@@ -21,10 +21,10 @@ const NO_ALIAS: &str = "localhost";
 #[derive(Clone, Debug, Default)]
 pub struct Identity {
     /// Of the portal.
-    pub settings: Option<Settings>,
+    pub settings: Option<PortalSettings>,
     /// Of the key.
     pub credential: Option<Credential>,
-    /// Settings or key could not be read for now, and are to be read again at the next look.
+    /// PortalSettings or key could not be read for now, and are to be read again at the next look.
     pub is_to_be_repeated: bool,
     /// A domain that leads to the portal; asked for only where its other names do not fit.
     pub mapped_domain: Option<String>,
@@ -33,7 +33,7 @@ pub struct Identity {
 impl Identity {
     /// What to tell where a standalone server answers for a Host that none of its portals is known by: it answers as
     /// its first portal (trap 14).
-    pub fn stranger(&self, address: &Address) -> Option<String> {
+    pub fn wrong_portal(&self, address: &Address) -> Option<String> {
         let settings = self
             .settings
             .as_ref()

@@ -254,11 +254,11 @@ fn a_session_token_says_that_its_end_is_unknown_until_it_is_described_again() {
 #[test]
 fn whoever_answers_in_anothers_place_is_named() {
     let identity = |alias: &str, standalone, mapped: Option<&str>| Identity {
-        settings: Some(Settings {
+        settings: Some(PortalSettings {
             alias: Some(alias.into()),
             base_domain: Some("example.com".into()),
             standalone: Some(standalone),
-            ..Settings::default()
+            ..PortalSettings::default()
         }),
         mapped_domain: mapped.map(Into::into),
         ..Identity::default()
@@ -309,7 +309,7 @@ fn whoever_answers_in_anothers_place_is_named() {
     ];
     for (url, host, identity, named) in rows {
         let address = Address::parse(url, host).expect("an address");
-        let told = identity.stranger(&address);
+        let told = identity.wrong_portal(&address);
         assert_eq!(told.is_some(), named, "{url} {host:?}: {told:?}");
         assert!(told.is_none_or(|told| told.contains("docs.example.com")));
     }

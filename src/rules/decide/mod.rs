@@ -12,7 +12,7 @@ use crate::{
     api::{AdoptionPolicy, AppliedReason, ManagementPolicy, Tally},
     portal::Access,
     rules::{
-        backup::next_question::need,
+        backup::next_question::next_question,
         decide::{deletion::decide_deletion, removed_by_portal::Remover},
         facts::{Asked, Facts, Slot},
         lost_write::LostWrite,
@@ -31,7 +31,7 @@ pub fn decide(facts: &Facts<'_>) -> Step {
     let left = matches!(step, Step::Do(Plan::Nothing | Plan::Refuse(_)));
     match &facts.expected {
         Ok(expected) if left && facts.deleted_at.is_none() && matches!(facts.held, Asked::Answered(_)) => {
-            need(expected, &facts.record, facts).map_or(step, Step::Ask)
+            next_question(expected, &facts.record, facts).map_or(step, Step::Ask)
         }
         _ => step,
     }

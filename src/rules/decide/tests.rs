@@ -771,7 +771,7 @@ fn a_schedule_that_is_gone_was_removed_by_somebody_or_by_the_portal() {
             f.deleted = Asked::Answered(Some(false));
             f.expected = Ok(Expected {
                 since: ago(60),
-                times: crate::schedule::timetable::Times::new((&wanted()).into(), "UTC")
+                times: crate::schedule::timetable::Timetable::new((&wanted()).into(), "UTC")
                     .expect("UTC is known"),
                 storage_type: "ThirdPartyConsumer".into(),
                 deadline: SignedDuration::from_hours(2),

@@ -430,7 +430,7 @@ fn a_schedule_is_in_force_since_its_times_storage_or_portal_changed() {
     let (before, now) = (Some("2026-11-24T10:00:00Z".to_string()), Some(now().to_string()));
     let nothing: Change = |_, _, _| {};
     let zone: Change = |_, facts, _| {
-        let settings = crate::portal::Settings {
+        let settings = crate::portal::PortalSettings {
             time_zone: Some("America/New_York".into()),
             ..Default::default()
         };

@@ -1,7 +1,7 @@
 //! When a schedule is due: two things, told apart.
 //!
-//! - What people expect: the wall-clock times that the schedule names in its zone ([`Times::latest`], [`Times::next`]).
-//! - What DocSpace's own scheduler does with the schedule as it holds it ([`Times::portal_starts`]): it counts from
+//! - What people expect: the wall-clock times that the schedule names in its zone ([`Timetable::latest`], [`Timetable::next`]).
+//! - What DocSpace's own scheduler does with the schedule as it holds it ([`Timetable::portal_starts`]): it counts from
 //!   the last run on the portal's wall clock, and after every POST from the beginning of the UTC day (trap 2), so that
 //!   some hours never come.
 //!
@@ -115,12 +115,12 @@ fn month_day_from(date: Date, day: i64) -> Option<Date> {
 
 /// A schedule's times in its zone.
 #[derive(Clone, Debug)]
-pub struct Times {
+pub struct Timetable {
     cron: Cron,
     zone: TimeZone,
 }
 
-impl Times {
+impl Timetable {
     /// The times of a schedule in the zone of this IANA name; `None` for a zone that is not known here.
     pub fn new(cron: Cron, zone: &str) -> Option<Self> {
         let zone = TimeZone::get(zone).ok()?;

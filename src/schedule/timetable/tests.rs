@@ -22,7 +22,7 @@ fn rows(file: &str) -> Vec<Value> {
 
 /// A row's times. GET settings gives the IANA name of a zone that is stored by Windows' (R 807), and UTC for one that
 /// is not known (R 801, 808), so the operator never sees another.
-fn times(row: &Value) -> Times {
+fn times(row: &Value) -> Timetable {
     let number = |field: &str| row[field].as_i64().expect("a number");
     let periods = ["EveryDay", "EveryWeek", "EveryMonth"];
     let period = periods.iter().position(|name| row["period"] == *name);
@@ -36,7 +36,7 @@ fn times(row: &Value) -> Times {
         Some(zone) => zone,
         None => "UTC",
     };
-    Times::new(cron, zone).unwrap_or_else(|| Times::new(cron, "UTC").expect("UTC is known"))
+    Timetable::new(cron, zone).unwrap_or_else(|| Timetable::new(cron, "UTC").expect("UTC is known"))
 }
 
 fn time(value: &Value) -> Option<Timestamp> {
@@ -72,8 +72,8 @@ fn recordings_of_what_is_due_are_what_is_computed() {
     }
 }
 
-fn every(period: i64, hour: i64, day: i64, zone: &str) -> Times {
-    Times::new(Cron { period, hour, day }, zone).expect("a known zone")
+fn every(period: i64, hour: i64, day: i64, zone: &str) -> Timetable {
+    Timetable::new(Cron { period, hour, day }, zone).expect("a known zone")
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn what_is_never_due_has_no_times() {
         assert_eq!(times.portal_starts(None, now), None, "{times:?}");
     }
     assert!(
-        Times::new(
+        Timetable::new(
             Cron {
                 period: 0,
                 hour: 3,

@@ -75,7 +75,7 @@ struct Known {
     keyed: Option<KeyedSlot>,
     accepted: bool,
     /// It was looked at.
-    settled: bool,
+    examined: bool,
     /// Who shared a slot with it by the key that it had before, and was not looked at since: the key may have been replaced
     /// for both.
     former: HashSet<Key>,
@@ -95,7 +95,7 @@ impl Known {
             id: None,
             keyed: None,
             accepted: false,
-            settled: false,
+            examined: false,
             former: HashSet::new(),
             waiting: HashSet::new(),
             waits_for: HashSet::new(),
@@ -103,7 +103,7 @@ impl Known {
     }
 
     fn told_slot(&self) -> Option<ToldSlot> {
-        let told = self.told_as_owner().filter(|_| !self.settled)?.clone();
+        let told = self.told_as_owner().filter(|_| !self.examined)?.clone();
         Some((told, self.claimant.dump))
     }
 
@@ -215,13 +215,13 @@ impl Claims {
     }
 
     /// The object was looked at, and these waited for it when that began.
-    pub fn settle(&mut self, claimant: &Claimant, waited: &HashSet<Key>) {
+    pub fn examined(&mut self, claimant: &Claimant, waited: &HashSet<Key>) {
         if !self.is_current(claimant) {
             return;
         }
         let key = &claimant.key;
         self.change(key, |known| {
-            known.settled = true;
+            known.examined = true;
             known.former.clear();
             known.waiting.retain(|other| !waited.contains(other));
         });
@@ -233,8 +233,8 @@ impl Claims {
     }
 
     /// Whether the object was looked at.
-    pub fn is_settled(&self, key: &Key) -> bool {
-        self.known.get(key).is_some_and(|known| known.settled)
+    pub fn was_examined(&self, key: &Key) -> bool {
+        self.known.get(key).is_some_and(|known| known.examined)
     }
 
     /// The object waits until the other was looked at.

@@ -34,7 +34,7 @@ fn waits(claims: &mut Claims, one: &Claimant, other: &Claimant) {
     claims.wait_for(&one.key, &other.key);
     let waited = claims.waiting(&other.key);
     assert_eq!(waited, HashSet::from([one.key.clone()]));
-    claims.settle(other, &waited);
+    claims.examined(other, &waited);
     assert!(claims.may_share(&one.key).is_empty() && claims.waiting(&other.key).is_empty());
 }
 
@@ -62,7 +62,7 @@ fn what_was_known_of_a_key_goes_with_it() {
     for one in [&a, &b] {
         claims.uses_key(one, old);
         assert!(claims.accept(one) && !claims.accept(one));
-        claims.settle(one, &HashSet::new());
+        claims.examined(one, &HashSet::new());
     }
     assert_eq!(
         shares(&claims, &a),
@@ -83,7 +83,7 @@ fn a_look_that_began_before_somebody_waited_is_not_waited_for() {
     let (mut claims, [a, b]) = filed([("a", Some("id")), ("b", None)]);
     let waited = claims.waiting(&a.key);
     claims.wait_for(&b.key, &a.key);
-    claims.settle(&a, &waited);
+    claims.examined(&a, &waited);
     assert_eq!(claims.waiting(&a.key), HashSet::from([b.key]));
 }
 
@@ -130,7 +130,7 @@ fn an_object_that_is_made_anew_or_moved_begins_with_nothing_known() {
     let digest = digest(&claims, "sk-1");
     claims.uses_key(&a, digest);
     claims.accept(&a);
-    claims.settle(&a, &HashSet::new());
+    claims.examined(&a, &HashSet::new());
     let anew = Claimant {
         uid: Some("another".into()),
         ..a.clone()
@@ -140,8 +140,8 @@ fn an_object_that_is_made_anew_or_moved_begins_with_nothing_known() {
     claims.uses_key(&a, digest);
     claims.recognize(&a, "id");
     assert!(!claims.accept(&a));
-    claims.settle(&a, &HashSet::new());
-    assert!(!claims.is_accepted(&anew.key) && !claims.is_settled(&anew.key));
+    claims.examined(&a, &HashSet::new());
+    assert!(!claims.is_accepted(&anew.key) && !claims.was_examined(&anew.key));
     assert!(claims.keyed.is_empty() && claims.unsettled.is_empty());
     claims.forget(&anew.key);
     assert!(claims.known.is_empty());

@@ -15,7 +15,7 @@ use prometheus_client::{
 
 use crate::{
     api::{DocSpaceBackupSchedule, condition},
-    controller::index::{Objects, slot::Guarded},
+    controller::index::{Index, slot::Guarded},
     rules::backup::expected::Expected,
 };
 
@@ -24,7 +24,7 @@ const STATES: [&str; 3] = ["True", "False", "Unknown"];
 
 /// The series of all objects.
 #[derive(Debug)]
-pub struct Series(pub Arc<OnceLock<Arc<Objects>>>);
+pub struct Series(pub Arc<OnceLock<Arc<Index>>>);
 
 impl Collector for Series {
     fn encode(&self, encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {

@@ -11,7 +11,7 @@ use crate::portal::{
     Failure,
     answer::{self, Content, Reply, classify},
     call::Call,
-    model::Action,
+    model::AuditAction,
     parse,
     redact::{Redactor, Secrets},
 };
@@ -30,7 +30,7 @@ const TABLE: &str = "\
     403 error            System.Security.SecurityException                    any      UserNotAllowed
     403 error            ASC.Common.Security.Authorizing.AuthorizingException any      UserNotAllowed
     403 error            System.InvalidOperationException                     any      DatabaseDown
-    403 problem          -                                                    Settings KeyNotAllowed
+    403 problem          -                                                    Settings       KeyNotAllowed
     403 problem          -                                                    Schedule PortalUnavailable
     404 empty            -                                                    any      RouteNotFound
     404 error            System.IO.DirectoryNotFoundException                 any      FolderNotFound
@@ -197,7 +197,7 @@ fn read(call: Call, content: Content) -> answer::Read<()> {
             parse::key(Content::Response(key), &Redactor::of(&Secrets::default())).map(drop)
         }
         // What these hold is asked for in `told`.
-        Call::Events => parse::events(content, Action::BackupStarted, Timestamp::UNIX_EPOCH).map(drop),
+        Call::Events => parse::events(content, AuditAction::BackupStarted, Timestamp::UNIX_EPOCH).map(drop),
         Call::BackupsCount => parse::count(content).map(drop),
         Call::ServiceState => parse::service_is_on(content).map(drop),
         Call::Portal => parse::mapped_domain(content, &Redactor::of(&Secrets::default())).map(drop),

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use url::form_urlencoded;
 
 use crate::{
-    portal::{Action, AuditEvent, Credential, Expiry, tests::recordings::*},
+    portal::{AuditAction, AuditEvent, Credential, Expiry, tests::recordings::*},
     schedule::Schedule,
 };
 
@@ -125,18 +125,18 @@ fn the_rest_is_read_as_recorded() {
     assert_eq!(read.expires_at, None);
 }
 
-const ACTIONS: [Action; 7] = [
-    Action::BackupStarted,
-    Action::BackupCompleted,
-    Action::BackupFailed,
-    Action::ScheduledBackupStarted,
-    Action::ScheduledBackupCompleted,
-    Action::ScheduledBackupFailed,
-    Action::ScheduledBackupDeleted,
+const ACTIONS: [AuditAction; 7] = [
+    AuditAction::BackupStarted,
+    AuditAction::BackupCompleted,
+    AuditAction::BackupFailed,
+    AuditAction::ScheduledBackupStarted,
+    AuditAction::ScheduledBackupCompleted,
+    AuditAction::ScheduledBackupFailed,
+    AuditAction::ScheduledBackupDeleted,
 ];
 
 /// The action and the time that are asked for by this path; the first of more, as DocSpace has it (R 531).
-fn asked_for(path: &str) -> (Option<Action>, Timestamp) {
+fn asked_for(path: &str) -> (Option<AuditAction>, Timestamp) {
     let query = path.split_once('?').map_or("", |(_, query)| query);
     let value = |name| {
         let mut pairs = form_urlencoded::parse(query.as_bytes());
@@ -160,7 +160,7 @@ fn the_trail_is_read_where_it_is_to_be_had() {
         let items = exchange.answer["body"]["response"].as_array().expect("a list");
         let (action, from) = asked_for(&exchange.path);
         // Where none is asked for, any will do: no recording has one kind of events alone then.
-        let events = parse::events(content, action.unwrap_or(Action::BackupStarted), from).expect(name);
+        let events = parse::events(content, action.unwrap_or(AuditAction::BackupStarted), from).expect(name);
         // R 590 to 592 are from a SaaS without the trail.
         let is_trail = !(590..=592).contains(&exchange.id()) && (action.is_some() || items.is_empty());
         assert_eq!(events.is_some(), is_trail, "{name}");
@@ -182,13 +182,13 @@ fn events_are_read_as_recorded() {
         let events = parse::events(content_of(id), action, from).expect("events");
         events.unwrap_or_else(|| panic!("R {id}: no trail"))
     };
-    let deleted = events(507, Action::ScheduledBackupDeleted, "2026-11-23T21:13:00Z");
+    let deleted = events(507, AuditAction::ScheduledBackupDeleted, "2026-11-23T21:13:00Z");
     let targets: Vec<_> = deleted.iter().map(|event| event.target.as_deref()).collect();
     assert_eq!(targets, [Some("-1"), Some("-1"), Some("1"), Some("1")]);
     assert_eq!(deleted[0].date.to_string(), "2026-11-23T21:14:04.171022Z");
-    let failed = events(503, Action::ScheduledBackupFailed, "2026-11-23T21:13:00Z");
+    let failed = events(503, AuditAction::ScheduledBackupFailed, "2026-11-23T21:13:00Z");
     assert!(failed.iter().all(|event| event.target.is_none()));
-    assert!(events(500, Action::ScheduledBackupFailed, "2026-11-23T21:13:00Z").is_empty());
+    assert!(events(500, AuditAction::ScheduledBackupFailed, "2026-11-23T21:13:00Z").is_empty());
 
     // The same instants, by the clocks of UTC, Berlin and New York.
     let dates = |id| -> Vec<Timestamp> {
@@ -200,7 +200,7 @@ fn events_are_read_as_recorded() {
             .expect("a list");
         failed.retain(|event| event["actionId"] == 5129);
         let content = Content::Response(failed.into());
-        let events = parse::events(content, Action::ScheduledBackupFailed, Timestamp::UNIX_EPOCH);
+        let events = parse::events(content, AuditAction::ScheduledBackupFailed, Timestamp::UNIX_EPOCH);
         let events = events.expect("events").expect("a trail");
         events.into_iter().map(|event| event.date).collect()
     };
@@ -254,7 +254,7 @@ fn stories_are_read_as_recorded() {
             }
             Call::Events => {
                 let (action, from) = asked_for(&path);
-                let events = parse::events(content, action.unwrap_or(Action::BackupStarted), from);
+                let events = parse::events(content, action.unwrap_or(AuditAction::BackupStarted), from);
                 let events = events.expect(&at);
                 assert!(events.is_some() || action.is_none(), "{at}");
             }

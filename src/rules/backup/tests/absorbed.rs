@@ -4,7 +4,7 @@ use crate::{
     api::{DocSpaceBackupScheduleSpec, LastRun, to_second},
     portal::{Archive, Expiry, Failure, PortalError, Progress},
     rules::{
-        backup::{audit_trail::Trail, next_question::awaited, tests::*},
+        backup::{audit_trail::AuditTrail, next_question::awaited, tests::*},
         facts::{Asked, Facts},
     },
     schedule::{Held, Schedule},
@@ -66,7 +66,7 @@ struct Look {
     queued: Option<Timestamp>,
     archives: Option<Vec<Archive>>,
     progress: Option<Option<Progress>>,
-    trail: Option<Option<Trail>>,
+    trail: Option<Option<AuditTrail>>,
     other: Option<Option<Held>>,
 }
 
@@ -221,8 +221,8 @@ fn a_history_that_cannot_be_read_changes_nothing() {
     assert_eq!(after, record);
 }
 
-fn trail(change: impl FnOnce(&mut Trail)) -> Option<Option<Trail>> {
-    let mut trail = Trail::default();
+fn trail(change: impl FnOnce(&mut AuditTrail)) -> Option<Option<AuditTrail>> {
+    let mut trail = AuditTrail::default();
     change(&mut trail);
     Some(Some(trail))
 }

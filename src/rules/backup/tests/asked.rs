@@ -4,8 +4,8 @@ use crate::{
     portal::{Archive, Progress},
     rules::{
         backup::{
-            audit_trail::Trail,
-            next_question::{need, next_look},
+            audit_trail::AuditTrail,
+            next_question::{next_look, next_question},
             tests::{
                 absorbed::{archive, error, held, run, spec},
                 *,
@@ -23,7 +23,7 @@ struct So {
     queued: Option<&'static str>,
     progress: Option<Option<Progress>>,
     archives: Option<Vec<Archive>>,
-    events: Option<Option<Trail>>,
+    events: Option<Option<AuditTrail>>,
     other: bool,
     requested: bool,
     saas: bool,
@@ -41,7 +41,7 @@ fn asked(now: &str, so: So) -> Option<Need> {
         is_saas: so.saas,
         ..Facts::new(&spec, at(now))
     };
-    need(&expected(), &so.record, &facts)
+    next_question(&expected(), &so.record, &facts)
 }
 
 /// The history and the progress were read at these times.
@@ -292,7 +292,7 @@ fn a_history_that_fails_is_asked_for_again_after_half_an_hour() {
             requested,
             ..Facts::new(&spec, at(NOON))
         };
-        need(&expected(), record, &facts)
+        next_question(&expected(), record, &facts)
     };
     let mut record = read(None, None);
     assert_eq!(
@@ -340,7 +340,7 @@ fn a_deadline_longer_than_the_period_is_looked_after_too() {
             progress: Asked::Answered(None),
             ..Facts::new(&spec, at(now))
         };
-        need(&expected, &read(history, Some(now)), &facts)
+        next_question(&expected, &read(history, Some(now)), &facts)
     };
     // Yesterday's was confirmed, so that it is tonight's whose day passes tomorrow at three.
     assert_eq!(asked(Some("2026-11-25T02:30:00Z"), "2026-11-25T02:59:00Z"), None);

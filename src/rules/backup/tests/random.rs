@@ -9,7 +9,7 @@ use crate::{
     portal::{Archive, Expiry},
     rules::{
         backup::{
-            audit_trail::Trail,
+            audit_trail::AuditTrail,
             next_question::awaited,
             tests::{
                 absorbed::{error, held, run, spec},
@@ -118,11 +118,11 @@ impl Story {
         for archive in listed.iter().flatten() {
             self.listings.entry(archive.id.clone()).or_default().push(now);
         }
-        let trail = |times: &[Option<i64>; 3]| Trail {
+        let trail = |times: &[Option<i64>; 3]| AuditTrail {
             manual_completed: times[0].map(ago).into_iter().collect(),
             completed: times[1].map(ago).into_iter().collect(),
             failed: times[2].map(ago).into_iter().collect(),
-            ..Trail::default()
+            ..AuditTrail::default()
         };
         let spec = spec();
         let mut facts = Facts {
