@@ -39,6 +39,7 @@ lint:
 	@cargo fmt --all --check
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings
 	@tests/dependencies
+	@cargo test --quiet --test imports
 
 ## The CRD, after a change of src/api.
 crds:

@@ -12,7 +12,7 @@ use crate::{
             audit_trail::AuditTrail,
             next_question::awaited,
             tests::{
-                absorbed::{error, held, run, spec},
+                evidence::{error, held, run, spec},
                 *,
             },
         },

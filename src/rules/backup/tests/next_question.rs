@@ -5,9 +5,9 @@ use crate::{
     rules::{
         backup::{
             audit_trail::AuditTrail,
-            next_question::{next_look, next_question},
+            next_question::next_question,
             tests::{
-                absorbed::{archive, error, held, run, spec},
+                evidence::{archive, error, held, run, spec},
                 *,
             },
         },
@@ -370,37 +370,4 @@ fn a_run_that_failed_is_explained_once() {
     assert_eq!(asked(now, so(record(None))), Some(Need::Events));
     assert_eq!(asked(now, so(record(Some("before")))), Some(Need::Events));
     assert_eq!(asked(now, so(record(Some("run")))), None);
-}
-
-#[test]
-fn the_next_look_is_when_something_may_have_happened() {
-    let rows = [
-        ("2026-11-24T01:00:00Z", "2026-11-24T02:55:00Z"),
-        ("2026-11-24T02:55:00Z", "2026-11-24T03:20:00Z"),
-        ("2026-11-24T03:20:00Z", "2026-11-24T05:00:00Z"),
-        ("2026-11-24T05:00:00Z", "2026-11-25T02:55:00Z"),
-    ];
-    for (now, next) in rows {
-        assert_eq!(
-            next_look(&expected(), &Record::default(), at(now)),
-            Some(at(next)),
-            "{now}"
-        );
-    }
-    let record = Record {
-        candidate: candidate("2026-11-24T03:22:00Z"),
-        ..Record::default()
-    };
-    assert_eq!(
-        next_look(&expected(), &record, at("2026-11-24T03:22:00Z")),
-        Some(at("2026-11-24T03:52:00Z"))
-    );
-    let week = Expected {
-        deadline: SignedDuration::from_hours(168),
-        ..expected()
-    };
-    assert_eq!(
-        next_look(&week, &Record::default(), at("2026-11-24T02:59:00Z")),
-        Some(at("2026-11-24T03:00:00Z"))
-    );
 }

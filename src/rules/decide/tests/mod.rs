@@ -1,0 +1,377 @@
+//! The table of decisions: a situation a row.
+
+mod gone;
+mod writes;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::{
+    api::{Applied, DeletionPolicy, DocSpaceBackupSchedule, DocSpaceBackupScheduleSpec, ShownSchedule},
+    portal::{Address, Archive, Expiry, Failure, PortalError, Progress},
+    rules::{
+        backup::expected::{Expected, Unexpected},
+        credentials::Identity,
+        decide::*,
+        facts::Bill,
+        last_queued::LastQueued,
+        ownership::Ownership,
+    },
+    schedule::{HIDDEN, Held, Param},
+};
+
+/// Facts that own what they speak of. As made, an object of daily backups at 3 that was never looked at.
+struct Scene {
+    object: DocSpaceBackupSchedule,
+    applied: Option<Applied>,
+    corrections: Option<Tally>,
+    removals: Option<Tally>,
+    facts: Box<dyn Fn(&mut Facts<'_>)>,
+}
+
+fn now() -> Timestamp {
+    "2026-11-24T12:00:00Z".parse().expect("a time")
+}
+
+fn ago(minutes: i64) -> Timestamp {
+    now() - SignedDuration::from_mins(minutes)
+}
+
+fn wanted() -> Schedule {
+    let spec = Scene::new().object.spec;
+    let mut wanted = Schedule::without_secrets(&spec);
+    wanted
+        .params
+        .insert("ssekey".into(), Param::secret("s3cret".into()));
+    wanted
+}
+
+/// What the portal gives back for [`wanted`], changed as told.
+fn held(change: impl FnOnce(&mut Schedule)) -> Option<Held> {
+    let mut schedule = wanted();
+    schedule
+        .params
+        .values_mut()
+        .for_each(|param| param.secret = false);
+    change(&mut schedule);
+    Some(Held {
+        schedule,
+        last_backup_time: None,
+    })
+}
+
+fn error(failure: Failure) -> PortalError {
+    PortalError {
+        failure,
+        status: None,
+        message: "https://p.test: it failed".into(),
+        date: None,
+        retry_after: None,
+    }
+}
+
+fn running() -> Asked<Option<Progress>> {
+    Asked::Answered(Some(Progress {
+        is_completed: false,
+        progress: 42,
+        error: None,
+        warning: None,
+        task_id: None,
+    }))
+}
+
+fn archives(count: usize) -> Vec<Archive> {
+    let archive = |number| Archive {
+        id: format!("archive {number}"),
+        file_name: String::new(),
+        storage_type: 5,
+        created_on: now(),
+        expires: Expiry::Never,
+    };
+    (0..count).map(archive).collect()
+}
+
+impl Scene {
+    fn new() -> Self {
+        let object = json!({
+            "metadata": {"name": "nightly", "namespace": "docspace", "uid": "me", "generation": 1},
+            "spec": {
+                "portal": {"url": "https://p.test", "apiKeySecretRef": {"name": "key"}},
+                "storageType": "ThirdPartyConsumer",
+                "storageParams": [
+                    {"key": "module", "value": "s3"},
+                    {"key": "ssekey", "valueFrom": {"secretKeyRef": {"name": "s3", "key": "sse"}}},
+                ],
+                "cronParams": {"period": "EveryDay", "hour": 3, "day": 0},
+                "backupsStored": 7,
+            },
+        });
+        let object = serde_json::from_value(object).expect("a valid object");
+        Self {
+            object,
+            applied: None,
+            corrections: None,
+            removals: None,
+            facts: Box::new(|_| {}),
+        }
+    }
+
+    /// Nothing is owned yet; all that can be asked has been answered; the portal holds this.
+    fn first_contact(held: Option<Held>) -> Self {
+        Self::new().with(move |facts| {
+            facts.wanted = Some(Ok(wanted()));
+            facts.held = Asked::Answered(held.clone());
+            facts.crd_going = Some(Ok(false));
+            facts.identity = Some(Identity::default());
+            facts.progress = Asked::Answered(None);
+            facts.archives = Asked::Answered(Vec::new());
+        })
+    }
+
+    /// The spec was applied an hour ago.
+    fn applied(held: Option<Held>) -> Self {
+        let mut scene = Self::first_contact(held).with(|facts| facts.finalizer = true);
+        scene.applied = Some(Applied {
+            time: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(ago(60)),
+            reason: AppliedReason::Created,
+            generation: 1,
+            uid: "me".into(),
+            url: "https://p.test".into(),
+            host_header: None,
+            schedule: wanted().shown_as_applied(),
+        });
+        scene
+    }
+
+    fn with(mut self, change: impl Fn(&mut Facts<'_>) + 'static) -> Self {
+        let before = self.facts;
+        self.facts = Box::new(move |facts| {
+            before(facts);
+            change(facts);
+        });
+        self
+    }
+
+    fn spec(mut self, change: impl FnOnce(&mut DocSpaceBackupScheduleSpec)) -> Self {
+        change(&mut self.object.spec);
+        self
+    }
+
+    /// What was applied was this instead.
+    fn had_applied(mut self, change: impl FnOnce(&mut ShownSchedule)) -> Self {
+        change(&mut self.applied.as_mut().expect("applied").schedule);
+        self
+    }
+
+    fn corrected(mut self, minutes_ago: i64) -> Self {
+        self.corrections = Some(Tally {
+            count: 1,
+            last_time: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(ago(minutes_ago)),
+        });
+        self
+    }
+
+    fn deleted(self, minutes_ago: i64) -> Self {
+        self.with(move |facts| facts.deleted_at = Some(ago(minutes_ago)))
+    }
+
+    fn step(&self) -> Step {
+        let mut facts = Facts {
+            ownership: self.applied.as_ref().map_or(Ownership::None, Ownership::Ours),
+            corrections: self.corrections.as_ref(),
+            removals: self.removals.as_ref(),
+            write_recorded: true,
+            access: Some(Ok(access())),
+            ..Facts::new(&self.object.spec, now())
+        };
+        (self.facts)(&mut facts);
+        decide(&facts)
+    }
+}
+
+/// A step in short.
+fn short(step: &Step) -> String {
+    match step {
+        Step::Ask(need) => format!("observe {need:?}"),
+        Step::Do(plan) => plan.to_string(),
+    }
+}
+
+fn access() -> Access {
+    Access {
+        address: Address::parse("https://p.test", None).expect("an address"),
+        key: "key".into(),
+        ca: None,
+    }
+}
+
+fn check(rows: Vec<(&str, Scene, &str)>) {
+    let wrong: Vec<_> = rows
+        .iter()
+        .map(|(name, scene, expected)| (name, short(&scene.step()), expected))
+        .filter(|(_, plan, expected)| plan != *expected)
+        .map(|(name, plan, expected)| format!("{name}: {plan}, expected {expected}"))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What was applied was applied to another address.
+fn moved(facts: &mut Facts<'_>) {
+    if let Ownership::Ours(applied) = facts.ownership {
+        facts.ownership = Ownership::Elsewhere(applied);
+    }
+}
+
+fn earlier_hour(schedule: &mut Schedule) {
+    schedule.hour = 5;
+}
+
+#[test]
+fn facts_are_asked_for_in_order_and_only_when_needed() {
+    let absent = || Scene::first_contact(None);
+    check(vec![
+        ("nothing is known", Scene::new(), "observe Secrets"),
+        (
+            "the schedule is known",
+            Scene::new().with(|f| f.wanted = Some(Ok(wanted()))),
+            "observe Schedule",
+        ),
+        (
+            "settings are due",
+            absent().with(|f| (f.identity_due, f.identity) = (true, None)),
+            "observe Identity",
+        ),
+        (
+            "in sync, settings not due",
+            Scene::applied(held(|_| {})).with(|f| f.identity = None),
+            "nothing",
+        ),
+        (
+            "settings are read before a write",
+            absent().with(|f| f.identity = None),
+            "observe Identity",
+        ),
+        (
+            "settings are read before an adoption",
+            Scene::first_contact(held(|_| {})).with(|f| f.identity = None),
+            "observe Identity",
+        ),
+        (
+            "archives are counted before a write",
+            absent().with(|f| f.archives = Asked::NotYet),
+            "observe Archives",
+        ),
+        (
+            "archives do not matter when as few are kept already",
+            Scene::first_contact(held(earlier_hour)).with(|f| f.archives = Asked::NotYet),
+            "write Created",
+        ),
+        (
+            "archives matter when the portal keeps more",
+            Scene::first_contact(held(|s| s.backups_stored = 8)).with(|f| f.archives = Asked::NotYet),
+            "observe Archives",
+        ),
+        (
+            "progress is read before a correction",
+            Scene::applied(held(earlier_hour)).with(|f| f.progress = Asked::NotYet),
+            "observe Progress",
+        ),
+    ]);
+}
+
+#[test]
+fn first_contact() {
+    let never = |scene: Scene| scene.spec(|spec| spec.adoption_policy = AdoptionPolicy::Never);
+    let always = |scene: Scene| scene.spec(|spec| spec.adoption_policy = AdoptionPolicy::Always);
+    let observe = |scene: Scene| scene.spec(|spec| spec.management_policy = ManagementPolicy::Observe);
+    let different = || Scene::first_contact(held(earlier_hour));
+    let equal = || Scene::first_contact(held(|_| {}));
+    let absent = || Scene::first_contact(None);
+    check(vec![
+        ("nothing there", absent(), "write Created"),
+        ("nothing there, Never", never(absent()), "write Created"),
+        ("equal", equal(), "adopt Adopted"),
+        ("equal, Never", never(equal()), "adopt Adopted"),
+        (
+            "equal, crash between finalizer and status",
+            equal().with(|f| f.finalizer = true),
+            "adopt Adopted",
+        ),
+        ("different", different(), "write Created"),
+        ("different, Always", always(different()), "write Created"),
+        ("different, Never", never(different()), "refuse AdoptionRefused"),
+        ("equal, observed", observe(equal()), "nothing"),
+        ("different, observed", observe(different()), "refuse OutOfSync"),
+        ("nothing there, observed", observe(absent()), "refuse OutOfSync"),
+        (
+            "suspended",
+            different().spec(|spec| spec.suspend = true),
+            "suspend",
+        ),
+        (
+            "applied elsewhere",
+            Scene::applied(held(earlier_hour)).with(moved),
+            "write Created",
+        ),
+        (
+            "applied elsewhere, Never",
+            never(Scene::applied(held(earlier_hour))).with(moved),
+            "refuse AdoptionRefused",
+        ),
+        (
+            "applied, but without finalizer",
+            Scene::applied(held(|_| {})).with(|f| f.finalizer = false),
+            "adopt Adopted",
+        ),
+    ]);
+}
+
+#[test]
+fn errors_and_conflicts_refuse() {
+    let failing = |failure| {
+        Scene::new().with(move |f| {
+            f.wanted = Some(Ok(wanted()));
+            f.held = Asked::Failed(error(failure));
+        })
+    };
+    let taken = |scene: Scene| scene.with(|f| f.slot = Slot::Taken("DocSpaceBackupSchedule other".into()));
+    let missing = Verdict::new(Reason::SecretMissing, "Secret key does not exist");
+    check(vec![
+        (
+            "no Secret",
+            Scene::new().with(move |f| f.wanted = Some(Err(missing.clone()))),
+            "refuse SecretMissing",
+        ),
+        (
+            "a key that is refused",
+            failing(Failure::Unauthorized),
+            "refuse Unauthorized",
+        ),
+        (
+            "a portal that is away",
+            failing(Failure::PortalUnavailable),
+            "refuse PortalUnavailable",
+        ),
+        (
+            "not DocSpace",
+            failing(Failure::NotDocSpace),
+            "refuse NotDocSpace",
+        ),
+        (
+            "somebody else's slot, before any call",
+            taken(Scene::new().with(|f| f.wanted = Some(Ok(wanted())))),
+            "refuse Conflict",
+        ),
+        (
+            "somebody else's slot, equal",
+            taken(Scene::first_contact(held(|_| {}))),
+            "refuse Conflict",
+        ),
+        (
+            "somebody else's slot, observed",
+            taken(Scene::first_contact(held(|_| {})))
+                .spec(|spec| spec.management_policy = ManagementPolicy::Observe),
+            "nothing",
+        ),
+    ]);
+}

@@ -1,0 +1,148 @@
+//! The schedule in force, the next start, and news.
+
+use super::*;
+
+/// What was applied to p.test two hours ago, and looked at since: daily at 3, in Berlin.
+fn in_force() -> DocSpaceBackupSchedule {
+    let schedule = json!({
+        "storageType": "Local", "cronParams": {"period": "EveryDay", "hour": 3, "day": 0}, "backupsStored": 7,
+        "dump": false, "storageParams": [{"key": "filePath", "value": "/b"}],
+    });
+    let status = json!({
+        "observedGeneration": 1,
+        "timeZone": "Europe/Berlin",
+        "applied": {
+            "time": "2026-11-24T10:00:00Z", "reason": "Created", "generation": 1, "uid": "me",
+            "url": "https://p.test", "schedule": schedule,
+        },
+        "observed": schedule,
+        "inForce": {
+            "since": "2026-11-24T10:00:00Z", "schedule": "EveryDay 03:00 Europe/Berlin", "storageType": "Local",
+            "url": "https://p.test",
+        },
+        "backupCount": 3,
+    });
+    object(1, status)
+}
+
+#[test]
+fn a_schedule_is_in_force_since_its_times_storage_or_portal_changed() {
+    type Change = fn(&mut DocSpaceBackupSchedule, &mut Facts<'_>, &mut Kept);
+    let since = |change: fn(&mut DocSpaceBackupSchedule), learnt: Change| {
+        let mut object = in_force();
+        change(&mut object);
+        let seen = object.clone();
+        let mut facts = facts(&seen);
+        facts.held = Asked::Answered(held(3));
+        facts.record = Record::of(seen.status.as_ref().expect("a status"), None);
+        let mut outcome = outcome(Reason::InSync);
+        learnt(&mut object, &mut facts, &mut outcome);
+        let (status, _) = report(&object, &facts, &outcome, None).status();
+        (
+            status.in_force.map(|in_force| in_force.since.0.to_string()),
+            status.backup_count,
+        )
+    };
+    let (before, now) = (Some("2026-11-24T10:00:00Z".to_string()), Some(now().to_string()));
+    let nothing: Change = |_, _, _| {};
+    let zone: Change = |_, facts, _| {
+        let settings = crate::portal::PortalSettings {
+            time_zone: Some("America/New_York".into()),
+            ..Default::default()
+        };
+        facts.identity = Some(credentials::Identity {
+            settings: Some(settings),
+            ..Default::default()
+        });
+    };
+    let written: Change = |_, _, outcome| outcome.applied = Some(AppliedReason::Changed);
+    let corrected: Change = |_, _, outcome| outcome.applied = Some(AppliedReason::Corrected);
+
+    assert_eq!(since(|_| {}, nothing), (before.clone(), Some(3)));
+    assert_eq!(since(|_| {}, corrected), (before.clone(), Some(3)));
+    assert_eq!(
+        since(|object| object.spec.backups_stored = 9, written),
+        (before.clone(), Some(3))
+    );
+    assert_eq!(
+        since(|object| object.spec.cron_params.hour = 4, nothing),
+        (before, Some(3)),
+        "not applied yet"
+    );
+    assert_eq!(
+        since(|object| object.spec.cron_params.hour = 4, written),
+        (now.clone(), Some(3))
+    );
+    assert_eq!(since(|_| {}, zone), (now.clone(), Some(3)));
+    let elsewhere: fn(&mut DocSpaceBackupSchedule) =
+        |object| object.spec.portal.url = "https://q.test".into();
+    assert_eq!(
+        since(elsewhere, nothing),
+        (None, None),
+        "what is recorded is another portal's"
+    );
+    assert_eq!(since(elsewhere, written), (now, None));
+}
+
+#[test]
+fn with_observe_the_portals_schedule_is_in_force() {
+    let mut object = in_force();
+    object.spec.management_policy = ManagementPolicy::Observe;
+    let mut facts = facts(&object);
+    facts.held = Asked::Answered(held(5));
+    let outcome = outcome(Reason::OutOfSync);
+    let (status, _) = report(&object, &facts, &outcome, None).status();
+    let in_force = status.in_force.expect("in force");
+    assert_eq!(
+        (in_force.schedule.as_str(), in_force.since.0),
+        ("EveryDay 05:00 Europe/Berlin", now())
+    );
+    facts.held = Asked::Answered(None);
+    let (status, _) = report(&object, &facts, &outcome, None).status();
+    assert_eq!(status.in_force, None);
+}
+
+#[test]
+fn the_next_start_is_the_portals() {
+    let next = |last: Option<&str>| {
+        let object = in_force();
+        let mut facts = facts(&object);
+        let mut held = held(3);
+        held.as_mut().expect("a schedule").last_backup_time = last.map(|last| last.parse().expect("a time"));
+        facts.held = Asked::Answered(held);
+        let outcome = outcome(Reason::InSync);
+        let (status, _) = report(&object, &facts, &outcome, None).status();
+        status.next_backup_time.map(|time| time.0.to_string())
+    };
+    assert_eq!(
+        next(Some("2026-11-24T02:07:00Z")).as_deref(),
+        Some("2026-11-25T02:00:00Z")
+    );
+    // Due since the write that started the clock anew.
+    assert_eq!(next(None).as_deref(), Some("2026-11-24T10:00:00Z"));
+}
+
+#[test]
+fn news_of_backups_are_told_once() {
+    let told = |before: Option<(&str, &str)>, after: (&str, &str)| {
+        let status = |fresh: Option<(&str, &str)>| {
+            let fresh = fresh.map(|(status, reason)| condition_json("BackupFresh", status, reason));
+            object(1, json!({"conditions": fresh.into_iter().collect::<Vec<_>>()}))
+        };
+        let (object, after) = (status(before), status(Some(after)).status.expect("a status"));
+        events::news(&object, &facts(&object), &after).len()
+    };
+    let found = ("True", "BackupFound");
+    for (before, after, count) in [
+        (None, ("Unknown", "NotDueYet"), 0),
+        (None, ("False", "NeverStarts"), 1),
+        (Some(("Unknown", "Confirming")), found, 1),
+        (Some(found), found, 0),
+        (Some(found), ("False", "Overdue"), 1),
+        (Some(("False", "Overdue")), ("False", "Overdue"), 0),
+        (Some(("False", "Overdue")), ("False", "Failed"), 1),
+        (Some(("False", "Overdue")), ("Unknown", "Running"), 0),
+    ] {
+        assert_eq!(told(before, after), count, "{before:?} {after:?}");
+    }
+}
