@@ -58,7 +58,7 @@ image-test: control-plane
 e2e: can-run-a-node control-plane helm node
 	@archive=$$(deploy/image/build) && \
 	cargo test --quiet --test e2e --no-run && \
-	DOCSPACE_IMAGE=$$(realpath "$$archive") CARGO_NET_OFFLINE=true tests/node/within cargo test --test e2e -- --ignored --nocapture
+	DOCSPACE_IMAGE=$$(realpath "$$archive") CARGO_NET_OFFLINE=true tests/programs/node/within cargo test --test e2e -- --ignored --nocapture
 
 ## Licences, sources and banned crates of all dependencies; known holes, where the list of them can be fetched.
 deny:
@@ -70,19 +70,19 @@ manifests: helm
 
 .PHONY: control-plane helm promtool can-run-a-node node
 control-plane:
-	@tests/control-plane/build >/dev/null
+	@tests/programs/control-plane/build >/dev/null
 
 helm:
-	@tests/helm/build >/dev/null
+	@tests/programs/helm/build >/dev/null
 
 promtool:
-	@tests/promtool/build >/dev/null
+	@tests/programs/promtool/build >/dev/null
 
 # What takes minutes comes after what may be missing.
 can-run-a-node:
-	@tests/node/within true
+	@tests/programs/node/within true
 
 node:
-	@tests/node/build >/dev/null
+	@tests/programs/node/build >/dev/null
 
 building = test -x $(TARGET)/$(1)/docspace-backup-operator || echo "Building the operator once: about $(2) minutes on 2 cores" >&2

@@ -21,7 +21,7 @@ const LEASE: &str = OPERATOR.name;
 pub const EXAMPLE: &str = "example";
 /// A pod is given 15 s for its end.
 pub const POD_DEADLINE: Duration = Duration::from_secs(60);
-/// The node's address, where pods find the portal: see tests/node/run.
+/// The node's address, where pods find the portal: see tests/programs/node/run.
 const NODE: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
 
 /// What Helm installs.

@@ -50,13 +50,13 @@ pub fn control_plane() -> &'static ControlPlane {
 impl ControlPlane {
     /// Starts the programs and waits until they are ready. Builds them first where that was never done.
     pub fn start() -> Self {
-        Self::run("control-plane/run", &[])
+        Self::run("programs/control-plane/run", &[])
     }
 
     /// The same with a node that has these images, as archives: pods really run. Only within the namespaces of
-    /// `tests/node/within`.
+    /// `tests/programs/node/within`.
     pub fn with_node(images: &[&Path]) -> Self {
-        Self::run("node/run", images)
+        Self::run("programs/node/run", images)
     }
 
     fn run(script: &str, arguments: &[&Path]) -> Self {
@@ -136,14 +136,14 @@ impl ControlPlane {
             let info = user
                 .auth_info
                 .as_mut()
-                .expect("written by tests/control-plane/run");
+                .expect("written by tests/programs/control-plane/run");
             info.token = Some(token.to_owned().into());
         }
         for context in &mut kubeconfig.contexts {
             let context = context
                 .context
                 .as_mut()
-                .expect("written by tests/control-plane/run");
+                .expect("written by tests/programs/control-plane/run");
             context.namespace = Some(namespace.into());
         }
         self.write_kubeconfig(&kubeconfig, namespace)
@@ -160,7 +160,7 @@ impl ControlPlane {
         let address = server.and_then(|server| server.strip_prefix("https://"));
         address
             .and_then(|address| address.parse().ok())
-            .expect("written by tests/control-plane/run")
+            .expect("written by tests/programs/control-plane/run")
     }
 
     /// The same kubeconfig, leading to the API server by way of this address.
@@ -170,7 +170,7 @@ impl ControlPlane {
             let cluster = cluster
                 .cluster
                 .as_mut()
-                .expect("written by tests/control-plane/run");
+                .expect("written by tests/programs/control-plane/run");
             cluster.server = Some(format!("https://{address}"));
         }
         self.write_kubeconfig(&kubeconfig, &address.port().to_string())

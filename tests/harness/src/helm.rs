@@ -43,7 +43,7 @@ pub fn built(script: &str, program: &str) -> PathBuf {
 }
 
 fn program() -> &'static Path {
-    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| built("tests/helm/build", "helm"));
+    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| built("tests/programs/helm/build", "helm"));
     &PROGRAM
 }
 

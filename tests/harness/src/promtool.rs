@@ -10,7 +10,7 @@ use std::{
 use crate::helm::built;
 
 fn program() -> &'static Path {
-    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| built("tests/promtool/build", "promtool"));
+    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| built("tests/programs/promtool/build", "promtool"));
     &PROGRAM
 }
 
