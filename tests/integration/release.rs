@@ -1,4 +1,4 @@
-//! `release`: the operator is ended, its finalizer is off every object, and the portals are as they were.
+//! `release` stops the operator, removes its finalizer from every object, and leaves the portals unchanged.
 
 use std::{path::Path, process::Output};
 

@@ -1,4 +1,4 @@
-//! How many calls a portal gets for one object, at the default interval, in days of different kinds.
+//! The number of portal calls a day for one object, at the default interval, on days of different kinds.
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
-//! Nights without Kubernetes: the operator's own steps, looked at by the clock of a simulated portal.
+//! Recorded stories and simulated days, replayed without Kubernetes: the operator's own steps, run by the clock of a
+//! simulated portal.
 //!
-//! - `stories`: what the operator says after each step of every recorded story.
-//! - `days`: how many calls a portal gets in days of different kinds.
+//! - `stories`: the operator's verdict after each step of every recorded story.
+//! - `days`: the number of portal calls on days of different kinds.
 
 mod days;
 mod operator;

@@ -1,4 +1,4 @@
-//! What the operator says after each step of the recorded stories, beside the step.
+//! The operator's verdict after each step of the recorded stories.
 
 use std::{
     collections::BTreeSet,

@@ -1,4 +1,4 @@
-//! What kubectl makes of the resource.
+//! The resource as kubectl shows it.
 
 use std::{fs, path::Path};
 

@@ -1,4 +1,4 @@
-//! Schedules that are gone: removed by the portal over its bill, or deleted by a person, once and again.
+//! Missing schedules: removed by the portal for billing reasons, or deleted by a person, once or repeatedly.
 
 use docspace_backup_operator::api::{AppliedReason, DocSpaceBackupSchedule};
 use serde_json::json;

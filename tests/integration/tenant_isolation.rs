@@ -1,4 +1,4 @@
-//! Teams that share an operator, and do not trust each other: what one claims takes nothing from another.
+//! Teams that share an operator and do not trust each other: no team's claim takes anything from another team.
 
 use std::time::Duration;
 

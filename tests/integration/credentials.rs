@@ -1,4 +1,4 @@
-//! What the key says of itself, before a write would fail for it.
+//! The key's own expiry and permissions, reported before a write would fail because of them.
 
 use docspace_backup_operator::api::{DocSpaceBackupSchedule, ManagementPolicy};
 use jiff::SignedDuration;

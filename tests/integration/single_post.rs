@@ -1,4 +1,4 @@
-//! A second POST may cost a paid backup: what must not bring one, and what becomes of one whose answer is lost.
+//! A second POST may cost a paid backup. Which events must not cause one, and what follows a POST whose answer is lost.
 
 use docspace_backup_operator::api::{AppliedReason, FINALIZER};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! When the operator looks of its own accord. The portal's clock stands still shortly before something is due.
+//! When the operator checks a portal without a trigger. The portal's clock stops shortly before a due time.
 
 use jiff::SignedDuration;
 use serde_json::json;

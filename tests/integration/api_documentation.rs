@@ -1,4 +1,4 @@
-//! The page that the API is documented on: its request, and its Python program as it is, where the page is at hand.
+//! The request of the API's documentation page, and its unchanged Python program where the page is available.
 
 use std::{fs, process::Stdio};
 

@@ -1,4 +1,5 @@
-//! What is said before it hurts: hours that never come, storages that are none, two schedules at one hour, quotas.
+//! Warnings before the damage: hours that never come, storage types without a storage, two schedules at one hour,
+//! quotas.
 
 use serde_json::json;
 use simulated_portal::{Archive, Installation};
