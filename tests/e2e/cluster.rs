@@ -194,7 +194,7 @@ impl Cluster {
         self.portal_has_had(1, 0, cause);
         let (_, pod) = self.leader().await;
         let (log, _) = self.kubectl(&["logs", &pod], "");
-        let leads = log.lines().find(|line| line.contains("leads; writes begin"));
+        let leads = log.lines().find(|line| line.contains("leading; writes begin"));
         let leads = leads.unwrap_or_else(|| panic!("{pod} does not tell that it leads:\n{log}"));
         assert!(leads.contains("\"wait\":\"0ns\""), "{cause}: {leads}");
         eprintln!("{cause}: a new leader after {took:.1} s");

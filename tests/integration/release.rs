@@ -151,7 +151,7 @@ async fn the_operators_pods_are_waited_for() {
 
     let said = failed(&release(&kubeconfig, &["--timeout", "1s"]).await);
     assert!(
-        said.contains("nothing was released; still there: operator-0"),
+        said.contains("nothing was released; still running: operator-0"),
         "{said}"
     );
     assert_eq!(finalizers(&client, &namespace, "nightly").await, [FINALIZER]);
