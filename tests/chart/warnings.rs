@@ -72,23 +72,23 @@ async fn they_come_with_what_surprises_and_with_nothing_else() {
 
     let month = |day| object(&json!({"cronParams": {"period": "EveryMonth", "hour": 3, "day": day}}));
     for (object, words) in [
-        (custom_cloud.clone(), &["CustomCloud can never back up"][..]),
+        (custom_cloud.clone(), &["CustomCloud but can never back up"][..]),
         (
             object(&json!({"storageType": "DataStore"})),
-            &["gone after a day"],
+            &["expire after one day"],
         ),
         (at("http://docs.example.com"), &["plain http"]),
         (at("HTTP://Docs.Example.COM:8092/sub"), &["plain http"]),
         (at("http://1.1.1.1"), &["plain http"]),
         (at("http://[2606:4700::1111]:8092"), &["plain http"]),
         (at("http://router.docspace.svc.example.com"), &["plain http"]),
-        (month(29), &["beyond 28"]),
-        (month(31), &["beyond 28"]),
+        (month(29), &["day after 28"]),
+        (month(31), &["day after 28"]),
         (
             object(
                 &json!({"storageType": "DataStore", "cronParams": {"period": "EveryMonth", "hour": 0, "day": 30}}),
             ),
-            &["gone after a day", "beyond 28"],
+            &["expire after one day", "day after 28"],
         ),
         (object(&json!({})), &[]),
         (month(28), &[]),
@@ -117,7 +117,7 @@ async fn they_come_with_what_surprises_and_with_nothing_else() {
     let fewer = object(&json!({"backupsStored": 6}));
     let said = warnings(plane, namespace, &DRY, &fewer);
     assert!(
-        said.len() == 1 && said[0].contains("lower than before (6, was 7)"),
+        said.len() == 1 && said[0].contains("lowered to 6 from 7"),
         "{said:?}"
     );
     assert_eq!(
