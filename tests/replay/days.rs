@@ -8,7 +8,7 @@ use simulated_portal::{ApiKey, Archive, Fault, Installation, Outcome, SimulatedP
 
 use crate::operator::Operator;
 
-/// What the contract allows.
+/// The upper limit that the operator promises.
 const MOST_CALLS_A_DAY: u64 = 200;
 const DAYS: usize = 4;
 
@@ -25,14 +25,14 @@ fn local() -> Value {
     daily(json!({"storageType": "Local", "storageParams": [{"key": "filePath", "value": "/backups"}]}))
 }
 
-/// Days of a portal: the calls of each, how often the status was written in all, and what was said in the end.
+/// Several days of a portal: the calls of each day, the total number of status writes, and the final verdict.
 struct Days {
     calls: Vec<u64>,
     status_writes: usize,
     fresh: String,
 }
 
-/// Lets an operator look after a portal for some days, from noon to noon, after its first look.
+/// Lets an operator manage a portal for some days, from noon to noon, after its first check.
 async fn days(installation: Installation, schedule: &Value, after: impl FnOnce(&SimulatedPortal)) -> Days {
     let server = SimulatedPortal::start(installation).await;
     let key = server.first().issue_key(ApiKey::named("operator"));
@@ -67,7 +67,7 @@ fn every_run(outcome: Outcome) -> impl FnOnce(&SimulatedPortal) {
 
 #[tokio::test]
 async fn a_portal_gets_fewer_than_200_calls_a_day() {
-    // Looks are spread at random.
+    // Checks are spread randomly.
     fastrand::seed(5);
     let saas = || Installation::saas();
     let store = || daily(json!({"storageType": "DataStore"}));

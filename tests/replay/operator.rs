@@ -1,5 +1,5 @@
-//! One reconcile after the other, as the controller makes them, with the object in memory instead of Kubernetes and
-//! the portal's clock for time.
+//! Reconciles as the controller runs them, one after the other, with the object in memory instead of Kubernetes, and with
+//! the portal's clock.
 
 use std::time::Duration;
 
@@ -34,22 +34,22 @@ pub struct Operator {
     object: DocSpaceBackupSchedule,
     memory: Memory,
     portal: Portal,
-    /// Whether writes are carried out, or only told.
+    /// Whether writes are carried out or only reported.
     writes: bool,
-    /// How often the status was written.
+    /// Number of status writes.
     pub status_writes: usize,
 }
 
-/// What came of a look.
+/// The result of a reconcile.
 #[derive(Clone, Debug)]
 pub struct Told {
-    /// The plan, in short.
+    /// The plan in short form.
     pub plan: String,
     /// Reason of Ready.
     pub ready: String,
     /// Reason of BackupFresh.
     pub fresh: String,
-    /// How long until the next look.
+    /// Time until the next reconcile.
     pub wait: Duration,
 }
 
@@ -85,7 +85,7 @@ impl Operator {
         }
     }
 
-    /// Tells what it would write, and does not write it.
+    /// Reports writes but does not carry them out.
     pub fn only_telling(self) -> Self {
         Self {
             writes: false,
@@ -93,7 +93,7 @@ impl Operator {
         }
     }
 
-    /// One reconcile at this time.
+    /// Runs one reconcile at this time.
     pub async fn look(&mut self, now: Timestamp) -> Told {
         let Self {
             object,

@@ -11,7 +11,7 @@ use stories::Story;
 
 use crate::operator::Operator;
 
-/// A manifest that asks for what a story's portal is made to hold: its storage, hour, number and kind.
+/// A manifest for the schedule that a story stores in its portal: storage, hour, number of archives and dump.
 fn manifest(storage: Value, hour: i64, dump: bool) -> Value {
     let mut manifest =
         json!({"cronParams": {"period": "EveryDay", "hour": hour}, "backupsStored": 7, "dump": dump});
@@ -24,7 +24,7 @@ fn local(path: &str) -> Value {
     json!({"storageType": "Local", "storageParams": [{"key": "filePath", "value": path}]})
 }
 
-/// What the operator says after each step, and half an hour after the last.
+/// The verdicts after each step, half an hour after the last step, and three hours after it.
 async fn told(story: Story, manifest: &Value) -> Vec<String> {
     let mut play = story.begin().await;
     let mut operator = None;
@@ -69,13 +69,13 @@ fn every_story_has_a_verdict() {
     assert_eq!(stories.collect::<BTreeSet<_>>(), judged);
 }
 
-/// Story, manifest, and what is said after each step, half an hour after the last and three hours after it: the plan,
-/// the reason of Ready, the reason of BackupFresh. What a plan would write is only told.
+/// Story, manifest, and the verdicts after each step, half an hour after the last step and three hours after it: the plan,
+/// the reason of Ready, the reason of BackupFresh. Plans that would write are reported but not carried out.
 fn verdicts() -> Vec<(&'static str, Value, &'static [&'static str])> {
     let custom_cloud = || json!({"storageType": "CustomCloud"});
     let data_store = || json!({"storageType": "DataStore"});
     vec![
-        // Its runs are seconds apart, so that the archive of the first stands for the second, too, which fails.
+        // The runs are seconds apart, so the archive of the first run also counts for the second one, which fails.
         (
             "audit",
             manifest(local("/backups"), 0, false),
@@ -101,7 +101,7 @@ fn verdicts() -> Vec<(&'static str, Value, &'static [&'static str])> {
                 "write Corrected: InSync, BackupFound",
             ],
         ),
-        // Adopted with seven archives, of which the newest is looked for again; then somebody lowers the number.
+        // Adopted with seven archives, of which the newest must be listed again; then a person lowers the number.
         (
             "backups-stored-lowered",
             manifest(local("/backups7"), 3, false),
@@ -155,7 +155,7 @@ fn verdicts() -> Vec<(&'static str, Value, &'static [&'static str])> {
                 "nothing: InSync, Dropped",
             ],
         ),
-        // The archive outlives a pass of the cleaner.
+        // The archive survives a pass of the cleaner.
         (
             "cleaner-on-mariadb",
             manifest(local("/backupsm"), 0, false),
@@ -170,7 +170,7 @@ fn verdicts() -> Vec<(&'static str, Value, &'static [&'static str])> {
                 "nothing: InSync, BackupFound",
             ],
         ),
-        // It does not: so one listing is no proof.
+        // The archive does not survive: one listing is no proof.
         (
             "cleaner-on-postgresql",
             manifest(local("/backups"), 3, false),
@@ -184,7 +184,7 @@ fn verdicts() -> Vec<(&'static str, Value, &'static [&'static str])> {
                 "nothing: InSync, Vanished",
             ],
         ),
-        // The portal holds other schedules than this one.
+        // The portal holds different schedules from this one.
         (
             "cleaner-pass",
             manifest(data_store(), 3, false),
@@ -195,7 +195,7 @@ fn verdicts() -> Vec<(&'static str, Value, &'static [&'static str])> {
                 "write Created: InSync, NotDueYet",
             ],
         ),
-        // Foretold, and then in the portal's own words.
+        // First predicted, then reported by the portal itself.
         (
             "customcloud",
             manifest(custom_cloud(), 3, false),
@@ -218,7 +218,7 @@ fn verdicts() -> Vec<(&'static str, Value, &'static [&'static str])> {
                 "nothing: InSync, Failed",
             ],
         ),
-        // No schedule is in force: whatever is listed, nothing is due.
+        // No schedule is in force, so nothing is due, whatever is listed.
         (
             "datastore-expired",
             manifest(data_store(), 3, false),
@@ -233,7 +233,7 @@ fn verdicts() -> Vec<(&'static str, Value, &'static [&'static str])> {
                 "write Created: InSync, NotDueYet",
             ],
         ),
-        // The second portal's POST is the same schedule, so nothing is to be done.
+        // The second portal POSTs the same schedule, so no change is needed.
         (
             "dump-of-two-portals",
             manifest(local("/backups"), 3, true),
@@ -258,7 +258,8 @@ fn verdicts() -> Vec<(&'static str, Value, &'static [&'static str])> {
                 "nothing: InSync, BackupFound",
             ],
         ),
-        // The portal removes what was due: restored (here only told), not put right. A manifest of another hour is posted at the end.
+        // The portal removes a schedule that was due: Recreated (only reported here), not Corrected. At the end a person POSTs a
+        // schedule with another hour.
         (
             "quota-used-up",
             manifest(data_store(), 3, false),
@@ -281,7 +282,7 @@ fn verdicts() -> Vec<(&'static str, Value, &'static [&'static str])> {
                 "write Corrected: InSync, NoEvidence",
             ],
         ),
-        // No run is carried out in this story, so the storage is all that can be said.
+        // This story has no run, so only the storage type can be judged.
         (
             "repost",
             manifest(custom_cloud(), 3, false),
@@ -305,7 +306,7 @@ fn verdicts() -> Vec<(&'static str, Value, &'static [&'static str])> {
                 "nothing: InSync, StorageCannotBackUp",
             ],
         ),
-        // Before it came due: somebody, so it is put back.
+        // Removed before it was due, so by a person: Corrected.
         (
             "schedule-deleted-then-new",
             manifest(local("/backups7"), 3, false),
@@ -319,7 +320,7 @@ fn verdicts() -> Vec<(&'static str, Value, &'static [&'static str])> {
                 "write Corrected: InSync, Confirming",
             ],
         ),
-        // Nothing was ever in force for this object.
+        // No schedule was ever in force for this object.
         (
             "tariff-run-out",
             manifest(data_store(), 3, false),

@@ -1,4 +1,4 @@
-//! Prometheus' own judgement of metrics and rules.
+//! promtool, Prometheus' own checks of metrics and rules.
 
 use std::{
     io::Write,
@@ -14,13 +14,13 @@ fn program() -> &'static Path {
     &PROGRAM
 }
 
-/// Runs promtool with this on its standard input; gives what it said.
+/// Runs promtool with this standard input; returns its output.
 ///
 /// # Errors
-/// What it objects to.
+/// promtool's objections.
 ///
 /// # Panics
-/// Where promtool cannot be built: nothing is skipped.
+/// promtool cannot be built; the check is not skipped.
 pub fn promtool(arguments: &[&str], input: &str) -> Result<String, String> {
     let mut promtool = Command::new(program())
         .args(arguments)
