@@ -1,14 +1,14 @@
-//! Our POST never costs archives by surprise. Without adoptionPolicy Always, no POST but one whose spec change
-//! lowered the number makes the portal's cleaner, at a pass before the next run, delete an archive that it would
-//! have left without the POST.
+//! A POST of the operator never deletes archives by surprise. Unless adoptionPolicy is Always or the same spec change
+//! lowered backupsStored, no POST makes the portal's cleaner, at a pass before the next run, delete an archive that it
+//! would have kept without the POST.
 //!
-//! Random stories are told to the real [`decide`](docspace_backup_operator::controller::decide::decide): a portal
-//! and an object to begin with, then edits with a look of the operator after each. The facts come from the state of
-//! a simulated portal, plans are carried out on it, and at every POST two copies of it meet the cleaner: one with
-//! the POST, one without. `PROPTEST_CASES` and `PROPTEST_RNG_SEED` look further than the fixed stories.
+//! Random stories run against the real [`decide`](docspace_backup_operator::controller::decide::decide): each starts with
+//! a portal and an object, followed by edits with a reconcile after each. The facts come from the state of a simulated
+//! portal, and plans are carried out on it. At every POST, the cleaner runs on two copies of the portal: one with the
+//! POST, one without. `PROPTEST_CASES` and `PROPTEST_RNG_SEED` select other stories than the fixed ones.
 //!
-//! One thing is left out, as no client can see it: scheduled archives whose storage is gone, or never was. The
-//! history does not list them, and the cleaner counts them among those that are kept, so that it deletes others.
+//! The stories leave out scheduled archives without a storage, because no client can see them: the history does not list
+//! them, but the cleaner counts them among the archives to keep, and so deletes others.
 
 mod portal;
 mod random;
@@ -22,7 +22,7 @@ use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunne
 
 use self::{random::stories, seen::Seen, story::Story, world::World};
 
-/// As many random stories are told, where the environment does not say.
+/// Number of random stories, unless the environment sets it.
 const STORIES: u32 = 600;
 
 fn config() -> Config {
@@ -44,7 +44,7 @@ fn config() -> Config {
     }
 }
 
-/// Tells a story to its end, or to the first POST that costs archives which nobody gave away.
+/// Runs a story to its end, or to the first POST that deletes archives without permission.
 fn tell(story: &Story, runtime: &tokio::runtime::Runtime) -> Result<Seen, String> {
     let mut world = World::new(story, runtime);
     for step in &story.steps {

@@ -1,4 +1,4 @@
-//! The portals, as the operator sees them and as they are.
+//! The portals: their real state, and the part that the operator sees.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 
 use crate::story::{ArchiveSeed, HOSTS};
 
-/// A slot: of which portal, and whether it is the installation's dump.
+/// A slot: the portal, and whether it is the installation's dump.
 pub type SlotOf = (usize, bool);
 
 /// Every slot of the installation.
@@ -29,7 +29,7 @@ pub struct Portals<'a> {
 }
 
 impl<'a> Portals<'a> {
-    /// Portals that hold nothing, at this time.
+    /// Empty portals at this time.
     pub fn new(runtime: &'a Runtime, postgresql: bool, now: Timestamp) -> Self {
         let installation = match postgresql {
             true => Installation::on_postgresql(),
@@ -49,12 +49,12 @@ impl<'a> Portals<'a> {
         self.server.clock().now()
     }
 
-    /// Lets time go by.
+    /// Advances the clock.
     pub fn wait(&self, minutes: i64) {
         self.server.clock().advance(SignedDuration::from_mins(minutes));
     }
 
-    /// What `GET getbackupschedule` tells.
+    /// The answer of `GET getbackupschedule`.
     pub fn held(&self, slot: SlotOf) -> Option<Held> {
         let row = portal(&self.server, slot).schedule(slot.1)?;
         let hour = row.cron.split(' ').nth(2).and_then(|hour| hour.parse().ok());
@@ -74,7 +74,7 @@ impl<'a> Portals<'a> {
         })
     }
 
-    /// What `GET getbackuphistory` lists; archives whose file is missing it strikes from the books.
+    /// The answer of `GET getbackuphistory`, which removes the records of archives whose file is missing.
     pub fn history(&self, slot: SlotOf) -> Vec<Listed> {
         let portal = portal(&self.server, slot);
         for archive in portal.archives(slot.1) {
@@ -113,7 +113,7 @@ impl<'a> Portals<'a> {
         }
     }
 
-    /// Puts an archive into the books, and names it.
+    /// Adds the record of an archive, with a name.
     pub fn add(&mut self, slot: SlotOf, seed: ArchiveSeed) -> String {
         let id = format!("archive {}", self.next_archive);
         self.next_archive += 1;
@@ -134,12 +134,12 @@ impl<'a> Portals<'a> {
         id
     }
 
-    /// Has the cleaner pass, and gives how many archives it deleted.
+    /// Runs the cleaner; returns the number of archives that it deleted.
     pub fn clean(&self) -> usize {
         self.server.run_cleaner().len()
     }
 
-    /// What a pass of the cleaner now would delete with this POST, and what without one.
+    /// The archives that the cleaner would delete now with this POST, and without it.
     pub fn with_and_without(&self, portal: usize, schedule: &Schedule) -> [BTreeSet<String>; 2] {
         let (with, without) = (self.copy(), self.copy());
         post(&with, portal, schedule);
@@ -190,7 +190,7 @@ fn post(server: &SimulatedPortal, portal: usize, schedule: &Schedule) {
     self::portal(server, (portal, schedule.dump)).set_schedule_as_posted(&body);
 }
 
-/// Where there is none, DocSpace cannot look for the file: it neither lists nor strikes nor deletes the archive.
+/// Without a storage, DocSpace cannot check the file: it does not list the archive, remove its record or delete it.
 fn has_storage(archive: &Archive) -> bool {
     archive.file != File::NoStorage && archive.storage_type != 2
 }

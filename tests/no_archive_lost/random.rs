@@ -1,4 +1,4 @@
-//! Random stories. What comes first among alternatives is what a failing story shrinks to.
+//! Random stories. A failing story shrinks towards the first of the alternatives.
 
 use docspace_backup_operator::api::{AdoptionPolicy, ManagementPolicy};
 use proptest::{collection::vec, option, prelude::*};
@@ -19,7 +19,7 @@ fn terms() -> impl Strategy<Value = Terms> {
     })
 }
 
-/// Scheduled ones have a storage: see the limit in the crate's description.
+/// Scheduled archives have a storage; the comment at the head of `main.rs` says why.
 fn archives(most: usize) -> impl Strategy<Value = Vec<ArchiveSeed>> {
     let file = prop_oneof![8 => Just(File::Present), 1 => Just(File::Missing), 1 => Just(File::NoStorage)];
     let expires =

@@ -1,20 +1,20 @@
-//! What came up in the stories.
+//! Counts of the situations in the stories.
 
-/// What came up in the stories: without it the property would hold for nothing.
+/// Counts of the situations in the stories: without them, the property would hold trivially.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Seen {
     /// POSTs by reason: Created, Changed, Corrected.
     pub posts: [usize; 3],
-    /// POSTs that cost archives, as adoptionPolicy is Always.
+    /// POSTs that delete archives, with adoptionPolicy Always.
     pub costly_by_policy: usize,
-    /// POSTs that cost archives, as the number was lowered.
+    /// POSTs that delete archives, after backupsStored was lowered.
     pub costly_by_number: usize,
-    /// POSTs that were not made, as they would have cost archives.
+    /// POSTs that were not made because they would have deleted archives.
     pub spared: usize,
 }
 
 impl Seen {
-    /// Adds what came up in another story.
+    /// Adds the counts of another story.
     pub fn add(&mut self, other: &Self) {
         for (sum, more) in self.posts.iter_mut().zip(other.posts) {
             *sum += more;
@@ -24,7 +24,7 @@ impl Seen {
         self.spared += other.spared;
     }
 
-    /// Fails when the stories left out what the property is about.
+    /// Fails if the stories do not include the situations that the property is about.
     pub fn must_be_of_weight(&self) {
         let counts = [self.costly_by_policy, self.costly_by_number, self.spared];
         let weighty = self.posts.iter().chain(&counts).all(|count| *count >= 3);

@@ -1,4 +1,4 @@
-//! What a story is made of: how it begins, and what happens then.
+//! The parts of a story: the initial state, and the steps.
 
 use docspace_backup_operator::{
     api::{AdoptionPolicy, DocSpaceBackupScheduleSpec, ManagementPolicy},
@@ -10,33 +10,33 @@ use simulated_portal::File;
 /// The Host names of the two portals of the installation.
 pub const HOSTS: [&str; 2] = ["a.test", "b.test"];
 
-/// How it begins, and what happens then.
+/// The initial state, and the steps.
 #[derive(Clone, Debug)]
 pub struct Story {
-    /// On PostgreSQL the cleaner takes what never expires for long expired.
+    /// Whether the database is PostgreSQL, where the cleaner deletes archives that never expire.
     pub postgresql: bool,
     /// The slots of the two portals, and the installation's dump.
     pub slots: [Slot; 3],
     /// The manifest.
     pub manifest: Manifest,
-    /// What was applied before, and by the Host of which portal.
+    /// The schedule that was applied before, and the portal (by its Host).
     pub applied: Option<(Terms, usize)>,
-    /// Whether the object carries our finalizer.
+    /// Whether the object carries the operator's finalizer.
     pub finalizer: bool,
-    /// What happens then.
+    /// The steps.
     pub steps: Vec<Step>,
 }
 
-/// What a slot holds.
+/// The content of a slot.
 #[derive(Clone, Debug)]
 pub struct Slot {
     /// The schedule.
     pub schedule: Option<Terms>,
-    /// What is in the books.
+    /// The records of archives.
     pub archives: Vec<ArchiveSeed>,
 }
 
-/// What tells one schedule from another.
+/// The distinguishing fields of a schedule.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Terms {
     /// backupsStored.
@@ -45,35 +45,35 @@ pub struct Terms {
     pub hour: i32,
     /// Which of [`STORAGES`].
     pub storage: usize,
-    /// Which value a storage Secret has, where the storage takes one.
+    /// The value of the storage Secret, if the storage uses one.
     pub secret: u8,
 }
 
-/// An archive in the books.
+/// The record of an archive.
 #[derive(Clone, Copy, Debug)]
 pub struct ArchiveSeed {
-    /// How old it is.
+    /// Its age.
     pub hours: i64,
-    /// Made by the scheduler; else by a person.
+    /// Whether the scheduler made it; otherwise a person did.
     pub scheduled: bool,
     /// DocSpace's number of its storage.
     pub storage: i32,
     /// Whether its file can be seen.
     pub file: File,
-    /// `None`: as a run writes it. `Some(None)`: never. Else so many hours from now.
+    /// Expiry. `None`: as a run writes it. `Some(None)`: never. Otherwise in this many hours.
     pub expires: Option<Option<i64>>,
-    /// Struck from the books.
+    /// Whether its record was removed.
     pub struck: bool,
 }
 
-/// What the user asks for.
+/// The manifest of the user.
 #[derive(Clone, Copy, Debug)]
 pub struct Manifest {
     /// The schedule.
     pub terms: Terms,
-    /// Of the portal, or of the installation.
+    /// Whether it backs up the installation instead of the portal.
     pub dump: bool,
-    /// Which portal.
+    /// The portal.
     pub portal: usize,
     /// adoptionPolicy.
     pub adoption: AdoptionPolicy,
@@ -83,16 +83,16 @@ pub struct Manifest {
     pub suspend: bool,
 }
 
-/// Something happens, then the operator looks.
+/// An edit, followed by a reconcile.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// What happens.
+    /// The edit.
     pub edit: Edit,
-    /// What the operator meets with.
+    /// The circumstances of the reconcile.
     pub look: Look,
 }
 
-/// What happens between two looks.
+/// An event between two reconciles.
 #[derive(Clone, Debug)]
 pub enum Edit {
     /// The user changes backupsStored.
@@ -103,66 +103,66 @@ pub enum Edit {
     Storage(usize),
     /// A storage Secret gets another value.
     Secret(u8),
-    /// The user names another portal.
+    /// The user changes the portal.
     Portal(usize),
-    /// The user changes dump, which the API server takes until something is applied.
+    /// The user changes dump, which the API server accepts until status.applied is set.
     Dump(bool),
     /// The user changes adoptionPolicy.
     Adoption(AdoptionPolicy),
     /// The user changes managementPolicy.
     Management(ManagementPolicy),
-    /// The user suspends the object, or no longer.
+    /// The user suspends or resumes the object.
     Suspend(bool),
-    /// The object is restored from a backup: what was applied is another object's.
+    /// The object is restored from a backup: status.applied belongs to another object.
     Restored {
-        /// Its finalizer came with it.
+        /// Whether the finalizer is restored with it.
         finalizer: bool,
     },
-    /// Somebody writes this to the portal.
+    /// A person writes this schedule to the portal.
     Theirs(Terms),
-    /// Somebody changes the portal's number alone, if there is a schedule.
+    /// A person changes only the number of archives of the portal's schedule, if there is one.
     TheirNumber(i32),
-    /// Somebody, or the portal, removes the schedule.
+    /// A person or the portal removes the schedule.
     Removed,
     /// Archives appear.
     Archives(Vec<ArchiveSeed>),
     /// The portal makes backups.
     Runs(usize),
-    /// The portal's cleaner passes.
+    /// The portal's cleaner runs.
     Cleaner,
     /// Nothing.
     Nothing,
 }
 
-/// What the operator meets with at a look.
+/// The circumstances of a reconcile.
 #[derive(Clone, Copy, Debug)]
 pub struct Look {
-    /// So many minutes have gone by.
+    /// Minutes since the last reconcile.
     pub minutes: i64,
-    /// The user asked for a look.
+    /// The user requested a reconcile.
     pub requested: bool,
     /// A backup is running.
     pub running: bool,
     /// The history can be read.
     pub history: bool,
-    /// What becomes of a POST.
+    /// The outcome of a POST.
     pub post: Post,
 }
 
-/// What becomes of a POST.
+/// The outcome of a POST.
 #[derive(Clone, Copy, Debug)]
 pub enum Post {
     /// It is carried out.
     Done,
-    /// It is refused.
+    /// The portal rejects it.
     Refused,
-    /// It is lost, and nobody knows.
+    /// It is lost, and the operator does not know.
     Lost,
-    /// It is carried out, and nobody knows.
+    /// It is carried out, and the operator does not know.
     Unseen,
 }
 
-/// Storages, with what they need besides Secrets.
+/// Storages, with their parameters that come from no Secret.
 pub const STORAGES: [(&str, &[(&str, &str)]); 4] = [
     ("Local", &[("filePath", "/backups")]),
     ("Documents", &[("folderId", "5")]),

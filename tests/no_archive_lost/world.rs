@@ -1,4 +1,4 @@
-//! The object and its portals, and what happens to them.
+//! The object, its portals, and the events in a story.
 
 mod operator;
 
@@ -16,7 +16,7 @@ use crate::{
     story::{ArchiveSeed, Edit, HOSTS, Manifest, Story, Terms},
 };
 
-/// An object, the portals, and what has happened.
+/// An object, the portals, and the history of the story.
 pub struct World<'a> {
     portals: Portals<'a>,
     manifest: Manifest,
@@ -25,12 +25,12 @@ pub struct World<'a> {
     finalizer: bool,
     unknown_since: Option<Timestamp>,
     told: Vec<String>,
-    /// What came up.
+    /// Counts of the situations.
     pub seen: Seen,
 }
 
 impl<'a> World<'a> {
-    /// How a story begins.
+    /// The initial state of a story.
     pub fn new(story: &Story, runtime: &'a Runtime) -> Self {
         let start = "2026-11-24T12:00:00Z".parse().expect("a time");
         let mut world = Self {
@@ -80,7 +80,7 @@ impl<'a> World<'a> {
         (self.manifest.portal, self.manifest.dump)
     }
 
-    /// Something happens.
+    /// Applies an edit.
     pub fn happens(&mut self, edit: &Edit) {
         let slot = self.slot();
         match *edit {
@@ -145,7 +145,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// What this manifest leaves in `status.applied` now.
+    /// The `status.applied` that this manifest produces now.
     fn applied_now(&self, reason: AppliedReason, manifest: &Manifest) -> Applied {
         let spec = manifest.spec();
         Applied {

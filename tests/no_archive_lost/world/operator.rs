@@ -1,4 +1,4 @@
-//! The operator's part: one reconcile, and what the property says of its POST.
+//! The operator's part: one reconcile, and the check of the property at its POST.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ impl World<'_> {
     /// One reconcile.
     ///
     /// # Errors
-    /// The story so far, when it leads to a POST that costs archives which nobody gave away.
+    /// The story so far, if it leads to a POST that deletes archives without permission.
     pub fn operator_looks(&mut self, look: &Look) -> Result<(), String> {
         self.portals.wait(look.minutes);
         let plan = self.plan(look);
@@ -46,7 +46,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Asks `decide`, and learns what it asks for, until it names a plan.
+    /// Calls `decide` and fetches what it asks for, until it returns a plan.
     fn plan(&self, look: &Look) -> Plan {
         let (spec, now) = (self.manifest.spec(), self.portals.now());
         let mut facts = Facts {
@@ -96,7 +96,7 @@ impl World<'_> {
         host == Some(HOSTS[self.manifest.portal])
     }
 
-    /// What the property says of a POST.
+    /// Checks the property at a POST.
     fn judge(&mut self, reason: AppliedReason) -> Result<(), String> {
         let [with, without] = self.with_and_without();
         let cost: Vec<_> = with.difference(&without).cloned().collect();
@@ -135,7 +135,7 @@ impl World<'_> {
             .with_and_without(self.manifest.portal, &self.manifest.wanted())
     }
 
-    /// The manifest asks for fewer than what this object itself had last applied to this portal.
+    /// The manifest has a lower number than the one that this object last applied to this portal.
     fn lowered(&self) -> bool {
         let number = i64::from(self.manifest.terms.number);
         let applied = self
@@ -158,7 +158,7 @@ impl World<'_> {
         }
     }
 
-    /// The slot is this object's, as the manifest says.
+    /// The object owns the slot, with the schedule of the manifest.
     fn record(&mut self, reason: AppliedReason) {
         self.finalizer = true;
         self.unknown_since = None;
