@@ -3,14 +3,13 @@
 use std::{net::SocketAddr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
-
 use tracing_subscriber::filter::Targets;
 
 use crate::{
     api::parse_duration,
-    controller::{LONGEST_INTERVAL, SHORTEST_INTERVAL},
     lease::Times,
     portal::Address,
+    rules::retry::{LONGEST_INTERVAL, SHORTEST_INTERVAL},
 };
 
 /// Keeps backup schedules of ONLYOFFICE DocSpace portals equal to their Kubernetes manifests and verifies that they

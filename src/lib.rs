@@ -3,9 +3,10 @@
 pub mod api;
 pub mod cli;
 pub mod controller;
-pub mod due;
+pub mod error;
 pub mod lease;
 pub mod portal;
 pub mod release;
+pub mod rules;
 pub mod schedule;
 pub mod telemetry;

@@ -6,7 +6,8 @@ use clap::Parser;
 use docspace_backup_operator::{
     api,
     cli::{Cli, Command, ElectionArgs, LogFormat, ReleaseArgs, RunArgs, Scope},
-    controller::{self, Clients, Metrics, Namespaces, Settings, Told, chain},
+    controller::{self, Clients, Metrics, Namespaces, Settings, Told},
+    error::chain,
     lease::{self, Campaign, Leadership, Times},
     portal::{Options, Portals},
     release::Release,

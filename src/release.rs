@@ -20,7 +20,8 @@ use tokio::time::Instant;
 
 use crate::{
     api::DocSpaceBackupSchedule,
-    controller::{Namespaces, ownership::has_finalizer, patch::without_finalizer},
+    controller::{Namespaces, finalizer},
+    rules::ownership::has_finalizer,
 };
 
 type Object = PartialObjectMeta<DocSpaceBackupSchedule>;
@@ -245,8 +246,5 @@ async fn release(client: &Client, object: &Object) -> Result<(), kube::Error> {
         client.clone(),
         object.metadata.namespace.as_deref().unwrap_or_default(),
     );
-    let patch = without_finalizer(&object.metadata);
-    api.patch_metadata(&object.name_any(), &PatchParams::default(), &patch)
-        .await
-        .map(drop)
+    finalizer::remove(&api, &object.metadata).await.map(drop)
 }

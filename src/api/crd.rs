@@ -4,7 +4,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
-use super::DocSpaceBackupSchedule;
+use crate::api::DocSpaceBackupSchedule;
 
 /// The CustomResourceDefinition of [`DocSpaceBackupSchedule`].
 pub fn crd() -> CustomResourceDefinition {

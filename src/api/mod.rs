@@ -2,9 +2,9 @@
 
 mod crd;
 mod portal;
-mod rules;
 mod spec;
 mod status;
+mod validation;
 
 pub use crd::{crd, crd_yaml};
 pub use portal::*;

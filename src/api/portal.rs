@@ -3,7 +3,7 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::rules;
+use crate::api::validation;
 
 /// The portal that holds the schedule, and how the operator connects to it.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
@@ -14,16 +14,16 @@ pub struct PortalSpec {
     /// is the name that the TLS certificate must match, and the Host header unless hostHeader is set.
     #[schemars(length(max = 2048))]
     #[x_kube(
-        validation = rules::url_is_address(),
-        validation = rules::url_is_no_more_than_address(),
-        validation = rules::url_port_exists()
+        validation = validation::url_is_address(),
+        validation = validation::url_is_no_more_than_address(),
+        validation = validation::url_port_exists()
     )]
     pub url: String,
     /// Host header to send, as host or host:port. DocSpace selects the portal by this header. Set it when the portal's own
     /// name differs from the host of the URL; TLS still uses the host of the URL. Default: the URL's host and port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 261))]
-    #[x_kube(validation = rules::host_header_is_host(), validation = rules::host_header_port_exists())]
+    #[x_kube(validation = validation::host_header_is_host(), validation = validation::host_header_port_exists())]
     pub host_header: Option<String>,
     /// The Secret with the API key (sk-…) or session token, in the same namespace. Required. The Secret's annotation
     /// docspace.onlyoffice.com/portal-origin can list the origins that it may be sent to.
@@ -39,12 +39,12 @@ pub struct PortalSpec {
 pub struct ApiKeySecretRef {
     /// Name of the Secret, in the same namespace. Required.
     #[schemars(length(max = 253))]
-    #[x_kube(validation = rules::secret_name())]
+    #[x_kube(validation = validation::secret_name())]
     pub name: String,
     /// Key inside the Secret. Default: apiKey.
     #[serde(default = "api_key")]
     #[schemars(length(max = 253))]
-    #[x_kube(validation = rules::secret_key())]
+    #[x_kube(validation = validation::secret_key())]
     pub key: String,
 }
 
@@ -53,12 +53,12 @@ pub struct ApiKeySecretRef {
 pub struct CaSecretRef {
     /// Name of the Secret, in the same namespace. Required.
     #[schemars(length(max = 253))]
-    #[x_kube(validation = rules::secret_name())]
+    #[x_kube(validation = validation::secret_name())]
     pub name: String,
     /// Key inside the Secret. Default: ca.crt.
     #[serde(default = "ca_crt")]
     #[schemars(length(max = 253))]
-    #[x_kube(validation = rules::secret_key())]
+    #[x_kube(validation = validation::secret_key())]
     pub key: String,
 }
 
@@ -67,11 +67,11 @@ pub struct CaSecretRef {
 pub struct SecretKeyRef {
     /// Name of the Secret, in the same namespace. Required.
     #[schemars(length(max = 253))]
-    #[x_kube(validation = rules::secret_name())]
+    #[x_kube(validation = validation::secret_name())]
     pub name: String,
     /// Key inside the Secret. Required.
     #[schemars(length(max = 253))]
-    #[x_kube(validation = rules::secret_key())]
+    #[x_kube(validation = validation::secret_key())]
     pub key: String,
 }
 

@@ -1,12 +1,12 @@
 //! The spec. The request body of `createbackupschedule` is a valid part of it, field for field.
 //!
-//! `kubectl explain` prints these doc comments. `rules` holds the checks beyond the schema.
+//! `kubectl explain` prints these doc comments. `validation` holds the checks beyond the schema.
 
 use kube::{CustomResource, KubeSchema, core::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{PortalSpec, SecretKeyRef, Status, rules};
+use crate::api::{PortalSpec, SecretKeyRef, Status, validation};
 
 /// The desired backup schedule of a DocSpace portal, and how the operator manages it. storageType, storageParams,
 /// cronParams, backupsStored and dump are the request body of DocSpace's createbackupschedule, field for field.
@@ -22,7 +22,7 @@ use super::{PortalSpec, SecretKeyRef, Status, rules};
     derive = "PartialEq",
     status = "Status",
     doc = "A backup schedule of an ONLYOFFICE DocSpace portal: the desired schedule in spec, the portal's schedule and its backups in status.",
-    validation = rules::dump_stays(),
+    validation = validation::dump_stays(),
     printcolumn(
         name = "Schedule",
         type_ = "string",
@@ -70,14 +70,14 @@ use super::{PortalSpec, SecretKeyRef, Status, rules};
     )
 )]
 #[x_kube(
-    validation = rules::documents_have_folder(),
-    validation = rules::documents_folder_is_number(),
-    validation = rules::thirdparty_has_folder(),
-    validation = rules::thirdparty_folder_is_text(),
-    validation = rules::local_has_path(),
-    validation = rules::local_path_has_length(),
-    validation = rules::consumer_has_module(),
-    validation = rules::consumer_module_is_lower_case()
+    validation = validation::documents_have_folder(),
+    validation = validation::documents_folder_is_number(),
+    validation = validation::thirdparty_has_folder(),
+    validation = validation::thirdparty_folder_is_text(),
+    validation = validation::local_has_path(),
+    validation = validation::local_path_has_length(),
+    validation = validation::consumer_has_module(),
+    validation = validation::consumer_module_is_lower_case()
 )]
 #[serde(rename_all = "camelCase")]
 pub struct DocSpaceBackupScheduleSpec {
@@ -115,7 +115,7 @@ pub struct DocSpaceBackupScheduleSpec {
         deserialize_with = "some_duration"
     )]
     #[schemars(length(max = 32))]
-    #[x_kube(validation = rules::interval_range())]
+    #[x_kube(validation = validation::interval_range())]
     pub interval: Option<Duration>,
     /// If true, the operator makes no call to the portal, and the schedule stays in the portal when this object is deleted.
     /// Default: false.
@@ -142,7 +142,7 @@ pub struct DocSpaceBackupScheduleSpec {
         deserialize_with = "some_duration"
     )]
     #[schemars(length(max = 32), extend("default" = "2h"))]
-    #[x_kube(validation = rules::deadline_range())]
+    #[x_kube(validation = validation::deadline_range())]
     pub backup_deadline: Option<Duration>,
 }
 
@@ -187,13 +187,13 @@ pub enum StorageType {
 
 /// One parameter of the storage: its key, and either a value or a reference to a Secret.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
-#[x_kube(validation = rules::param_has_one_value(), validation = rules::shown_param_is_no_secret())]
+#[x_kube(validation = validation::param_has_one_value(), validation = validation::shown_param_is_no_secret())]
 #[serde(rename_all = "camelCase")]
 pub struct StorageParam {
     /// Name of the parameter as DocSpace defines it, for example folderId, filePath, module, bucket or region; at most 64
     /// characters. Required. tenantId is not allowed, because DocSpace sets it itself.
     #[schemars(length(max = 64))]
-    #[x_kube(validation = rules::param_has_key(), validation = rules::param_is_not_tenant())]
+    #[x_kube(validation = validation::param_has_key(), validation = validation::param_is_not_tenant())]
     pub key: String,
     /// The value: a text of at most 1024 characters, or an integer. Set either value or valueFrom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -243,7 +243,7 @@ pub struct ValueFrom {
 
 /// When the portal makes a backup: in the portal's time zone, or in UTC with dump: true.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
-#[x_kube(validation = rules::day_of_week(), validation = rules::day_of_month())]
+#[x_kube(validation = validation::day_of_week(), validation = validation::day_of_month())]
 pub struct CronParams {
     /// How often: EveryDay, EveryWeek or EveryMonth. Required.
     pub period: Period,
@@ -301,3 +301,6 @@ pub enum DeletionPolicy {
     /// Leave it in the portal.
     Orphan,
 }
+
+/// The keys of storage parameters whose values are shown. No manifest may take them from a Secret.
+pub const SHOWN_KEYS: [&str; 5] = ["folderId", "filePath", "module", "bucket", "region"];

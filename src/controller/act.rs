@@ -2,78 +2,32 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::{
-    ResourceExt,
-    api::{Patch, PatchParams},
-};
-use serde_json::Value;
+use kube::{ResourceExt, api::ObjectMeta};
 
-use super::{
-    Error,
-    decide::{UNKNOWN_OUTCOME_PATIENCE, not_converging, retry_deletion},
-    events::Note,
-    foretell::after_write,
-    memory::{Unknown, Written},
-    metrics::WrittenFor,
-    observe::Look,
-    patch::{with_finalizer, without_finalizer},
-    plan::Plan,
-    reason::{Reason, Verdict},
-    slot::key_of,
-};
 use crate::{
     api::{AppliedReason, DocSpaceBackupSchedule, LastRequest, Operation},
-    due::Times,
-    portal::PortalError,
-    schedule::{Held, Schedule},
+    controller::{error::Error, finalizer, index::slot::key_of, metrics::WriteReason, observe::Look},
+    portal::{Portal, PortalError},
+    rules::{
+        decide::{deletion::give_up, not_converging},
+        events::after_write,
+        facts::Asked,
+        lost_write::LostWrite,
+        memory::{Lost, Written},
+        note::Note,
+        outcome::{Deed, in_sync},
+        plan::{Plan, Write},
+        reason::{Reason, Verdict},
+    },
+    schedule::{Held, Schedule, timetable::Times},
 };
-
-/// What was done, and what came of it.
-#[derive(Debug)]
-pub struct Deed {
-    /// What to say.
-    pub verdict: Verdict,
-    /// The slot became this object's, or what it applied changed.
-    pub applied: Option<AppliedReason>,
-    /// The call that was made.
-    pub request: Option<LastRequest>,
-    /// What was written over.
-    pub replaced: Option<Held>,
-    /// What to tell in Events.
-    pub notes: Vec<Note>,
-    /// The finalizer is off: there is nothing left to report on.
-    pub released: bool,
-}
-
-impl Deed {
-    /// Nothing was done.
-    pub fn of(verdict: Verdict) -> Self {
-        Self {
-            verdict,
-            applied: None,
-            request: None,
-            replaced: None,
-            notes: Vec::new(),
-            released: false,
-        }
-    }
-}
-
-/// The verdict of a portal that holds what is wanted.
-pub fn in_sync() -> Verdict {
-    Verdict::new(
-        Reason::InSync,
-        "The portal holds the schedule as the manifest says",
-    )
-}
 
 /// Carries out a plan.
 ///
 /// # Errors
-/// Kubernetes refused the finalizer, or the plan came before the facts that it takes.
+/// Kubernetes refused the finalizer.
 pub async fn act(look: &mut Look<'_>, plan: Plan) -> Result<Deed, Error> {
     match plan {
-        Plan::Observe(_) => Err(Error::Order),
         Plan::Nothing => {
             look.settled();
             Ok(Deed::of(in_sync()))
@@ -84,8 +38,14 @@ pub async fn act(look: &mut Look<'_>, plan: Plan) -> Result<Deed, Error> {
             "spec.suspend is true: the portal is left alone",
         ))),
         Plan::Adopt(reason) => adopt(look, reason).await,
-        Plan::Write(reason) => write(look, reason).await,
-        Plan::Delete => delete(look).await,
+        Plan::Write(plan) => match look.portal(&plan.access) {
+            Ok(portal) => write(look, &portal, *plan).await,
+            Err(error) => Ok(Deed::of((&error).into())),
+        },
+        Plan::Delete { access } => match look.portal(&access) {
+            Ok(portal) => delete(look, &portal).await,
+            Err(error) => Ok(Deed::of((&error).into())),
+        },
         Plan::Release(left_behind) => release(look, left_behind).await,
     }
 }
@@ -104,16 +64,16 @@ async fn adopt(look: &mut Look<'_>, reason: AppliedReason) -> Result<Deed, Error
     Ok(deed)
 }
 
-async fn write(look: &mut Look<'_>, reason: AppliedReason) -> Result<Deed, Error> {
-    let wanted = match &look.facts.wanted {
-        Some(Ok(wanted)) => wanted.clone(),
-        _ => return Err(Error::Order),
-    };
+async fn write(look: &mut Look<'_>, portal: &Portal, plan: Write) -> Result<Deed, Error> {
+    let Write {
+        reason,
+        wanted,
+        over: replaced,
+        ..
+    } = plan;
     look.check_still_wanted()?;
-    let replaced = look.facts.held.take().and_then(Result::ok).flatten();
     add_finalizer(look).await?;
 
-    let portal = look.portal()?;
     let answer = look.context.within_grace(portal.create_schedule(&wanted)).await;
     let posted = look.facts.take_time(answer);
     look.context.metrics.written(reason, posted.as_ref().err());
@@ -121,7 +81,6 @@ async fn write(look: &mut Look<'_>, reason: AppliedReason) -> Result<Deed, Error
     if let Err(error) = &posted
         && error.failure.is_definite_for_a_write()
     {
-        look.facts.held = Some(Ok(replaced));
         return Ok(Deed {
             request: Some(request),
             ..Deed::of(error.into())
@@ -129,7 +88,7 @@ async fn write(look: &mut Look<'_>, reason: AppliedReason) -> Result<Deed, Error
     }
 
     if posted.is_ok() {
-        look.memory.unknown = None;
+        look.memory.lost_write = None;
         look.memory.accepted_write = look.would_write();
     }
 
@@ -137,7 +96,7 @@ async fn write(look: &mut Look<'_>, reason: AppliedReason) -> Result<Deed, Error
     look.facts.take_held(answer);
     let equal = matches!(
         &look.facts.held,
-        Some(Ok(held)) if wanted.difference(held.as_ref().map(|held| &held.schedule)).is_empty()
+        Asked::Answered(held) if wanted.difference(held.as_ref().map(|held| &held.schedule)).is_empty()
     );
     let verdict = match (&posted, &look.facts.held) {
         _ if equal => {
@@ -145,11 +104,11 @@ async fn write(look: &mut Look<'_>, reason: AppliedReason) -> Result<Deed, Error
             in_sync()
         }
         (Err(error), _) => outcome_unknown(error),
-        (Ok(()), Some(Err(error))) => error.into(),
+        (Ok(()), Asked::Failed(error)) => error.into(),
         (Ok(()), _) => not_converging(),
     };
     if posted.is_err() && !equal {
-        look.memory.unknown = look.would_write().map(|written| Unknown {
+        look.memory.lost_write = look.would_write().map(|written| Lost {
             since: Timestamp::now(),
             reason,
             written,
@@ -194,14 +153,13 @@ fn request(operation: Operation, error: Option<&PortalError>, now: Timestamp) ->
     }
 }
 
-async fn delete(look: &mut Look<'_>) -> Result<Deed, Error> {
+async fn delete(look: &mut Look<'_>, portal: &Portal) -> Result<Deed, Error> {
     look.check_still_wanted()?;
-    let portal = look.portal()?;
     let dump = look.object.spec.dump;
     let answer = look.context.within_grace(portal.delete_schedule(dump)).await;
     let deleted = look.facts.take_time(answer);
     let metrics = &look.context.metrics;
-    metrics.written(WrittenFor::Deleted, deleted.as_ref().err());
+    metrics.written(WriteReason::Deleted, deleted.as_ref().err());
     let request = request(Operation::DeleteSchedule, deleted.as_ref().err(), look.facts.now);
     let seen = look.context.within_grace(portal.schedule(dump)).await;
     let gone = match (&deleted, look.facts.take_time(seen)) {
@@ -226,13 +184,12 @@ async fn delete(look: &mut Look<'_>) -> Result<Deed, Error> {
             "The portal accepted the deletion, and still shows the schedule",
         ),
     };
-    match retry_deletion(&look.facts, verdict) {
-        Plan::Release(left_behind) => release(look, left_behind).await,
-        Plan::Refuse(verdict) => Ok(Deed {
+    match give_up(&look.facts, &verdict) {
+        Some(left_behind) => release(look, Some(left_behind)).await,
+        None => Ok(Deed {
             request: Some(request),
             ..Deed::of(verdict)
         }),
-        _ => Err(Error::Order),
     }
 }
 
@@ -264,25 +221,32 @@ async fn add_finalizer(look: &mut Look<'_>) -> Result<(), Error> {
     if look.facts.finalizer {
         return Ok(());
     }
-    let object = send(look, &with_finalizer(&look.object.metadata)).await?;
-    look.context.objects.wrote(object);
+    let api = look.context.api(look.object);
+    let patched = finalizer::add(&api, &look.object.metadata).await?;
+    look.wrote(patched.metadata);
     look.facts.finalizer = true;
     Ok(())
 }
 
 async fn remove_finalizer(look: &mut Look<'_>) -> Result<(), Error> {
-    match send(look, &without_finalizer(&look.object.metadata)).await {
-        Err(Error::Kubernetes(kube::Error::Api(status))) if status.code == 404 => Ok(()),
-        result => result.map(|object| look.context.objects.wrote(object)),
+    let api = look.context.api(look.object);
+    match finalizer::remove(&api, &look.object.metadata).await {
+        Ok(patched) => look.wrote(patched.metadata),
+        Err(kube::Error::Api(status)) if status.code == 404 => {}
+        Err(error) => return Err(error.into()),
     }
-}
-
-async fn send(look: &Look<'_>, patch: &Patch<Value>) -> Result<DocSpaceBackupSchedule, Error> {
-    let (api, name) = (look.context.api(look.object), look.object.name_any());
-    Ok(api.patch(&name, &PatchParams::default(), patch).await?)
+    Ok(())
 }
 
 impl Look<'_> {
+    /// Keeps what a write of the object's metadata returned.
+    fn wrote(&self, metadata: ObjectMeta) {
+        self.context.objects.wrote(DocSpaceBackupSchedule {
+            metadata,
+            ..self.object.clone()
+        });
+    }
+
     /// What was written, and what the portal makes of it.
     fn written_note(&self, reason: AppliedReason, wanted: &Schedule, replaced: Option<&Held>) -> Note {
         let zone = self.zone(wanted);
@@ -348,11 +312,10 @@ impl Look<'_> {
 
     /// The portal holds what is wanted. A lost write of something else may still be carried out.
     fn settled(&mut self) {
-        let over = |unknown: &Unknown| {
-            self.facts.local_now.duration_since(unknown.since) >= UNKNOWN_OUTCOME_PATIENCE
-        };
-        if self.facts.unknown_is_wanted || self.memory.unknown.as_ref().is_some_and(over) {
-            self.memory.unknown = None;
+        let lost = &self.facts.lost_write;
+        let is_wanted = matches!(lost, LostWrite::Ours { is_wanted: true, .. });
+        if is_wanted || !lost.may_still_land(&self.facts.clocks()) {
+            self.memory.lost_write = None;
         }
         self.memory.accepted_write = None;
         self.memory.secret_changed = false;

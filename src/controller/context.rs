@@ -1,7 +1,7 @@
 //! What all reconciles share, and what each of them asks of it.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -16,16 +16,19 @@ use kube::{
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    memory::{Memory, Trigger},
-    metrics::Metrics,
-    objects::Objects,
-    secrets,
-    slot::Key,
-};
 use crate::{
     api::DocSpaceBackupSchedule,
+    controller::{
+        Settings,
+        index::{Objects, slot::Key},
+        metrics::Metrics,
+        secrets,
+    },
     portal::{Answer, Failure, PortalError, Portals},
+    rules::{
+        memory::{Memory, Trigger},
+        retry::{LONGEST_INTERVAL, SHORTEST_INTERVAL},
+    },
 };
 
 /// So many objects are worked on at a time; one that waits for its portal gives its place to another.
@@ -34,21 +37,6 @@ pub const PLACES: usize = 64;
 const PATIENCE: Duration = Duration::from_millis(250);
 /// A write under way gets this long when the operator is stopped.
 pub const WRITE_GRACE: Duration = Duration::from_secs(8);
-/// A portal is looked at no more often than this,
-pub const SHORTEST_INTERVAL: Duration = Duration::from_secs(60);
-/// and no less often than this.
-pub const LONGEST_INTERVAL: Duration = Duration::from_secs(24 * 3600);
-
-/// What the operator was told on its command line.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// How often a portal is looked at, where the object does not say.
-    pub interval: Duration,
-    /// Origins that Secrets may be sent to; empty for any.
-    pub allowed_origins: BTreeSet<String>,
-    /// Every Secret must say where it may be sent.
-    pub require_origin_annotation: bool,
-}
 
 /// What all reconciles share.
 pub struct Context {

@@ -12,17 +12,23 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::{
-    context::Context,
-    events::{Note, publish},
-    facts::Slot,
-    memory::{Memory, Trigger},
-    metrics::Ended,
-    ownership::has_finalizer,
-    patch::{met_another, of_status, without_finalizer},
-    reason::Reason,
+use crate::{
+    api::DocSpaceBackupSchedule,
+    controller::{
+        context::Context,
+        finalizer,
+        metrics::ReconcileResult,
+        patch::{met_another, of_status},
+        publish::publish,
+    },
+    rules::{
+        facts::Slot,
+        memory::{Memory, Trigger},
+        note::Note,
+        ownership::has_finalizer,
+        reason::Reason,
+    },
 };
-use crate::api::DocSpaceBackupSchedule;
 
 /// Says so in the conditions and an Event, once; lets the object go when it is deleted.
 ///
@@ -64,8 +70,7 @@ pub async fn reconcile(
     tracing::warn!(name, namespace, "{message}");
     let note = if deleting {
         if has_finalizer(found.metadata.finalizers.as_ref()) {
-            let patch = without_finalizer(&found.metadata);
-            api.patch(&name, &PatchParams::default(), &patch).await?;
+            finalizer::remove(&api, &found.metadata).await?;
             context.metrics.left_behind();
         }
         Note::warning(
@@ -93,7 +98,11 @@ pub async fn reconcile(
         note,
     )
     .await;
-    let ended = if deleting { Ended::Released } else { Ended::Stalled };
+    let ended = if deleting {
+        ReconcileResult::Released
+    } else {
+        ReconcileResult::Stalled
+    };
     context.metrics.reconciled(ended, began.elapsed());
     memory.seen = Some(trigger);
     Ok(Action::await_change())

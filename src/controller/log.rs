@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 
-use super::{act::Deed, reason::Class};
-use crate::api::{DocSpaceBackupSchedule, Status, condition};
+use crate::{
+    api::{DocSpaceBackupSchedule, Status, condition},
+    rules::{outcome::Deed, reason::Class},
+};
 
 /// What was decided and done, and what came of it. `fresh` is BackupFresh's reason, when that changes.
 pub fn decided(

@@ -3,28 +3,30 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use kube::{Client, ResourceExt};
+use kube::ResourceExt;
 use secrecy::ExposeSecret;
 use tokio::sync::OwnedMutexGuard;
 
-use super::{
-    Context, Error,
-    ask::ask,
-    chain,
-    facts::{Facts, Slot},
-    fresh::{expected::Expected, record::Record},
-    is_requested,
-    memory::{Memory, Trigger, Written},
-    metrics::Asked,
-    ownership::{has_finalizer, own_applied, same_address},
-    plan::Need,
-    reason::{Reason, Verdict},
-    secrets::{self, Access, Reader, Resolved},
-    slot::key_of,
-};
 use crate::{
-    api::{DocSpaceBackupSchedule, ManagementPolicy, Status, condition},
-    portal::Portal,
+    api::{DocSpaceBackupSchedule, ManagementPolicy, condition},
+    controller::{
+        context::Context,
+        discovery::crd_offers_create,
+        error::Error,
+        fetch::ask,
+        index::slot::key_of,
+        metrics::KubeOperation,
+        secrets::{self, Reader},
+    },
+    error::chain,
+    portal::{Access, Portal, PortalError},
+    rules::{
+        facts::{Asked, Facts},
+        memory::{Memory, Resolved, Trigger, Written},
+        plan::Need,
+        reason::{Reason, Verdict},
+        recall::known,
+    },
     schedule::Schedule,
 };
 
@@ -38,8 +40,7 @@ pub struct Look<'a> {
     pub(super) memory: &'a mut Memory,
     /// What `decide` is asked with.
     pub facts: Facts<'a>,
-    /// Learnt with the Secrets.
-    access: Option<Access>,
+    /// Connected to once the Secrets are known.
     portal: Option<Portal>,
     /// Held while the portal is known by its key, too: it may be looked at under another address.
     portal_lock: Option<OwnedMutexGuard<()>>,
@@ -59,7 +60,6 @@ impl<'a> Look<'a> {
             object,
             memory,
             facts,
-            access: None,
             portal: None,
             portal_lock: None,
         }
@@ -107,7 +107,9 @@ impl<'a> Look<'a> {
             Ok(resolved) => {
                 self.remember(generation, &resolved);
                 let wanted = resolved.wanted.clone();
-                self.connect(resolved.access, Some(&wanted)).map(|()| wanted)
+                let connected = self.connect(&resolved.access, Some(&wanted));
+                self.facts.access = connected.is_ok().then_some(Ok(resolved.access));
+                connected.map(|()| wanted)
             }
             Err(secrets::Error::Refused(verdict)) => Err(verdict),
             Err(secrets::Error::Kubernetes {
@@ -130,7 +132,7 @@ impl<'a> Look<'a> {
     /// Counts what Kubernetes refused.
     fn counted<T>(&self, read: Result<T, secrets::Error>) -> Result<T, secrets::Error> {
         if let Err(secrets::Error::Kubernetes { source, .. }) = &read {
-            self.context.metrics.refused(Asked::Secret, source);
+            self.context.metrics.refused(KubeOperation::Secret, source);
         }
         read
     }
@@ -164,11 +166,9 @@ impl<'a> Look<'a> {
             self.memory.accepted_write = Some(written.clone());
         }
         self.facts.not_converging = self.memory.accepted_write.as_ref() == Some(&written);
-        self.facts.unknown_is_wanted = self
-            .memory
-            .unknown
-            .as_ref()
-            .is_some_and(|unknown| unknown.written == written);
+        if let Some(lost) = &self.memory.lost_write {
+            self.facts.lost_write = lost.as_fact(lost.written == written);
+        }
         self.memory.resolved = Some((generation, resolved.clone()));
     }
 
@@ -198,7 +198,8 @@ impl<'a> Look<'a> {
                     None => self.read_secrets().await.ok().map(|resolved| resolved.wanted),
                     remembered => remembered,
                 };
-                self.facts.access = Some(self.connect(access, wanted.as_ref()));
+                let connected = self.connect(&access, wanted.as_ref());
+                self.facts.access = Some(connected.map(|()| access));
                 return Ok(());
             }
             Err(secrets::Error::Refused(verdict)) => verdict,
@@ -211,18 +212,15 @@ impl<'a> Look<'a> {
             .clone()
             .filter(|_| unread.reason == Reason::SecretMissing);
         self.facts.access = Some(match accepted {
-            Some(accepted) => self.connect(accepted, remembered.as_ref()),
+            Some(accepted) => self.connect(&accepted, remembered.as_ref()).map(|()| accepted),
             None => Err(unread),
         });
         Ok(())
     }
 
     /// What is wanted there tells what the portal must not echo.
-    fn connect(&mut self, access: Access, wanted: Option<&Schedule>) -> Result<(), Verdict> {
-        let portal = self
-            .context
-            .portals
-            .portal(&access.address, &access.key, access.ca.as_deref());
+    fn connect(&mut self, access: &Access, wanted: Option<&Schedule>) -> Result<(), Verdict> {
+        let portal = self.context.portals.portal(access);
         let portal = portal.map_err(|error| Verdict::from(&error))?;
         self.portal = Some(match wanted {
             Some(wanted) => portal.without_secrets_of(wanted),
@@ -234,20 +232,23 @@ impl<'a> Look<'a> {
         let former = self.context.objects.uses_key(self.object, &access.key);
         self.context.wake(former);
         self.facts.slot = self.context.objects.standing(self.object);
-        self.access = Some(access);
         Ok(())
     }
 
     /// A read of the portal; dropped when the operator is being stopped.
     async fn learn_from_portal(&mut self, need: Need) -> Result<(), Error> {
-        let portal = self.portal()?;
+        let Some(portal) = self.portal.clone() else {
+            // Once they are read, the portal is connected to, or it is known why not.
+            return self.learn_secrets().await;
+        };
         let stop = &self.context.stop;
         stop.run_until_cancelled(ask(&portal, need, &mut self.facts))
             .await
             .ok_or(Error::Stopping)?;
         match need {
-            Need::Schedule if matches!(self.facts.held, Some(Ok(_))) => {
-                self.memory.accepted = self.access.clone();
+            Need::Schedule if matches!(self.facts.held, Asked::Answered(_)) => {
+                let access = self.facts.access.as_ref();
+                self.memory.accepted = access.and_then(|access| access.as_ref().ok()).cloned();
                 self.context.wake(self.context.objects.accept(self.object));
             }
             Need::Identity => self.recognize().await?,
@@ -299,91 +300,14 @@ impl<'a> Look<'a> {
         Err(Error::OthersFirst(left))
     }
 
-    /// The portal, once the Secrets are known.
-    pub(super) fn portal(&self) -> Result<Portal, Error> {
-        self.portal.clone().ok_or(Error::Order)
-    }
-}
-
-/// What status and memory know of an object at this time, by the operator's clock, before anything was asked.
-pub fn known<'a>(
-    object: &'a DocSpaceBackupSchedule,
-    memory: &Memory,
-    slot: Slot,
-    now: Timestamp,
-) -> Facts<'a> {
-    let status = object.status.as_ref();
-    let applied = status.and_then(|status| own_applied(object, status));
-    let unlooked = Status::default();
-    let told = status.unwrap_or(&unlooked);
-    // Until it answers, the portal's clock is as far off as it was.
-    let there = now.checked_add(memory.skew).unwrap_or(now);
-    let seen = told.observed.as_ref();
-    let seen = seen.map(|observed| observed.last_backup_time.as_ref().map(|time| time.0));
-    Facts {
-        applied,
-        same_address: applied.is_some_and(|applied| same_address(applied, &object.spec)),
-        hidden_params: status.map(Status::hidden_params).unwrap_or_default(),
-        corrections: status.and_then(|status| status.corrections.as_ref()),
-        finalizer: has_finalizer(object.metadata.finalizers.as_ref()),
-        deleted_at: object.metadata.deletion_timestamp.as_ref().map(|time| time.0),
-        requested: memory.requested || is_requested(object),
-        unknown: memory
-            .unknown
-            .as_ref()
-            .map(|unknown| (unknown.since, unknown.reason)),
-        told_unknown: told_unknown(told).filter(|_| memory.unknown.is_none()),
-        correction_waits: is_ready_for(told, Reason::BackupRunning),
-        write_recorded: status.is_some_and(|status| status.last_request.is_some()),
-        secret_changed: memory.secret_changed,
-        identity_due: memory.identity_due(now),
-        removals: status.and_then(|status| status.removals.as_ref()),
-        // Where nothing is remembered of a schedule that is gone: as our own write has left it.
-        seen_last_backup_time: seen.or(memory.last_held).or(applied.map(|_| None)),
-        removed_by_portal: is_ready_for(told, Reason::RemovedByPortal),
-        is_saas: told
-            .portal
-            .as_ref()
-            .is_some_and(|portal| portal.standalone == Some(false)),
-        expected: Expected::of(object, told),
-        record: Record::of(told, memory.seen_backups.as_ref()),
-        slot,
-        failing_since: memory.failures.map(|failures| failures.since),
-        bill: memory.recent_bill(&object.spec.portal, there).map(Ok),
-        now: there,
-        ..Facts::new(&object.spec, now)
-    }
-}
-
-/// Whether this is the reason of Ready.
-fn is_ready_for(status: &Status, reason: Reason) -> bool {
-    condition(Some(status), "Ready").is_some_and(|ready| ready.reason == reason.to_string())
-}
-
-/// When the write was made whose outcome the status calls unknown: another process may have made it.
-fn told_unknown(status: &Status) -> Option<Timestamp> {
-    let request = status.last_request.as_ref()?;
-    request.outcome_unknown.then_some(request.time.0)
-}
-
-/// Whether the API server offers to create our objects; `None` when it does not know them.
-/// A CRD that is being deleted offers everything but that.
-///
-/// # Errors
-/// The API server did not answer.
-pub async fn crd_offers_create(client: &Client) -> Result<Option<bool>, kube::Error> {
-    use kube::Resource;
-    let version = DocSpaceBackupSchedule::api_version(&());
-    let plural = DocSpaceBackupSchedule::plural(&());
-    match client.list_api_group_resources(&version).await {
-        Ok(list) => {
-            let found = list
-                .resources
-                .into_iter()
-                .find(|resource| resource.name == plural);
-            Ok(found.map(|resource| resource.verbs.iter().any(|verb| verb == "create")))
+    /// The portal that is reached so.
+    ///
+    /// # Errors
+    /// No call can be made there.
+    pub(super) fn portal(&self, access: &Access) -> Result<Portal, PortalError> {
+        match &self.portal {
+            Some(portal) => Ok(portal.clone()),
+            None => self.context.portals.portal(access),
         }
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
-        Err(error) => Err(error),
     }
 }

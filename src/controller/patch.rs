@@ -12,28 +12,6 @@ use kube::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::api::FINALIZER;
-
-/// Puts our finalizer on an object that has not changed since.
-pub fn with_finalizer(metadata: &ObjectMeta) -> Patch<Value> {
-    let mut finalizers = metadata.finalizers.clone().unwrap_or_default();
-    finalizers.push(FINALIZER.into());
-    of_finalizers(metadata, finalizers)
-}
-
-/// Takes our finalizer off an object that has not changed since.
-pub fn without_finalizer(metadata: &ObjectMeta) -> Patch<Value> {
-    let mut finalizers = metadata.finalizers.clone().unwrap_or_default();
-    finalizers.retain(|name| name != FINALIZER);
-    of_finalizers(metadata, finalizers)
-}
-
-/// Carries the resourceVersion, so that nobody else's finalizer is lost.
-fn of_finalizers(metadata: &ObjectMeta, finalizers: Vec<String>) -> Patch<Value> {
-    let (uid, version) = (&metadata.uid, &metadata.resource_version);
-    Patch::Merge(json!({"metadata": {"uid": uid, "resourceVersion": version, "finalizers": finalizers}}))
-}
-
 /// Makes this status out of the one before, by what differs. Only a JSON patch can ask for the uid here: of a merge patch of
 /// a custom resource's status, the API server drops all metadata.
 pub fn of_status(metadata: &ObjectMeta, before: &Value, after: &Value) -> Patch<Value> {

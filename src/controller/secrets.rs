@@ -4,39 +4,17 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{Api, Client, ResourceExt};
-use secrecy::SecretString;
 
-use super::{
-    Settings,
-    reason::{Reason, Verdict},
-};
 use crate::{
-    api::{DocSpaceBackupScheduleSpec, PORTAL_ORIGIN},
-    portal::Address,
-    schedule::{Param, SHOWN_KEYS, Schedule},
+    api::{DocSpaceBackupScheduleSpec, PORTAL_ORIGIN, SHOWN_KEYS},
+    controller::settings::Settings,
+    portal::{Access, Address},
+    rules::{
+        memory::Resolved,
+        reason::{Reason, Verdict},
+    },
+    schedule::{Param, Schedule},
 };
-
-/// What is needed to speak to a portal.
-#[derive(Clone, Debug)]
-pub struct Access {
-    /// Where it is.
-    pub address: Address,
-    /// As whom to speak.
-    pub key: SecretString,
-    /// Certificates (PEM) of a private CA.
-    pub ca: Option<String>,
-}
-
-/// What a spec and its Secrets come to.
-#[derive(Clone, Debug)]
-pub struct Resolved {
-    /// How to reach the portal.
-    pub access: Access,
-    /// The schedule that it shall hold.
-    pub wanted: Schedule,
-    /// The resourceVersion of each Secret that was read, by name.
-    pub versions: BTreeMap<String, String>,
-}
 
 /// Why Secrets could not be resolved: an answer for the user, or Kubernetes' own failure.
 #[derive(Debug, thiserror::Error)]

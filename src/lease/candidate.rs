@@ -14,11 +14,14 @@ use kube::{
 use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Lost, Term, Times, clock,
-    step::{Step, View, step},
+use crate::{
+    error::chain,
+    lease::{
+        Term, Times, clock,
+        lost::Lost,
+        step::{Step, View, step},
+    },
 };
-use crate::controller::chain;
 
 /// One that stands for election, or leads.
 pub struct Candidate {

@@ -12,7 +12,7 @@ use kube::{
 };
 use tower::{BoxError, Service, layer::layer_fn};
 
-use super::Leadership;
+use crate::lease::Leadership;
 
 /// A client that writes only while this process leads; reads always go through.
 ///

@@ -11,7 +11,7 @@ use prometheus_client::{
 };
 use tokio::sync::watch;
 
-use super::{SKEW, clock};
+use crate::lease::{SKEW, clock};
 
 /// Until when the lease holds, by [`clock::now`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

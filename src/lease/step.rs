@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::LeaseSpec;
 
-use super::{Lost, Times};
+use crate::lease::{Times, lost::Lost};
 
 /// What to do about the Lease.
 #[derive(Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::{
+use crate::portal::{
     Failure,
     call::Call,
     redact::Redactor,
@@ -195,3 +195,6 @@ fn not_docspace(shape: &Shape) -> String {
         shape.describe()
     )
 }
+
+/// What a call gives, or why the answer cannot be DocSpace's.
+pub type Read<T> = Result<T, Refusal>;

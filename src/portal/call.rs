@@ -7,7 +7,6 @@ use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
-use super::{READ_TIMEOUT, WRITE_TIMEOUT};
 use crate::schedule::{Schedule, period_name, storage_name};
 
 /// A call of DocSpace's API.
@@ -153,6 +152,14 @@ pub fn create_body(schedule: &Schedule) -> Vec<u8> {
     // Texts, numbers and lists of them always serialise.
     serde_json::to_vec(&body).unwrap_or_default()
 }
+
+/// Reads are repeated anyway, and a database that is down makes them hang for minutes (R 376).
+pub const READ_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Longer than for reads, because a write that is given up has an unknown outcome; not DocSpace's 327 s (R 376) nor
+/// its router's 60 s (trap 17), because the slot stays locked meanwhile. With leader election
+/// it is cut to [`Leadership::longest_write`].
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {

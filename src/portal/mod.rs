@@ -8,183 +8,34 @@
 //!
 //! Nothing is retried here, and no redirect is followed.
 
+mod access;
 mod address;
 mod answer;
 mod call;
-mod clients;
+mod client;
 mod failure;
 mod guard;
+mod http_clients;
+mod metrics;
+mod model;
 mod parse;
+mod portals;
 mod redact;
-mod session;
 mod shape;
-mod tally;
 #[cfg(test)]
 mod tests;
 mod text;
 mod transport;
 
-use std::{sync::Arc, time::Duration};
-
-use prometheus_client::registry::Registry;
-use reqwest::header::HeaderValue;
-use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
-
-pub use self::{
+pub use crate::portal::{
+    access::Access,
     address::{Address, InvalidAddress},
+    call::{READ_TIMEOUT, WRITE_TIMEOUT},
+    client::Portal,
     failure::{Failure, PortalError},
-    parse::{Action, Archive, AuditEvent, Expiry, KeyInfo, Progress, Settings},
-    session::{Answer, Portal},
-    tally::Outcome,
+    http_clients::{CALLS_PER_ADDRESS, CONNECT_TIMEOUT, Options},
+    metrics::Outcome,
+    model::{Action, Answer, Archive, AuditEvent, Expiry, KeyInfo, Progress, Settings},
+    portals::Portals,
     text::prefix,
 };
-use self::{
-    clients::{Clients, Gates, NoClient},
-    guard::Guard,
-    redact::Secrets,
-    tally::Tally,
-};
-use crate::lease::Leadership;
-
-/// A host that does not answer a connection request within this time will hardly do so later; nothing was sent yet.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Reads are repeated anyway, and a database that is down makes them hang for minutes (R 376).
-pub const READ_TIMEOUT: Duration = Duration::from_secs(15);
-/// Longer than for reads, because a write that is given up has an unknown outcome; not DocSpace's 327 s (R 376) nor
-/// its router's 60 s (trap 17), because the slot stays locked meanwhile. With leader election
-/// it is cut to [`Leadership::longest_write`].
-pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Calls that go to one URL and Host at a time; DocSpace's own limit is 15 writes at once for a user (trap 16).
-pub const CALLS_PER_ADDRESS: usize = 4;
-
-/// How portals may be reached.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
-    /// Allow 127.0.0.0/8 and ::1, for tests and demos. Default: refused.
-    pub allow_loopback: bool,
-    /// Use the proxies that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY name. Default: these are ignored. A proxy
-    /// resolves names itself, so behind one only literal addresses are checked. The proxy's own name is checked, too:
-    /// one at loopback must be written as 127.0.0.1, or `allow_loopback` be set.
-    pub proxy_from_env: bool,
-}
-
-/// Gives portals; one for the process, cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Portals(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    options: Options,
-    leadership: Leadership,
-    clients: Clients,
-    gates: Gates,
-    tally: Tally,
-}
-
-impl Portals {
-    /// Sets up the client. TLS uses ring, installed for the process unless another provider is.
-    ///
-    /// # Errors
-    /// The HTTP client cannot be set up.
-    pub fn new(options: Options) -> reqwest::Result<Self> {
-        Self::written_by(options, Leadership::always())
-    }
-
-    /// The same, where portals are written to only while this process leads.
-    ///
-    /// # Errors
-    /// The HTTP client cannot be set up.
-    pub fn written_by(options: Options, leadership: Leadership) -> reqwest::Result<Self> {
-        // An error means that one is installed already, which serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let clients = Clients::new(options)?;
-        Ok(Self(Arc::new(Inner {
-            options,
-            leadership,
-            clients,
-            gates: Gates::default(),
-            tally: Tally::default(),
-        })))
-    }
-
-    /// Makes known how many calls are made, what comes of them, and how long they take.
-    pub fn register(&self, registry: &mut Registry) {
-        self.0.tally.register(registry);
-    }
-
-    /// A portal to call; makes no call itself. For https, the platform's CAs are trusted (where it has
-    /// none, those of the program), and those of `ca` (PEM).
-    ///
-    /// # Errors
-    /// [`Failure::AddressNotAllowed`] for an address that is never a portal; [`Failure::SecretInvalid`] for a key that
-    /// no header can carry, or a `ca` without readable certificates; [`Failure::Tls`] when the store of CAs that the
-    /// environment names has none.
-    pub fn portal(
-        &self,
-        address: &Address,
-        key: &SecretString,
-        ca: Option<&str>,
-    ) -> Result<Portal, PortalError> {
-        let refuse = |failure, text: &str| {
-            let message = format!("{address}: {text}");
-            Err(PortalError {
-                failure,
-                status: None,
-                message,
-                date: None,
-                retry_after: None,
-            })
-        };
-        let guard = Guard {
-            allow_loopback: self.0.options.allow_loopback,
-        };
-        if !guard.allows_host(address.host()) {
-            return refuse(Failure::AddressNotAllowed, transport::NOT_ALLOWED);
-        }
-        let Some(authorization) = authorization(key) else {
-            return refuse(
-                Failure::SecretInvalid,
-                "the API key is empty, or holds characters that cannot be sent (line ends, others than ASCII)",
-            );
-        };
-        let client = match self.0.clients.client(address.url().scheme() == "https", ca) {
-            Ok(client) => client,
-            Err(NoClient::BadPem) => {
-                return refuse(
-                    Failure::SecretInvalid,
-                    "the CA is not a list of PEM certificates of up to 256 KiB",
-                );
-            }
-            Err(NoClient::NoRoots) => {
-                return refuse(
-                    Failure::Tls,
-                    "no secure connection: SSL_CERT_FILE or SSL_CERT_DIR, as set for the operator, gives no CA certificates",
-                );
-            }
-        };
-        let gate = self.0.gates.gate(address);
-        let secrets = Secrets::of_key(key);
-        Ok(Portal {
-            address: address.clone(),
-            authorization,
-            client,
-            gate,
-            leadership: self.0.leadership.clone(),
-            secrets,
-            tally: self.0.tally.clone(),
-            time_limit: None,
-        })
-    }
-}
-
-/// `Bearer`, one blank, and the key or token (trap 13).
-fn authorization(key: &SecretString) -> Option<HeaderValue> {
-    let key = key.expose_secret();
-    if key.is_empty() || !key.is_ascii() {
-        return None;
-    }
-    let text = Zeroizing::new(format!("Bearer {key}"));
-    let mut value = HeaderValue::from_str(&text).ok()?;
-    value.set_sensitive(true);
-    Some(value)
-}

@@ -5,8 +5,10 @@ use std::{cell::OnceCell, fmt, ops::Range, sync::Arc};
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::text::{clean, cut, one_line, prefix};
-use crate::schedule::{HIDDEN, Schedule, without_controls};
+use crate::{
+    portal::text::{clean, cut, one_line, prefix},
+    schedule::{HIDDEN, Schedule, without_controls},
+};
 
 /// Of no text more is searched, in bytes, and what lies beyond is not shown.
 const MAX_SEARCHED: usize = 4 * 1024;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{redact::Redactor, text::clean};
+use crate::portal::{redact::Redactor, text::clean};
 
 /// What a body looks like. Texts in it are fit to be shown.
 #[derive(Debug, PartialEq)]

@@ -9,10 +9,11 @@ use reqwest::{
 };
 use rustls::CertificateError;
 
-use super::{
-    CONNECT_TIMEOUT, Failure,
+use crate::portal::{
+    Failure,
     answer::{Refusal, Reply},
     guard::{NotAllowed, Unresolved},
+    http_clients::CONNECT_TIMEOUT,
 };
 
 /// What the headers of an answer say.

@@ -6,7 +6,7 @@ mod server;
 
 use prometheus_client::{metrics::info::Info, registry::Registry};
 
-pub use self::{
+pub use crate::telemetry::{
     health::{Health, Watch},
     server::{Listening, listen},
 };

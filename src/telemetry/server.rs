@@ -28,7 +28,7 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use super::Health;
+use crate::telemetry::Health;
 
 /// A connection carries one request, and has this long for it.
 const TIME_LIMIT: Duration = Duration::from_secs(10);

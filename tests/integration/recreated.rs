@@ -3,7 +3,10 @@
 
 use docspace_backup_operator::{
     api::{DocSpaceBackupSchedule, ManagementPolicy},
-    controller::patch::{met_another, of_status, with_finalizer, without_finalizer},
+    controller::{
+        finalizer::{with_finalizer, without_finalizer},
+        patch::{met_another, of_status},
+    },
     release::scale_to_none,
 };
 use futures::{StreamExt, pin_mut};

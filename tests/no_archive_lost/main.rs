@@ -2,7 +2,7 @@
 //! lowered backupsStored, no POST makes the portal's cleaner, at a pass before the next run, delete an archive that it
 //! would have kept without the POST.
 //!
-//! Random stories run against the real [`decide`](docspace_backup_operator::controller::decide::decide): each starts with
+//! Random stories run against the real [`decide`](docspace_backup_operator::rules::decide::decide): each starts with
 //! a portal and an object, followed by edits with a reconcile after each. The facts come from the state of a simulated
 //! portal, and plans are carried out on it. At every POST, the cleaner runs on two copies of the portal: one with the
 //! POST, one without. `PROPTEST_CASES` and `PROPTEST_RNG_SEED` select other stories than the fixed ones.

@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use docspace_backup_operator::{
     api::{DocSpaceBackupSchedule, FINALIZER, condition},
-    controller::{
-        act::{Deed, in_sync},
-        ask::ask,
+    controller::fetch::ask,
+    portal::{Access, Address, Options, Portal, Portals},
+    rules::{
+        backup::record::Record,
         decide::decide,
         facts::{Facts, Slot},
-        fresh::record::Record,
         memory::Memory,
-        observe::known,
-        pace::Pace,
-        plan::{Need, Plan},
+        outcome::{Deed, in_sync},
+        plan::{Need, Plan, Step, Write},
         reason::Class,
-        report::{Report, is_passing},
+        recall::known,
+        retry::Pace,
+        status::{Report, is_passing},
     },
-    portal::{Address, Options, Portal, Portals},
     schedule::Schedule,
 };
 use jiff::Timestamp;
@@ -33,6 +33,7 @@ const INTERVAL: Duration = Duration::from_secs(15 * 60);
 pub struct Operator {
     object: DocSpaceBackupSchedule,
     memory: Memory,
+    access: Access,
     portal: Portal,
     /// Whether writes are carried out or only reported.
     writes: bool,
@@ -74,12 +75,16 @@ impl Operator {
         };
         let address = Address::parse(url, Some(HOST)).expect("an address");
         let portals = Portals::new(options).expect("a client");
+        let access = Access {
+            address,
+            key: key.to_owned().into(),
+            ca: None,
+        };
         Self {
             object: serde_json::from_value(object).expect("a valid object"),
             memory: Memory::default(),
-            portal: portals
-                .portal(&address, &key.to_owned().into(), None)
-                .expect("a portal"),
+            portal: portals.portal(&access).expect("a portal"),
+            access,
             writes: true,
             status_writes: 0,
         }
@@ -98,17 +103,19 @@ impl Operator {
         let Self {
             object,
             memory,
+            access,
             portal,
             ..
         } = self;
         let mut facts = known(object, memory, Slot::Free, now);
         let plan = loop {
             match decide(&facts) {
-                Plan::Observe(Need::Secrets) => {
+                Step::Ask(Need::Secrets) => {
                     facts.wanted = Some(Ok(Schedule::without_secrets(&object.spec)));
+                    facts.access = Some(Ok(access.clone()));
                 }
-                Plan::Observe(need) => ask(portal, need, &mut facts).await,
-                plan => break plan,
+                Step::Ask(need) => ask(portal, need, &mut facts).await,
+                Step::Do(plan) => break plan,
             }
         };
         let deed = act(portal, self.writes, &plan, &mut facts).await;
@@ -143,7 +150,7 @@ impl Operator {
         self.status_writes += usize::from(self.object.status.as_ref() != Some(&status));
         let reason = |kind: &str| condition(Some(&status), kind).map_or("-".into(), |it| it.reason.clone());
         let told = Told {
-            plan: short(&plan),
+            plan: plan.to_string(),
             ready: reason("Ready"),
             fresh: reason("BackupFresh"),
             wait,
@@ -164,13 +171,11 @@ async fn act(portal: &Portal, writes: bool, plan: &Plan, facts: &mut Facts<'_>) 
                 ..Deed::of(in_sync())
             }
         }
-        Plan::Write(reason) if writes => {
-            let Some(Ok(wanted)) = &facts.wanted else {
-                panic!("a write without a schedule")
-            };
+        Plan::Write(plan) if writes => {
+            let Write { reason, wanted, .. } = &**plan;
             portal.create_schedule(wanted).await.expect("the portal takes it");
             let held = portal.schedule(wanted.dump).await;
-            facts.held = Some(facts.take_time(held));
+            facts.held = facts.take_time(held).into();
             facts.finalizer = true;
             Deed {
                 applied: Some(*reason),
@@ -178,15 +183,5 @@ async fn act(portal: &Portal, writes: bool, plan: &Plan, facts: &mut Facts<'_>) 
             }
         }
         _ => Deed::of(in_sync()),
-    }
-}
-
-fn short(plan: &Plan) -> String {
-    match plan {
-        Plan::Nothing => "nothing".into(),
-        Plan::Adopt(_) => "adopt".into(),
-        Plan::Write(reason) => format!("write {reason:?}"),
-        Plan::Refuse(verdict) => format!("refuse {}", verdict.reason),
-        plan => format!("{plan:?}"),
     }
 }

@@ -80,7 +80,7 @@ fn verdicts() -> Vec<(&'static str, Value, &'static [&'static str])> {
             "audit",
             manifest(local("/backups"), 0, false),
             &[
-                "adopt: InSync, NotDueYet",
+                "adopt Adopted: InSync, NotDueYet",
                 "nothing: InSync, NotDueYet",
                 "nothing: InSync, Confirming",
                 "nothing: InSync, Confirming",
@@ -106,7 +106,7 @@ fn verdicts() -> Vec<(&'static str, Value, &'static [&'static str])> {
             "backups-stored-lowered",
             manifest(local("/backups7"), 3, false),
             &[
-                "adopt: InSync, NotDueYet",
+                "adopt Adopted: InSync, NotDueYet",
                 "nothing: InSync, Confirming",
                 "nothing: InSync, Confirming",
                 "write Corrected: InSync, Confirming",
@@ -122,7 +122,7 @@ fn verdicts() -> Vec<(&'static str, Value, &'static [&'static str])> {
             "both-schedules-at-one-hour",
             manifest(local("/backups"), 3, false),
             &[
-                "adopt: InSync, NotDueYet",
+                "adopt Adopted: InSync, NotDueYet",
                 "nothing: InSync, NotDueYet",
                 "nothing: InSync, Confirming",
                 "nothing: InSync, Confirming",
@@ -141,7 +141,7 @@ fn verdicts() -> Vec<(&'static str, Value, &'static [&'static str])> {
             "both-schedules-at-one-hour",
             manifest(local("/backups"), 3, true),
             &[
-                "adopt: InSync, NotDueYet",
+                "adopt Adopted: InSync, NotDueYet",
                 "nothing: InSync, NotDueYet",
                 "nothing: InSync, NotDueYet",
                 "nothing: InSync, NotDueYet",
@@ -160,7 +160,7 @@ fn verdicts() -> Vec<(&'static str, Value, &'static [&'static str])> {
             "cleaner-on-mariadb",
             manifest(local("/backupsm"), 0, false),
             &[
-                "adopt: InSync, NotDueYet",
+                "adopt Adopted: InSync, NotDueYet",
                 "nothing: InSync, NotDueYet",
                 "nothing: InSync, Confirming",
                 "nothing: InSync, Confirming",
@@ -175,7 +175,7 @@ fn verdicts() -> Vec<(&'static str, Value, &'static [&'static str])> {
             "cleaner-on-postgresql",
             manifest(local("/backups"), 3, false),
             &[
-                "adopt: InSync, NotDueYet",
+                "adopt Adopted: InSync, NotDueYet",
                 "nothing: InSync, Confirming",
                 "nothing: InSync, Confirming",
                 "nothing: InSync, Confirming",
@@ -200,7 +200,7 @@ fn verdicts() -> Vec<(&'static str, Value, &'static [&'static str])> {
             "customcloud",
             manifest(custom_cloud(), 3, false),
             &[
-                "adopt: InSync, StorageCannotBackUp",
+                "adopt Adopted: InSync, StorageCannotBackUp",
                 "nothing: InSync, StorageCannotBackUp",
                 "nothing: InSync, StorageCannotBackUp",
                 "nothing: InSync, Failed",
@@ -238,7 +238,7 @@ fn verdicts() -> Vec<(&'static str, Value, &'static [&'static str])> {
             "dump-of-two-portals",
             manifest(local("/backups"), 3, true),
             &[
-                "adopt: InSync, NotDueYet",
+                "adopt Adopted: InSync, NotDueYet",
                 "nothing: InSync, NotDueYet",
                 "nothing: InSync, Confirming",
                 "nothing: InSync, Confirming",
@@ -265,7 +265,7 @@ fn verdicts() -> Vec<(&'static str, Value, &'static [&'static str])> {
             manifest(data_store(), 3, false),
             &[
                 "write Created: InSync, NotDueYet",
-                "adopt: InSync, NotDueYet",
+                "adopt Adopted: InSync, NotDueYet",
                 "nothing: InSync, NotDueYet",
                 "write Recreated: InSync, NotDueYet",
                 "write Recreated: InSync, NotDueYet",
@@ -287,7 +287,7 @@ fn verdicts() -> Vec<(&'static str, Value, &'static [&'static str])> {
             "repost",
             manifest(custom_cloud(), 3, false),
             &[
-                "adopt: InSync, StorageCannotBackUp",
+                "adopt Adopted: InSync, StorageCannotBackUp",
                 "nothing: InSync, StorageCannotBackUp",
                 "nothing: InSync, StorageCannotBackUp",
                 "nothing: InSync, StorageCannotBackUp",
@@ -311,7 +311,7 @@ fn verdicts() -> Vec<(&'static str, Value, &'static [&'static str])> {
             "schedule-deleted-then-new",
             manifest(local("/backups7"), 3, false),
             &[
-                "adopt: InSync, NotDueYet",
+                "adopt Adopted: InSync, NotDueYet",
                 "write Corrected: InSync, Confirming",
                 "write Corrected: InSync, Confirming",
                 "write Corrected: InSync, Confirming",

@@ -1,45 +1,19 @@
 //! The archives that a portal lists.
 
-use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{
-    Read,
-    fields::{Date, date, id, named, text, time},
-    unexpected,
-};
 use crate::{
-    portal::{answer::Content, redact::Redactor},
+    portal::{
+        Archive, Expiry,
+        answer::{Content, Read},
+        parse::{
+            fields::{Date, date, id, named, text, time},
+            unexpected,
+        },
+        redact::Redactor,
+    },
     schedule::storage_name,
 };
-
-/// An archive, as the history lists it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Archive {
-    /// Its id.
-    pub id: String,
-    /// Name of its file.
-    pub file_name: String,
-    /// DocSpace's number of the storage type.
-    pub storage_type: i64,
-    /// The end of the run that made it.
-    pub created_on: Timestamp,
-    /// When it is deleted for its age.
-    pub expires: Expiry,
-}
-
-/// When an archive is deleted for its age, by DocSpace's cleaner, which comes every 15 minutes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expiry {
-    /// Not at all: year 1 without an offset, as MySQL and MariaDB give it (R 312).
-    Never,
-    /// When the cleaner comes next: year 1 with an offset, as PostgreSQL gives it. It is meant to be never, but the
-    /// cleaner takes it for long past (trap 7, story cleaner-on-postgresql).
-    AtNextCleaning,
-    /// The first time that the cleaner comes from this time on; a day after its end in DocSpace's temporary store
-    /// (trap 4, R 312). Until then it stays listed.
-    At(Timestamp),
-}
 
 /// `getbackuphistory`. An item that cannot be read spoils the list: archives must not be missed.
 pub fn history(content: Content, redactor: &Redactor) -> Read<Vec<Archive>> {

@@ -3,52 +3,13 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::{Read, fields::time, unexpected};
-use crate::portal::{answer::Content, shape::integer, text::clean};
-
-/// What the audit trail tells of backups, with DocSpace's numbers (R 503–510).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Action {
-    /// A backup that a person asked for has started.
-    BackupStarted = 5041,
-    /// A backup that a person asked for has been made.
-    BackupCompleted = 5125,
-    /// A backup that a person asked for has failed.
-    BackupFailed = 5126,
-    /// A backup of the schedule has started.
-    ScheduledBackupStarted = 5127,
-    /// A backup of the schedule has been made.
-    ScheduledBackupCompleted = 5128,
-    /// A backup of the schedule has failed.
-    ScheduledBackupFailed = 5129,
-    /// The schedule was deleted through the API, also when there was none; not by DocSpace's scheduler (R 507).
-    ScheduledBackupDeleted = 5130,
-}
-
-impl Action {
-    /// DocSpace's name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::BackupStarted => "BackupStarted",
-            Self::BackupCompleted => "BackupCompleted",
-            Self::BackupFailed => "BackupFailed",
-            Self::ScheduledBackupStarted => "ScheduledBackupStarted",
-            Self::ScheduledBackupCompleted => "ScheduledBackupCompleted",
-            Self::ScheduledBackupFailed => "ScheduledBackupFailed",
-            Self::ScheduledBackupDeleted => "ScheduledBackupDeleted",
-        }
-    }
-}
-
-/// An event of the audit trail.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuditEvent {
-    /// When it happened; cut to whole seconds on MySQL and MariaDB.
-    pub date: Timestamp,
-    /// What it was done to: for a deleted schedule, the portal's number, or -1 for the dump's (R 507). Events of runs
-    /// have none (R 503–510).
-    pub target: Option<String>,
-}
+use crate::portal::{
+    Action, AuditEvent,
+    answer::{Content, Read},
+    parse::{fields::time, unexpected},
+    shape::integer,
+    text::clean,
+};
 
 /// An event that is older than asked for by this much was not found by what was asked; less may come of rounding.
 const CLEARLY_BEFORE: SignedDuration = SignedDuration::from_mins(1);

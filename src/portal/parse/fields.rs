@@ -3,8 +3,11 @@
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use serde_json::{Map, Value};
 
-use super::{Read, unexpected};
-use crate::portal::{answer::Content, redact::Redactor, shape::integer};
+use crate::portal::{
+    answer::{Content, Read, unexpected},
+    redact::Redactor,
+    shape::integer,
+};
 
 /// An object, or `None` when DocSpace says that there is nothing.
 pub fn object(content: Content) -> Read<Option<Map<String, Value>>> {

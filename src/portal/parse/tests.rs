@@ -1,7 +1,7 @@
+use jiff::Timestamp;
 use serde_json::json;
 
-use super::*;
-use crate::portal::redact::Secrets;
+use crate::portal::{Action, Expiry, parse::*, redact::Secrets};
 
 fn read(response: Value) -> Read<Held> {
     let held = schedule(Content::Response(response), &Redactor::of(&Secrets::default()))?;

@@ -92,7 +92,13 @@ async fn nothing_is_sent_where_nobody_listens_or_tls_fails() {
     });
     let ca = include_str!("ca.pem");
     let address = Address::parse(&format!("https://{address}"), None).expect("an address");
-    let portal = portals().portal(&address, &key(), Some(ca)).expect("a portal");
+    let portal = portals()
+        .portal(&Access {
+            address,
+            key: key(),
+            ca: Some(ca.into()),
+        })
+        .expect("a portal");
     let error = portal.schedule(false).await.expect_err("no TLS");
     assert_eq!(error.failure, Failure::Tls, "{error}");
     assert!(error.message.contains("does not speak TLS"), "{error}");
@@ -103,7 +109,13 @@ async fn nothing_is_sent_where_nobody_listens_or_tls_fails() {
 async fn names_are_checked_after_resolution() {
     let address = Address::parse("http://localhost:1", None).expect("an address");
     let portals = Portals::new(Options::default()).expect("a client");
-    let portal = portals.portal(&address, &key(), None).expect("a name may pass");
+    let portal = portals
+        .portal(&Access {
+            address: address.clone(),
+            key: key(),
+            ca: None,
+        })
+        .expect("a name may pass");
     let error = portal.schedule(false).await.expect_err("loopback");
     assert_eq!(error.failure, Failure::AddressNotAllowed);
     let error = portal_at("http://no-such-host.invalid", None)
@@ -119,7 +131,11 @@ fn unfit_addresses_keys_and_cas_are_refused_before_any_call() {
     let refused = |url: &str, key: &str, ca: Option<&str>| {
         let address = Address::parse(url, None).expect("an address");
         let error = portals
-            .portal(&address, &key.to_owned().into(), ca)
+            .portal(&Access {
+                address: address.clone(),
+                key: key.to_owned().into(),
+                ca: ca.map(Into::into),
+            })
             .expect_err(url);
         assert!(key.is_empty() || !error.message.contains(key), "{error}");
         error.failure
@@ -167,7 +183,13 @@ async fn four_calls_go_to_one_address_at_a_time() {
     let portals = portals();
     let address = Address::parse(&format!("http://{address}"), None).expect("an address");
     let calls = (0..8).map(|_| {
-        let portal = portals.portal(&address, &key(), None).expect("a portal");
+        let portal = portals
+            .portal(&Access {
+                address: address.clone(),
+                key: key(),
+                ca: None,
+            })
+            .expect("a portal");
         async move { portal.schedule(false).await }
     });
     let answers = futures::future::join_all(calls).await;

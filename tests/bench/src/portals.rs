@@ -7,7 +7,7 @@ use std::{
 
 use docspace_backup_operator::{
     api::DocSpaceBackupSchedule,
-    portal::{Address, Options, Portals as Clients},
+    portal::{Access, Address, Options, Portals as Clients},
     schedule::Schedule,
 };
 use harness::nightly;
@@ -104,7 +104,11 @@ impl Portals {
         let mut times: Vec<Duration> = Vec::new();
         for (object, key) in self.objects.iter().zip(&self.keys).take(count) {
             let address = Address::parse(&object.spec.portal.url, object.spec.portal.host_header.as_deref())?;
-            let portal = clients.portal(&address, &key.clone().into(), None)?;
+            let portal = clients.portal(&Access {
+                address: address.clone(),
+                key: key.clone().into(),
+                ca: None,
+            })?;
             let start = Instant::now();
             portal.schedule(false).await?;
             portal.settings().await?;

@@ -41,7 +41,7 @@ fn variants(path: &str, name: &str) -> Vec<String> {
         .collect()
 }
 
-/// The first arguments of these calls in the controller's sources, where they are literals.
+/// The first arguments of these calls in the sources, where they are literals.
 fn literals(folder: &Path, before: &str, found: &mut Vec<String>) {
     for entry in fs::read_dir(folder).expect("a folder of sources") {
         let path = entry.expect("an entry").path();
@@ -56,8 +56,8 @@ fn literals(folder: &Path, before: &str, found: &mut Vec<String>) {
     }
 }
 
-fn literals_of_controller(before: &str) -> Vec<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../src/controller");
+fn literals_of_src(before: &str) -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../src");
     let mut found = Vec::new();
     literals(&folder, before, &mut found);
     assert!(!found.is_empty(), "nothing begins with {before}");
@@ -66,7 +66,7 @@ fn literals_of_controller(before: &str) -> Vec<String> {
 
 #[test]
 fn reasons_of_ready() {
-    let reasons = variants("src/controller/reason.rs", "Reason");
+    let reasons = variants("src/rules/reason.rs", "Reason");
     assert!(reasons.len() > 30, "{reasons:?}");
     assert_named(&reasons);
     assert_named(&["Pending".into()]);
@@ -74,20 +74,20 @@ fn reasons_of_ready() {
 
 #[test]
 fn reasons_of_backup_fresh() {
-    let reasons = variants("src/controller/fresh/mod.rs", "Freshness");
+    let reasons = variants("src/rules/backup/reason.rs", "Freshness");
     assert!(reasons.len() > 10, "{reasons:?}");
     assert_named(&reasons);
 }
 
 #[test]
 fn reasons_of_credentials_valid() {
-    assert_named(&literals_of_controller("AtFault("));
+    assert_named(&literals_of_src("AtFault("));
     let described = ["Accepted", "ExpiresSoon", "Expired"];
     assert_named(&described.map(Into::into));
 }
 
 #[test]
 fn events() {
-    assert_named(&literals_of_controller("Note::normal("));
-    assert_named(&literals_of_controller("Note::warning("));
+    assert_named(&literals_of_src("Note::normal("));
+    assert_named(&literals_of_src("Note::warning("));
 }

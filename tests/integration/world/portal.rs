@@ -2,7 +2,7 @@
 
 use docspace_backup_operator::{
     api::DocSpaceBackupSchedule,
-    portal::{Address, Options, Portals},
+    portal::{Access, Address, Options, Portals},
 };
 use simulated_portal::{
     ApiKey, Fault, FaultBody, Installation, Progress, Request, Schedule, SimulatedPortal, Tenant,
@@ -67,9 +67,11 @@ impl World {
         };
         let address = Address::parse(&self.server.url(), None).expect("an address");
         let key = self.key.clone().into();
-        let portal = Portals::new(options)
-            .expect("a client")
-            .portal(&address, &key, None);
+        let portal = Portals::new(options).expect("a client").portal(&Access {
+            address,
+            key,
+            ca: None,
+        });
         let deleted = portal.expect("a portal").delete_schedule(false).await;
         deleted.expect("the portal takes the deletion");
     }

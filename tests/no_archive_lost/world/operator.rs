@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 
 use docspace_backup_operator::{
-    api::{AdoptionPolicy, AppliedReason, Tally},
-    controller::{
+    api::{AdoptionPolicy, AppliedReason, DocSpaceBackupScheduleSpec, Tally},
+    portal::{Access, Address, Failure, PortalError, Progress},
+    rules::{
+        credentials::Identity,
         decide::{CONTEST_WINDOW, decide},
-        facts::Facts,
-        key::Identity,
-        plan::{Need, Plan},
+        facts::{Asked, Facts},
+        lost_write::LostWrite,
+        plan::{Need, Plan, Step},
         reason::Reason,
     },
-    portal::{Failure, PortalError, Progress},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -27,13 +28,13 @@ impl World<'_> {
         self.portals.wait(look.minutes);
         let plan = self.plan(look);
         self.tell(format!(
-            "    after {} min the operator decides: {plan:?}",
+            "    after {} min the operator decides: {plan}",
             look.minutes
         ));
         match plan {
-            Plan::Write(reason) => {
-                self.judge(reason)?;
-                self.write(reason, look.post);
+            Plan::Write(write) => {
+                self.judge(write.reason)?;
+                self.write(write.reason, look.post);
             }
             Plan::Adopt(reason) => self.record(reason),
             Plan::Refuse(verdict) if verdict.reason == Reason::WouldDeleteArchives => self.count_spared(),
@@ -55,28 +56,38 @@ impl World<'_> {
             corrections: self.corrections.as_ref(),
             finalizer: self.finalizer,
             requested: look.requested,
-            unknown: self.unknown_since.map(|since| (since, AppliedReason::Changed)),
-            unknown_is_wanted: true,
+            lost_write: self
+                .unknown_since
+                .map_or(LostWrite::None, |since| LostWrite::Ours {
+                    since,
+                    reason: AppliedReason::Changed,
+                    is_wanted: true,
+                }),
             write_recorded: true,
             secret_changed: true,
             ..Facts::new(&spec, now)
         };
         loop {
             match decide(&facts) {
-                Plan::Observe(need) => self.learn(&mut facts, need, look),
-                plan => return plan,
+                Step::Ask(need) => self.learn(&mut facts, need, look),
+                Step::Do(plan) => return plan,
             }
         }
     }
 
     fn learn(&self, facts: &mut Facts<'_>, need: Need, look: &Look) {
         match need {
-            Need::Secrets => facts.wanted = Some(Ok(self.manifest.wanted())),
-            Need::Schedule => facts.held = Some(Ok(self.portals.held(self.slot()))),
+            Need::Secrets => {
+                facts.wanted = Some(Ok(self.manifest.wanted()));
+                facts.access = Some(Ok(access(&self.manifest.spec())));
+            }
+            Need::Schedule => facts.held = Asked::Answered(self.portals.held(self.slot())),
             Need::Identity => facts.identity = Some(Identity::default()),
-            Need::Progress => facts.progress = Some(Ok(look.running.then(running))),
-            Need::Archives if look.history => facts.archives = Some(Ok(self.portals.history(self.slot()))),
-            Need::Archives => facts.archives = Some(Err(no_history())),
+            Need::Progress => facts.progress = Asked::Answered(look.running.then(running)),
+            Need::Archives if look.history => {
+                facts.archives = Asked::Answered(self.portals.history(self.slot()))
+            }
+            Need::Archives => facts.archives = Asked::Failed(no_history()),
             Need::Events
             | Need::OtherSchedule
             | Need::Deletion
@@ -188,5 +199,13 @@ fn no_history() -> PortalError {
         message: "https://docs.test: it failed".into(),
         date: None,
         retry_after: None,
+    }
+}
+
+fn access(spec: &DocSpaceBackupScheduleSpec) -> Access {
+    Access {
+        address: Address::parse(&spec.portal.url, spec.portal.host_header.as_deref()).expect("an address"),
+        key: "key".to_owned().into(),
+        ca: None,
     }
 }

@@ -1,0 +1,247 @@
+//! The objects that this operator watches: the newest of each, and which of them share a slot or a Secret.
+
+mod claims;
+mod shared;
+pub mod slot;
+mod standing;
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use kube::{
+    Resource, ResourceExt,
+    core::DeserializeGuard,
+    runtime::reflector::{ObjectRef, Store},
+};
+use secrecy::SecretString;
+
+use crate::{
+    api::DocSpaceBackupSchedule,
+    controller::{
+        index::{
+            claims::Claimant,
+            shared::{Place, Shared, lock_of},
+            slot::{Guarded, Key, SlotKey, key_of},
+        },
+        secrets,
+    },
+    rules::ownership::{enforces, owned},
+};
+
+/// The objects of all watched namespaces.
+#[derive(Default)]
+pub struct Objects {
+    stores: Vec<Store<Guarded>>,
+    shared: Mutex<Shared>,
+}
+
+impl std::fmt::Debug for Objects {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Objects").finish_non_exhaustive()
+    }
+}
+
+impl Objects {
+    /// The objects of these stores.
+    pub fn new(stores: Vec<Store<Guarded>>) -> Self {
+        Self {
+            stores,
+            shared: Mutex::default(),
+        }
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until every namespace has been listed.
+    ///
+    /// # Errors
+    /// The watches have ended.
+    pub async fn filled(&self) -> Result<(), kube::runtime::reflector::store::WriterDropped> {
+        for store in &self.stores {
+            store.wait_until_ready().await?;
+        }
+        Ok(())
+    }
+
+    /// The newest that is known of an object: as the watch has it, or as our own last write returned it.
+    pub fn newest(&self, key: &Key) -> Option<Arc<Guarded>> {
+        let watched = self.stores.iter().find_map(|store| store.get(key))?;
+        let mut shared = self.shared();
+        match shared.written.get(key) {
+            Some(written) if version(written) > version(&watched) => Some(written.clone()),
+            Some(_) => {
+                shared.written.remove(key);
+                Some(watched)
+            }
+            None => Some(watched),
+        }
+    }
+
+    /// The newest that is known of every object.
+    pub fn all(&self) -> Vec<Arc<Guarded>> {
+        let mut all: Vec<_> = self.stores.iter().flat_map(Store::state).collect();
+        let shared = self.shared();
+        for object in &mut all {
+            let written = shared.written.get(&ObjectRef::from_obj(&**object));
+            if let Some(written) = written.filter(|written| version(written) > version(object)) {
+                *object = written.clone();
+            }
+        }
+        all
+    }
+
+    /// Keeps what a write of ours returned.
+    pub fn wrote(&self, mut object: DocSpaceBackupSchedule) {
+        object.metadata.managed_fields = None;
+        let key = key_of(&object);
+        let mut shared = self.shared();
+        // What is gone already stays forgotten.
+        if shared.places.contains_key(&key) {
+            shared.written.insert(key, Arc::new(DeserializeGuard(Ok(object))));
+        }
+    }
+
+    /// Files an object that came or changed; returned are those whose slot it claimed and no longer does.
+    pub fn file(&self, object: &Guarded) -> Vec<Key> {
+        let key = ObjectRef::from_obj(object);
+        let spec = object.0.as_ref().ok().map(|object| &object.spec);
+        let place = Place {
+            uid: object.uid(),
+            slot: spec.and_then(SlotKey::of),
+            enforces: spec.is_some_and(enforces),
+            secrets: spec
+                .map(|spec| secrets::names(spec).map(Into::into).collect())
+                .unwrap_or_default(),
+        };
+        let mut shared = self.shared();
+        let gave_up = shared
+            .places
+            .get(&key)
+            .is_some_and(|before| before.enforces && (before.slot != place.slot || !place.enforces));
+        let others = if gave_up { shared.others(&key) } else { Vec::new() };
+        if let Ok(object) = &object.0 {
+            shared
+                .claims
+                .file(Claimant::of(object), told_key(object), owned(object).is_some());
+        }
+        if shared.places.get(&key) != Some(&place) {
+            shared.insert(&key, &place);
+            if let Some(before) = shared.places.insert(key.clone(), place) {
+                shared.remove(&key, before);
+            }
+        }
+        others
+    }
+
+    /// Forgets an object that is gone; its uid and those that shared its slot are returned.
+    pub fn forget(&self, key: &Key) -> (Option<String>, Vec<Key>) {
+        let mut shared = self.shared();
+        let mut others = shared.others(key);
+        others.extend(shared.claims.forget(key));
+        let before = shared.places.remove(key);
+        let uid = before.as_ref().and_then(|before| before.uid.clone());
+        if let Some(before) = before {
+            shared.remove(key, before);
+        }
+        shared.written.remove(key);
+        (uid, others)
+    }
+
+    /// Every object that is filed.
+    pub fn keys(&self) -> Vec<Key> {
+        self.shared().places.keys().cloned().collect()
+    }
+
+    /// Whether the watch knows the object.
+    pub fn is_there(&self, key: &Key) -> bool {
+        self.stores.iter().any(|store| store.get(key).is_some())
+    }
+
+    /// The objects that share a slot with this one.
+    pub fn others(&self, key: &Key) -> Vec<Key> {
+        self.shared().others(key)
+    }
+
+    /// The objects that name this Secret.
+    pub fn naming_secret(&self, namespace: &str, name: &str) -> Vec<Key> {
+        let shared = self.shared();
+        let names = shared.by_secret.get(&(namespace.into(), name.into()));
+        names
+            .into_iter()
+            .flatten()
+            .map(|name| ObjectRef::new(name).within(namespace))
+            .collect()
+    }
+
+    /// The lock under which this object's slot is looked at and written.
+    pub fn lock(&self, object: &DocSpaceBackupSchedule) -> Arc<tokio::sync::Mutex<()>> {
+        let Some(slot) = SlotKey::of(&object.spec) else {
+            return Arc::default();
+        };
+        lock_of(&mut self.shared().locks, slot)
+    }
+
+    /// The object's Secret holds this API key. Returned are those that shared a slot with it by another key.
+    pub fn uses_key(&self, object: &DocSpaceBackupSchedule, key: &SecretString) -> Vec<Key> {
+        let claims = &mut self.shared().claims;
+        let digest = claims.digest(key);
+        let former = claims.uses_key(&Claimant::of(object), digest);
+        former.into_iter().collect()
+    }
+
+    /// The portal has accepted the object's key. Returned are those for whom that is news.
+    pub fn accept(&self, object: &DocSpaceBackupSchedule) -> Vec<Key> {
+        let (key, mut shared) = (key_of(object), self.shared());
+        if !shared.claims.accept(&Claimant::of(object)) {
+            return Vec::new();
+        }
+        let mut others = shared.others(&key);
+        others.retain(|other| other.namespace != key.namespace);
+        others
+    }
+
+    /// The portal has told the id of the object's key. Returned is the lock of the portal, which is taken after that of the
+    /// address.
+    pub fn recognize(&self, object: &DocSpaceBackupSchedule, id: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let shared = &mut *self.shared();
+        match shared.claims.recognize(&Claimant::of(object), id) {
+            Some(slot) => lock_of(&mut shared.keyed_locks, slot),
+            None => Arc::default(),
+        }
+    }
+
+    /// The portal is to be asked again for the id of the object's key.
+    pub fn unrecognize(&self, object: &DocSpaceBackupSchedule) {
+        self.shared().claims.unrecognize(&key_of(object));
+    }
+
+    /// Who waits until the object was looked at.
+    pub fn waiting(&self, key: &Key) -> HashSet<Key> {
+        self.shared().claims.waiting(key)
+    }
+
+    /// The object was looked at, and these waited for it when that began.
+    pub fn settle(&self, object: &DocSpaceBackupSchedule, waited: &HashSet<Key>) {
+        self.shared().claims.settle(&Claimant::of(object), waited);
+    }
+
+    /// The object's own turn has come, whether or not it has waited for others before.
+    pub fn stop_waiting(&self, key: &Key) {
+        self.shared().claims.stop_waiting(key);
+    }
+}
+
+/// The id of the object's key, as its status tells.
+fn told_key(object: &DocSpaceBackupSchedule) -> Option<String> {
+    let key = object.status.as_ref()?.api_key.as_ref()?;
+    key.id.clone()
+}
+
+/// Resource versions are decimal numbers that only grow.
+fn version(object: &Guarded) -> Option<u128> {
+    object.meta().resource_version.as_deref()?.parse().ok()
+}

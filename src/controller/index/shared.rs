@@ -1,0 +1,112 @@
+//! Which objects share a slot or a Secret.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::{Arc, Weak},
+};
+
+use crate::controller::index::{
+    claims::{Claims, KeyedSlot},
+    slot::{Guarded, Key, SlotKey},
+};
+
+pub type Lock = Weak<tokio::sync::Mutex<()>>;
+
+#[derive(Default)]
+pub struct Shared {
+    pub places: HashMap<Key, Place>,
+    pub slots: HashMap<SlotKey, HashSet<Key>>,
+    /// Locks that somebody holds or waits for; whoever is on the slot meanwhile.
+    pub locks: HashMap<SlotKey, Lock>,
+    /// What this process has seen of them.
+    pub claims: Claims,
+    pub keyed_locks: HashMap<KeyedSlot, Lock>,
+    pub by_secret: HashMap<(String, String), BTreeSet<String>>,
+    /// What our own writes returned, until the watch has caught up with them.
+    pub written: HashMap<Key, Arc<Guarded>>,
+}
+
+/// Where an object is listed.
+#[derive(PartialEq)]
+pub struct Place {
+    pub uid: Option<String>,
+    pub slot: Option<SlotKey>,
+    /// It may write there: others on the slot have to know when that ends.
+    pub enforces: bool,
+    pub secrets: BTreeSet<String>,
+}
+
+/// A lock that everybody shares who is on this slot meanwhile.
+pub fn lock_of<K: Eq + std::hash::Hash>(
+    locks: &mut HashMap<K, Lock>,
+    slot: K,
+) -> Arc<tokio::sync::Mutex<()>> {
+    // Every so often, those that nobody holds are dropped.
+    if locks.len() == locks.capacity() {
+        locks.retain(|_, lock| lock.strong_count() > 0);
+    }
+    if let Some(lock) = locks.get(&slot).and_then(Weak::upgrade) {
+        return lock;
+    }
+    let lock = Arc::default();
+    locks.insert(slot, Arc::downgrade(&lock));
+    lock
+}
+
+impl Shared {
+    pub fn others(&self, key: &Key) -> Vec<Key> {
+        self.sharing(self.places.get(key).and_then(|place| place.slot.as_ref()), key)
+    }
+
+    pub fn sharing(&self, slot: Option<&SlotKey>, key: &Key) -> Vec<Key> {
+        let here = slot.and_then(|slot| self.slots.get(slot));
+        let keyed = self.claims.sharing(key);
+        let others: HashSet<_> = here.into_iter().flatten().chain(keyed).collect();
+        others
+            .into_iter()
+            .filter(|other| *other != key)
+            .cloned()
+            .collect()
+    }
+
+    pub fn insert(&mut self, key: &Key, place: &Place) {
+        if let Some(slot) = &place.slot {
+            self.slots.entry(slot.clone()).or_default().insert(key.clone());
+        }
+        for secret in &place.secrets {
+            let names = self
+                .by_secret
+                .entry((namespace(key), secret.clone()))
+                .or_default();
+            names.insert(key.name.clone());
+        }
+    }
+
+    /// Takes away what `before` says and what is filed now does not.
+    pub fn remove(&mut self, key: &Key, before: Place) {
+        let now = self.places.get(key);
+        if let Some(slot) = before.slot
+            && now.is_none_or(|now| now.slot.as_ref() != Some(&slot))
+            && let Some(members) = self.slots.get_mut(&slot)
+        {
+            members.remove(key);
+            if members.is_empty() {
+                self.slots.remove(&slot);
+            }
+        }
+        let secrets = before.secrets.into_iter();
+        for secret in secrets.filter(|secret| now.is_none_or(|now| !now.secrets.contains(secret))) {
+            let secret = (namespace(key), secret);
+            if let Some(names) = self.by_secret.get_mut(&secret) {
+                names.remove(&key.name);
+                if names.is_empty() {
+                    self.by_secret.remove(&secret);
+                }
+            }
+        }
+    }
+}
+
+fn namespace(key: &Key) -> String {
+    key.namespace.clone().unwrap_or_default()
+}

@@ -1,0 +1,150 @@
+//! Whose slot it is, among the objects of this operator.
+
+use std::collections::HashSet;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt;
+
+use crate::{
+    api::DocSpaceBackupSchedule,
+    controller::index::{
+        Objects,
+        slot::{Key, SlotKey, key_of},
+    },
+    rules::{
+        backup::expected::Expected,
+        facts::Slot,
+        ownership::{enforces, owned},
+    },
+};
+
+impl Objects {
+    /// An object of the same portal with the other `dump` whose backup the portal would start in the same pass; how to
+    /// name it to this one's readers.
+    pub fn at_same_hour(&self, me: &DocSpaceBackupSchedule, expected: &Expected) -> Option<String> {
+        let slot = SlotKey::of(&me.spec)?;
+        let others: Vec<_> = {
+            let shared = self.shared();
+            let members: Vec<_> = match slot.is_of_dump() {
+                // Dumps at an address are one slot, whatever the Host.
+                false => SlotKey::of_dump(&me.spec)
+                    .and_then(|dump| shared.slots.get(&dump))
+                    .into_iter()
+                    .collect(),
+                true => {
+                    let here = |other: &SlotKey| !other.is_of_dump() && other.is_beside(&slot);
+                    let slots = shared.slots.iter().filter(|(other, _)| here(other));
+                    slots.map(|(_, members)| members).collect()
+                }
+            };
+            members.into_iter().flatten().cloned().collect()
+        };
+        let counting = others.into_iter().filter(|other| self.counts(other, me));
+        counting
+            .filter_map(|key| self.newest(&key))
+            .filter_map(|other| {
+                let other = other.0.as_ref().ok()?;
+                let theirs = Expected::of(other, other.status.as_ref()?).ok()?;
+                let meet = expected.times.meets(&theirs.times, expected.since);
+                meet.then(|| name_for(other, me))
+            })
+            .next()
+    }
+
+    /// Has the object wait for those whose claims come first if they are true, which is known once they were looked at.
+    pub fn wait_for_others(&self, me: &DocSpaceBackupSchedule) -> Vec<Key> {
+        let key = key_of(me);
+        let mut others: HashSet<Key> = {
+            let shared = self.shared();
+            let strangers = shared.others(&key).into_iter();
+            let unsettled = strangers
+                .filter(|other| other.namespace != key.namespace && !shared.claims.is_settled(other));
+            unsettled.chain(shared.claims.may_share(&key)).collect()
+        };
+        others.retain(|other| {
+            let newest = self.newest(other);
+            let other = newest.as_ref().and_then(|other| other.0.as_ref().ok());
+            other.is_some_and(|other| first(me, std::iter::once(other)).is_some())
+        });
+        let claims = &mut self.shared().claims;
+        others.iter().for_each(|other| claims.wait_for(&key, other));
+        others.into_iter().collect()
+    }
+
+    /// Whose slot it is: the owner's, else that of the oldest that enforces, is not suspended, and whose key
+    /// the portal has accepted. This object may be none of these yet: it is judged as if it were.
+    pub fn standing(&self, me: &DocSpaceBackupSchedule) -> Slot {
+        let sharing = self.shared().sharing(SlotKey::of(&me.spec).as_ref(), &key_of(me));
+        if sharing.is_empty() {
+            return Slot::Free;
+        }
+        let counting = sharing.iter().filter(|other| self.counts(other, me));
+        let others: Vec<_> = counting.filter_map(|key| self.newest(key)).collect();
+        let others = others.iter().filter_map(|other| other.0.as_ref().ok());
+        first(me, others).map_or(Slot::Free, |first| Slot::Taken(owner_for(first, me)))
+    }
+
+    /// Whether what the other's status claims counts against this object: in its own namespace at once, in others when its
+    /// portal was seen to accept its key.
+    fn counts(&self, other: &Key, me: &DocSpaceBackupSchedule) -> bool {
+        other.namespace == me.metadata.namespace || self.shared().claims.is_accepted(other)
+    }
+}
+
+/// Who of the others has the slot before this object, if their statuses are true.
+fn first<'a>(
+    me: &DocSpaceBackupSchedule,
+    others: impl Iterator<Item = &'a DocSpaceBackupSchedule> + Clone,
+) -> Option<&'a DocSpaceBackupSchedule> {
+    let older = |other: &&DocSpaceBackupSchedule| age(other) < age(me);
+    let owners = others.clone().filter(|other| owned(other).is_some());
+    let owner = owners.min_by_key(|other| age(other));
+    match (owned(me), owner) {
+        (Some(_), owner) => owner.filter(older),
+        (None, Some(owner)) => Some(owner),
+        (None, None) => others
+            .filter(|other| competes(other))
+            .filter(older)
+            .min_by_key(|other| age(other)),
+    }
+}
+
+/// An object that may take a free slot: its key was accepted when its portal was asked last.
+fn competes(object: &DocSpaceBackupSchedule) -> bool {
+    let conditions = object.status.as_ref().map(|status| &status.conditions);
+    let generation = object.metadata.generation;
+    let accepted = |condition: &Condition| {
+        condition.type_ == "CredentialsValid"
+            && condition.status == "True"
+            && condition.observed_generation == generation
+    };
+    enforces(&object.spec)
+        && object.metadata.deletion_timestamp.is_none()
+        && conditions.is_some_and(|conditions| conditions.iter().any(accepted))
+}
+
+fn age(object: &DocSpaceBackupSchedule) -> impl Ord + use<'_> {
+    (
+        object.metadata.creation_timestamp.as_ref().map(|time| time.0),
+        object.metadata.uid.as_deref(),
+    )
+}
+
+/// Whose slot it is, for this object's readers.
+fn owner_for(owner: &DocSpaceBackupSchedule, me: &DocSpaceBackupSchedule) -> String {
+    let name = name_for(owner, me);
+    if SlotKey::of(&owner.spec) == SlotKey::of(&me.spec) {
+        name
+    } else {
+        format!("{name} (the same API key leads to both addresses, so they are one portal)")
+    }
+}
+
+/// An object is named within its own namespace only.
+fn name_for(other: &DocSpaceBackupSchedule, me: &DocSpaceBackupSchedule) -> String {
+    if other.metadata.namespace == me.metadata.namespace {
+        format!("DocSpaceBackupSchedule {}", other.name_any())
+    } else {
+        "an object in another namespace".into()
+    }
+}

@@ -1,0 +1,155 @@
+//! The watches of objects and Secrets, of one namespace or of all.
+
+use std::{fmt::Debug, sync::Arc};
+
+use futures::{Stream, StreamExt, TryStreamExt, future::ready};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    core::PartialObjectMeta,
+    runtime::{WatchStreamExt, reflector::store::Writer, watcher, watcher::Event},
+};
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+
+use crate::{
+    controller::{
+        context::Context,
+        index::slot::{Guarded, Key},
+        metrics::{KubeOperation, code},
+    },
+    error::chain,
+    lease::Leadership,
+    telemetry::{Health, Watch},
+};
+
+fn api<K>(client: &Client, scope: Option<&str>) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+{
+    match scope {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+pub fn objects_of(scope: Option<&str>) -> Watch {
+    Watch {
+        kind: "DocSpaceBackupSchedules",
+        namespace: scope.map(ToOwned::to_owned),
+    }
+}
+
+pub fn secrets_of(scope: Option<&str>) -> Watch {
+    Watch {
+        kind: "Secrets",
+        namespace: scope.map(ToOwned::to_owned),
+    }
+}
+
+/// A watch that lists anew when this process begins to lead, and says so to `listed`: while it stood by, it may have hung,
+/// or lagged behind what the last leader did.
+pub fn watch_for_a_leader<K>(
+    client: &Client,
+    scope: Option<&str>,
+    leadership: &Leadership,
+    listed: Option<watch::Sender<bool>>,
+) -> impl Stream<Item = watcher::Result<Event<K>>> + use<K>
+where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + 'static,
+{
+    let api: Api<K> = api(client, scope);
+    let watch = || watcher(api.clone(), watcher::Config::default()).default_backoff();
+    let leadership = leadership.clone();
+    let anew = watch().inspect_ok(move |event| {
+        // Who waits for this finds the list in the store: it is put there before that one's turn.
+        if let (Event::InitDone, Some(listed)) = (event, &listed) {
+            listed.send_replace(true);
+        }
+    });
+    watch()
+        .take_until(Box::pin(async move { leadership.begins().await }))
+        .chain(anew)
+}
+
+/// The objects of a namespace; each is filed on its way, and whoever shares a slot with one that is gone is woken.
+pub fn watch_objects<S: Stream<Item = watcher::Result<Event<Guarded>>>>(
+    objects: S,
+    scope: Option<&str>,
+    writer: Writer<Guarded>,
+    context: Arc<Context>,
+    health: Arc<Health>,
+) -> impl Stream<Item = watcher::Result<Guarded>> + use<S> {
+    let watch = objects_of(scope);
+    let (failing, metrics) = ((watch.clone(), health.clone()), context.metrics.clone());
+    objects
+        .modify(|object: &mut Guarded| object.meta_mut().managed_fields = None)
+        .reflect(writer)
+        .inspect_ok(move |event| match event {
+            Event::Apply(object) | Event::InitApply(object) => context.wake(context.objects.file(object)),
+            Event::Delete(object) => context.forget(&Key::from_obj(object)),
+            Event::InitDone => {
+                health.listed(&watch);
+                context.relisted(watch.namespace.as_deref());
+            }
+            Event::Init => {}
+        })
+        .inspect_err(move |error| {
+            let (watch, health) = &failing;
+            metrics.refused(KubeOperation::WatchObjects, error);
+            health.failing(watch, &code(error), Timestamp::now());
+        })
+        .applied_objects()
+}
+
+/// The Secrets of a namespace, by name and version only; whoever names one that changed is woken.
+pub async fn watch_secrets(
+    secrets: impl Stream<Item = watcher::Result<Event<PartialObjectMeta<Secret>>>>,
+    scope: Option<&str>,
+    writer: Writer<PartialObjectMeta<Secret>>,
+    context: Arc<Context>,
+    health: &Health,
+) {
+    let watch = secrets_of(scope);
+    let slim = |secret: &mut PartialObjectMeta<Secret>| {
+        let meta = secret.meta_mut();
+        meta.managed_fields = None;
+        meta.annotations = None;
+        meta.labels = None;
+    };
+    secrets
+        .modify(slim)
+        .reflect(writer)
+        .inspect_ok(|event| {
+            // What changed while nobody watched is known only now.
+            if matches!(event, Event::InitDone) {
+                health.listed(&watch);
+                context.relisted(scope);
+            }
+        })
+        .touched_objects()
+        .for_each(|secret| {
+            match secret {
+                Ok(secret) => {
+                    let namespace = secret.namespace().unwrap_or_default();
+                    context.wake(context.objects.naming_secret(&namespace, &secret.name_any()));
+                }
+                Err(error) => {
+                    context.metrics.refused(KubeOperation::WatchSecrets, &error);
+                    health.failing(&watch, &code(&error), Timestamp::now());
+                    tracing::warn!(
+                        error = chain(&error),
+                        "watch of Secrets failed; it is taken up again"
+                    );
+                }
+            }
+            ready(())
+        })
+        .await;
+}

@@ -1,0 +1,140 @@
+//! Gives portals to call.
+
+use std::sync::Arc;
+
+use prometheus_client::registry::Registry;
+use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
+
+use crate::{
+    lease::Leadership,
+    portal::{
+        Access, Failure, Options, Portal, PortalError,
+        guard::Guard,
+        http_clients::{Clients, Gates, NoClient},
+        metrics::Tally,
+        redact::Secrets,
+        transport,
+    },
+};
+
+/// Gives portals; one for the process, cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Portals(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    options: Options,
+    leadership: Leadership,
+    clients: Clients,
+    gates: Gates,
+    tally: Tally,
+}
+
+impl Portals {
+    /// Sets up the client. TLS uses ring, installed for the process unless another provider is.
+    ///
+    /// # Errors
+    /// The HTTP client cannot be set up.
+    pub fn new(options: Options) -> reqwest::Result<Self> {
+        Self::written_by(options, Leadership::always())
+    }
+
+    /// The same, where portals are written to only while this process leads.
+    ///
+    /// # Errors
+    /// The HTTP client cannot be set up.
+    pub fn written_by(options: Options, leadership: Leadership) -> reqwest::Result<Self> {
+        // An error means that one is installed already, which serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let clients = Clients::new(options)?;
+        Ok(Self(Arc::new(Inner {
+            options,
+            leadership,
+            clients,
+            gates: Gates::default(),
+            tally: Tally::default(),
+        })))
+    }
+
+    /// Makes known how many calls are made, what comes of them, and how long they take.
+    pub fn register(&self, registry: &mut Registry) {
+        self.0.tally.register(registry);
+    }
+
+    /// A portal to call; makes no call itself. For https, the platform's CAs are trusted (where it has
+    /// none, those of the program), and those of `ca` (PEM).
+    ///
+    /// # Errors
+    /// [`Failure::AddressNotAllowed`] for an address that is never a portal; [`Failure::SecretInvalid`] for a key that
+    /// no header can carry, or a `ca` without readable certificates; [`Failure::Tls`] when the store of CAs that the
+    /// environment names has none.
+    pub fn portal(&self, access: &Access) -> Result<Portal, PortalError> {
+        let Access { address, key, ca } = access;
+        let refuse = |failure, text: &str| {
+            let message = format!("{address}: {text}");
+            Err(PortalError {
+                failure,
+                status: None,
+                message,
+                date: None,
+                retry_after: None,
+            })
+        };
+        let guard = Guard {
+            allow_loopback: self.0.options.allow_loopback,
+        };
+        if !guard.allows_host(address.host()) {
+            return refuse(Failure::AddressNotAllowed, transport::NOT_ALLOWED);
+        }
+        let Some(authorization) = authorization(key) else {
+            return refuse(
+                Failure::SecretInvalid,
+                "the API key is empty, or holds characters that cannot be sent (line ends, others than ASCII)",
+            );
+        };
+        let client = match self
+            .0
+            .clients
+            .client(address.url().scheme() == "https", ca.as_deref())
+        {
+            Ok(client) => client,
+            Err(NoClient::BadPem) => {
+                return refuse(
+                    Failure::SecretInvalid,
+                    "the CA is not a list of PEM certificates of up to 256 KiB",
+                );
+            }
+            Err(NoClient::NoRoots) => {
+                return refuse(
+                    Failure::Tls,
+                    "no secure connection: SSL_CERT_FILE or SSL_CERT_DIR, as set for the operator, gives no CA certificates",
+                );
+            }
+        };
+        let gate = self.0.gates.gate(address);
+        let secrets = Secrets::of_key(key);
+        Ok(Portal {
+            address: address.clone(),
+            authorization,
+            client,
+            gate,
+            leadership: self.0.leadership.clone(),
+            secrets,
+            tally: self.0.tally.clone(),
+            time_limit: None,
+        })
+    }
+}
+
+/// `Bearer`, one blank, and the key or token (trap 13).
+fn authorization(key: &SecretString) -> Option<HeaderValue> {
+    let key = key.expose_secret();
+    if key.is_empty() || !key.is_ascii() {
+        return None;
+    }
+    let text = Zeroizing::new(format!("Bearer {key}"));
+    let mut value = HeaderValue::from_str(&text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}

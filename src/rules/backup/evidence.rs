@@ -1,0 +1,261 @@
+//! How new evidence is taken in.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    api::{Candidate, LastBackup, LastFailure, LastRun, to_second},
+    portal::{Archive, Expiry, Progress},
+    rules::{
+        backup::{
+            audit_trail::{SAME_RUN, Trail},
+            expected::Expected,
+            record::Record,
+        },
+        facts::{Asked, Facts},
+    },
+    schedule::timetable::PASS,
+};
+
+/// An archive counts when it is listed again after this long: a pass of the cleaner is among it (trap 7).
+pub const CONFIRMED_AFTER: SignedDuration = SignedDuration::from_mins(30);
+/// So long an audit trail that fails is waited for; then it counts as one that is not to be had.
+const TRAIL_PATIENCE: SignedDuration = SignedDuration::from_hours(6);
+/// Archives in DocSpace's temporary store expire after this long (trap 4).
+const DATA_STORE_KEEPS: SignedDuration = SignedDuration::from_hours(24);
+
+impl Record {
+    /// Takes in the archives, and what was learnt beside them. `awaited` is since when an archive is waited for, if one
+    /// is.
+    pub fn absorb(&mut self, facts: &Facts<'_>, expected: &Expected, awaited: Option<Timestamp>) {
+        let archives = match &facts.archives {
+            Asked::NotYet => return,
+            Asked::Failed(_) => {
+                self.seen.history_failed_at = Some(facts.now);
+                return;
+            }
+            Asked::Answered(archives) => archives,
+        };
+        let trail = facts.trail();
+        self.forget_what_is_ahead(facts.now);
+        self.absorb_trail(archives, facts);
+        let eligible: Vec<_> = archives
+            .iter()
+            .filter(|archive| self.is_eligible(archive, expected, trail, facts.now))
+            .collect();
+        self.absorb_archives(archives, &eligible, facts, expected);
+        let listed_since = |time| eligible.iter().any(|archive| archive.created_on >= time);
+        if let Some(awaited) = awaited.filter(|awaited| !listed_since(*awaited)) {
+            self.absorb_failure(facts, trail, awaited);
+        }
+        // What fails for now is asked again.
+        let all_asked = matches!(
+            (&facts.events, &facts.other),
+            (Asked::Answered(_), Asked::Answered(_))
+        );
+        if let Some(missed) = expected.missed(facts.now)
+            && all_asked
+            && !listed_since(missed)
+            && self.seen.settled != Some(missed)
+        {
+            self.seen.dropped = self.dropped(facts, expected, trail, missed);
+            self.seen.settled = Some(missed);
+        }
+    }
+
+    /// What a clock that was ahead has left.
+    fn forget_what_is_ahead(&mut self, now: Timestamp) {
+        let ahead = |time: Timestamp| time.duration_since(now) > SAME_RUN;
+        self.last_backup.take_if(|backup| ahead(backup.created_on.0));
+        self.candidate.take_if(|candidate| ahead(candidate.created_on.0));
+        self.last_failure.take_if(|failure| ahead(failure.time.0));
+        self.last_run
+            .take_if(|run| run.first_seen.as_ref().is_some_and(|seen| ahead(seen.0)));
+        self.seen.over_at.take_if(|over| ahead(*over));
+    }
+
+    /// Which of the listed archives are a person's, as long as they are listed; and since when the trail fails.
+    fn absorb_trail(&mut self, archives: &[Archive], facts: &Facts<'_>) {
+        let by_hand = facts.trail().into_iter().flat_map(|trail| {
+            let by_hand = archives.iter().filter(|archive| trail.is_manual(archive));
+            by_hand.map(|archive| archive.id.clone())
+        });
+        self.seen.manual.extend(by_hand);
+        self.seen
+            .manual
+            .retain(|id| archives.iter().any(|archive| archive.id == *id));
+        match &facts.events {
+            Asked::Answered(_) => self.seen.trail_fails_since = None,
+            Asked::Failed(_) => drop(self.seen.trail_fails_since.get_or_insert(facts.now)),
+            Asked::NotYet => {}
+        }
+    }
+
+    /// A trail that fails for now may yet tell that an archive is a person's.
+    fn waits_for_the_trail(&self, facts: &Facts<'_>) -> bool {
+        let lately = |since: Timestamp| facts.now.duration_since(since) < TRAIL_PATIENCE;
+        matches!(facts.events, Asked::Failed(_)) && self.seen.trail_fails_since.is_some_and(lately)
+    }
+
+    /// Takes in the running or last run.
+    pub fn absorb_progress(&mut self, progress: Option<&Progress>, now: Timestamp) {
+        let read_before = self.seen.progress_at.replace(now).is_some() || self.last_run.is_some();
+        let was_running = std::mem::replace(
+            &mut self.seen.running,
+            progress.is_some_and(|run| !run.is_completed),
+        );
+        let running = self.seen.running;
+        let is_new = progress
+            .and_then(|run| run.task_id.as_ref())
+            .filter(|id| self.last_run.as_ref().is_none_or(|run| run.id != **id));
+        if let Some(id) = is_new {
+            // The first that is ever told of, and is over, may be of any time.
+            let first_seen = (read_before || running).then(|| to_second(now));
+            self.last_run = Some(LastRun {
+                id: id.clone(),
+                first_seen,
+            });
+        }
+        if !running && (was_running || is_new.is_some()) {
+            self.seen.over_at = Some(now);
+        }
+    }
+
+    fn absorb_archives(
+        &mut self,
+        archives: &[Archive],
+        eligible: &[&Archive],
+        facts: &Facts<'_>,
+        expected: &Expected,
+    ) {
+        let now = facts.now;
+        self.seen.history_at = Some(now);
+        self.backup_count = i32::try_from(archives.len()).ok();
+        let find = |id: &str| eligible.iter().find(|archive| archive.id == id);
+        let is_listed = |id: &str| archives.iter().any(|archive| archive.id == id);
+        let may_be_manual = self.waits_for_the_trail(facts);
+
+        if let Some(mut candidate) = self.candidate.take() {
+            candidate.first_listed = candidate.first_listed.min(to_second(now));
+            match find(&candidate.id) {
+                Some(archive)
+                    if !may_be_manual && now.duration_since(candidate.first_listed.0) >= CONFIRMED_AFTER =>
+                {
+                    self.last_backup = Some(confirmed(archive, candidate.warning, expected));
+                }
+                Some(_) => self.candidate = Some(candidate),
+                // Known by now to be a person's, or in another storage than the schedule in force.
+                None if is_listed(&candidate.id) => {}
+                None => self.candidate = Some(candidate),
+            }
+        }
+        // What is known to be gone proves nothing any more, once there is another to be proved.
+        let gone = |backup: &mut LastBackup| !is_listed(&backup.id);
+        if let Some(archive) = eligible.iter().max_by_key(|archive| archive.created_on)
+            && let created_on = to_second(archive.created_on)
+            && !may_be_manual
+            && self
+                .newest(expected)
+                .is_none_or(|recorded| created_on.0 > recorded)
+        {
+            if self.seen.vanished {
+                self.last_backup.take_if(gone);
+            }
+            self.candidate = Some(Candidate {
+                id: archive.id.clone(),
+                first_listed: to_second(now),
+                created_on,
+                warning: warning(archive, facts),
+            });
+        }
+        let recorded = match (&self.candidate, self.last_backup(&expected.storage_type)) {
+            (Some(candidate), _) => Some((&candidate.id, candidate.created_on.0)),
+            (None, Some(backup)) => Some((&backup.id, backup.created_on.0)),
+            (None, None) => None,
+        };
+        let expired = |made: Timestamp| {
+            expected.storage_type == "DataStore" && now.duration_since(made) >= DATA_STORE_KEEPS
+        };
+        self.seen.vanished = recorded.is_some_and(|(id, made)| !is_listed(id) && !expired(made));
+    }
+
+    /// A run that ended with an error, or a failure that the trail tells; no error where a person's run may be meant.
+    fn absorb_failure(&mut self, facts: &Facts<'_>, trail: Option<&Trail>, awaited: Timestamp) {
+        const NO_REASON: &str =
+            "nothing; its audit trail tells of a scheduled backup that failed, without a reason";
+        if trail.is_some() {
+            self.seen.explained = self.last_run.as_ref().map(|run| run.id.clone());
+        }
+        let manual = trail.is_some_and(|trail| trail.manual_about(awaited));
+        let told = trail.and_then(|trail| trail.failed.iter().max().copied());
+        let told = told.filter(|time| *time >= awaited);
+        let is_of_this = !manual && (told.is_some() || self.has_run_since(awaited));
+        let error = facts.run_error().filter(|_| is_of_this);
+        let seen = self.last_run.as_ref().and_then(|run| run.first_seen.as_ref());
+        let seen = seen.map(|seen| seen.0).filter(|_| error.is_some());
+        let Some(time) = told.or(seen) else { return };
+        let message = error.unwrap_or(NO_REASON).to_owned();
+        match &mut self.last_failure {
+            Some(known) if known.time.0 >= awaited => {
+                if error.is_some() {
+                    known.message = message;
+                }
+            }
+            _ => {
+                let time = to_second(time);
+                self.last_failure = Some(LastFailure { time, message });
+            }
+        }
+    }
+
+    fn dropped(
+        &self,
+        facts: &Facts<'_>,
+        expected: &Expected,
+        trail: Option<&Trail>,
+        missed: Timestamp,
+    ) -> Option<(Timestamp, &'static str)> {
+        // What was queued later says nothing of this one.
+        let next = expected.times.next(missed)?;
+        let queued = facts
+            .last_backup_time()
+            .filter(|last| (missed..next).contains(last))?;
+        if self.failure(expected).is_some() {
+            return None;
+        }
+        if trail.is_some_and(|trail| trail.manual_at(queued)) {
+            return Some((missed, MANUAL_IN_THE_WAY));
+        }
+        let other = facts.other.answer()?.as_ref()?.last_backup_time?;
+        let same_pass = other.duration_since(queued).abs() < PASS;
+        same_pass.then_some((missed, TWO_AT_ONE_HOUR))
+    }
+}
+
+const MANUAL_IN_THE_WAY: &str = "The portal queued the backup and dropped it, as a backup that a person had started was \
+    under way; the next one comes at its time";
+const TWO_AT_ONE_HOUR: &str = "The portal queued the backup and dropped it, as it runs one at a time and its other schedule \
+    (dump true or false) starts at the same hour; give one of them another cronParams.hour";
+
+fn confirmed(archive: &Archive, warning: Option<String>, expected: &Expected) -> LastBackup {
+    LastBackup {
+        id: archive.id.clone(),
+        file_name: archive.file_name.clone(),
+        created_on: to_second(archive.created_on),
+        storage_type: expected.storage_type.clone(),
+        warning,
+    }
+}
+
+/// What the portal itself says of an archive: its run has the same id (stories).
+fn warning(archive: &Archive, facts: &Facts<'_>) -> Option<String> {
+    const AT_RISK: &str = "the portal's cleaner takes it for expired and deletes it within 15 minutes (expiresOn ends in \
+        Z, as on PostgreSQL); keep DocSpace's database in MySQL or MariaDB";
+    let run = facts.progress.answer().and_then(Option::as_ref);
+    let run = run.filter(|run| run.task_id.as_ref() == Some(&archive.id));
+    let said = run.and_then(|run| run.warning.clone());
+    match (said, archive.expires) {
+        (Some(said), Expiry::AtNextCleaning) => Some(format!("{said}; {AT_RISK}")),
+        (None, Expiry::AtNextCleaning) => Some(AT_RISK.into()),
+        (said, _) => said,
+    }
+}

@@ -1,0 +1,232 @@
+//! Which evidence is asked for, cheapest first, at a rate that a portal does not notice; and when to look again.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    portal::Archive,
+    rules::{
+        backup::{audit_trail::SAME_RUN, evidence::CONFIRMED_AFTER, expected::Expected, record::Record},
+        facts::Facts,
+        plan::Need,
+    },
+    schedule::timetable::PASS,
+};
+
+/// So long after it was due, or past its deadline, a backup is no longer looked for at every look,
+const PATIENCE: SignedDuration = SignedDuration::from_hours(2);
+/// but so often.
+const LATE_PACE: SignedDuration = SignedDuration::from_mins(60);
+/// While nothing is awaited, the archives are counted so often.
+const IDLE_PACE: SignedDuration = SignedDuration::from_hours(6);
+/// What runs is looked at so long before a run is due, so that an old run is not taken for the new one.
+const BEFOREHAND: SignedDuration = SAME_RUN;
+
+/// Since when an archive is awaited that was not confirmed yet: the last due time, or a run that the portal queued
+/// since the schedule is in force (a POST may bring one at once).
+pub fn awaited(expected: &Expected, record: &Record, facts: &Facts<'_>) -> Option<Timestamp> {
+    let queued = facts
+        .last_backup_time()
+        .filter(|last| *last >= expected.since && *last <= facts.now);
+    let open = |time: &Timestamp| !record.covers(expected, *time);
+    expected.due(facts.now).filter(open).or(queued.filter(open))
+}
+
+/// What to ask for next; `None` when all that is worth a call is known.
+pub fn need(expected: &Expected, record: &Record, facts: &Facts<'_>) -> Option<Need> {
+    let awaited = awaited(expected, record, facts);
+    let wanted = Wanted {
+        expected,
+        record,
+        facts,
+        awaited,
+        now: facts.now,
+    };
+    if facts.progress.is_not_yet() && wanted.progress() {
+        return Some(Need::Progress);
+    }
+    if facts.archives.is_not_yet() {
+        return wanted.history().then_some(Need::Archives);
+    }
+    // Without the archives, nothing else tells anything.
+    facts.archives.answer()?;
+    if facts.events.is_not_yet() && wanted.events() {
+        return Some(Need::Events);
+    }
+    if facts.other.is_not_yet() && wanted.other_schedule() {
+        return Some(Need::OtherSchedule);
+    }
+    (facts.is_saas && facts.bill.is_not_yet()).then_some(Need::Bill)
+}
+
+/// What is worth a call, each for its own reasons.
+struct Wanted<'a> {
+    expected: &'a Expected,
+    record: &'a Record,
+    facts: &'a Facts<'a>,
+    awaited: Option<Timestamp>,
+    now: Timestamp,
+}
+
+impl Wanted<'_> {
+    fn progress(&self) -> bool {
+        let asked = self.record.seen.progress_asked_at;
+        match self.awaited {
+            Some(awaited) => !self.is_listed_once(awaited) && self.is_due(asked, self.progress_pace(awaited)),
+            None => asked.is_none() || self.is_before_a_run(self.record.seen.progress_at),
+        }
+    }
+
+    /// A run is about to start, and what ran before it was not looked at yet.
+    fn is_before_a_run(&self, read: Option<Timestamp>) -> bool {
+        let next = self.expected.times.next(self.now);
+        let soon = next.filter(|next| next.duration_since(self.now) <= BEFOREHAND);
+        soon.is_some_and(|next| read.is_none_or(|read| next.duration_since(read) > BEFOREHAND))
+    }
+
+    fn history(&self) -> bool {
+        if self.facts.requested {
+            return true;
+        }
+        let seen = &self.record.seen;
+        if !self.is_due(seen.history_failed_at, CONFIRMED_AFTER) {
+            return false;
+        }
+        let read_since = |time| seen.read_since(time, self.now);
+        let missed = self
+            .missed()
+            .is_some_and(|due| !read_since(due + self.expected.deadline));
+        let Some(awaited) = self.awaited else {
+            return missed || self.is_ripe() || self.is_due(seen.history_at, IDLE_PACE);
+        };
+        if self.facts.is_running() && self.now < awaited + self.expected.deadline {
+            return false;
+        }
+        let over = seen
+            .over_at
+            .is_some_and(|over| over >= awaited && !read_since(over));
+        let queued = self.facts.last_backup_time().filter(|last| *last >= awaited);
+        let read = seen.history_at.filter(|at| *at >= awaited);
+        let since = read.or(queued);
+        let waited = since.is_some() && self.is_due(since, self.history_pace(awaited));
+        missed || over || self.is_ripe() || waited && !self.is_listed_once(awaited)
+    }
+
+    /// The trail tells an archive that is not confirmed yet from a person's, why a run failed, and what else is known of
+    /// a backup that did not come.
+    fn events(&self) -> bool {
+        let failed = self.awaited.is_some_and(|awaited| self.has_failed_since(awaited));
+        let run = self.record.last_run.as_ref().map(|run| &run.id);
+        let unexplained = failed && self.record.seen.explained.as_ref() != run;
+        unexplained
+            || self.is_unsettled()
+            || newest_unconfirmed(self.expected, self.record, self.facts).is_some()
+    }
+
+    fn other_schedule(&self) -> bool {
+        self.is_unsettled()
+    }
+
+    /// A backup did not come, and not everything was asked of it.
+    fn is_unsettled(&self) -> bool {
+        let missed = self.missed();
+        missed.is_some() && missed != self.record.seen.settled
+    }
+
+    fn missed(&self) -> Option<Timestamp> {
+        let missed = self.expected.missed(self.now);
+        missed.filter(|due| !self.record.covers(self.expected, *due))
+    }
+
+    fn is_listed_once(&self, awaited: Timestamp) -> bool {
+        let candidate = self.record.candidate.as_ref();
+        candidate.is_some_and(|candidate| candidate.created_on.0 >= awaited) && !self.record.vanished()
+    }
+
+    /// An archive was listed long enough ago to be confirmed.
+    fn is_ripe(&self) -> bool {
+        let candidate = self.record.candidate.as_ref().filter(|_| !self.record.vanished());
+        candidate.is_some_and(|candidate| self.is_due(Some(candidate.first_listed.0), CONFIRMED_AFTER))
+    }
+
+    fn has_failed_since(&self, awaited: Timestamp) -> bool {
+        self.facts.run_error().is_some() && self.record.may_have_run_since(awaited)
+    }
+
+    /// The news is out, or it is long overdue: what may still come is no hurry.
+    fn is_slow(&self, awaited: Timestamp) -> bool {
+        let failure = self.record.last_failure.as_ref();
+        let patience = PATIENCE.min(self.expected.deadline);
+        self.now >= awaited + patience
+            || failure.is_some_and(|failure| failure.time.0 >= awaited)
+            || self.record.vanished()
+    }
+
+    fn progress_pace(&self, awaited: Timestamp) -> SignedDuration {
+        if self.is_slow(awaited) {
+            LATE_PACE
+        } else {
+            SignedDuration::ZERO
+        }
+    }
+
+    fn history_pace(&self, awaited: Timestamp) -> SignedDuration {
+        if self.is_slow(awaited) {
+            LATE_PACE
+        } else {
+            CONFIRMED_AFTER
+        }
+    }
+
+    /// What was done last is so long ago; a time that lies ahead is of a clock that was wrong.
+    fn is_due(&self, last: Option<Timestamp>, pace: SignedDuration) -> bool {
+        last.is_none_or(|last| last > self.now || self.now.duration_since(last) >= pace)
+    }
+}
+
+/// The newest archive of the schedule, where it is not the one that was confirmed last.
+fn newest_unconfirmed<'a>(expected: &Expected, record: &Record, facts: &'a Facts<'_>) -> Option<&'a Archive> {
+    let archives = facts.archives.answer()?.iter();
+    let eligible = archives.filter(|archive| record.is_eligible(archive, expected, facts.trail(), facts.now));
+    let confirmed = record.last_backup.as_ref().map(|backup| &backup.id);
+    eligible
+        .max_by_key(|archive| archive.created_on)
+        .filter(|archive| confirmed != Some(&archive.id))
+}
+
+/// Since when the audit trail is asked for: what may have been in the way of the awaited run, and what made the
+/// archives that are not recorded yet.
+pub fn trail_from(expected: &Expected, record: &Record, facts: &Facts<'_>) -> Timestamp {
+    const BEFORE: SignedDuration = SignedDuration::from_hours(24);
+    let awaited = awaited(expected, record, facts).unwrap_or(facts.now);
+    let newest = newest_unconfirmed(expected, record, facts);
+    let newest = newest.map_or(awaited, |newest| newest.created_on);
+    // What was made since the last deadline may be taken for its backup.
+    let passed = expected.deadline_passed(facts.now).unwrap_or(awaited);
+    let from = newest.min(awaited).min(passed);
+    from.checked_sub(BEFORE).unwrap_or(Timestamp::MIN)
+}
+
+/// When there will be something to learn or to say, by the portal's clock: a run is about to start or has had its
+/// pass, a deadline passes, an archive may be confirmed.
+pub fn next_look(expected: &Expected, record: &Record, now: Timestamp) -> Option<Timestamp> {
+    let soon = SignedDuration::from_mins(5);
+    let around = |due: Timestamp| [due - soon, due + PASS + soon, due + expected.deadline];
+    let dues = expected
+        .times
+        .latest(now)
+        .into_iter()
+        .chain(expected.times.next(now));
+    let candidate = record.candidate.as_ref().filter(|_| !record.vanished());
+    let confirmed =
+        candidate.and_then(|candidate| candidate.first_listed.0.checked_add(CONFIRMED_AFTER).ok());
+    // A deadline of a day ago may pass only now.
+    let passing = expected
+        .times
+        .next(now - expected.deadline)
+        .map(|due| due + expected.deadline);
+    dues.flat_map(around)
+        .chain(confirmed)
+        .chain(passing)
+        .filter(|time| *time > now)
+        .min()
+}

@@ -1,0 +1,40 @@
+//! Every reason that BackupFresh can have.
+
+/// Why BackupFresh is what it is. A closed list; README.md says what to do about each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "each is explained where `judge` names it")]
+pub enum Freshness {
+    BackupFound,
+    NotDueYet,
+    Running,
+    Confirming,
+    NoEvidence,
+    Overdue,
+    Failed,
+    Vanished,
+    Dropped,
+    NeverStarts,
+    StorageCannotBackUp,
+}
+
+impl Freshness {
+    /// The status of the condition.
+    pub const fn status(self) -> &'static str {
+        match self {
+            Self::BackupFound => "True",
+            Self::NotDueYet | Self::Running | Self::Confirming | Self::NoEvidence => "Unknown",
+            Self::Overdue
+            | Self::Failed
+            | Self::Vanished
+            | Self::Dropped
+            | Self::NeverStarts
+            | Self::StorageCannotBackUp => "False",
+        }
+    }
+}
+
+impl std::fmt::Display for Freshness {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Debug::fmt(self, f)
+    }
+}

@@ -1,0 +1,614 @@
+//! What becomes of evidence: a look a row.
+
+use crate::{
+    api::{DocSpaceBackupScheduleSpec, LastRun, to_second},
+    portal::{Archive, Expiry, Failure, PortalError, Progress},
+    rules::{
+        backup::{audit_trail::Trail, next_question::awaited, tests::*},
+        facts::{Asked, Facts},
+    },
+    schedule::{Held, Schedule},
+};
+
+pub(super) fn spec() -> DocSpaceBackupScheduleSpec {
+    let spec = json!({
+        "portal": {"url": "https://p.test", "apiKeySecretRef": {"name": "key"}},
+        "storageType": "Local",
+        "storageParams": [{"key": "filePath", "value": "/b"}],
+        "cronParams": {"period": "EveryDay", "hour": 3},
+        "backupsStored": 7,
+    });
+    serde_json::from_value(spec).expect("a valid spec")
+}
+
+pub(super) fn held(last: Option<Timestamp>) -> Held {
+    Held {
+        schedule: Schedule::without_secrets(&spec()),
+        last_backup_time: last,
+    }
+}
+
+pub(super) fn archive(id: &str, created_on: &str) -> Archive {
+    Archive {
+        id: id.into(),
+        file_name: format!("{id}.tar.gz"),
+        storage_type: 3,
+        created_on: at(created_on),
+        expires: Expiry::Never,
+    }
+}
+
+pub(super) fn error() -> PortalError {
+    PortalError {
+        failure: Failure::ServerError,
+        status: Some(500),
+        message: "https://p.test: it failed".into(),
+        date: None,
+        retry_after: None,
+    }
+}
+
+pub(super) fn run(id: &str, error: Option<&str>, is_completed: bool) -> Progress {
+    Progress {
+        is_completed,
+        progress: 0,
+        error: error.map(Into::into),
+        warning: None,
+        task_id: Some(id.into()),
+    }
+}
+
+/// A look at noon, after tonight's run was queued at 03:07.
+struct Look {
+    record: Record,
+    expected: Expected,
+    now: Timestamp,
+    queued: Option<Timestamp>,
+    archives: Option<Vec<Archive>>,
+    progress: Option<Option<Progress>>,
+    trail: Option<Option<Trail>>,
+    other: Option<Option<Held>>,
+}
+
+fn look(archives: &[Archive]) -> Look {
+    Look {
+        record: Record::default(),
+        expected: expected(),
+        now: at(NOON),
+        queued: Some(at("2026-11-24T03:07:00Z")),
+        archives: Some(archives.to_vec()),
+        progress: None,
+        trail: None,
+        other: None,
+    }
+}
+
+impl Look {
+    fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    /// What is recorded after it.
+    fn taken_in(self) -> Record {
+        let spec = spec();
+        let mut facts = Facts {
+            held: Asked::Answered(Some(held(self.queued))),
+            archives: self.archives.into(),
+            events: self.trail.into(),
+            other: self.other.into(),
+            ..Facts::new(&spec, self.now)
+        };
+        let mut record = self.record;
+        if let Some(progress) = self.progress {
+            record.absorb_progress(progress.as_ref(), self.now);
+            facts.progress = Asked::Answered(progress);
+        }
+        let awaited = awaited(&self.expected, &record, &facts);
+        record.absorb(&facts, &self.expected, awaited);
+        record
+    }
+}
+
+fn ids(record: &Record) -> (Option<&str>, Option<&str>, bool) {
+    let backup = record.last_backup.as_ref().map(|backup| backup.id.as_str());
+    let candidate = record.candidate.as_ref().map(|candidate| candidate.id.as_str());
+    (backup, candidate, record.seen.vanished)
+}
+
+/// `new`, made tonight, was listed first so many minutes before noon.
+fn listed(minutes_ago: i64) -> Record {
+    let first_listed = at(NOON) - SignedDuration::from_mins(minutes_ago);
+    let candidate = json!({"id": "new", "firstListed": first_listed, "createdOn": TONIGHT});
+    Record {
+        candidate: serde_json::from_value(candidate).expect("a candidate"),
+        ..Record::default()
+    }
+}
+
+fn confirmed() -> Record {
+    let backup = json!({"id": "new", "fileName": "b", "createdOn": TONIGHT, "storageType": "Local"});
+    Record {
+        last_backup: serde_json::from_value(backup).expect("a backup"),
+        ..Record::default()
+    }
+}
+
+#[test]
+fn an_archive_is_confirmed_when_it_is_listed_again_half_an_hour_later() {
+    let (old, new, later) = (
+        archive("old", YESTERDAY),
+        archive("new", TONIGHT),
+        archive("later", NOON),
+    );
+    let elsewhere = Archive {
+        storage_type: 4,
+        ..new.clone()
+    };
+    // recorded before, listed now; confirmed, candidate, vanished after
+    let rows = [
+        (Record::default(), vec![], (None, None, false)),
+        (Record::default(), vec![new.clone()], (None, Some("new"), false)),
+        (
+            Record::default(),
+            vec![new.clone(), old.clone()],
+            (None, Some("new"), false),
+        ),
+        (Record::default(), vec![elsewhere.clone()], (None, None, false)),
+        (listed(29), vec![new.clone()], (None, Some("new"), false)),
+        (listed(30), vec![new.clone()], (Some("new"), None, false)),
+        (
+            listed(30),
+            vec![later.clone(), new.clone()],
+            (Some("new"), Some("later"), false),
+        ),
+        (
+            listed(29),
+            vec![later.clone(), new.clone()],
+            (None, Some("later"), false),
+        ),
+        (listed(30), vec![], (None, Some("new"), true)),
+        (listed(1), vec![old.clone()], (None, Some("new"), true)),
+        (listed(30), vec![later.clone()], (None, Some("later"), false)),
+        (
+            confirmed(),
+            vec![new.clone(), old.clone()],
+            (Some("new"), None, false),
+        ),
+        (confirmed(), vec![old.clone()], (Some("new"), None, true)),
+        (confirmed(), vec![], (Some("new"), None, true)),
+        (
+            confirmed(),
+            vec![later.clone()],
+            (Some("new"), Some("later"), false),
+        ),
+    ];
+    let fraction = archive("new", "2026-11-24T03:20:00.519708Z");
+    let rows = rows.into_iter().chain([
+        (confirmed(), vec![fraction.clone()], (Some("new"), None, false)),
+        (listed(10), vec![fraction], (None, Some("new"), false)),
+    ]);
+    for (record, archives, expected) in rows {
+        let before = format!("{record:?} {archives:?}");
+        let count = archives.len();
+        let after = look(&archives).with(|look| look.record = record).taken_in();
+        assert_eq!(ids(&after), expected, "{before}");
+        assert_eq!(after.backup_count, i32::try_from(count).ok());
+        assert_eq!(after.seen.history_at, Some(at(NOON)));
+    }
+}
+
+#[test]
+fn what_expires_in_its_time_has_not_vanished() {
+    let in_data_store = |now: &'static str| {
+        look(&[]).with(|look| {
+            look.record = confirmed();
+            look.record.last_backup.as_mut().expect("a backup").storage_type = "DataStore".into();
+            look.expected.storage_type = "DataStore".into();
+            look.now = at(now);
+        })
+    };
+    assert!(!in_data_store("2026-11-25T03:20:00Z").taken_in().seen.vanished);
+    assert!(in_data_store("2026-11-25T03:19:59Z").taken_in().seen.vanished);
+}
+
+#[test]
+fn a_history_that_cannot_be_read_changes_nothing() {
+    let record = listed(40);
+    let after = look(&[])
+        .with(|look| (look.archives, look.record) = (None, record.clone()))
+        .taken_in();
+    assert_eq!(after, record);
+}
+
+fn trail(change: impl FnOnce(&mut Trail)) -> Option<Option<Trail>> {
+    let mut trail = Trail::default();
+    change(&mut trail);
+    Some(Some(trail))
+}
+
+#[test]
+fn an_archive_that_a_person_made_does_not_count_where_the_trail_tells() {
+    let manual = |time: &'static str| trail(move |trail| trail.manual_completed = vec![at(time)]);
+    let both = trail(|trail| {
+        trail.manual_completed = vec![at("2026-11-24T03:10:00Z")];
+        trail.completed = vec![at("2026-11-24T03:20:01Z")];
+    });
+    let rows = [
+        (None, Some("new")),
+        (Some(None), Some("new")),
+        (trail(|_| {}), Some("new")),
+        (manual("2026-11-24T03:20:02Z"), None),
+        (manual("2026-11-24T03:19:59Z"), None),
+        (manual("2026-11-24T02:00:00Z"), Some("new")),
+        (both, Some("new")),
+    ];
+    for (trail, candidate) in rows {
+        let told = format!("{trail:?}");
+        let after = look(&[archive("new", TONIGHT)])
+            .with(|look| look.trail = trail)
+            .taken_in();
+        assert_eq!(ids(&after).1, candidate, "{told}");
+    }
+    // It was taken for the schedule's until the trail told.
+    let late = look(&[archive("new", TONIGHT)])
+        .with(|look| (look.record, look.trail) = (listed(30), manual("2026-11-24T03:20:02Z")));
+    assert_eq!(ids(&late.taken_in()), (None, None, false));
+}
+
+#[test]
+fn a_failure_is_the_portals_word_for_the_awaited_run() {
+    let seen = |time: Option<&'static str>| {
+        move |look: &mut Look| {
+            look.record.seen.progress_at = Some(at("2026-11-24T02:50:00Z"));
+            look.record.last_run = Some(LastRun {
+                id: "run".into(),
+                first_seen: time.map(|time| k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(time))),
+            });
+            look.progress = Some(Some(run("run", Some("No space left"), true)));
+        }
+    };
+    let failed = |look: Look| {
+        let failure = look.taken_in().last_failure;
+        failure.map(|failure| (failure.time.0.to_string(), failure.message))
+    };
+    let told = |time: &str| Some((time.to_string(), "No space left".to_string()));
+    let after_due = "2026-11-24T03:12:00Z";
+
+    assert_eq!(failed(look(&[]).with(seen(Some(after_due)))), told(after_due));
+    // An old run's error, or one of unknown age.
+    assert_eq!(failed(look(&[]).with(seen(Some("2026-11-24T02:50:00Z")))), None);
+    assert_eq!(failed(look(&[]).with(seen(None))), None);
+    // Never against a listed archive.
+    assert_eq!(
+        failed(look(&[archive("new", TONIGHT)]).with(seen(Some(after_due)))),
+        None
+    );
+    assert_eq!(
+        failed(look(&[archive("old", YESTERDAY)]).with(seen(Some(after_due)))),
+        told(after_due)
+    );
+    // Nor with a person's run about.
+    for about in ["2026-11-24T02:50:00Z", "2026-11-24T03:11:00Z"] {
+        let manual = trail(|trail| trail.manual_failed = vec![at(about)]);
+        let look = look(&[])
+            .with(seen(Some(after_due)))
+            .with(|look| look.trail = manual);
+        assert_eq!(failed(look), None, "{about}");
+    }
+    let long_ago = trail(|trail| trail.manual_failed = vec![at("2026-11-23T18:00:00Z")]);
+    let look_back = look(&[])
+        .with(seen(Some(after_due)))
+        .with(|look| look.trail = long_ago);
+    assert_eq!(failed(look_back), told(after_due));
+    // Without a history, nothing is said.
+    assert_eq!(
+        failed(
+            look(&[])
+                .with(seen(Some(after_due)))
+                .with(|look| look.archives = None)
+        ),
+        None
+    );
+}
+
+#[test]
+fn the_trail_tells_of_a_failure_that_the_progress_has_forgotten() {
+    let failed = |time: &'static str| trail(move |trail| trail.failed = vec![at(time)]);
+    let after = |trail, archives: &[Archive]| {
+        let after = look(archives).with(|look| look.trail = trail).taken_in();
+        after.last_failure.map(|failure| failure.time.0)
+    };
+    assert_eq!(
+        after(failed("2026-11-24T03:10:00Z"), &[]),
+        Some(at("2026-11-24T03:10:00Z"))
+    );
+    assert_eq!(after(failed("2026-11-23T03:10:00Z"), &[]), None);
+    assert_eq!(
+        after(failed("2026-11-24T03:10:00Z"), &[archive("new", TONIGHT)]),
+        None
+    );
+    assert_eq!(after(Some(None), &[]), None);
+}
+
+#[test]
+fn a_run_is_known_again_by_its_id() {
+    let first_seen = |record: &Record| {
+        let run = record.last_run.as_ref().expect("a run");
+        (run.id.clone(), run.first_seen.as_ref().map(|time| time.0))
+    };
+    let mut record = Record::default();
+    record.absorb_progress(Some(&run("one", Some("old"), true)), at(DUE));
+    assert_eq!(
+        first_seen(&record),
+        ("one".into(), None),
+        "the first of all may be of any time"
+    );
+    record.absorb_progress(Some(&run("one", Some("old"), true)), at(NOON));
+    assert_eq!(first_seen(&record), ("one".into(), None));
+    record.absorb_progress(Some(&run("two", None, false)), at(NOON));
+    assert_eq!(first_seen(&record), ("two".into(), Some(at(NOON))));
+    assert!(record.seen.running);
+    record.absorb_progress(None, at(NOON));
+    assert_eq!(
+        first_seen(&record),
+        ("two".into(), Some(at(NOON))),
+        "a restart forgets it, and we do not"
+    );
+    assert!(!record.seen.running);
+
+    let mut record = Record::default();
+    record.absorb_progress(Some(&run("one", None, false)), at(NOON));
+    assert_eq!(
+        first_seen(&record),
+        ("one".into(), Some(at(NOON))),
+        "under way is new"
+    );
+    let mut record = Record::default();
+    record.absorb_progress(None, at(DUE));
+    record.absorb_progress(Some(&run("one", Some("x"), true)), at(NOON));
+    assert_eq!(
+        first_seen(&record),
+        ("one".into(), Some(at(NOON))),
+        "there was none before"
+    );
+}
+
+#[test]
+fn a_run_is_dropped_for_a_known_reason_only() {
+    // The trail and the other schedule were asked.
+    let why = |mut look: Look| {
+        look.trail.get_or_insert(None);
+        look.other.get_or_insert(None);
+        look.taken_in()
+            .seen
+            .dropped
+            .map(|(due, why)| (due, why.contains("person")))
+    };
+    let manual = |started: &'static str, ended: Option<&'static str>| {
+        trail(move |trail| {
+            trail.manual_started = vec![at(started)];
+            trail.manual_completed = ended.map(at).into_iter().collect();
+        })
+    };
+    let other = |last: &'static str| Some(Some(held(Some(at(last)))));
+    let due = at(DUE);
+
+    assert_eq!(why(look(&[])), None);
+    assert_eq!(
+        why(look(&[]).with(|l| l.trail = manual("2026-11-24T02:55:00Z", Some("2026-11-24T03:30:00Z")))),
+        Some((due, true))
+    );
+    assert_eq!(
+        why(look(&[]).with(|l| l.trail = manual("2026-11-24T02:55:00Z", None))),
+        Some((due, true))
+    );
+    assert_eq!(
+        why(look(&[]).with(|l| l.trail = manual("2026-11-24T02:00:00Z", Some("2026-11-24T02:30:00Z")))),
+        None
+    );
+    assert_eq!(
+        why(look(&[]).with(|l| l.trail = manual("2026-11-24T09:00:00Z", Some("2026-11-24T09:30:00Z")))),
+        None
+    );
+    assert_eq!(
+        why(look(&[]).with(|l| l.other = other("2026-11-24T03:07:00Z"))),
+        Some((due, false))
+    );
+    assert_eq!(
+        why(look(&[]).with(|l| l.other = other("2026-11-24T04:07:00Z"))),
+        None
+    );
+    assert_eq!(why(look(&[]).with(|l| l.other = Some(None))), None);
+    // Not queued, not late, or there after all.
+    let same_hour = |look: &mut Look| look.other = other("2026-11-24T03:07:00Z");
+    assert_eq!(why(look(&[]).with(same_hour).with(|l| l.queued = None)), None);
+    assert_eq!(
+        why(look(&[])
+            .with(same_hour)
+            .with(|l| l.now = at("2026-11-24T04:59:00Z"))),
+        None
+    );
+    assert_eq!(why(look(&[archive("new", TONIGHT)]).with(same_hour)), None);
+    // A failure is told as one.
+    let failed = trail(|trail| trail.failed = vec![at("2026-11-24T03:10:00Z")]);
+    assert_eq!(why(look(&[]).with(same_hour).with(|l| l.trail = failed)), None);
+}
+
+#[test]
+fn a_warning_goes_with_the_archive_of_the_same_run() {
+    let warned = |id: &str, expires| {
+        let mut progress = run(id, None, true);
+        progress.warning = Some("2 files could not be read".into());
+        let made = Archive {
+            expires,
+            ..archive("new", TONIGHT)
+        };
+        let after = look(&[made])
+            .with(|look| look.progress = Some(Some(progress)))
+            .taken_in();
+        after.candidate.and_then(|candidate| candidate.warning)
+    };
+    assert_eq!(
+        warned("new", Expiry::Never).as_deref(),
+        Some("2 files could not be read")
+    );
+    assert_eq!(warned("old", Expiry::Never), None);
+    let at_risk = warned("new", Expiry::AtNextCleaning).expect("a warning");
+    assert!(
+        at_risk.starts_with("2 files could not be read; the portal's cleaner"),
+        "{at_risk}"
+    );
+    assert!(warned("old", Expiry::AtNextCleaning).is_some_and(|warning| warning.contains("PostgreSQL")));
+}
+
+#[test]
+fn no_time_is_too_odd() {
+    let (first, last) = (Timestamp::MIN, Timestamp::MAX);
+    for odd in [first, last] {
+        let made = Archive {
+            created_on: odd,
+            ..archive("new", TONIGHT)
+        };
+        let told = trail(|trail| {
+            trail.manual_started = vec![odd];
+            trail.manual_completed = vec![odd];
+            trail.failed = vec![odd];
+        });
+        let after = look(&[made]).with(|look| {
+            look.trail = told;
+            look.queued = Some(odd);
+            look.other = Some(Some(held(Some(odd))));
+            look.progress = Some(Some(run("run", Some("x"), true)));
+        });
+        let record = after.taken_in();
+        let expected = Expected {
+            since: odd,
+            ..expected()
+        };
+        let judged = judge(Ok(&expected), &record, Some(Some(odd)), at(NOON));
+        assert!(!judged.message.is_empty());
+        let _ = crate::rules::backup::next_question::next_look(&expected, &record, at(NOON));
+        assert!(!expected.times.meets(&expected.times, last));
+        let _ = expected.times.portal_starts(Some(odd), at(NOON));
+        let _ = expected.times.portal_is_due(Some(odd), at(NOON));
+    }
+}
+
+#[test]
+fn what_a_clock_that_was_ahead_has_left_is_put_right() {
+    let ahead = "2036-01-01T00:00:00Z";
+    let future = look(&[archive("new", ahead), archive("old", YESTERDAY)]).taken_in();
+    assert_eq!(ids(&future).1, Some("old"));
+    let mut record = confirmed();
+    record.last_backup.as_mut().expect("a backup").created_on = to_second(at(ahead));
+    let put_right = look(&[archive("old", YESTERDAY)])
+        .with(|look| look.record = record)
+        .taken_in();
+    assert_eq!(ids(&put_right), (None, Some("old"), false));
+    let mut record = listed(0);
+    record.candidate.as_mut().expect("a candidate").first_listed = to_second(at(ahead));
+    let listed_again = look(&[archive("new", TONIGHT)])
+        .with(|look| look.record = record)
+        .taken_in();
+    let first_listed = listed_again.candidate.map(|candidate| candidate.first_listed.0);
+    assert_eq!(first_listed, Some(at(NOON)));
+}
+
+#[test]
+fn a_missed_backup_is_settled_once_everything_was_asked_of_it() {
+    let settled = |trail, other| {
+        let after = look(&[]).with(|look| (look.trail, look.other) = (trail, other));
+        after.taken_in().seen.settled
+    };
+    assert_eq!(settled(None, Some(None)), None);
+    assert_eq!(settled(Some(None), None), None);
+    assert_eq!(settled(Some(None), Some(None)), Some(at(DUE)));
+    assert_eq!(settled(trail(|_| {}), Some(None)), Some(at(DUE)));
+}
+
+#[test]
+fn what_was_dropped_stays_so_until_the_next_one_is_missed() {
+    let same_hour = Some(Some(held(Some(at("2026-11-24T03:07:00Z")))));
+    let dropped = look(&[])
+        .with(|look| (look.trail, look.other) = (Some(None), same_hour))
+        .taken_in();
+    assert!(dropped.seen.dropped.is_some());
+    let later = look(&[]).with(|look| look.record = dropped.clone()).taken_in();
+    assert_eq!(later.seen.dropped, dropped.seen.dropped);
+}
+
+#[test]
+fn an_archive_known_to_be_a_persons_is_so_while_the_trail_fails() {
+    let by_hand = trail(|trail| trail.manual_completed = vec![at("2026-11-24T03:20:02Z")]);
+    let known = look(&[archive("new", TONIGHT)])
+        .with(|look| look.trail = by_hand)
+        .taken_in();
+    assert_eq!(ids(&known).1, None);
+    let trail_fails = |record: Record| {
+        let spec = spec();
+        let facts = Facts {
+            held: Asked::Answered(Some(held(None))),
+            archives: Asked::Answered(vec![archive("new", TONIGHT), archive("other", TONIGHT)]),
+            events: Asked::Failed(error()),
+            ..Facts::new(&spec, at(NOON))
+        };
+        let mut record = record;
+        record.absorb(&facts, &expected(), None);
+        record
+    };
+    let waits = trail_fails(known.clone());
+    assert_eq!(
+        ids(&waits),
+        (None, None, false),
+        "the other may be a person's, too"
+    );
+    let mut long = known;
+    long.seen.trail_fails_since = Some(at("2026-11-24T05:59:00Z"));
+    assert_eq!(
+        ids(&trail_fails(long)).1,
+        Some("other"),
+        "for hours: it is not to be had"
+    );
+}
+
+#[test]
+fn a_failure_that_was_over_when_it_was_told_of_first_counts_where_the_trail_tells() {
+    let look_at = |trail| {
+        look(&[]).with(|look| {
+            look.progress = Some(Some(run("run", Some("No space left"), true)));
+            look.trail = trail;
+        })
+    };
+    let failure = |trail| {
+        look_at(trail)
+            .taken_in()
+            .last_failure
+            .map(|failure| failure.message)
+    };
+    let failed = |time: &'static str| trail(move |trail| trail.failed = vec![at(time)]);
+    assert_eq!(failure(None), None);
+    assert_eq!(failure(failed("2026-11-23T03:10:00Z")), None);
+    assert_eq!(
+        failure(failed("2026-11-24T03:10:00Z")).as_deref(),
+        Some("No space left")
+    );
+}
+
+#[test]
+fn what_is_known_to_be_gone_proves_nothing_once_there_is_another() {
+    let later = || archive("later", NOON);
+    let vanished = |vanished| {
+        let mut record = confirmed();
+        record.seen.vanished = vanished;
+        ids(&look(&[later()]).with(|look| look.record = record).taken_in())
+            .0
+            .map(ToOwned::to_owned)
+    };
+    assert_eq!(vanished(true), None);
+    assert_eq!(
+        vanished(false).as_deref(),
+        Some("new"),
+        "it made room for the later one"
+    );
+}

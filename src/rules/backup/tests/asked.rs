@@ -1,0 +1,406 @@
+//! What is asked for, and when it is looked again.
+
+use crate::{
+    portal::{Archive, Progress},
+    rules::{
+        backup::{
+            audit_trail::Trail,
+            next_question::{need, next_look},
+            tests::{
+                absorbed::{archive, error, held, run, spec},
+                *,
+            },
+        },
+        facts::{Asked, Facts},
+        plan::Need,
+    },
+};
+
+/// A look with these answers so far; `None` is not asked yet.
+#[derive(Default)]
+struct So {
+    record: Record,
+    queued: Option<&'static str>,
+    progress: Option<Option<Progress>>,
+    archives: Option<Vec<Archive>>,
+    events: Option<Option<Trail>>,
+    other: bool,
+    requested: bool,
+    saas: bool,
+}
+
+fn asked(now: &str, so: So) -> Option<Need> {
+    let spec = spec();
+    let facts = Facts {
+        held: Asked::Answered(Some(held(so.queued.map(at)))),
+        progress: so.progress.into(),
+        archives: so.archives.into(),
+        events: so.events.into(),
+        other: so.other.then_some(None).into(),
+        requested: so.requested,
+        is_saas: so.saas,
+        ..Facts::new(&spec, at(now))
+    };
+    need(&expected(), &so.record, &facts)
+}
+
+/// The history and the progress were read at these times.
+fn read(history: Option<&str>, progress: Option<&str>) -> Record {
+    let seen = Seen {
+        history_at: history.map(at),
+        progress_asked_at: progress.map(at),
+        progress_at: progress.map(at),
+        ..Seen::default()
+    };
+    Record {
+        seen,
+        last_backup: backup(YESTERDAY),
+        ..Record::default()
+    }
+}
+
+#[test]
+fn while_nothing_is_awaited_little_is_asked() {
+    let idle = |history, progress| So {
+        record: read(history, progress),
+        queued: Some("2026-11-23T03:07:00Z"),
+        ..So::default()
+    };
+    let recent = Some("2026-11-23T11:00:00Z");
+    let noon = "2026-11-23T12:00:00Z";
+    assert_eq!(asked(noon, idle(recent, recent)), None);
+    assert_eq!(
+        asked(noon, idle(recent, None)),
+        Some(Need::Progress),
+        "after a start"
+    );
+    assert_eq!(
+        asked(noon, idle(None, recent)),
+        Some(Need::Archives),
+        "after a start"
+    );
+    assert_eq!(
+        asked("2026-11-23T17:00:00Z", idle(recent, recent)),
+        Some(Need::Archives),
+        "six hours later"
+    );
+    assert_eq!(asked("2026-11-23T16:59:00Z", idle(recent, recent)), None);
+    assert_eq!(
+        asked(
+            noon,
+            So {
+                requested: true,
+                ..idle(recent, recent)
+            }
+        ),
+        Some(Need::Archives)
+    );
+    // Shortly before the next run, once.
+    let ten_to = "2026-11-24T02:50:00Z";
+    assert_eq!(
+        asked(ten_to, idle(Some("2026-11-24T02:00:00Z"), recent)),
+        Some(Need::Progress)
+    );
+    assert_eq!(
+        asked(
+            ten_to,
+            idle(Some("2026-11-24T02:00:00Z"), Some("2026-11-24T02:45:00Z"))
+        ),
+        None
+    );
+    // An archive that is not recorded is told from a person's.
+    let listed = |id| So {
+        archives: Some(vec![archive(id, YESTERDAY)]),
+        ..idle(None, recent)
+    };
+    assert_eq!(asked(noon, listed("another")), Some(Need::Events));
+    assert_eq!(asked(noon, listed(YESTERDAY)), None);
+    assert_eq!(
+        asked(
+            noon,
+            So {
+                saas: true,
+                ..listed(YESTERDAY)
+            }
+        ),
+        Some(Need::Bill)
+    );
+}
+
+#[test]
+fn an_awaited_archive_is_looked_for_cheapest_first() {
+    let waiting = |so: So| So {
+        record: read(Some("2026-11-24T02:00:00Z"), Some("2026-11-24T02:50:00Z")),
+        ..so
+    };
+    let queued = |so: So| {
+        waiting(So {
+            queued: Some("2026-11-24T03:07:00Z"),
+            ..so
+        })
+    };
+    let idle = || Some(None);
+    let now = "2026-11-24T03:15:00Z";
+    assert_eq!(
+        asked(now, waiting(So::default())),
+        Some(Need::Progress),
+        "not queued"
+    );
+    let nothing_runs = |so| So {
+        progress: idle(),
+        ..so
+    };
+    assert_eq!(
+        asked(now, nothing_runs(waiting(So::default()))),
+        None,
+        "no history for nothing"
+    );
+    assert_eq!(asked(now, queued(So::default())), Some(Need::Progress));
+    let running = Some(Some(run("run", None, false)));
+    let under_way = queued(So {
+        progress: running,
+        ..So::default()
+    });
+    assert_eq!(asked(now, under_way), None);
+    assert_eq!(
+        asked(now, nothing_runs(queued(So::default()))),
+        None,
+        "its run may not have begun"
+    );
+    let later = "2026-11-24T03:37:00Z";
+    assert_eq!(
+        asked(later, nothing_runs(queued(So::default()))),
+        Some(Need::Archives),
+        "half an hour after it was queued"
+    );
+    // A run has ended since.
+    let over = |so: So| {
+        let mut so = nothing_runs(queued(so));
+        so.record.seen.over_at = Some(at(now));
+        so
+    };
+    assert_eq!(asked(now, over(So::default())), Some(Need::Archives));
+    let found = || Some(vec![archive("new", "2026-11-24T03:10:00Z")]);
+    let with_found = || {
+        over(So {
+            archives: found(),
+            ..So::default()
+        })
+    };
+    assert_eq!(asked(now, with_found()), Some(Need::Events));
+    assert_eq!(
+        asked(
+            now,
+            So {
+                events: Some(None),
+                ..with_found()
+            }
+        ),
+        None
+    );
+    let empty = over(So {
+        archives: Some(vec![]),
+        ..So::default()
+    });
+    assert_eq!(asked(now, empty), None, "nothing to tell apart");
+}
+
+#[test]
+fn a_listed_archive_is_looked_for_once_more_after_half_an_hour() {
+    let record = || Record {
+        candidate: candidate("2026-11-24T03:10:00Z"),
+        ..read(Some("2026-11-24T03:10:00Z"), Some("2026-11-24T03:10:00Z"))
+    };
+    let so = || So {
+        record: record(),
+        queued: Some("2026-11-24T03:07:00Z"),
+        ..So::default()
+    };
+    assert_eq!(asked("2026-11-24T03:39:59Z", so()), None);
+    assert_eq!(asked("2026-11-24T03:40:00Z", so()), Some(Need::Archives));
+}
+
+#[test]
+fn past_its_deadline_everything_is_asked_once_and_then_each_hour() {
+    let late = |history, progress, settled: bool| {
+        let mut record = read(Some(history), Some(progress));
+        record.seen.settled = settled.then(|| at(DUE));
+        So {
+            record,
+            ..So::default()
+        }
+    };
+    let none = || Some(None);
+    let deadline = "2026-11-24T05:00:00Z";
+    let first = || late("2026-11-24T03:40:00Z", "2026-11-24T04:50:00Z", false);
+    assert_eq!(asked(deadline, first()), Some(Need::Archives));
+    let empty = || So {
+        progress: none(),
+        archives: Some(vec![]),
+        ..first()
+    };
+    assert_eq!(asked(deadline, empty()), Some(Need::Events));
+    assert_eq!(
+        asked(
+            deadline,
+            So {
+                events: Some(None),
+                ..empty()
+            }
+        ),
+        Some(Need::OtherSchedule)
+    );
+    assert_eq!(
+        asked(
+            deadline,
+            So {
+                events: Some(None),
+                other: true,
+                ..empty()
+            }
+        ),
+        None
+    );
+    let settled = || late("2026-11-24T05:00:00Z", "2026-11-24T05:00:00Z", true);
+    assert_eq!(asked("2026-11-24T05:59:00Z", settled()), None);
+    assert_eq!(asked("2026-11-24T06:00:00Z", settled()), Some(Need::Progress));
+    assert_eq!(
+        asked(
+            "2026-11-24T06:00:00Z",
+            So {
+                progress: none(),
+                ..settled()
+            }
+        ),
+        Some(Need::Archives)
+    );
+    let again = So {
+        progress: none(),
+        archives: Some(vec![]),
+        ..settled()
+    };
+    assert_eq!(asked("2026-11-24T06:00:00Z", again), None);
+}
+
+#[test]
+fn a_history_that_fails_is_asked_for_again_after_half_an_hour() {
+    let failing = |record: &Record, requested| {
+        let spec = spec();
+        let facts = Facts {
+            held: Asked::Answered(Some(held(Some(at("2026-11-24T03:07:00Z"))))),
+            progress: Asked::Failed(error()),
+            requested,
+            ..Facts::new(&spec, at(NOON))
+        };
+        need(&expected(), record, &facts)
+    };
+    let mut record = read(None, None);
+    assert_eq!(
+        failing(&record, false),
+        Some(Need::Archives),
+        "whatever the progress says"
+    );
+    record.seen.history_failed_at = Some(at("2026-11-24T11:31:00Z"));
+    assert_eq!(failing(&record, false), None);
+    assert_eq!(failing(&record, true), Some(Need::Archives), "asked for");
+    record.seen.history_failed_at = Some(at("2026-11-24T11:30:00Z"));
+    assert_eq!(failing(&record, false), Some(Need::Archives));
+    record.seen.history_failed_at = Some(at("2036-01-01T00:00:00Z"));
+    assert_eq!(
+        failing(&record, false),
+        Some(Need::Archives),
+        "the portal's clock was wrong"
+    );
+}
+
+#[test]
+fn a_run_that_outlives_its_deadline_is_looked_for_when_it_is_over() {
+    let mut record = read(Some("2026-11-24T05:00:00Z"), Some("2026-11-24T05:45:00Z"));
+    record.seen.settled = Some(at(DUE));
+    let so = |record: &Record| So {
+        record: record.clone(),
+        queued: Some("2026-11-24T03:07:00Z"),
+        ..So::default()
+    };
+    assert_eq!(asked("2026-11-24T05:45:00Z", so(&record)), None);
+    record.seen.over_at = Some(at("2026-11-24T05:45:00Z"));
+    assert_eq!(asked("2026-11-24T05:45:00Z", so(&record)), Some(Need::Archives));
+}
+
+#[test]
+fn a_deadline_longer_than_the_period_is_looked_after_too() {
+    let expected = Expected {
+        deadline: SignedDuration::from_hours(24),
+        ..expected()
+    };
+    let asked = |history: Option<&str>, now: &str| {
+        let spec = spec();
+        let facts = Facts {
+            held: Asked::Answered(Some(held(None))),
+            progress: Asked::Answered(None),
+            ..Facts::new(&spec, at(now))
+        };
+        need(&expected, &read(history, Some(now)), &facts)
+    };
+    // Yesterday's was confirmed, so that it is tonight's whose day passes tomorrow at three.
+    assert_eq!(asked(Some("2026-11-25T02:30:00Z"), "2026-11-25T02:59:00Z"), None);
+    assert_eq!(
+        asked(Some("2026-11-25T02:30:00Z"), "2026-11-25T03:00:00Z"),
+        Some(Need::Archives)
+    );
+    assert_eq!(asked(Some("2026-11-25T03:00:00Z"), "2026-11-25T03:15:00Z"), None);
+}
+
+#[test]
+fn a_run_that_failed_is_explained_once() {
+    let record = |explained: Option<&str>| {
+        let mut record = read(Some("2026-11-24T03:15:00Z"), Some("2026-11-24T03:15:00Z"));
+        record.absorb_progress(Some(&run("run", Some("boom"), true)), at("2026-11-24T03:15:00Z"));
+        record.seen.explained = explained.map(Into::into);
+        record
+    };
+    let so = |record| So {
+        record,
+        queued: Some("2026-11-24T03:07:00Z"),
+        progress: Some(Some(run("run", Some("boom"), true))),
+        archives: Some(vec![]),
+        ..So::default()
+    };
+    let now = "2026-11-24T03:15:00Z";
+    assert_eq!(asked(now, so(record(None))), Some(Need::Events));
+    assert_eq!(asked(now, so(record(Some("before")))), Some(Need::Events));
+    assert_eq!(asked(now, so(record(Some("run")))), None);
+}
+
+#[test]
+fn the_next_look_is_when_something_may_have_happened() {
+    let rows = [
+        ("2026-11-24T01:00:00Z", "2026-11-24T02:55:00Z"),
+        ("2026-11-24T02:55:00Z", "2026-11-24T03:20:00Z"),
+        ("2026-11-24T03:20:00Z", "2026-11-24T05:00:00Z"),
+        ("2026-11-24T05:00:00Z", "2026-11-25T02:55:00Z"),
+    ];
+    for (now, next) in rows {
+        assert_eq!(
+            next_look(&expected(), &Record::default(), at(now)),
+            Some(at(next)),
+            "{now}"
+        );
+    }
+    let record = Record {
+        candidate: candidate("2026-11-24T03:22:00Z"),
+        ..Record::default()
+    };
+    assert_eq!(
+        next_look(&expected(), &record, at("2026-11-24T03:22:00Z")),
+        Some(at("2026-11-24T03:52:00Z"))
+    );
+    let week = Expected {
+        deadline: SignedDuration::from_hours(168),
+        ..expected()
+    };
+    assert_eq!(
+        next_look(&week, &Record::default(), at("2026-11-24T02:59:00Z")),
+        Some(at("2026-11-24T03:00:00Z"))
+    );
+}

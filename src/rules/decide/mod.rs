@@ -1,0 +1,266 @@
+//! What to do, from facts alone: no I/O, no clock of its own.
+//!
+//! [`decide`] is asked again whenever a fact that it wanted has been learnt, until it names a plan. The order of its
+//! lines is the order of the rules; each verdict says what the user can decide.
+
+pub mod deletion;
+pub mod removed_by_portal;
+
+use jiff::SignedDuration;
+
+use crate::{
+    api::{AdoptionPolicy, AppliedReason, ManagementPolicy, Tally},
+    portal::Access,
+    rules::{
+        backup::next_question::need,
+        decide::{deletion::decide_deletion, removed_by_portal::Remover},
+        facts::{Asked, Facts, Slot},
+        lost_write::LostWrite,
+        plan::{Need, Plan, Step, Write},
+        reason::{Reason, Verdict},
+    },
+    schedule::{Held, Schedule},
+};
+
+/// A second foreign change within this time after a correction is contested.
+pub const CONTEST_WINDOW: SignedDuration = SignedDuration::from_hours(24);
+
+/// The next step for these facts; where the portal is left as it is, what its backups tell is learnt, too.
+pub fn decide(facts: &Facts<'_>) -> Step {
+    let step = decide_schedule(facts);
+    let left = matches!(step, Step::Do(Plan::Nothing | Plan::Refuse(_)));
+    match &facts.expected {
+        Ok(expected) if left && facts.deleted_at.is_none() && matches!(facts.held, Asked::Answered(_)) => {
+            need(expected, &facts.record, facts).map_or(step, Step::Ask)
+        }
+        _ => step,
+    }
+}
+
+/// What portal and manifest hold.
+struct Compared<'a> {
+    facts: &'a Facts<'a>,
+    access: &'a Access,
+    wanted: &'a Schedule,
+    held: Option<&'a Held>,
+}
+
+fn decide_schedule(facts: &Facts<'_>) -> Step {
+    if facts.deleted_at.is_some() {
+        return if facts.finalizer {
+            decide_deletion(facts)
+        } else {
+            Step::Do(Plan::Nothing)
+        };
+    }
+    if facts.spec.suspend {
+        return Step::Do(Plan::Suspend);
+    }
+    let (wanted, access) = match (&facts.wanted, &facts.access) {
+        (Some(Err(verdict)), _) | (_, Some(Err(verdict))) => return Step::refuse(verdict.clone()),
+        (Some(Ok(wanted)), Some(Ok(access))) => (wanted, access),
+        _ => return Step::Ask(Need::Secrets),
+    };
+    if let Some(verdict) = conflict(facts) {
+        return Step::refuse(verdict);
+    }
+    let held = match &facts.held {
+        Asked::NotYet => return Step::Ask(Need::Schedule),
+        Asked::Failed(error) => return Step::refuse(error),
+        Asked::Answered(held) => held.as_ref(),
+    };
+    if facts.identity_due && facts.identity.is_none() {
+        return Step::Ask(Need::Identity);
+    }
+    let difference = wanted.difference(held.map(|held| &held.schedule));
+    if difference.is_empty() {
+        return decide_equal(facts, wanted);
+    }
+    if facts.spec.management_policy == ManagementPolicy::Observe {
+        return Step::refuse(Verdict::new(
+            Reason::OutOfSync,
+            "The portal's schedule differs from the manifest (status.difference); \
+             managementPolicy Observe leaves it so",
+        ));
+    }
+    let compared = Compared {
+        facts,
+        access,
+        wanted,
+        held,
+    };
+    compared.decide_different(difference.in_secret)
+}
+
+fn conflict(facts: &Facts<'_>) -> Option<Verdict> {
+    match &facts.slot {
+        Slot::Taken(by) if facts.spec.management_policy == ManagementPolicy::Enforce => Some(Verdict::new(
+            Reason::Conflict,
+            format!(
+                "The portal has one schedule for dump={}, and it belongs to {by}; delete one of the two",
+                facts.spec.dump
+            ),
+        )),
+        _ => None,
+    }
+}
+
+fn decide_equal(facts: &Facts<'_>, wanted: &Schedule) -> Step {
+    if facts.spec.management_policy == ManagementPolicy::Observe {
+        return Step::Do(Plan::Nothing);
+    }
+    if let LostWrite::Ours {
+        reason,
+        is_wanted: true,
+        ..
+    } = facts.lost_write
+    {
+        return before_taking(facts, Plan::Adopt(reason));
+    }
+    match facts.owned() {
+        Some(applied) if applied.schedule == wanted.shown_as_applied() => Step::Do(Plan::Nothing),
+        Some(_) => Step::Do(Plan::Adopt(AppliedReason::Changed)),
+        None => before_taking(facts, Plan::Adopt(AppliedReason::Adopted)),
+    }
+}
+
+/// Who answers there, and as whom we speak, is looked up before anything becomes ours.
+fn before_taking(facts: &Facts<'_>, plan: Plan) -> Step {
+    if facts.identity.is_some() {
+        Step::Do(plan)
+    } else {
+        Step::Ask(Need::Identity)
+    }
+}
+
+impl Compared<'_> {
+    /// What a portal holds that differs from the manifest, told apart: ours to change, foreign to correct, new to us.
+    fn decide_different(&self, in_secret: bool) -> Step {
+        let facts = self.facts;
+        if facts.not_converging {
+            return Step::refuse(not_converging());
+        }
+        let Some(applied) = facts.owned() else {
+            if self.held.is_some() && facts.spec.adoption_policy == AdoptionPolicy::Never {
+                return Step::refuse(Verdict::new(
+                    Reason::AdoptionRefused,
+                    "The portal holds a different schedule (status.observed), and adoptionPolicy is Never; \
+                     make the manifest equal to it, or set adoptionPolicy to Safe to replace it",
+                ));
+            }
+            return self.write(AppliedReason::Created);
+        };
+        // A value that differs although the Secret has not changed was changed in the portal.
+        if applied.schedule != self.wanted.shown_as_applied() || in_secret && facts.secret_changed {
+            return self.write(AppliedReason::Changed);
+        }
+        let remover = match self.held {
+            Some(_) => Remover::Somebody,
+            None => removed_by_portal::remover(facts),
+        };
+        match remover {
+            Remover::Unsettled(step) => step,
+            Remover::Portal => {
+                removed_by_portal::hold(facts).unwrap_or_else(|| self.write(AppliedReason::Recreated))
+            }
+            Remover::Somebody => {
+                hold_correction(facts).unwrap_or_else(|| self.write(AppliedReason::Corrected))
+            }
+        }
+    }
+
+    fn write(&self, reason: AppliedReason) -> Step {
+        let facts = self.facts;
+        if facts.lost_write.may_still_land(&facts.clocks()) {
+            return Step::refuse(Verdict::new(
+                Reason::OutcomeUnknown,
+                "A write to the portal got no answer that tells its outcome, and the portal does not show it; \
+                 DocSpace may still carry it out, so it is repeated after ten minutes at the earliest",
+            ));
+        }
+        if let Some(step) = self.hold_for_archives(reason) {
+            return step;
+        }
+        let write = Write {
+            reason,
+            access: self.access.clone(),
+            wanted: self.wanted.clone(),
+            over: self.held.cloned(),
+        };
+        before_taking(facts, Plan::Write(Box::new(write)))
+    }
+
+    /// Whether the write would make the portal's cleaner delete archives (trap 7), and nobody has said that it may.
+    fn hold_for_archives(&self, reason: AppliedReason) -> Option<Step> {
+        let (facts, stored) = (self.facts, self.wanted.backups_stored);
+        let keeps_as_few = self
+            .held
+            .is_some_and(|held| held.schedule.backups_stored <= stored);
+        let lowered_here = reason == AppliedReason::Changed
+            && facts
+                .owned()
+                .is_some_and(|applied| applied.schedule.backups_stored > stored);
+        if keeps_as_few || lowered_here || facts.spec.adoption_policy == AdoptionPolicy::Always {
+            return None;
+        }
+        let (status, message) = match &facts.archives {
+            Asked::NotYet => return Some(Step::Ask(Need::Archives)),
+            Asked::Answered(archives) if i64::try_from(archives.len()).is_ok_and(|count| count <= stored) => {
+                return None;
+            }
+            Asked::Answered(archives) => {
+                let count = archives.len();
+                let message = format!(
+                    "The portal lists {count} archives and would delete the oldest of them, as backupsStored is \
+                     {stored}; set backupsStored to {count} or more (30 at most), or adoptionPolicy to Always to let \
+                     them be deleted"
+                );
+                (None, message)
+            }
+            Asked::Failed(error) => {
+                let message = format!(
+                    "How many archives the portal would delete cannot be told, as its history cannot be read ({error}); \
+                     set adoptionPolicy to Always to write the schedule all the same"
+                );
+                (error.status, message)
+            }
+        };
+        Some(Step::refuse(Verdict {
+            status,
+            ..Verdict::new(Reason::WouldDeleteArchives, message)
+        }))
+    }
+}
+
+/// The verdict of a schedule that the portal accepts and then gives back as something else.
+pub fn not_converging() -> Verdict {
+    Verdict::new(
+        Reason::NotConverging,
+        "The portal accepted the schedule and then gave it back as something else (status.difference); \
+         it is not sent again until the manifest or a storage Secret changes",
+    )
+}
+
+/// What a correction waits for. It may cost a backup and push out an old archive: one a day, unless asked for.
+fn hold_correction(facts: &Facts<'_>) -> Option<Step> {
+    let recent = |tally: &Tally| facts.now.duration_since(tally.last_time.0) < CONTEST_WINDOW;
+    if facts.corrections.is_some_and(recent) && !facts.requested && !facts.correction_waits {
+        return Some(Step::refuse(Verdict::new(
+            Reason::Contested,
+            "Somebody changed the portal's schedule again within a day of its correction (status.difference); \
+             agree on one, then change the manifest or set the annotation docspace.onlyoffice.com/requestedAt",
+        )));
+    }
+    match &facts.progress {
+        Asked::NotYet => Some(Step::Ask(Need::Progress)),
+        Asked::Failed(error) => Some(Step::refuse(error)),
+        Asked::Answered(_) if facts.is_running() => Some(Step::refuse(Verdict::new(
+            Reason::BackupRunning,
+            "The portal's schedule was changed by somebody; it is put back when the running backup has ended",
+        ))),
+        Asked::Answered(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! Events of what is to be known before it hurts, and of what BackupFresh has become. Pure.
+
+use jiff::Timestamp;
+
+use crate::{
+    api::{DocSpaceBackupSchedule, Status, condition},
+    portal::Address,
+    rules::{
+        backup::never_starts,
+        decide::removed_by_portal::FREE_BACKUPS,
+        facts::{Bill, Facts},
+        note::Note,
+        outcome::Deed,
+    },
+    schedule::timetable::Times,
+};
+
+/// What was done, what Ready's reason has become, and what is to be known before it hurts.
+pub fn notes(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, deed: &Deed, status: &Status) -> Vec<Note> {
+    let mut notes = deed.notes.clone();
+    let before = condition(object.status.as_ref(), "Ready");
+    let (Some(before), Some(now)) = (before, condition(Some(status), "Ready")) else {
+        return notes;
+    };
+    let changed = before.reason != now.reason;
+    match now.status.as_str() {
+        "True" if changed && before.status == "False" && notes.is_empty() => {
+            notes.push(Note::normal(&now.reason, &now.message));
+        }
+        "False" if changed => notes.push(Note::warning(&now.reason, &now.message)),
+        _ => {}
+    }
+    if deed.applied.is_some()
+        && let Some(applied) = facts.applied.filter(|_| !facts.same_address)
+    {
+        let text = format!(
+            "The portal's address was changed; a schedule stays as it is in {}",
+            applied.url
+        );
+        notes.push(Note::warning("ScheduleLeftBehind", text));
+    }
+    notes.extend(news(object, facts, status));
+    notes
+}
+
+/// What to tell, given the status as it was (the object's) and as it becomes.
+pub fn news(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, after: &Status) -> Vec<Note> {
+    let unlooked = Status::default();
+    let before = object.status.as_ref().unwrap_or(&unlooked);
+    let mut notes = Vec::new();
+    notes.extend(freshness(before, after));
+    notes.extend(warning_of_an_archive(before, after));
+    if before.in_force != after.in_force {
+        notes.extend(short_lived(after));
+    }
+    if before.portal != after.portal {
+        notes.extend(stranger(object, facts));
+    }
+    notes
+}
+
+/// Good news once, bad news whenever it changes. A new object that cannot have a backup yet is no news.
+fn freshness(before: &Status, after: &Status) -> Option<Note> {
+    let was = condition(Some(before), "BackupFresh");
+    let now = condition(Some(after), "BackupFresh")?;
+    let changed = was.is_none_or(|was| was.reason != now.reason);
+    let same_status = was.is_some_and(|was| was.status == now.status);
+    match now.status.as_str() {
+        "True" if !same_status => Some(Note::normal(&now.reason, &now.message)),
+        "False" if changed => Some(Note::warning(&now.reason, &now.message)),
+        _ => None,
+    }
+}
+
+fn warning_of_an_archive(before: &Status, after: &Status) -> Option<Note> {
+    let candidate = after.candidate.as_ref()?;
+    let known = before
+        .candidate
+        .as_ref()
+        .is_some_and(|known| known.id == candidate.id);
+    let warning = candidate.warning.as_ref().filter(|_| !known)?;
+    Some(Note::warning(
+        "BackupWarning",
+        format!("The portal made an archive with a warning: {warning}"),
+    ))
+}
+
+/// Trap 4.
+fn short_lived(after: &Status) -> Option<Note> {
+    let in_force = after.in_force.as_ref()?;
+    (in_force.storage_type == "DataStore").then(|| {
+        Note::warning(
+            "ArchivesExpire",
+            "Archives in DocSpace's temporary store (storageType DataStore) are deleted after a day; choose \
+             ThirdPartyConsumer, Documents or Local to keep them",
+        )
+    })
+}
+
+fn stranger(object: &DocSpaceBackupSchedule, facts: &Facts<'_>) -> Option<Note> {
+    let portal = &object.spec.portal;
+    let address = Address::parse(&portal.url, portal.host_header.as_deref()).ok()?;
+    let text = facts.identity.as_ref()?.stranger(&address)?;
+    Some(Note::warning("UnknownHost", text))
+}
+
+/// The portal removes a schedule when its free backups are used up (trap 6).
+pub fn free_backups_low(bill: Bill) -> Option<Note> {
+    (!bill.paid && bill.free >= FREE_BACKUPS - 1).then(|| {
+        Note::warning(
+            "FreeBackupsLow",
+            format!(
+                "{} free backups were made this month, and paid backup is off. When the free ones are used up (DocSpace's \
+                 cloud gives {FREE_BACKUPS} a month; the API does not tell how many this portal has), the portal removes \
+                 the schedule",
+                bill.free
+            ),
+        )
+    })
+}
+
+/// The portal runs one backup at a time and drops the other without a trace (trap 7).
+pub fn same_hour(other: &str) -> Note {
+    Note::warning(
+        "SameHour",
+        format!(
+            "{other} asks the same portal for its other schedule (dump true or false) at the same hour; the portal runs one \
+             backup at a time and drops the other, so give one of them another cronParams.hour"
+        ),
+    )
+}
+
+/// What to add to the Event of a write: what the portal's clock, which every write starts anew, makes of it (trap 2).
+pub fn after_write(times: &Times, now: Timestamp) -> &'static str {
+    if never_starts(times, now) {
+        ". As things are, the portal does not start it at this hour (see condition BackupFresh)"
+    } else if times.portal_is_due(None, now) {
+        ". The portal makes a backup within 15 minutes, as every write starts its clock anew and the hour has passed"
+    } else {
+        ""
+    }
+}

@@ -1,0 +1,31 @@
+//! An Event before it is published.
+
+/// An Event in the making.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Note {
+    /// Whether its type is Warning.
+    pub warning: bool,
+    /// In CamelCase; README.md lists them.
+    pub reason: String,
+    /// For people.
+    pub text: String,
+}
+
+impl Note {
+    /// Something went as it should.
+    pub fn normal(reason: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            warning: false,
+            reason: reason.into(),
+            text: text.into(),
+        }
+    }
+
+    /// Something that somebody should look at.
+    pub fn warning(reason: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            warning: true,
+            ..Self::normal(reason, text)
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! How conditions are written.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use crate::{api::to_second, rules::reason::Verdict};
+
+/// What a condition says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConditionState {
+    /// `True`, `False` or `Unknown`.
+    pub status: &'static str,
+    /// In CamelCase, out of a closed list.
+    pub reason: String,
+    /// For people. Equal situations have equal messages.
+    pub message: String,
+}
+
+impl ConditionState {
+    /// This status, for the verdict's reason.
+    pub fn of(status: &'static str, verdict: &Verdict) -> Self {
+        Self {
+            status,
+            reason: verdict.reason.to_string(),
+            message: verdict.message.clone(),
+        }
+    }
+}
+
+/// The conditions of a status.
+pub struct Conditions<'a> {
+    /// The list in the status.
+    pub list: &'a mut Vec<Condition>,
+    /// Of the object.
+    pub generation: Option<i64>,
+    /// By the operator's clock.
+    pub now: Timestamp,
+}
+
+impl Conditions<'_> {
+    /// Writes a condition. Its lastTransitionTime moves only with its status, so an equal one is not written again.
+    pub fn set(&mut self, kind: &str, state: ConditionState) {
+        let before = self.list.iter().position(|condition| condition.type_ == kind);
+        // The CRD's own default is since 1970, which is no time that anybody saw.
+        let since = before.map(|at| &self.list[at]).filter(|before| {
+            before.status == state.status && before.last_transition_time.0 != Timestamp::UNIX_EPOCH
+        });
+        let condition = Condition {
+            type_: kind.into(),
+            status: state.status.into(),
+            reason: state.reason,
+            message: state.message,
+            observed_generation: self.generation,
+            last_transition_time: since
+                .map_or_else(|| to_second(self.now), |since| since.last_transition_time.clone()),
+        };
+        match before {
+            Some(at) => self.list[at] = condition,
+            None => self.list.push(condition),
+        }
+    }
+
+    /// Takes a condition out.
+    pub fn remove(&mut self, kind: &str) {
+        self.list.retain(|condition| condition.type_ != kind);
+    }
+}

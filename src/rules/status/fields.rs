@@ -1,0 +1,142 @@
+//! The fields of a status beside its conditions, and those of backups.
+
+use jiff::Timestamp;
+
+use crate::{
+    api::{
+        ApiKeyStatus, Applied, AppliedReason, DocSpaceBackupSchedule, PortalStatus, REQUESTED_AT,
+        ShownSchedule, Status, Tally, to_second,
+    },
+    rules::{
+        decide::{CONTEST_WINDOW, removed_by_portal::month},
+        facts::Facts,
+        outcome::Deed,
+        reason::Reason,
+        status::Asked,
+    },
+    schedule::Schedule,
+};
+
+/// The annotation requestedAt that this look answers.
+pub fn echo(object: &DocSpaceBackupSchedule, status: &mut Status) {
+    let annotations = object.metadata.annotations.as_ref();
+    if let Some(requested) = annotations.and_then(|annotations| annotations.get(REQUESTED_AT)) {
+        status.last_handled_reconcile_at = Some(requested.clone());
+    }
+}
+
+/// Portal, time zone and key, as they describe themselves.
+pub fn identity(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, status: &mut Status) {
+    let Some(identity) = &facts.identity else {
+        return;
+    };
+    if let Some(settings) = &identity.settings {
+        status.time_zone = settings.time_zone.clone().or(status.time_zone.take());
+        status.portal = Some(PortalStatus {
+            version: settings.version.clone(),
+            standalone: settings.standalone,
+            alias: settings.alias.clone(),
+        });
+    }
+    if object.spec.dump {
+        status.time_zone = Some("UTC".into());
+    }
+    if let Some(key) = &identity.key {
+        status.api_key = key.as_ref().map(|key| ApiKeyStatus {
+            id: Some(key.id.clone()),
+            name: key.name.clone(),
+            expires_at: key.expires_at.map(to_second),
+        });
+    }
+}
+
+/// What was written, what the portal holds, and how that differs from the manifest.
+pub fn schedule(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, deed: &Deed, status: &mut Status) {
+    let Some(Ok(wanted)) = &facts.wanted else {
+        return;
+    };
+    if let Some(replaced) = &deed.replaced {
+        status.replaced = Some(replaced.shown());
+    }
+    if let Some(reason) = deed.applied {
+        status.applied = Some(applied(object, facts.now, reason, wanted));
+    }
+    let Asked::Answered(held) = &facts.held else {
+        return;
+    };
+    let difference = wanted.difference(held.as_ref().map(|held| &held.schedule));
+    let time_zone = status.time_zone.as_deref();
+    status.schedule = held.as_ref().map(|held| held.schedule.in_words(time_zone));
+    status.observed = held.as_ref().map(|held| held.shown());
+    status.difference = difference.lines;
+}
+
+fn applied(
+    object: &DocSpaceBackupSchedule,
+    now: Timestamp,
+    reason: AppliedReason,
+    wanted: &Schedule,
+) -> Applied {
+    let portal = &object.spec.portal;
+    Applied {
+        time: to_second(now),
+        reason,
+        generation: object.metadata.generation.unwrap_or_default(),
+        uid: object.metadata.uid.clone().unwrap_or_default(),
+        url: portal.url.clone(),
+        host_header: portal.host_header.clone(),
+        schedule: wanted.shown_as_applied(),
+    }
+}
+
+/// The corrections of the last day.
+pub fn corrections(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, deed: &Deed, status: &mut Status) {
+    let now = to_second(facts.now);
+    let recent = |tally: &Tally| facts.now.duration_since(tally.last_time.0) < CONTEST_WINDOW;
+    let before = facts.corrections.filter(|tally| recent(tally));
+    status.corrections = match (deed.applied, before) {
+        (Some(AppliedReason::Corrected), before) => Some(Tally {
+            count: before.map_or(1, |before| before.count.saturating_add(1)),
+            last_time: now,
+        }),
+        (Some(AppliedReason::Recreated), before) => before.cloned(),
+        (Some(_), _) => None,
+        // A quiet day is counted from the last foreign change that was seen.
+        (None, Some(before)) if deed.verdict.reason == Reason::Contested && changed_again(object, status) => {
+            Some(Tally {
+                last_time: now,
+                ..before.clone()
+            })
+        }
+        (None, before) => before.cloned(),
+    };
+}
+
+/// How often the portal has removed the schedule this month; the month is DocSpace's, in UTC.
+pub fn removals(facts: &Facts<'_>, deed: &Deed, status: &mut Status) {
+    let now = facts.now;
+    let before = facts
+        .removals
+        .filter(|tally| month(tally.last_time.0) == month(now));
+    status.removals = match deed.applied {
+        Some(AppliedReason::Recreated) => Some(Tally {
+            count: before.map_or(1, |before| before.count.saturating_add(1)),
+            last_time: to_second(now),
+        }),
+        _ => before.cloned(),
+    };
+}
+
+fn changed_again(object: &DocSpaceBackupSchedule, status: &Status) -> bool {
+    let seen = |status: &Status| {
+        let observed = status.observed.clone();
+        observed.map(|observed| ShownSchedule {
+            last_backup_time: None,
+            ..observed
+        })
+    };
+    object
+        .status
+        .as_ref()
+        .is_some_and(|before| seen(before) != seen(status))
+}

@@ -1,0 +1,94 @@
+//! What differs between what a manifest asks for and what a portal holds.
+
+use secrecy::ExposeSecret;
+
+use crate::schedule::{
+    Param, Schedule, period_name,
+    shown::{HIDDEN, MOST_SHOWN, bounded, shown_key, shown_value},
+    storage_name,
+};
+
+/// What differs between a wanted and a held schedule.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Difference {
+    /// A line for each field, for people; values that may be secret read `(hidden)`.
+    pub lines: Vec<String>,
+    /// A value that the manifest takes from a Secret differs.
+    pub in_secret: bool,
+}
+
+impl Difference {
+    /// Nothing differs.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+}
+
+impl Schedule {
+    /// What differs between this wanted schedule and the one that the portal holds, as far as DocSpace minds.
+    pub fn difference(&self, held: Option<&Schedule>) -> Difference {
+        let Some(held) = held else {
+            return Difference {
+                lines: vec!["schedule: wanted, none in the portal".into()],
+                in_secret: false,
+            };
+        };
+        let mut difference = Difference::default();
+        let mut compare = |field: &str, wanted: String, held: String| {
+            if wanted != held {
+                difference
+                    .lines
+                    .push(format!("{field}: {wanted} wanted, {held} in the portal"));
+            }
+        };
+        compare(
+            "storageType",
+            storage_name(self.storage_type),
+            storage_name(held.storage_type),
+        );
+        compare(
+            "cronParams.period",
+            period_name(self.period),
+            period_name(held.period),
+        );
+        compare("cronParams.hour", self.hour.to_string(), held.hour.to_string());
+        compare("cronParams.day", self.day.to_string(), held.day.to_string());
+        compare(
+            "backupsStored",
+            self.backups_stored.to_string(),
+            held.backups_stored.to_string(),
+        );
+        compare("dump", self.dump.to_string(), held.dump.to_string());
+
+        let (ours, theirs) = (self.counting_params(), held.counting_params());
+        for key in ours
+            .keys()
+            .chain(theirs.keys().filter(|key| !ours.contains_key(*key)))
+        {
+            let (ours, theirs) = (ours.get(key), theirs.get(key));
+            if ours.map(|param| param.value.expose_secret())
+                == theirs.map(|param| param.value.expose_secret())
+            {
+                continue;
+            }
+            let in_secret = ours.is_some_and(|param| param.secret);
+            let show = |param: Option<&&Param>| {
+                let hidden = || HIDDEN.to_owned();
+                param.map_or("none".into(), |param| match in_secret {
+                    true => hidden(),
+                    false => bounded(shown_value(key, param)),
+                })
+            };
+            difference.lines.push(format!(
+                "storageParams[{}]: {} wanted, {} in the portal",
+                ours.or(theirs)
+                    .map_or_else(String::new, |param| shown_key(key, param)),
+                show(ours),
+                show(theirs)
+            ));
+            difference.in_secret |= in_secret;
+        }
+        difference.lines.truncate(MOST_SHOWN);
+        difference
+    }
+}
