@@ -1,6 +1,6 @@
-# What there is to do with this checkout. Each target says on the terminal what it builds and how long that takes.
+# Targets for developers. Each target prints what it builds and how long that takes.
 
-# In CI every run is a new clone: what was compiled is kept beside it.
+# In CI every run starts from a new clone, so compiled code is kept in the user's cache.
 ifeq ($(CI),true)
 export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/docspace-backup-operator/target
 endif
@@ -8,28 +8,28 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: demo up test churn e2e bench lint crds manifests image image-test deny
 
-## A cluster's API, a simulated portal and the operator: what they do together, in under a minute once built.
+## A demo with a Kubernetes API, a simulated portal and the operator: under a minute once built.
 demo: control-plane
 	@$(call building,debug,2)
 	@cargo build --quiet
 	@cargo run --quiet --package demo -- --operator $(TARGET)/debug/docspace-backup-operator
 
-## The same, kept running until Ctrl-C.
+## The demo, kept running until Ctrl-C.
 up: control-plane
 	@$(call building,debug,2)
 	@cargo build --quiet
 	@cargo run --quiet --package demo -- --operator $(TARGET)/debug/docspace-backup-operator --keep-running
 
-## Everything: formatting, lints, unit, contract and integration tests against a real Kubernetes API.
+## All checks and tests: formatting, lints, unit, contract, chart and integration tests, against a real Kubernetes API.
 test: lint control-plane helm promtool
 	@cargo test --workspace --lib --bins --tests
 	@$(MAKE) --no-print-directory churn
 
-## The integration tests once more with two operators, of which the leader is ended again and again: about 4 minutes.
+## The integration tests with two operators, while the leader is stopped or killed repeatedly: about 4 minutes.
 churn: control-plane helm
 	@cargo test --test integration -- --ignored --nocapture replicas::
 
-## How fast and how large: N=1000 objects at once, against the bare client of the same requests.
+## The benchmark: speed and memory with N=1000 objects at once, compared with a bare client that sends the same requests.
 bench: control-plane
 	@$(call building,release,6)
 	@cargo build --quiet --release
@@ -41,49 +41,49 @@ lint:
 	@tests/dependencies
 	@cargo test --quiet --test imports
 
-## The CRD, after a change of src/api.
+## Regenerates the CRD after a change of src/api.
 crds:
 	@cargo run --quiet -- crd > crds/docspacebackupschedules.yaml
 	@cp crds/docspacebackupschedules.yaml deploy/helm/docspace-backup-operator/files/
 	@$(MAKE) --no-print-directory manifests
 
-## The container image (ARCH=amd64 or arm64, else this machine's) and its SBOM into target/image.
+## Builds the container image and its SBOM into target/image, for ARCH=amd64 or arm64 (default: this machine's).
 image:
 	@archive=$$(deploy/image/build $(ARCH)) && echo "$$archive" && deploy/image/sbom "$$archive"
 
-## Starts the very program of the image, as the image's user, with nothing around it.
+## Tests the program inside the image: as the image's user, with nothing else around it.
 image-test: control-plane
 	@archive=$$(deploy/image/build) && tests/image/run "$$archive"
 
-## The image and the chart on a real node, in namespaces of its own: root, containerd and runc are needed.
+## Tests the image and the chart on a real node, in separate Linux namespaces; needs root, containerd and runc.
 e2e: can-run-a-node control-plane helm node
 	@archive=$$(deploy/image/build) && \
 	cargo test --quiet --test e2e --no-run && \
-	DOCSPACE_IMAGE=$$(realpath "$$archive") CARGO_NET_OFFLINE=true tests/node/within cargo test --test e2e -- --ignored --nocapture
+	DOCSPACE_IMAGE=$$(realpath "$$archive") CARGO_NET_OFFLINE=true tests/programs/node/within cargo test --test e2e -- --ignored --nocapture
 
-## Licences, sources and banned crates of all dependencies; known holes, where the list of them can be fetched.
+## Checks licences, sources and bans of all dependencies, and known vulnerabilities if the database can be fetched.
 deny:
 	@deploy/deny
 
-## deploy/install.yaml, after a change of the chart.
+## Renders deploy/install.yaml after a change of the chart.
 manifests: helm
 	@deploy/render-install > deploy/install.yaml
 
 .PHONY: control-plane helm promtool can-run-a-node node
 control-plane:
-	@tests/control-plane/build >/dev/null
+	@tests/programs/control-plane/build >/dev/null
 
 helm:
-	@tests/helm/build >/dev/null
+	@tests/programs/helm/build >/dev/null
 
 promtool:
-	@tests/promtool/build >/dev/null
+	@tests/programs/promtool/build >/dev/null
 
-# What takes minutes comes after what may be missing.
+# Runs first in e2e: checks the requirements before builds that take minutes.
 can-run-a-node:
-	@tests/node/within true
+	@tests/programs/node/within true
 
 node:
-	@tests/node/build >/dev/null
+	@tests/programs/node/build >/dev/null
 
 building = test -x $(TARGET)/$(1)/docspace-backup-operator || echo "Building the operator once: about $(2) minutes on 2 cores" >&2

@@ -12,30 +12,31 @@ use crate::{
     rules::retry::{LONGEST_INTERVAL, SHORTEST_INTERVAL},
 };
 
-/// Keeps ONLYOFFICE DocSpace backup schedules as their Kubernetes manifests say, and tells whether that worked.
+/// Keeps backup schedules of ONLYOFFICE DocSpace portals equal to their Kubernetes manifests and verifies that they
+/// produce backups.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the controller, in the cluster that kubectl would talk to (KUBECONFIG, or in-cluster).
+    /// Run the controller. It finds the cluster as kubectl does: by KUBECONFIG, or by the pod's service account.
     Run(Box<RunArgs>),
     /// Print the CustomResourceDefinition as YAML.
     Crd,
-    /// End the operator and take its finalizer off every object: before it is uninstalled. The portals stay as they are.
+    /// Stop the operator and remove its finalizer from every object, before an uninstall. The portals keep their schedules.
     Release(ReleaseArgs),
 }
 
-/// Where the objects are.
+/// The watched namespaces.
 #[derive(Args, Debug)]
 pub struct Scope {
-    /// Namespace to watch; may be repeated. Default: the namespace that the operator runs in.
+    /// Namespace to watch; repeatable. Default: the namespace that the operator runs in.
     #[arg(
         long = "namespace",
         value_name = "NAME",
@@ -52,7 +53,8 @@ pub struct Scope {
 /// The flags of `release`. Its namespaces are those that the operator watches.
 #[derive(Args, Debug)]
 pub struct ReleaseArgs {
-    /// The operator's Deployment, in the namespace that this runs in (or that kubectl would take).
+    /// Name of the operator's Deployment, in the namespace that this command runs in; outside a cluster, in the namespace
+    /// of the current kubeconfig context.
     #[arg(long, value_name = "NAME", env = "DOCSPACE_BACKUP_DEPLOYMENT")]
     pub deployment: String,
 
@@ -60,7 +62,7 @@ pub struct ReleaseArgs {
     #[command(flatten)]
     pub scope: Scope,
 
-    /// How long to wait for the operator's pods to be gone, 1s to 1h.
+    /// How long to wait for the operator's pods to terminate, 1s to 1h.
     #[arg(long, value_name = "DURATION", env = "DOCSPACE_BACKUP_TIMEOUT", default_value = "2m", value_parser = timeout)]
     pub timeout: Duration,
 }
@@ -72,23 +74,24 @@ pub struct RunArgs {
     #[command(flatten)]
     pub scope: Scope,
 
-    /// How often a portal is looked at where the object does not say, 1m to 24h.
+    /// How often the operator checks a portal, 1m to 24h, unless the object sets spec.interval.
     #[arg(long, value_name = "DURATION", env = "DOCSPACE_BACKUP_INTERVAL", default_value = "15m", value_parser = interval)]
     pub interval: Duration,
 
-    /// Origin that Secrets may be sent to, as https://host[:port]; may be repeated. Default: any.
+    /// Origin that Secrets may be sent to, as https://host[:port]; repeatable. Default: any origin.
     #[arg(long = "allowed-origin", value_name = "URL", env = "DOCSPACE_BACKUP_ALLOWED_ORIGIN", value_delimiter = ',', value_parser = origin)]
     pub allowed_origins: Vec<String>,
 
-    /// Refuse Secrets without the annotation docspace.onlyoffice.com/portal-origin.
+    /// Reject Secrets without the annotation docspace.onlyoffice.com/portal-origin.
     #[arg(long, env = "DOCSPACE_BACKUP_REQUIRE_ORIGIN_ANNOTATION", value_parser = FalseyValueParser::new())]
     pub require_origin_annotation: bool,
 
-    /// Allow portals at loopback addresses (for tests and demo).
+    /// Allow portals at loopback addresses; for tests and the demo.
     #[arg(long, env = "DOCSPACE_BACKUP_ALLOW_LOOPBACK_PORTALS", value_parser = FalseyValueParser::new())]
     pub allow_loopback_portals: bool,
 
-    /// Reach portals through the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name; otherwise these are ignored.
+    /// Connect to portals through the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY define. Without this flag, the
+    /// operator ignores these variables for portals.
     #[arg(long, env = "DOCSPACE_BACKUP_PROXY_FROM_ENV", value_parser = FalseyValueParser::new())]
     pub proxy_from_env: bool,
 
@@ -96,7 +99,7 @@ pub struct RunArgs {
     #[command(flatten)]
     pub election: ElectionArgs,
 
-    /// Address of the server for metrics and probes (/metrics, /livez, /readyz). With port 0, the log tells the port.
+    /// Address of the server for metrics and probes (/metrics, /livez, /readyz). With port 0, the log shows the port.
     #[arg(
         long,
         value_name = "ADDR",
@@ -105,11 +108,11 @@ pub struct RunArgs {
     )]
     pub listen: SocketAddr,
 
-    /// Form of the log.
+    /// Log format.
     #[arg(long, value_enum, env = "DOCSPACE_BACKUP_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
 
-    /// What is logged: error, warn, info, debug, trace, or a list such as info,kube=debug.
+    /// Log level: error, warn, info, debug or trace, or a list such as info,kube=debug.
     #[arg(
         long,
         value_name = "LEVEL",
@@ -122,7 +125,7 @@ pub struct RunArgs {
 /// The flags of leader election.
 #[derive(Args, Debug)]
 pub struct ElectionArgs {
-    /// Let one of several operators lead, by a Lease; the others stand by.
+    /// Elect one leader among several operators by a Lease; the others stand by.
     #[arg(long, env = "DOCSPACE_BACKUP_LEADER_ELECTION", value_parser = FalseyValueParser::new())]
     pub leader_election: bool,
 
@@ -139,25 +142,25 @@ pub struct ElectionArgs {
     #[arg(long, value_name = "NAME", env = "DOCSPACE_BACKUP_LEASE_NAMESPACE")]
     pub lease_namespace: Option<String>,
 
-    /// A lease holds for so long after it was renewed, up to 1h.
+    /// How long a lease is valid after its renewal, up to 1h.
     #[arg(long, value_name = "DURATION", env = "DOCSPACE_BACKUP_LEASE_DURATION", default_value = "15s", value_parser = positive)]
     pub lease_duration: Duration,
 
-    /// A leader that cannot renew its lease for so long ends. No write to a portal takes longer, and a new leader waits
-    /// for so long before its first one, unless the lease was given up.
+    /// A leader that cannot renew its lease for this long exits. No write to a portal takes longer. A new leader waits this
+    /// long before its first write, unless the previous leader released the lease.
     #[arg(long, value_name = "DURATION", env = "DOCSPACE_BACKUP_RENEW_DEADLINE", default_value = "10s", value_parser = positive)]
     pub renew_deadline: Duration,
 
-    /// How often the Lease is looked at and renewed.
+    /// How often the operator checks and renews the Lease.
     #[arg(long, value_name = "DURATION", env = "DOCSPACE_BACKUP_RETRY_PERIOD", default_value = "2s", value_parser = positive)]
     pub retry_period: Duration,
 }
 
 impl ElectionArgs {
-    /// The times, where there is an election.
+    /// The times of the election; none without an election.
     ///
     /// # Errors
-    /// They do not go together.
+    /// The times contradict each other.
     pub fn times(&self) -> Result<Option<Times>, String> {
         self.leader_election
             .then(|| Times::new(self.lease_duration, self.renew_deadline, self.retry_period))
@@ -165,12 +168,12 @@ impl ElectionArgs {
     }
 }
 
-/// Form of the log.
+/// Log format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// A line for people.
+    /// A readable line for each event.
     Text,
-    /// A JSON object a line.
+    /// A JSON object for each event.
     Json,
 }
 
@@ -202,7 +205,7 @@ fn timeout(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// An empty one is refused: it would mean any origin.
+/// An empty origin is rejected: it would mean any origin.
 fn origin(text: &str) -> Result<String, String> {
     let address = Address::parse(text, None).map_err(|error| error.to_string())?;
     if address.url().path() == "/" {

@@ -1,4 +1,4 @@
-//! The program: `run` is the controller, `crd` prints the CRD, `release` lets the objects go without it.
+//! The program: `run` is the controller, `crd` prints the CRD, `release` removes the finalizers before an uninstall.
 
 use std::{io::IsTerminal, process::ExitCode, sync::Arc, time::Duration};
 
@@ -17,14 +17,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
-/// From SIGTERM to the end of what was under way: a write has 8 s of it.
+/// Time from SIGTERM until unfinished work ends; a write gets 8 s of it.
 const STOPPING_TAKES: Duration = Duration::from_secs(9);
-/// After that, giving the lease up takes at most this long.
+/// After that, releasing the lease takes at most this long.
 const GIVING_UP_TAKES: Duration = Duration::from_millis(500);
 
-/// Kubernetes has this long to answer a request.
+/// Time-out of a request to Kubernetes.
 const KUBERNETES_ANSWERS: Duration = Duration::from_secs(30);
-/// A watch ends after 290 s by itself and is taken up again.
+/// Read time-out of a watch: the API server ends a watch after 290 s, and it is started again.
 const WATCHES_ARE_RENEWED: Duration = Duration::from_secs(300);
 
 fn main() -> ExitCode {
@@ -47,7 +47,7 @@ type Failure = Box<dyn std::error::Error>;
 fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Runtime::new()?;
     let result = runtime.block_on(work);
-    // Name look-ups are threads that nobody can stop; the end does not wait for them.
+    // DNS look-ups run in threads that cannot be cancelled; the program does not wait for them.
     runtime.shutdown_background();
     result
 }
@@ -121,20 +121,20 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
         lost = campaign.lost() => return Err(lost.into()),
     };
     let Some(ended) = ended else {
-        // The lease is not given up: whoever leads next waits until that, too, has ended.
-        tracing::warn!("what was under way did not end in time; its outcome is looked up at the next start");
+        // The lease is not released, so the next leader waits until this work has ended, too.
+        tracing::warn!("unfinished work did not end in time; the next start checks its outcome");
         return Ok(());
     };
     if tokio::time::timeout(GIVING_UP_TAKES, campaign.give_up())
         .await
         .is_err()
     {
-        tracing::warn!("the lease was not given up in time; the next leader waits until it has run out");
+        tracing::warn!("the lease was not released in time; the next leader waits until it expires");
     }
     Ok(ended?)
 }
 
-/// Takes part in the election, if there is to be one.
+/// Takes part in the leader election, if it is enabled.
 fn stand(
     args: &ElectionArgs,
     times: Option<Times>,
@@ -144,7 +144,7 @@ fn stand(
         return Ok(Campaign::none());
     };
     let mut config = config.clone();
-    // Each look at the Lease has a deadline, and is repeated by the election itself.
+    // Each request for the Lease has a deadline, and the election itself repeats it.
     config.default_retry = false;
     let own = config.default_namespace.clone();
     let given = args.lease_namespace.as_deref().filter(|name| !name.is_empty());
@@ -170,7 +170,7 @@ async fn release(args: ReleaseArgs) -> Result<(), Failure> {
     Ok(release.run(&client, |step| println!("{step}")).await?)
 }
 
-/// An empty name, as an empty environment variable gives it, is none.
+/// Ignores an empty name: an empty environment variable gives one.
 fn namespaces(scope: Scope, own: &str) -> Result<Namespaces, Failure> {
     let (all, mut names) = (scope.all_namespaces, scope.namespaces);
     names.retain(|name| !name.is_empty());
@@ -179,7 +179,7 @@ fn namespaces(scope: Scope, own: &str) -> Result<Namespaces, Failure> {
     match (all, names.is_empty()) {
         (true, true) => Ok(Namespaces::All),
         (true, false) => {
-            Err("--all-namespaces and --namespace (DOCSPACE_BACKUP_NAMESPACE) exclude each other".into())
+            Err("--all-namespaces and --namespace (DOCSPACE_BACKUP_NAMESPACE) exclude each other; use only one of them".into())
         }
         (false, true) => Ok(Namespaces::These(vec![own.into()])),
         (false, false) => Ok(Namespaces::These(names)),
@@ -193,7 +193,7 @@ fn start_log(args: &RunArgs) {
         // The innermost span names the object, and there is no other.
         LogFormat::Json => log.json().with_span_list(false).boxed(),
     };
-    // kube would log the whole of an answer that it cannot read, of a Secret, too.
+    // kube would log the complete body of an answer that it cannot parse, even that of a Secret.
     let filter = args
         .log_level
         .clone()

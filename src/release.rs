@@ -1,11 +1,11 @@
-//! Ends the operator and takes its finalizer off every object, so that the objects can go without it. The portals are
-//! left as they are. In this order, so that no operator puts a finalizer back:
+//! Stops the operator and removes its finalizer from every object, so that the objects can be deleted without it. The
+//! portals keep their schedules. The order prevents an operator from adding a finalizer again:
 //!
-//! 1. the Deployment is scaled to none,
-//! 2. its pods are waited for,
-//! 3. the finalizer is taken off, again and again until no object carries it.
+//! 1. scale the Deployment to zero,
+//! 2. wait until its pods have terminated,
+//! 3. remove the finalizer, repeatedly until no object carries it.
 //!
-//! What is done already is no failure: it may be run again.
+//! Steps that are already done do not fail, so the command can be run again.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -26,41 +26,41 @@ use crate::{
 
 type Object = PartialObjectMeta<DocSpaceBackupSchedule>;
 
-/// Between two looks at what is waited for.
+/// Pause between two checks of a condition.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Thousands of objects come in pieces.
+/// Page size of a list: there may be thousands of objects.
 const PIECE: u32 = 500;
 
-/// What to end and to release.
+/// What to stop and to release.
 #[derive(Clone, Debug)]
 pub struct Release {
     /// The namespace of the operator's Deployment.
     pub operator_namespace: String,
     /// The name of the operator's Deployment.
     pub deployment: String,
-    /// Where its objects are.
+    /// The namespaces of its objects.
     pub namespaces: Namespaces,
-    /// How long all of it may take.
+    /// Maximum time for all steps together.
     pub timeout: Duration,
 }
 
 /// Why objects may still carry the finalizer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Kubernetes did not do what was asked of it.
+    /// A request to Kubernetes failed.
     #[error("cannot {what}")]
     Kubernetes {
-        /// What was asked.
+        /// The request.
         what: String,
-        /// What it answered.
+        /// The answer.
         source: kube::Error,
     },
-    /// Its pods cannot be told from others.
+    /// The operator's pods cannot be identified.
     #[error("cannot read the Deployment's selector")]
     Selector(#[source] ParseExpressionError),
-    /// The operator may still be at work.
+    /// The operator may still be running.
     #[error(
-        "the pods of Deployment {deployment} are not gone after {} s, so nothing was released; still there: {}",
+        "the pods of Deployment {deployment} did not terminate within {} s, so nothing was released; still running: {}",
         timeout.as_secs(), pods.join(", ")
     )]
     PodsStay {
@@ -68,7 +68,7 @@ pub enum Error {
         deployment: String,
         /// Their names.
         pods: Vec<String>,
-        /// So long was waited.
+        /// Time waited.
         timeout: Duration,
     },
     /// Some objects could not be changed.
@@ -81,13 +81,13 @@ fn cannot(what: impl Into<String>) -> impl FnOnce(kube::Error) -> Error {
     move |source| Error::Kubernetes { what, source }
 }
 
-/// Whether Kubernetes says that there is no such thing.
+/// Whether the error says that the resource does not exist.
 fn is_absent(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
 impl Release {
-    /// Does it, and tells of each step.
+    /// Runs all steps and reports each of them.
     ///
     /// # Errors
     /// Objects may still carry the finalizer.
@@ -110,9 +110,9 @@ impl Release {
             return Err(Error::NotReleased(trouble));
         }
         tell(match released.len() {
-            0 => "no object carries the finalizer".into(),
-            1 => "1 object released; its schedule stays in its portal".into(),
-            n => format!("{n} objects released; their schedules stay in their portals"),
+            0 => "no object carries the finalizer: nothing to release".into(),
+            1 => "1 object released; its portal keeps its schedule".into(),
+            n => format!("{n} objects released; their portals keep their schedules"),
         });
         Ok(())
     }
@@ -130,16 +130,16 @@ impl Release {
             .await
             .map_err(cannot(format!("read Deployment {name}")))?;
         let Some(found) = found else {
-            tell(format!("there is no Deployment {name}: nothing to end"));
+            tell(format!("there is no Deployment {name}: nothing to stop"));
             return Ok(());
         };
         match deployments
             .patch_scale(&self.deployment, &PatchParams::default(), &scale_to_none(&found))
             .await
         {
-            Ok(_) => tell(format!("Deployment {name} is scaled to none")),
-            Err(error) if is_absent(&error) => tell(format!("Deployment {name} is gone")),
-            Err(error) => return Err(cannot(format!("scale Deployment {name} to none"))(error)),
+            Ok(_) => tell(format!("Deployment {name} is scaled to zero")),
+            Err(error) if is_absent(&error) => tell(format!("Deployment {name} no longer exists")),
+            Err(error) => return Err(cannot(format!("scale Deployment {name} to zero"))(error)),
         }
 
         let pods = Api::<Pod>::namespaced(client.clone(), &self.operator_namespace);
@@ -156,7 +156,7 @@ impl Release {
                 .map(|pod| pod.name_any())
                 .collect();
             if running.is_empty() {
-                tell("its pods are gone".into());
+                tell("its pods have terminated".into());
                 return Ok(());
             }
             if Instant::now() >= deadline {
@@ -171,19 +171,19 @@ impl Release {
     }
 }
 
-/// Scales this very Deployment, not one that was made anew under its name.
+/// Scales this Deployment only, not one that was created again under its name.
 pub fn scale_to_none(deployment: &Deployment) -> Patch<Value> {
     Patch::Merge(json!({"metadata": {"uid": deployment.metadata.uid}, "spec": {"replicas": 0}}))
 }
 
-/// A pod that has ended, as one that was evicted, may stay listed for long.
+/// A pod that has ended, for example by eviction, may stay listed for a long time.
 fn runs(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     !matches!(phase, Some("Succeeded" | "Failed"))
 }
 
-/// Passes over the objects until none carries the finalizer; those that changed meanwhile are for the next pass.
-/// Gives what could not be released, and why.
+/// Passes over the objects until none carries the finalizer; the next pass handles objects that changed meanwhile.
+/// Returns the objects that could not be released, and why.
 async fn release_all(
     client: &Client,
     api: &Api<DocSpaceBackupSchedule>,
@@ -199,7 +199,7 @@ async fn release_all(
             let list = match api.list_metadata(&piece).await {
                 Ok(list) => list,
                 Err(error) if is_absent(&error) => {
-                    tell("the cluster does not know DocSpaceBackupSchedule: nothing to release".into());
+                    tell("the cluster has no CRD of DocSpaceBackupSchedule: nothing to release".into());
                     return Ok(Vec::new());
                 }
                 Err(error) => return Err(cannot("list the objects")(error)),
@@ -215,7 +215,7 @@ async fn release_all(
                         tell(format!("{name} is released"));
                         released.insert(name);
                     }
-                    // Changed or gone meanwhile: the next pass sees.
+                    // Changed or deleted meanwhile: the next pass handles it.
                     Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
                     Err(error) => refused.push(format!("{name}: {error}")),
                 }
@@ -233,14 +233,14 @@ async fn release_all(
         }
         if Instant::now() >= deadline {
             return Ok(vec![
-                "objects get the finalizer again and again: an operator is still running".into(),
+                "objects keep getting the finalizer back: an operator is still running; stop it and run this command again".into(),
             ]);
         }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-/// By its metadata alone, so that an object that cannot be read is released, too.
+/// Uses the metadata alone, so that an object whose spec cannot be parsed is released, too.
 async fn release(client: &Client, object: &Object) -> Result<(), kube::Error> {
     let api = Api::<DocSpaceBackupSchedule>::namespaced(
         client.clone(),

@@ -1,5 +1,5 @@
--- Argo CD's health of a DocSpaceBackupSchedule: Healthy when the portal holds it and no backup is known to be missing.
--- Put it into the ConfigMap argocd-cm, under
+-- Argo CD's health check of a DocSpaceBackupSchedule: Healthy if the portal holds the schedule and no backup is known to
+-- be missing. Add it to the ConfigMap argocd-cm under
 --   resource.customizations.health.docspace.onlyoffice.com_DocSpaceBackupSchedule: |
 local conditions = {}
 if obj.status ~= nil and obj.status.conditions ~= nil then
@@ -35,7 +35,7 @@ end
 if not is("Ready", "True") then
   return health("Degraded", "Ready")
 end
--- Unknown is no bad news: nothing was due, or a backup is under way. If it lasts, the alerts tell.
+-- Unknown is not a failure: no backup was due, or one is running. The alerts report an Unknown that lasts too long.
 if is("BackupFresh", "False") then
   return health("Degraded", "BackupFresh")
 end

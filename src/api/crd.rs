@@ -1,4 +1,4 @@
-//! The CustomResourceDefinition: what the types say, and what types cannot say.
+//! The CustomResourceDefinition, generated from the types and completed by hand.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
@@ -14,7 +14,7 @@ pub fn crd() -> CustomResourceDefinition {
         tidy(schema);
         schema["properties"]["status"]["default"] = pending();
     }
-    serde_json::from_value(crd).expect("it still is a CRD")
+    serde_json::from_value(crd).expect("the edited CRD is valid")
 }
 
 /// The CustomResourceDefinition as a YAML document.
@@ -26,12 +26,12 @@ pub fn crd_yaml() -> String {
     yaml
 }
 
-/// Drops `nullable`: the API server drops a `null` where it is not allowed, and then sets the default; where it is
-/// allowed, every rule would have to deal with it. Descriptions lose the line breaks of the source.
+/// Drops `nullable`. Without it, the API server replaces a `null` by the default; with it, every rule would have to
+/// handle `null`. Also removes the source's line breaks from descriptions.
 fn tidy(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
-            // A property of one of these names would be an object.
+            // A property with this name would be an object, not a boolean.
             if fields.get("nullable").is_some_and(Value::is_boolean) {
                 fields.remove("nullable");
             }
@@ -45,7 +45,7 @@ fn tidy(schema: &mut Value) {
     }
 }
 
-/// The status of an object that nobody has looked at, so that nobody takes it for a good one.
+/// The status of an object that the operator has not handled yet, so that nothing takes it for a healthy one.
 fn pending() -> Value {
     let condition = |kind: &str, status: &str| {
         json!({
@@ -71,7 +71,7 @@ mod tests {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/crds/docspacebackupschedules.yaml");
         assert!(
             std::fs::read_to_string(file).ok().as_deref() == Some(crd_yaml().as_str()),
-            "crds/docspacebackupschedules.yaml is not what the types say; write it anew with: \
+            "crds/docspacebackupschedules.yaml differs from the types; regenerate it with: \
              cargo run -q -- crd > crds/docspacebackupschedules.yaml"
         );
     }

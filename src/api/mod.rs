@@ -11,11 +11,11 @@ pub use portal::*;
 pub use spec::*;
 pub use status::*;
 
-/// Put on an object just before its first write to a portal; taken off when the portal has been dealt with.
+/// The operator adds it just before the first write to a portal and removes it once the portal needs no more cleanup.
 pub const FINALIZER: &str = "docspace.onlyoffice.com/backup-schedule";
 
-/// Annotation of an object: any new value asks for a reconcile now.
+/// Annotation of an object: any new value requests a reconcile now.
 pub const REQUESTED_AT: &str = "docspace.onlyoffice.com/requestedAt";
 
-/// Annotation of a Secret: the origins, separated by commas, that its content may be sent to.
+/// Annotation of a Secret: comma-separated origins that its content may be sent to.
 pub const PORTAL_ORIGIN: &str = "docspace.onlyoffice.com/portal-origin";

@@ -1,17 +1,17 @@
-//! Where the portal is, and the Secrets that go with it.
+//! The portal's address, and references to the Secrets that the operator needs for it.
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::validation;
 
-/// The portal that shall hold the schedule, and what the operator needs to reach it.
+/// The portal that holds the schedule, and how the operator connects to it.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct PortalSpec {
-    /// Address of the portal: https://docs.example.com, or http://router.docspace.svc:8092 beside a DocSpace installed by
-    /// its Helm chart; without user, query or fragment, at most 2048 characters. Required. TLS name and certificate follow
-    /// it, and so does the Host header unless hostHeader is set.
+    /// Address of the portal, for example https://docs.example.com, or http://router.docspace.svc:8092 for a DocSpace that
+    /// its Helm chart installed in the same cluster. No user, query or fragment; at most 2048 characters. Required. Its host
+    /// is the name that the TLS certificate must match, and the Host header unless hostHeader is set.
     #[schemars(length(max = 2048))]
     #[x_kube(
         validation = validation::url_is_address(),
@@ -19,22 +19,22 @@ pub struct PortalSpec {
         validation = validation::url_port_exists()
     )]
     pub url: String,
-    /// Host header to send, as host or host:port, where it differs from the URL's own: DocSpace picks the portal by it.
-    /// Default: the URL's host and port.
+    /// Host header to send, as host or host:port. DocSpace selects the portal by this header. Set it when the portal's own
+    /// name differs from the host of the URL; TLS still uses the host of the URL. Default: the URL's host and port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 261))]
     #[x_kube(validation = validation::host_header_is_host(), validation = validation::host_header_port_exists())]
     pub host_header: Option<String>,
-    /// The Secret with the API key (sk-…) or session token, in the same namespace. Required. A Secret can name the origins
-    /// that it is meant for in its annotation docspace.onlyoffice.com/portal-origin.
+    /// The Secret with the API key (sk-…) or session token, in the same namespace. Required. The Secret's annotation
+    /// docspace.onlyoffice.com/portal-origin can list the origins that it may be sent to.
     pub api_key_secret_ref: ApiKeySecretRef,
-    /// The Secret with the certificates (PEM) of a private CA that the portal's own is checked against, in the same
-    /// namespace. Default: none, the usual public CAs.
+    /// The Secret with the PEM certificates of a private CA, in the same namespace. The operator verifies the portal's
+    /// certificate against this CA. Default: none; the operator uses the public CAs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_secret_ref: Option<CaSecretRef>,
 }
 
-/// A key of a Secret that holds an API key.
+/// The Secret that holds the API key, and the key inside it.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 pub struct ApiKeySecretRef {
     /// Name of the Secret, in the same namespace. Required.
@@ -48,7 +48,7 @@ pub struct ApiKeySecretRef {
     pub key: String,
 }
 
-/// A key of a Secret that holds CA certificates.
+/// The Secret that holds the CA certificates, and the key inside it.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 pub struct CaSecretRef {
     /// Name of the Secret, in the same namespace. Required.
@@ -62,7 +62,7 @@ pub struct CaSecretRef {
     pub key: String,
 }
 
-/// A key of a Secret.
+/// A Secret, and the key inside it.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 pub struct SecretKeyRef {
     /// Name of the Secret, in the same namespace. Required.

@@ -1,6 +1,6 @@
-//! What the user writes. The request body of `createbackupschedule` is a valid part of it, field for field.
+//! The spec. The request body of `createbackupschedule` is a valid part of it, field for field.
 //!
-//! Descriptions are what `kubectl explain` prints; what the API server checks beyond the schema is in `rules`.
+//! `kubectl explain` prints these doc comments. `validation` holds the checks beyond the schema.
 
 use kube::{CustomResource, KubeSchema, core::Duration};
 use schemars::JsonSchema;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::{PortalSpec, SecretKeyRef, Status, validation};
 
-/// A backup schedule that a DocSpace portal shall hold, and how the operator looks after it. storageType, storageParams,
+/// The desired backup schedule of a DocSpace portal, and how the operator manages it. storageType, storageParams,
 /// cronParams, backupsStored and dump are the request body of DocSpace's createbackupschedule, field for field.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[kube(
@@ -21,25 +21,25 @@ use crate::api::{PortalSpec, SecretKeyRef, Status, validation};
     namespaced,
     derive = "PartialEq",
     status = "Status",
-    doc = "A backup schedule of an ONLYOFFICE DocSpace portal: what the portal shall hold, and whether it does.",
+    doc = "A backup schedule of an ONLYOFFICE DocSpace portal: the desired schedule in spec, the portal's schedule and its backups in status.",
     validation = validation::dump_stays(),
     printcolumn(
         name = "Schedule",
         type_ = "string",
         json_path = ".status.schedule",
-        description = "When the portal makes a backup, as it holds the schedule"
+        description = "The schedule that the portal holds, with its time zone"
     ),
     printcolumn(
         name = "Ready",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].status",
-        description = "Whether the portal holds what the manifest says"
+        description = "Whether the portal's schedule equals the manifest"
     ),
     printcolumn(
         name = "Fresh",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"BackupFresh\")].status",
-        description = "Whether archives come of it"
+        description = "Whether the last due backup produced an archive"
     ),
     printcolumn(
         name = "Last Backup",
@@ -51,7 +51,7 @@ use crate::api::{PortalSpec, SecretKeyRef, Status, validation};
         name = "Status",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].message",
-        description = "The message of the condition Ready"
+        description = "Message of the condition Ready"
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(
@@ -59,14 +59,14 @@ use crate::api::{PortalSpec, SecretKeyRef, Status, validation};
         type_ = "string",
         json_path = ".spec.portal.url",
         priority = 1,
-        description = "The portal's address"
+        description = "Address of the portal"
     ),
     printcolumn(
         name = "Next",
         type_ = "string",
         json_path = ".status.nextBackupTime",
         priority = 1,
-        description = "When the portal makes a backup next, in UTC"
+        description = "When the portal starts its next backup, in UTC"
     )
 )]
 #[x_kube(
@@ -81,34 +81,34 @@ use crate::api::{PortalSpec, SecretKeyRef, Status, validation};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct DocSpaceBackupScheduleSpec {
-    /// The portal that shall hold the schedule, and what the operator needs to reach it. Required.
+    /// The portal that holds the schedule, and how the operator connects to it. Required.
     pub portal: PortalSpec,
-    /// Where the archives go. Required. Documents: a folder of the portal itself (needs folderId, a number).
-    /// ThridpartyDocuments, spelt as DocSpace spells it: a folder of a connected cloud (needs folderId, a text).
-    /// CustomCloud: accepted by DocSpace, and can never back up, because there is no storage behind it. Local: a
-    /// directory of the server, standalone servers only (needs filePath). DataStore: DocSpace's temporary store, archives
-    /// are gone after a day. ThirdPartyConsumer: a cloud store that is set up in the portal (needs module).
+    /// Where the portal stores archives. Required. Documents: a folder of the portal itself (needs folderId, a number).
+    /// ThridpartyDocuments (DocSpace's spelling): a folder of a connected cloud (needs folderId, a text). CustomCloud:
+    /// DocSpace accepts it but can never back up to it, because there is no storage behind it. Local: a directory on the
+    /// server, standalone servers only (needs filePath). DataStore: DocSpace's temporary store; archives expire after one
+    /// day. ThirdPartyConsumer: a cloud storage that is configured in the portal (needs module).
     pub storage_type: StorageType,
-    /// What the storage needs, as a list of keys and values; at most 32, each key once. Documents: folderId.
-    /// ThridpartyDocuments: folderId. Local: filePath. ThirdPartyConsumer: module, and for s3 bucket, region, serviceurl,
-    /// forcepathstyle, usehttp, sse, ssekey, for googlecloud bucket, for rackspace public_container, private_container,
-    /// region. Default: none.
+    /// Parameters of the storage as keys and values: at most 32, each key once. Documents and ThridpartyDocuments:
+    /// folderId. Local: filePath. ThirdPartyConsumer: module; also bucket, region, serviceurl, forcepathstyle, usehttp, sse
+    /// and ssekey for s3; bucket for googlecloud; public_container, private_container and region for rackspace.
+    /// Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["key".into()]))]
     pub storage_params: Vec<StorageParam>,
     /// When the portal makes a backup. Required.
     pub cron_params: CronParams,
-    /// How many archives the portal keeps, 1 to 30. Required. The portal deletes the oldest scheduled archives beyond that
-    /// number, whatever storage they are in, within 15 minutes of the schedule being written.
+    /// Number of archives that the portal keeps, 1 to 30. Required. Within 15 minutes after the schedule is written, the
+    /// portal deletes the oldest scheduled archives beyond this number, in every storage.
     #[schemars(range(min = 1, max = 30))]
     pub backups_stored: i32,
-    /// Back up the whole installation, all of its portals (standalone servers only), in place of this portal. A portal has
-    /// one schedule of each kind, so this cannot change once the schedule is in the portal. Default: false.
+    /// If true, back up the whole installation with all its portals instead of this portal only; standalone servers only.
+    /// It selects one of two separate schedules, so it cannot change once status.applied is set. Default: false.
     #[serde(default)]
     pub dump: bool,
-    /// How often the portal is looked at: a duration such as 15m or 1h30m, from 1m to 24h. Default: the operator's own
-    /// setting (--interval, 15m unless set).
+    /// How often the operator checks the portal: a duration such as 15m or 1h30m, from 1m to 24h. Default: the operator's
+    /// flag --interval, which is 15m unless set.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -117,25 +117,25 @@ pub struct DocSpaceBackupScheduleSpec {
     #[schemars(length(max = 32))]
     #[x_kube(validation = validation::interval_range())]
     pub interval: Option<Duration>,
-    /// Leave the portal alone: no call is made while this is true, and deleting the object leaves the schedule in the
-    /// portal. Default: false.
+    /// If true, the operator makes no call to the portal, and the schedule stays in the portal when this object is deleted.
+    /// Default: false.
     #[serde(default)]
     pub suspend: bool,
-    /// Whether the operator writes to the portal. Enforce: keep the portal's schedule as the manifest says. Observe: read,
-    /// report the difference, never write. Default: Enforce.
+    /// Whether the operator writes to the portal. Enforce: keep the portal's schedule equal to the manifest. Observe: read
+    /// the schedule, report differences, and never write. Default: Enforce.
     #[serde(default)]
     pub management_policy: ManagementPolicy,
-    /// What to do with a schedule that the portal holds before this object has written one. Safe: take over a different
-    /// schedule, unless the portal would then delete archives. Always: take it over even so, and let any later write delete
-    /// archives, too. Never: adopt an equal schedule only. Default: Safe.
+    /// What to do when the portal already holds a schedule that this object did not write. Safe: replace a different
+    /// schedule, unless the portal would then delete archives. Always: replace it in any case; later writes may also delete
+    /// archives. Never: adopt an equal schedule only, and do not replace a different one. Default: Safe.
     #[serde(default)]
     pub adoption_policy: AdoptionPolicy,
-    /// What happens to the portal's schedule when this object is deleted. Delete: it is deleted, where it still is as this
-    /// object wrote it; archives stay. Orphan: it stays in the portal. Default: Delete.
+    /// What happens to the portal's schedule when this object is deleted. Delete: the operator deletes the schedule if it
+    /// is still the one that this object applied; archives stay. Orphan: the schedule stays in the portal. Default: Delete.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
-    /// How long after its due time a backup may take to appear before it counts as overdue: a duration such as 2h or 90m,
-    /// from 30m to 168h (7 days). Default: 2h.
+    /// Time after which a due backup without an archive counts as overdue: a duration such as 2h or 90m, from 30m to 168h
+    /// (7 days), measured from the due time. Default: 2h.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -149,7 +149,7 @@ pub struct DocSpaceBackupScheduleSpec {
 /// Reads a duration as Go and kubectl write it, such as 1h30m.
 ///
 /// # Errors
-/// It is none, or has a number of more than six digits: kube's own reading panics on huge ones.
+/// The text is no duration, or a number in it has more than six digits: kube's own parser panics on huge numbers.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     if text
         .split(|c: char| !c.is_ascii_digit())
@@ -168,20 +168,20 @@ fn some_duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Op
         .map_err(serde::de::Error::custom)
 }
 
-/// Where archives go, by DocSpace's own names (its spelling, too).
+/// Where the portal stores archives, by DocSpace's own names and spelling.
 #[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
 pub enum StorageType {
     /// A folder of the portal itself; needs folderId, a number.
     Documents,
     /// A folder of a connected cloud; needs folderId.
     ThridpartyDocuments,
-    /// Accepted by DocSpace, and can never back up: there is no storage behind it.
+    /// DocSpace accepts it but can never back up to it: there is no storage behind it.
     CustomCloud,
-    /// A directory of the server; needs filePath; standalone servers only.
+    /// A directory on the server; needs filePath; standalone servers only.
     Local,
-    /// DocSpace's temporary store: archives are gone after a day.
+    /// DocSpace's temporary store: archives expire after one day.
     DataStore,
-    /// A cloud store that is set up in the portal; needs module.
+    /// A cloud storage that is configured in the portal; needs module.
     ThirdPartyConsumer,
 }
 
@@ -190,25 +190,25 @@ pub enum StorageType {
 #[x_kube(validation = validation::param_has_one_value(), validation = validation::shown_param_is_no_secret())]
 #[serde(rename_all = "camelCase")]
 pub struct StorageParam {
-    /// Name of the parameter, as DocSpace knows it: folderId, filePath, module, bucket, region and so on; at most 64
-    /// characters. Required. Not tenantId, which DocSpace sets itself.
+    /// Name of the parameter as DocSpace defines it, for example folderId, filePath, module, bucket or region; at most 64
+    /// characters. Required. tenantId is not allowed, because DocSpace sets it itself.
     #[schemars(length(max = 64))]
     #[x_kube(validation = validation::param_has_key(), validation = validation::param_is_not_tenant())]
     pub key: String,
-    /// The value, a text of at most 1024 characters or a whole number. Either this or valueFrom.
+    /// The value: a text of at most 1024 characters, or an integer. Set either value or valueFrom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<ParamValue>,
-    /// Where the value is kept, when it is a secret. Either this or value. Not for folderId, filePath, module, bucket and
-    /// region, whose values status shows.
+    /// Source of a secret value. Set either value or valueFrom. Not allowed for folderId, filePath, module, bucket and
+    /// region, because status shows their values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value_from: Option<ValueFrom>,
 }
 
-/// A text or a whole number; DocSpace keeps both as text.
+/// A text or an integer; DocSpace stores both as text.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(untagged)]
 pub enum ParamValue {
-    /// A whole number.
+    /// An integer.
     Number(i64),
     /// A text.
     Text(String),
@@ -233,27 +233,27 @@ impl JsonSchema for ParamValue {
     }
 }
 
-/// Where a value is kept.
+/// Source of a value.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ValueFrom {
-    /// A key of a Secret in the same namespace. Required.
+    /// The Secret in the same namespace that holds the value, and the key inside it. Required.
     pub secret_key_ref: SecretKeyRef,
 }
 
-/// When the portal makes a backup: on its wall clock, or in UTC for a dump.
+/// When the portal makes a backup: in the portal's time zone, or in UTC with dump: true.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[x_kube(validation = validation::day_of_week(), validation = validation::day_of_month())]
 pub struct CronParams {
     /// How often: EveryDay, EveryWeek or EveryMonth. Required.
     pub period: Period,
-    /// Hour of the day, 0 to 23, on the portal's wall clock (in UTC with dump: true); the backup starts within some 15
-    /// minutes after it. Required.
+    /// Hour of the day, 0 to 23, in the portal's time zone (in UTC with dump: true). The backup starts within about 15
+    /// minutes after the full hour. Required.
     #[schemars(range(min = 0, max = 23))]
     pub hour: i32,
-    /// EveryWeek: day of the week, 1 (Sunday) to 7 (Saturday), required. EveryMonth: day of the month, 1 to 31, required;
-    /// in a shorter month 29 and 30 come on the first days of the next, and 31 is left out. EveryDay: ignored, so 0 as in
-    /// DocSpace's own example will do. Default: none.
+    /// EveryWeek: day of the week, 1 (Sunday) to 7 (Saturday); required. EveryMonth: day of the month, 1 to 31; required. In
+    /// a month without that day, 29 and 30 run on one of the first days of the next month, and 31 does not run. EveryDay:
+    /// ignored, so the 0 of DocSpace's own example is valid. Default: none.
     #[schemars(range(min = 0, max = 31))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub day: Option<i32>,
@@ -273,29 +273,29 @@ pub enum Period {
 /// Whether the operator writes to the portal.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 pub enum ManagementPolicy {
-    /// Keep the portal's schedule as the manifest says.
+    /// Keep the portal's schedule equal to the manifest.
     #[default]
     Enforce,
-    /// Read and report the difference; never write.
+    /// Read the schedule and report differences; never write.
     Observe,
 }
 
-/// What to do with a slot that this object does not own yet.
+/// What to do with a schedule that this object did not write.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 pub enum AdoptionPolicy {
-    /// Take over a different schedule, unless that would delete archives.
+    /// Replace a different schedule, unless the portal would then delete archives.
     #[default]
     Safe,
-    /// Take over a different schedule, even if the portal then deletes archives.
+    /// Replace a different schedule, even if the portal then deletes archives.
     Always,
-    /// Adopt an equal schedule only.
+    /// Adopt an equal schedule only; do not replace a different one.
     Never,
 }
 
 /// What happens to the portal's schedule when the object is deleted.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 pub enum DeletionPolicy {
-    /// Delete it, where it still is as this object wrote it.
+    /// Delete it if it is still the one that this object applied.
     #[default]
     Delete,
     /// Leave it in the portal.

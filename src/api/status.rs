@@ -1,4 +1,4 @@
-//! What the operator says. Times are UTC; a field is absent while unknown.
+//! The status. Times are in UTC; a field is absent while unknown.
 
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -6,105 +6,108 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What the operator knows about the schedule. Times are in UTC; a field is absent while unknown.
+/// What the operator last observed of the schedule and its backups. Times are in UTC; a field is absent while unknown.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
-    /// The generation of the object that this status speaks of; -1 until the operator has looked at it.
+    /// Generation of the object that this status describes; -1 until the operator has handled the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready: the portal holds what the manifest says. Reconciling: it goes on by itself. Stalled: it waits for somebody.
-    /// Synced: portal and manifest are equal. BackupFresh: an archive came of the last backup that was due. CredentialsValid:
-    /// the portal takes the API key. Suspended: nothing is done. One that is not there is not true.
+    /// Ready: the portal's schedule equals the manifest. Reconciling: the operator is working or retries automatically.
+    /// Stalled: the object needs your action. Synced: portal and manifest are equal. BackupFresh: the last due backup
+    /// produced an archive. CredentialsValid: the portal accepts the API key. Suspended: the operator makes no calls to the
+    /// portal. An absent condition is not true.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// The schedule as the portal holds it, for people, with the time zone that the hour is read in: EveryDay 03:00 UTC,
-    /// EveryWeek Sunday 22:00 Europe/Berlin, EveryMonth 31 03:00 UTC.
+    /// The schedule that the portal holds, in readable form with its time zone: EveryDay 03:00 UTC, EveryWeek Sunday 22:00
+    /// Europe/Berlin, EveryMonth 31 03:00 UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
-    /// The outcome of the last call that created or deleted the schedule.
+    /// Outcome of the last call that created or deleted the schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_request: Option<LastRequest>,
-    /// What makes the portal's schedule this object's own: what was written or adopted, when and why. Once it is there,
-    /// spec.dump cannot change.
+    /// The schedule that this object last wrote or adopted, when and why. It proves that this object owns the portal's
+    /// schedule. Once it is set, spec.dump cannot change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<Applied>,
-    /// What the portal holds now; absent when it holds no schedule.
+    /// The schedule that the portal held at the last check; absent when it held none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<ShownSchedule>,
-    /// What differs between manifest and portal, a line for each field: cronParams.hour: 3 wanted, 5 in the portal.
+    /// Differences between manifest and portal, one line for each field: cronParams.hour: 3 wanted, 5 in the portal.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub difference: Vec<String>,
-    /// The schedule that this object last wrote over, as it was.
+    /// The schedule that this object last replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced: Option<ShownSchedule>,
-    /// Of the storage parameters whose values are shown (folderId, filePath, module, bucket, region) those that are not, because
-    /// a value was secret once. What the manifest itself says is shown.
+    /// Storage parameters whose value in the portal is hidden although their values are usually shown (folderId, filePath,
+    /// module, bucket, region), because an earlier value was secret. A value in the manifest itself is still shown.
     #[schemars(length(max = 5))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hidden_params: Vec<String>,
-    /// How often, within the last 24 hours, a schedule that somebody else had changed or removed was put back.
+    /// How often the operator corrected the schedule within the last 24 hours after somebody else had changed or removed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub corrections: Option<Tally>,
-    /// How often, within this calendar month (UTC), a schedule that the portal itself had removed was restored.
+    /// How often the operator restored the schedule in this calendar month (UTC) after the portal itself had removed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removals: Option<Tally>,
-    /// The time zone that the hour is read in: an IANA name such as Europe/Berlin; UTC with dump: true.
+    /// Time zone of the schedule's hour: an IANA name such as Europe/Berlin; UTC with dump: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
-    /// The schedule that backups are expected of, and since when; absent while none is in force.
+    /// The schedule that must produce backups, and since when; absent while no schedule is in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_force: Option<InForce>,
-    /// When the portal itself starts its next backup, in UTC; in the past when it is due and not started. Absent when none
-    /// starts as things are.
+    /// When the portal starts its next backup, in UTC. In the past if that backup is due but has not started. Absent if the
+    /// portal will not start any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_backup_time: Option<Time>,
-    /// The newest confirmed archive: listed at two looks at least 30 minutes apart, and not known to be made by a person.
+    /// The newest confirmed archive: the portal listed it at two checks at least 30 minutes apart, and it is not known to be
+    /// a person's manual backup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_backup: Option<LastBackup>,
-    /// How many archives the portal listed when it was asked last.
+    /// Number of archives in the portal's history when it was last read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup_count: Option<i32>,
-    /// An archive that was listed, and is looked for again before it counts as a backup.
+    /// An archive that was listed once. It counts as a backup if a later check lists it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidate: Option<Candidate>,
-    /// The last backup that is known to have failed.
+    /// The last known failure of a backup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_failure: Option<LastFailure>,
-    /// The run that the portal told of last, by a schedule or a person, so that an old one is not taken for a new one.
+    /// The run that the portal reported last, scheduled or manual. The operator keeps it to tell old runs from new ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_run: Option<LastRun>,
-    /// The API key in use, as the portal describes it.
+    /// The API key in use, as the portal reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_key: Option<ApiKeyStatus>,
-    /// The portal, as it describes itself.
+    /// The portal, as it reports itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub portal: Option<PortalStatus>,
-    /// The value of the annotation docspace.onlyoffice.com/requestedAt that was acted on last.
+    /// Value of the annotation docspace.onlyoffice.com/requestedAt that the operator last handled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
 }
 
-/// The outcome of a call that created or deleted the schedule.
+/// Outcome of a call that created or deleted the schedule.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct LastRequest {
-    /// What was asked of the portal: CreateSchedule or DeleteSchedule.
+    /// The call: CreateSchedule or DeleteSchedule.
     pub operation: Operation,
-    /// When the answer came, or was given up; UTC.
+    /// When the answer arrived or the operator stopped waiting for it; UTC.
     pub time: Time,
-    /// HTTP status code; absent when no answer came.
+    /// HTTP status code; absent when no answer arrived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_code: Option<i32>,
-    /// What came of it, in words.
+    /// The outcome in words.
     pub message: String,
-    /// Whether DocSpace may still carry it out: it is not repeated for ten minutes.
+    /// True if the outcome is unknown and DocSpace may still carry out the call. The operator does not repeat it for ten
+    /// minutes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub outcome_unknown: bool,
 }
 
-/// A call that writes.
+/// A call that writes to the portal.
 #[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
 pub enum Operation {
     /// `POST backup/createbackupschedule`
@@ -113,95 +116,95 @@ pub enum Operation {
     DeleteSchedule,
 }
 
-/// What makes the portal's schedule this object's own: it counts for the object with this uid, at this address.
+/// The schedule that this object last wrote or adopted. It is valid only for the object with this uid and address.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Applied {
-    /// When the portal was seen to hold it; UTC.
+    /// When the operator saw this schedule in the portal; UTC.
     pub time: Time,
-    /// How it came about: Created (first written), Changed (written after a change of the manifest or of a storage
-    /// Secret), Corrected (put back after somebody had changed or removed it), Recreated (restored after the portal itself
-    /// had removed it), Adopted (found equal in the portal).
+    /// Why it was applied: Created (first write), Changed (written after a change of the manifest or of a storage Secret),
+    /// Corrected (written again after somebody had changed or removed it), Recreated (restored after the portal itself had
+    /// removed it), Adopted (already equal in the portal).
     pub reason: AppliedReason,
-    /// The generation of the object that it was taken from.
+    /// Generation of the object that the schedule comes from.
     pub generation: i64,
-    /// The uid of the object that wrote or adopted it.
+    /// The uid of the object that wrote or adopted the schedule.
     pub uid: String,
     /// The portal's address.
     pub url: String,
     /// The Host header, where one is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_header: Option<String>,
-    /// What was written or adopted; values that the manifest takes from Secrets read (hidden).
+    /// The schedule that was written or adopted; values from Secrets read (hidden).
     pub schedule: ShownSchedule,
 }
 
-/// How a schedule became this object's own.
+/// Why a schedule was applied.
 #[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
 pub enum AppliedReason {
-    /// First written.
+    /// First write.
     Created,
     /// Written after a change of the manifest or of a storage Secret.
     Changed,
-    /// Put back after somebody had changed or removed it.
+    /// Written again after somebody had changed or removed it.
     Corrected,
-    /// Restored after the portal itself had removed it (trap 6).
+    /// Restored after the portal itself had removed it, for example for billing reasons.
     Recreated,
-    /// Found equal in the portal.
+    /// Already equal in the portal.
     Adopted,
 }
 
-/// A schedule as it is shown; storage parameters that may be secret read (hidden).
+/// A schedule as status shows it; values that may be secret read (hidden).
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ShownSchedule {
-    /// Where archives go: DocSpace's name of the storage type, or the number where it has none.
+    /// Storage type by DocSpace's name, or its number if DocSpace has no name for it.
     pub storage_type: String,
     /// When a backup is made.
     pub cron_params: ShownCron,
-    /// How many archives the portal keeps.
+    /// Number of archives that the portal keeps.
     pub backups_stored: i64,
-    /// Whether it backs up the whole installation in place of the portal.
+    /// Whether the schedule backs up the whole installation instead of this portal only.
     pub dump: bool,
-    /// When the portal last queued a backup, which does not say that it made one; UTC, absent for never.
+    /// When the portal last queued a backup, in UTC; absent for never. It does not prove that the backup succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_backup_time: Option<Time>,
-    /// Parameters of the storage, without those that DocSpace adds itself.
+    /// Parameters of the storage, without the ones that DocSpace adds itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub storage_params: Vec<ShownParam>,
 }
 
-/// When a backup is made, as shown.
+/// When a backup is made, as status shows it.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 pub struct ShownCron {
-    /// EveryDay, EveryWeek or EveryMonth, or DocSpace's number where it has no name.
+    /// EveryDay, EveryWeek or EveryMonth, or DocSpace's number if it has no name for the period.
     pub period: String,
-    /// Hour of the day on the portal's wall clock (in UTC with dump: true).
+    /// Hour of the day in the portal's time zone (in UTC with dump: true).
     pub hour: i64,
-    /// Day of the week (1 is Sunday) or of the month; 0 for EveryDay.
+    /// Day of the week (1 is Sunday) or day of the month; 0 for EveryDay.
     pub day: i64,
 }
 
-/// A parameter of the storage, as shown.
+/// A parameter of the storage, as status shows it.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 pub struct ShownParam {
-    /// Its name: folderId, filePath, module, bucket, region and so on.
+    /// Name of the parameter, for example folderId, filePath, module, bucket or region.
     pub key: String,
-    /// Its value, or (hidden).
+    /// Value of the parameter, or (hidden).
     pub value: String,
 }
 
-/// The schedule that backups are expected of: what was applied, or with managementPolicy Observe what the portal holds.
+/// The schedule that must produce backups: the applied one, or the portal's own with managementPolicy: Observe.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct InForce {
-    /// Since when; UTC. Backups that were due before do not count. It moves when one of the other fields does.
+    /// Since when; UTC. Earlier due times do not count. It changes whenever one of the other fields changes.
     pub since: Time,
-    /// The schedule's times, with the zone that the hour is read in: EveryDay 03:00 Europe/Berlin.
+    /// The schedule with its time zone: EveryDay 03:00 Europe/Berlin.
     pub schedule: String,
-    /// Where archives go.
+    /// Storage type.
     pub storage_type: String,
-    /// Whether it backs up the whole installation.
+    /// Whether the schedule backs up the whole installation.
     #[serde(default)]
     pub dump: bool,
     /// The portal's address.
@@ -219,11 +222,11 @@ pub struct LastBackup {
     pub id: String,
     /// Name of its file.
     pub file_name: String,
-    /// The end of the run that made it; UTC.
+    /// When the run that made it ended; UTC.
     pub created_on: Time,
-    /// Where it is: DocSpace's name of the storage type.
+    /// Storage type of the archive, by DocSpace's name.
     pub storage_type: String,
-    /// What the portal says that it lacks, such as files that could not be read.
+    /// The portal's warning about the archive, for example that some files could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
 }
@@ -234,11 +237,11 @@ pub struct LastBackup {
 pub struct Candidate {
     /// Its id in the portal's history.
     pub id: String,
-    /// When it was listed first; UTC.
+    /// When the portal first listed it; UTC.
     pub first_listed: Time,
-    /// The end of the run that made it; UTC.
+    /// When the run that made it ended; UTC.
     pub created_on: Time,
-    /// What the portal says that it lacks.
+    /// The portal's warning about the archive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
 }
@@ -246,30 +249,30 @@ pub struct Candidate {
 /// A backup that failed.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 pub struct LastFailure {
-    /// When it was told; UTC.
+    /// Time of the failure in the audit trail; otherwise when the operator first saw the failed run. UTC.
     pub time: Time,
-    /// What the portal says, in its own words.
+    /// The portal's own message, or a note that it gave none.
     pub message: String,
 }
 
-/// A run of a backup, whoever started it.
+/// A run of a backup, scheduled or manual.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct LastRun {
-    /// Its id in the portal.
+    /// Id of the run in the portal.
     pub id: String,
-    /// When it was told of first; UTC. Absent when it may be older than that.
+    /// When the portal first reported the run; UTC. Absent if the run may be older than that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_seen: Option<Time>,
 }
 
-/// How often something happened lately.
+/// How often something happened, and when last.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Tally {
-    /// How often.
+    /// Number of times.
     pub count: i32,
-    /// When last; UTC.
+    /// The last time; UTC.
     pub last_time: Time,
 }
 
@@ -277,23 +280,23 @@ pub struct Tally {
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiKeyStatus {
-    /// Its id in the portal. Objects whose keys have the same text and id are at the same portal, whatever its address.
+    /// Id of the key in the portal. Objects whose keys have the same text and id use the same portal, whatever its address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// The name that it was given in the portal.
+    /// Name of the key in the portal.
     pub name: String,
-    /// When it expires; UTC, absent for never.
+    /// When the key expires, in UTC; absent for never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
 }
 
-/// A portal, as it describes itself.
+/// A portal, as it reports itself.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 pub struct PortalStatus {
-    /// Version of DocSpace. It comes from a file of the installation and may be stale.
+    /// Version of DocSpace, read from a file of the installation; it may be outdated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// Whether it is a standalone installation.
+    /// Whether DocSpace is a standalone installation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standalone: Option<bool>,
     /// Name of the portal inside its installation.
@@ -309,7 +312,7 @@ pub fn condition<'a>(status: Option<&'a Status>, kind: &str) -> Option<&'a Condi
         .find(|condition| condition.type_ == kind)
 }
 
-/// The API keeps times to the second.
+/// Truncates to whole seconds, the precision of times in the Kubernetes API.
 pub fn to_second(time: Timestamp) -> Time {
     let whole = TimestampRound::new()
         .smallest(Unit::Second)

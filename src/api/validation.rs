@@ -1,7 +1,7 @@
-//! What the API server refuses beyond types, ranges and lengths: rules in CEL, each with a message that says what to
-//! write instead.
+//! CEL rules beyond types, ranges and lengths. Each has a message that says what to write instead.
 //!
-//! A rule runs only where the schema holds; a list or text without a maximum makes a rule too expensive to be taken.
+//! A rule runs only after the schema has been checked. Every list and text needs a maximum: without one, the API server
+//! rejects the CRD because the estimated cost of the rules is too high.
 
 use kube::core::{Reason, Rule};
 
@@ -11,18 +11,18 @@ fn rule(cel: impl Into<String>, message: &str) -> Rule {
     Rule::new(cel).message(message)
 }
 
-/// `dump` names one of the two schedules that a portal has: it stays what it was once `status.applied` is there.
+/// `dump` selects one of the two schedules of a portal, so it is immutable once `status.applied` is set.
 pub(super) fn dump_stays() -> Rule {
     rule(
         "!has(oldSelf.status) || !has(oldSelf.status.applied) || self.spec.dump == oldSelf.spec.dump",
-        "dump cannot change any more, because it names another schedule than the one in the portal (status.applied); \
-         delete this object, with deletionPolicy: Orphan to leave its schedule in the portal, and create one anew",
+        "dump cannot change once status.applied is set, because it selects a different schedule of the portal; \
+         delete this object (set deletionPolicy: Orphan first to keep its schedule in the portal) and create a new one",
     )
     .field_path(".spec.dump")
     .reason(Reason::FieldValueForbidden)
 }
 
-/// A storage type has a parameter of that key.
+/// A storage type requires a parameter with this key.
 fn param_needed(storage: &str, key: &str, message: &str) -> Rule {
     rule(
         format!(
@@ -34,7 +34,7 @@ fn param_needed(storage: &str, key: &str, message: &str) -> Rule {
     .field_path(".storageParams")
 }
 
-/// The value of a storage type's parameter, `p.value`, is as wanted, where there is one.
+/// A storage type requires the parameter's value, `p.value`, to fulfil a condition. A reference is not checked.
 fn param_value(storage: &str, key: &str, wanted: &str, message: &str) -> Rule {
     rule(
         format!(
@@ -47,15 +47,15 @@ fn param_value(storage: &str, key: &str, wanted: &str, message: &str) -> Rule {
 }
 
 const DOCUMENTS_FOLDER: &str = "\
-     storageType Documents needs a storageParams item with key folderId and, as its value, the number of \
-     a folder of the portal, for example {key: folderId, value: 42}";
+     storageType Documents needs a storageParams item with key folderId and the number of a folder of \
+     the portal as its value, for example {key: folderId, value: 42}";
 
-/// `Documents` has a folderId.
+/// `Documents` requires folderId.
 pub(super) fn documents_have_folder() -> Rule {
     param_needed("Documents", "folderId", DOCUMENTS_FOLDER)
 }
 
-/// Its folderId is the number of a folder.
+/// Its folderId must be the number of a folder.
 pub(super) fn documents_folder_is_number() -> Rule {
     param_value(
         "Documents",
@@ -66,16 +66,16 @@ pub(super) fn documents_folder_is_number() -> Rule {
 }
 
 const THIRDPARTY_FOLDER: &str = "\
-     storageType ThridpartyDocuments needs a storageParams item with key folderId and, as its value, the \
-     text that names a folder of a connected cloud, for example {key: folderId, value: sbox-12-|backups}; \
-     for a folder with a number, write storageType Documents";
+     storageType ThridpartyDocuments needs a storageParams item with key folderId and the text id of a folder of a \
+     connected cloud as its value, for example {key: folderId, value: sbox-12-|backups}; for a folder with a numeric id, \
+     use storageType Documents";
 
-/// `ThridpartyDocuments` has a folderId.
+/// `ThridpartyDocuments` requires folderId.
 pub(super) fn thirdparty_has_folder() -> Rule {
     param_needed("ThridpartyDocuments", "folderId", THIRDPARTY_FOLDER)
 }
 
-/// Its folderId is a text that is no number.
+/// Its folderId must be a text that is not a number.
 pub(super) fn thirdparty_folder_is_text() -> Rule {
     param_value(
         "ThridpartyDocuments",
@@ -86,15 +86,15 @@ pub(super) fn thirdparty_folder_is_text() -> Rule {
 }
 
 const LOCAL_PATH: &str = "\
-     storageType Local needs a storageParams item with key filePath and, as its value, a directory of the \
-     server of at most 255 characters, for example {key: filePath, value: /app/onlyoffice/data/backup}";
+     storageType Local needs a storageParams item with key filePath and a directory on the server as its \
+     value (at most 255 characters), for example {key: filePath, value: /app/onlyoffice/data/backup}";
 
-/// `Local` has a filePath.
+/// `Local` requires filePath.
 pub(super) fn local_has_path() -> Rule {
     param_needed("Local", "filePath", LOCAL_PATH)
 }
 
-/// Its filePath is as long as DocSpace takes it.
+/// Its filePath must not be longer than DocSpace accepts.
 pub(super) fn local_path_has_length() -> Rule {
     param_value(
         "Local",
@@ -105,16 +105,15 @@ pub(super) fn local_path_has_length() -> Rule {
 }
 
 const CONSUMER_MODULE: &str = "\
-     storageType ThirdPartyConsumer needs a storageParams item with key module and, as its value, the \
-     name of a storage in lower case, for example {key: module, value: s3}; DocSpace knows s3, \
-     googlecloud and rackspace";
+     storageType ThirdPartyConsumer needs a storageParams item with key module and the name of a storage in lower \
+     case as its value, for example {key: module, value: s3}; DocSpace supports s3, googlecloud and rackspace";
 
-/// `ThirdPartyConsumer` has a module.
+/// `ThirdPartyConsumer` requires module.
 pub(super) fn consumer_has_module() -> Rule {
     param_needed("ThirdPartyConsumer", "module", CONSUMER_MODULE)
 }
 
-/// Its module is in lower case: DocSpace accepts `S3`, and finds no such storage.
+/// Its module must be in lower case: DocSpace accepts `S3` but then finds no such storage.
 pub(super) fn consumer_module_is_lower_case() -> Rule {
     param_value(
         "ThirdPartyConsumer",
@@ -124,31 +123,32 @@ pub(super) fn consumer_module_is_lower_case() -> Rule {
     )
 }
 
-/// DocSpace sets tenantId itself, and refuses it.
+/// DocSpace sets tenantId itself and rejects requests that contain it.
 pub(super) fn param_is_not_tenant() -> Rule {
     rule(
         "self != 'tenantId'",
-        "DocSpace sets tenantId itself and refuses it from others; leave it out",
+        "DocSpace sets tenantId itself and rejects it in requests; remove this parameter",
     )
 }
 
-/// A key is there, and has no blanks around it.
+/// A key must not be empty or contain whitespace.
 pub(super) fn param_has_key() -> Rule {
     rule(
         r"self.matches('^[^\\s]+$')",
-        "must be the name of a parameter without blanks, for example folderId, filePath, module, bucket or region",
+        "must be the name of a parameter, without whitespace, for example folderId, filePath, module, bucket or region",
     )
 }
 
-/// A parameter has a value or a reference to one.
+/// A parameter has either a value or a reference to one.
 pub(super) fn param_has_one_value() -> Rule {
     rule(
         "has(self.value) != has(self.valueFrom)",
-        "write either value or valueFrom, and not both; a secret belongs into valueFrom.secretKeyRef",
+        "set either value or valueFrom, not both; store a secret in a Secret and refer to it by valueFrom.secretKeyRef",
     )
 }
 
-/// A value that is shown comes from no Secret: whoever may edit objects, but not read Secrets, would see it.
+/// Status shows these values, so they must not come from a Secret: a user who may edit objects but not read Secrets
+/// would otherwise see the secret.
 pub(super) fn shown_param_is_no_secret() -> Rule {
     let keys = SHOWN_KEYS.map(|key| format!("'{}'", key.to_ascii_lowercase()));
     rule(
@@ -157,11 +157,11 @@ pub(super) fn shown_param_is_no_secret() -> Rule {
             keys.join(", ")
         ),
         "status shows the values of folderId, filePath, module, bucket and region, so they cannot come from a Secret; \
-         write value instead of valueFrom",
+         use value instead of valueFrom",
     )
 }
 
-/// EveryWeek has the day that it needs.
+/// EveryWeek requires a day of the week.
 pub(super) fn day_of_week() -> Rule {
     rule(
         "self.period != 'EveryWeek' || has(self.day) && self.day >= 1 && self.day <= 7",
@@ -170,7 +170,7 @@ pub(super) fn day_of_week() -> Rule {
     .field_path(".day")
 }
 
-/// EveryMonth has the day that it needs.
+/// EveryMonth requires a day of the month.
 pub(super) fn day_of_month() -> Rule {
     rule(
         "self.period != 'EveryMonth' || has(self.day) && self.day >= 1",
@@ -179,55 +179,55 @@ pub(super) fn day_of_month() -> Rule {
     .field_path(".day")
 }
 
-/// A URL that a portal can have. What it carries beyond an address has a rule of its own.
+/// The URL must be a possible address of a portal. `url_is_no_more_than_address` rejects anything beyond the address.
 pub(super) fn url_is_address() -> Rule {
     rule(
         format!(
             "isURL(self) && url(self).getScheme() in ['http', 'https'] && url(self).getHostname() != '' && {}",
             r"!self.matches('[\\s\\\\]')"
         ),
-        "must be the address of a portal, https:// or http:// and a host, for example https://docs.example.com",
+        "must be the address of a portal: https:// or http:// and a host, for example https://docs.example.com",
     )
 }
 
-/// No user, query or fragment; `url()` has no getter for the first and the last.
+/// No user, query or fragment; `url()` has no getter for user and fragment.
 pub(super) fn url_is_no_more_than_address() -> Rule {
     rule(
         "!self.matches('[@?#]')",
-        "must be an address alone, without user or password (@), query (?) and fragment (#); the API key belongs \
-         into a Secret (apiKeySecretRef)",
+        "must be only the address, without user or password (@), query (?) or fragment (#); put the API key into a \
+         Secret (apiKeySecretRef)",
     )
 }
 
-/// A port that there is. `url()` could tell it, but not how long it is at most, which makes a rule too expensive.
+/// The port must be valid. `url()` has a getter for it, but no maximum length, which would make the rule too expensive.
 pub(super) fn url_port_exists() -> Rule {
     port_exists("^[^/]*//[^/]*", "(/|$)")
 }
 
-/// Where there is a number between `before:` and `after`, it is a port.
+/// A number between `before:` and `after` must be a valid port.
 fn port_exists(before: &str, after: &str) -> Rule {
     const PORT: &str = "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]";
     rule(
         format!("!self.matches('{before}:[0-9]+{after}') || self.matches('{before}:({PORT}){after}')"),
-        "the port must be 1 to 65535, or left out",
+        "the port must be 1 to 65535, or omitted",
     )
 }
 
-/// A Host header is a host, with a port where needed.
+/// The Host header must be a host with an optional port.
 pub(super) fn host_header_is_host() -> Rule {
     rule(
         r"self.matches('^([A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?|\\[[0-9A-Fa-f:.]+\\])(:[0-9]+)?$')",
-        "must be a host name, with :port where needed, of letters, digits, '-' and '.', for example docs.example.com; \
-         no https://, and no path",
+        "must be a host name of letters, digits, '-' and '.', with an optional :port, for example docs.example.com; \
+         without https:// and without a path",
     )
 }
 
-/// Its port is one that there is.
+/// Its port must be valid.
 pub(super) fn host_header_port_exists() -> Rule {
     port_exists("", "$")
 }
 
-/// A duration as Go and kubectl write it, within bounds. CEL's own reading also takes `22 ns`.
+/// A duration as Go and kubectl write it, within bounds. CEL's own parser would also accept `22 ns`.
 fn duration(least: &str, most: &str, message: &str) -> Rule {
     rule(
         format!(
@@ -238,7 +238,7 @@ fn duration(least: &str, most: &str, message: &str) -> Rule {
     )
 }
 
-/// How often the portal is looked at.
+/// How often the operator checks the portal.
 pub(super) fn interval_range() -> Rule {
     duration(
         "1m",
@@ -247,7 +247,7 @@ pub(super) fn interval_range() -> Rule {
     )
 }
 
-/// How long a backup may take to appear.
+/// How long after its due time an archive may appear.
 pub(super) fn deadline_range() -> Rule {
     duration(
         "30m",
@@ -260,8 +260,8 @@ pub(super) fn deadline_range() -> Rule {
 pub(super) fn secret_name() -> Rule {
     rule(
         "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",
-        "must be the name of a Secret in the same namespace: lower case letters, digits, '-' and '.', with a \
-         letter or digit at both ends",
+        "must be the name of a Secret in the same namespace: lower-case letters, digits, '-' and '.'; it starts and ends \
+         with a letter or digit",
     )
 }
 

@@ -1,4 +1,4 @@
-//! Index that an older CRD let in and that cannot be parsed: told so, and not in the way of the others.
+//! Objects that an older CRD let in and that cannot be parsed: told so, and not in the way of the others.
 
 use std::time::Instant;
 

@@ -137,7 +137,7 @@ impl Candidate {
             && leader != self.me
             && before.is_none_or(|(before, _)| holder(&before) != leader)
         {
-            tracing::info!(leader, "stands by");
+            tracing::info!(leader, "another operator leads; standing by");
         }
         Duration::ZERO
     }
@@ -174,7 +174,7 @@ impl Candidate {
         };
         if self.renewed.replace(sent).is_none() {
             let wait = begins.saturating_sub(sent);
-            tracing::info!(identity = self.me, ?wait, "leads; writes begin after the wait");
+            tracing::info!(identity = self.me, ?wait, "leading; writes begin after the wait");
         }
         let ends = sent + self.times.duration;
         self.term.send_replace(Some(Term { begins, ends }));
@@ -224,9 +224,9 @@ impl Candidate {
             self.write(Some(lease), spec).await.map(drop)
         };
         match handed_over.await {
-            Ok(()) => tracing::info!("the lease is given up"),
+            Ok(()) => tracing::info!("the lease is released"),
             Err(error) => {
-                tracing::warn!(error = chain(&error), "cannot give the lease up");
+                tracing::warn!(error = chain(&error), "cannot release the lease");
                 return Err(Lost::Failed);
             }
         }
@@ -239,8 +239,8 @@ impl Candidate {
             return;
         }
         match &trouble {
-            Some(trouble) => tracing::warn!(lease = self.name, trouble, "cannot look after the Lease"),
-            None => tracing::info!(lease = self.name, "the Lease can be looked after again"),
+            Some(trouble) => tracing::warn!(lease = self.name, trouble, "cannot read or renew the Lease"),
+            None => tracing::info!(lease = self.name, "the Lease can be read and renewed again"),
         }
         self.trouble = trouble;
     }

@@ -59,7 +59,7 @@ impl Campaign {
             lease = name,
             namespace,
             identity = candidate.me(),
-            "stands for election"
+            "taking part in leader election"
         );
         let campaign = Self {
             task: Some(tokio::spawn(candidate.run(give_up.clone()))),
@@ -85,7 +85,7 @@ impl Campaign {
         if let Some(task) = self.task
             && !matches!(task.await, Ok(Ok(())))
         {
-            tracing::warn!("the lease was not given up; the next leader waits until it has run out");
+            tracing::warn!("the lease was not released; the next leader waits until it expires");
         }
     }
 }

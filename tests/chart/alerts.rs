@@ -1,4 +1,4 @@
-//! The alerts, by Prometheus' own word: their rules are checked, and come and go as the files in `alerts` say.
+//! The alerts, tested with promtool: it checks the rules and runs the test files in `alerts`.
 
 use std::{fs, path::Path};
 
@@ -12,7 +12,7 @@ use crate::{
 
 const TESTS: &str = "tests/chart/alerts";
 
-/// Values, where they are installed, and the folder of the tests of the alerts that come of them.
+/// Values, the namespace of the release, and the folder with the promtool tests of its alerts.
 fn rendered() -> [(Value, &'static str, &'static str); 2] {
     [
         (
@@ -29,7 +29,7 @@ fn rules(values: &Value, namespace: &str) -> Value {
     of_kind(&documents(&rendered), "PrometheusRule")[0]["spec"].clone()
 }
 
-/// The files of a folder of tests, by name.
+/// The files of a test folder, by name.
 fn files(folder: &str) -> Vec<(String, String)> {
     let files = fs::read_dir(path(TESTS).join(folder)).expect("a folder");
     let files = files.map(|file| {

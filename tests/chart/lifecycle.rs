@@ -1,4 +1,4 @@
-//! A release from its installation to its end, with Helm. No node runs here: nothing waits for pods.
+//! A release from installation to uninstall, with Helm. There is no node, so nothing waits for pods.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -12,7 +12,7 @@ use crate::helm::{OPERATOR, documents, of_kind, on, path, template, yaml};
 
 const CRD: &str = "docspacebackupschedules.docspace.onlyoffice.com";
 
-/// The chart as an older version of it might have been: its CRD has no short name.
+/// The chart as an older version: its CRD has no short name.
 fn older_chart(folder: PathBuf) -> PathBuf {
     let copied = Command::new("cp")
         .arg("-r")
@@ -43,7 +43,7 @@ async fn with_finalizer(client: &Client, namespace: &Namespace) {
     created.expect("the object is accepted");
 }
 
-/// A control plane of its own: the CRD goes back and forth.
+/// Uses a separate control plane, because it changes the CRD back and forth.
 #[tokio::test]
 async fn installed_upgraded_rolled_back_and_uninstalled() {
     let plane = tokio::task::spawn_blocking(ControlPlane::start)
@@ -106,7 +106,7 @@ async fn installed_upgraded_rolled_back_and_uninstalled() {
     let hooks = helm(&["get", "hooks", release], None);
     assert_eq!(of_kind(&documents(&hooks), "Job").len(), 1);
 
-    // No Job ends here; what it does is tested alone.
+    // Jobs never complete without a node; a separate test covers the Job.
     helm(&["uninstall", release, "--no-hooks"], None);
     let kinds = "deployments,services,serviceaccounts,roles,rolebindings,jobs,secrets";
     let left = plane.kubectl_ok(&["get", kinds, "-n", namespace.name(), "-o", "name"], "");
@@ -119,7 +119,7 @@ async fn installed_upgraded_rolled_back_and_uninstalled() {
         ""
     );
 
-    // The CRD is kept, and with it the objects; the same release takes it up again.
+    // The CRD and the objects are kept; the same release adopts the CRD again.
     let object = namespace
         .schedules(&client)
         .get("nightly")
@@ -130,7 +130,7 @@ async fn installed_upgraded_rolled_back_and_uninstalled() {
     assert_eq!(short_names(&client).await, Some(vec!["dsbs".into()]));
 }
 
-/// A CRD that kubectl applied is nobody's to Helm until it is told to take it.
+/// Helm does not adopt a CRD that kubectl applied without `--take-ownership`.
 #[tokio::test]
 async fn a_crd_that_is_there_already_is_taken_over_when_asked() {
     let plane = tokio::task::spawn_blocking(ControlPlane::start)
@@ -148,14 +148,14 @@ async fn a_crd_that_is_there_already_is_taken_over_when_asked() {
     let taken = on(&plane, namespace.name(), &with_flag, Some(&values));
     assert!(taken.is_ok(), "{taken:?}");
 
-    // Another release leaves it to the first.
+    // Another release leaves the CRD to the first one.
     let other = Namespace::create(&client).await;
     let without = json!({"crd": {"install": false}});
     let installed = on(&plane, other.name(), &install, Some(&without));
     assert!(installed.is_ok(), "{installed:?}");
 }
 
-/// The hook's own rights, and the arguments of its Job, with the real program in the place of its image.
+/// Runs the real program with the hook's own rights and the arguments of its Job.
 #[tokio::test]
 async fn what_runs_before_the_end_has_the_rights_for_it() {
     let plane = control_plane();

@@ -1,4 +1,4 @@
-//! What is generated is current, what refers to something refers to what there is, and the samples are accepted.
+//! Generated files are current, references have a target, and the API server accepts the samples.
 
 use std::{collections::BTreeSet, fs, process::Command};
 
@@ -18,7 +18,7 @@ fn the_charts_crd_is_the_crd() {
     );
 }
 
-/// With it go the metadata that Helm needs, and nothing else.
+/// The chart adds only the metadata that Helm needs.
 #[test]
 fn the_crd_is_rendered_whole_and_kept() {
     let rendered = documents(&template(OPERATOR, "operator", "docspace", &json!({})).expect("it renders"));
@@ -66,7 +66,7 @@ fn the_charts_have_the_programs_version() {
     }
 }
 
-/// The anchors of a page's headings, as GitHub makes them.
+/// The anchors of a page's headings, as GitHub generates them.
 fn anchors(page: &str) -> BTreeSet<String> {
     page.lines()
         .filter(|line| line.starts_with('#'))

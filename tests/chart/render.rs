@@ -1,4 +1,4 @@
-//! Every rendering is accepted by the API server, in a namespace that enforces Pod Security `restricted`.
+//! The API server accepts every rendering, in a namespace that enforces Pod Security `restricted`.
 
 use harness::{ControlPlane, Namespace, control_plane};
 use serde_json::{Value, json};
@@ -72,7 +72,7 @@ fn renderings(namespace: &str, watched: &[&str]) -> Vec<(&'static str, String, V
     ]
 }
 
-/// What Prometheus' operator brings.
+/// The CRDs of the Prometheus Operator.
 pub fn monitoring(plane: &ControlPlane) {
     plane.kubectl_ok(
         &["apply", "--server-side", "-f", "-"],
@@ -92,14 +92,14 @@ async fn restricted_namespace() -> Namespace {
     namespace
 }
 
-/// What kubectl complains of when it applies this, without keeping it.
+/// kubectl's errors for a dry run of applying these manifests.
 fn complaint(manifests: &str) -> Option<String> {
     let arguments = ["apply", "--dry-run=server", "--validate=strict", "-f", "-"];
     let output = control_plane().kubectl(&arguments, manifests);
     (!output.status.success()).then(|| String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// The pods that a Deployment and a Job would make.
+/// The pods that a Deployment and a Job would create.
 fn pods(documents: &[Value], namespace: &str) -> Vec<Value> {
     documents
         .iter()
@@ -136,7 +136,7 @@ async fn every_rendering_is_accepted() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 
-    // The namespace does refuse what it should.
+    // The namespace really rejects pods that violate the policy.
     let rendered = template(OPERATOR, "operator", namespace.name(), &json!({})).expect("it renders");
     let mut pod = pods(&documents(&rendered), namespace.name()).remove(0);
     pod["spec"]["containers"][0]["securityContext"] = json!({});

@@ -1,4 +1,4 @@
-//! What the operator may do, and what it is started with.
+//! The operator's rights and its arguments.
 
 use clap::{CommandFactory, Parser};
 use docspace_backup_operator::cli::Cli;
@@ -13,7 +13,7 @@ fn rendered(values: &Value) -> Vec<Value> {
     documents(&template(OPERATOR, "operator", "docspace", values).expect("it renders"))
 }
 
-/// Roles, or cluster roles, without those that are for the Lease or the hook.
+/// Roles or ClusterRoles, without the ones for the Lease and the hook.
 fn rules_of_the_operator<'a>(documents: &'a [Value], kind: &str) -> Vec<(&'a Value, &'a Value)> {
     of_kind(documents, kind)
         .into_iter()
@@ -23,7 +23,7 @@ fn rules_of_the_operator<'a>(documents: &'a [Value], kind: &str) -> Vec<(&'a Val
         .collect()
 }
 
-/// `deploy/install.yaml` has the rights that the integration tests run the operator under.
+/// The chart grants the same rights as `deploy/install.yaml`, with which the integration tests run the operator.
 #[test]
 fn they_are_the_same_wherever_it_watches() {
     let installed = documents(&read("deploy/install.yaml"));
@@ -98,7 +98,7 @@ fn they_are_bound_to_its_service_account() {
     }
 }
 
-/// Whether the program knows this argument.
+/// Whether the program accepts this argument.
 fn is_known(command: &str, argument: &str) -> bool {
     let cli = Cli::command();
     let command = cli.find_subcommand(command).expect("the program knows it");
@@ -111,10 +111,10 @@ fn is_known(command: &str, argument: &str) -> bool {
         .any(|known| known.get_long() == Some(flag))
 }
 
-/// The program knows every flag that the chart gives it.
+/// The program accepts every flag that the chart sets.
 #[test]
 fn the_program_takes_the_arguments() {
-    // The further arguments repeat a flag, which may be given once.
+    // extraArgs repeat a flag that may be set only once.
     let mut all = all_values();
     all["extraArgs"] = json!([]);
     let several = [

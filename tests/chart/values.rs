@@ -1,4 +1,4 @@
-//! The values: what is wrong is refused, and what there is is documented.
+//! Values: invalid ones are rejected, and every value is documented.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::{
     render::all_values,
 };
 
-/// Values that are refused, and a word of the complaint.
+/// Invalid values, and a word of the error message.
 #[rustfmt::skip]
 fn refused() -> Vec<(&'static str, Value, &'static str)> {
     vec![
@@ -58,7 +58,7 @@ fn what_is_wrong_is_refused() {
     }
 }
 
-/// Only maps of one's own take any name.
+/// Only free-form maps such as labels accept any name.
 #[test]
 fn the_schemas_refuse_every_name_that_they_do_not_know() {
     fn open(schema: &Value, at: &str, found: &mut Vec<String>) {
@@ -89,7 +89,7 @@ fn the_schemas_refuse_every_name_that_they_do_not_know() {
     }
 }
 
-/// The names of values, `a.b` where the schema knows what is in `a`.
+/// The names of values; `a.b` if the schema lists the fields of `a`.
 fn known(schema: &Value) -> Vec<String> {
     let mut names = Vec::new();
     for (name, value) in schema["properties"].as_object().expect("an object") {
@@ -124,7 +124,7 @@ fn every_value_has_a_default_and_is_documented() {
     }
 }
 
-/// So that the rendering with all values is one.
+/// Ensures that the rendering with all values really sets all of them.
 #[test]
 fn all_values_are_all_that_there_are() {
     let schema = serde_json::from_str(&read(&format!("{OPERATOR}/values.schema.json"))).expect("it is JSON");

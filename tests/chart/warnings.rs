@@ -1,4 +1,4 @@
-//! What works but surprises is said when it is applied; what is good is not commented on.
+//! Valid specs with surprising effects cause warnings at apply time; other specs cause none.
 
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,7 @@ fn at(url: &str) -> Value {
     object(&json!({"portal": {"url": url, "apiKeySecretRef": {"name": "docspace-api-key"}}}))
 }
 
-/// The warnings of the policy when kubectl does this with the object.
+/// The warnings of the policy for this kubectl command and object.
 fn warnings(plane: &ControlPlane, namespace: &str, arguments: &[&str], object: &Value) -> Vec<String> {
     let mut all = vec!["--namespace", namespace];
     all.extend(arguments);
@@ -62,7 +62,7 @@ async fn they_come_with_what_surprises_and_with_nothing_else() {
     assert_eq!(policy.len(), 2);
     plane.kubectl_ok(&["apply", "--validate=strict", "-f", "-"], &yaml(&policy));
 
-    // It takes effect some time after it was applied.
+    // The policy takes effect some time after it was applied.
     let custom_cloud = object(&json!({"storageType": "CustomCloud"}));
     let deadline = Instant::now() + DEADLINE;
     while warnings(plane, namespace, &DRY, &custom_cloud).is_empty() {
@@ -72,23 +72,23 @@ async fn they_come_with_what_surprises_and_with_nothing_else() {
 
     let month = |day| object(&json!({"cronParams": {"period": "EveryMonth", "hour": 3, "day": day}}));
     for (object, words) in [
-        (custom_cloud.clone(), &["CustomCloud can never back up"][..]),
+        (custom_cloud.clone(), &["CustomCloud but can never back up"][..]),
         (
             object(&json!({"storageType": "DataStore"})),
-            &["gone after a day"],
+            &["expire after one day"],
         ),
         (at("http://docs.example.com"), &["plain http"]),
         (at("HTTP://Docs.Example.COM:8092/sub"), &["plain http"]),
         (at("http://1.1.1.1"), &["plain http"]),
         (at("http://[2606:4700::1111]:8092"), &["plain http"]),
         (at("http://router.docspace.svc.example.com"), &["plain http"]),
-        (month(29), &["beyond 28"]),
-        (month(31), &["beyond 28"]),
+        (month(29), &["day after 28"]),
+        (month(31), &["day after 28"]),
         (
             object(
                 &json!({"storageType": "DataStore", "cronParams": {"period": "EveryMonth", "hour": 0, "day": 30}}),
             ),
-            &["gone after a day", "beyond 28"],
+            &["expire after one day", "day after 28"],
         ),
         (object(&json!({})), &[]),
         (month(28), &[]),
@@ -111,13 +111,13 @@ async fn they_come_with_what_surprises_and_with_nothing_else() {
         }
     }
 
-    // An object that is there: it is the change that counts, and only of its spec.
+    // For an existing object, only a change of its spec causes warnings.
     let apply = ["apply", "-f", "-"];
     assert_eq!(warnings(plane, namespace, &apply, &object(&json!({}))), [""; 0]);
     let fewer = object(&json!({"backupsStored": 6}));
     let said = warnings(plane, namespace, &DRY, &fewer);
     assert!(
-        said.len() == 1 && said[0].contains("lower than before (6, was 7)"),
+        said.len() == 1 && said[0].contains("lowered to 6 from 7"),
         "{said:?}"
     );
     assert_eq!(
@@ -132,6 +132,6 @@ async fn they_come_with_what_surprises_and_with_nothing_else() {
     ];
     assert_eq!(warnings(plane, namespace, &annotate, &json!({})), [""; 0]);
 
-    // Namespaces that the operator does not watch are none of its business.
+    // No warnings in namespaces that the operator does not watch.
     assert_eq!(warnings(plane, other.name(), &DRY, &custom_cloud), [""; 0]);
 }

@@ -1,4 +1,4 @@
-//! A cluster with a node, a portal beside it, and what the story does in them.
+//! A cluster with a node, a portal beside it, and the actions of the test.
 
 use std::{env, fs, net::Ipv4Addr, path::Path, thread, time::Duration};
 
@@ -13,18 +13,18 @@ use kube::{
 use serde_json::{Value, json};
 use simulated_portal::{ApiKey, Installation, SimulatedPortal, Tenant};
 
-/// Where the release and its objects are.
+/// The namespace of the release and its objects.
 pub const NAMESPACE: &str = "docspace";
-/// The operator's release, and so its Deployment and its Lease.
+/// The operator's release; its Deployment and Lease have the same name.
 const LEASE: &str = OPERATOR.name;
 /// The object of `deploy/samples/example-of-the-api.yaml`.
 pub const EXAMPLE: &str = "example";
-/// A pod is given 15 s for its end.
+/// A pod has 15 s to terminate.
 pub const POD_DEADLINE: Duration = Duration::from_secs(60);
-/// The node's address, where pods find the portal: see tests/node/run.
+/// The node's address, at which pods reach the portal; see tests/programs/node/run.
 const NODE: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
 
-/// What Helm installs.
+/// The releases that Helm installs.
 pub struct Release {
     name: &'static str,
     chart: &'static str,
@@ -46,7 +46,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// With the image loaded and a namespace that takes only what Pod Security calls restricted.
+    /// With the image loaded, and a namespace that enforces Pod Security `restricted`.
     pub async fn start() -> Self {
         let image =
             env::var_os("DOCSPACE_IMAGE").expect("DOCSPACE_IMAGE names the image's archive: make e2e");
@@ -67,7 +67,7 @@ impl Cluster {
         }
     }
 
-    /// Runs Helm until what it did is ready, or gone.
+    /// Runs Helm and waits until its resources are ready or deleted.
     pub fn helm(&self, command: &str, release: &Release, values: Option<&Value>) {
         let chart = helm::path(release.chart).to_string_lossy().into_owned();
         let mut arguments = vec![command, release.name, "--wait", "--timeout", "90s"];
@@ -78,7 +78,7 @@ impl Cluster {
             .unwrap_or_else(|said| panic!("helm {command} {}: {said}", release.name));
     }
 
-    /// Runs kubectl in the namespace, and gives what it printed on standard output and on standard error.
+    /// Runs kubectl in the namespace; returns its standard output and standard error.
     #[track_caller]
     pub fn kubectl(&self, arguments: &[&str], stdin: &str) -> (String, String) {
         let arguments = [&["--namespace", NAMESPACE], arguments].concat();
@@ -93,14 +93,14 @@ impl Cluster {
         (said, complained)
     }
 
-    /// As the README does it.
+    /// With the commands of the README.
     pub fn create_secret(&self) {
         let key = self.portal.first().issue_key(ApiKey::named("operator"));
         let key = format!("--from-literal=apiKey={key}");
         self.kubectl(&["create", "secret", "generic", harness::API_KEY, &key], "");
     }
 
-    /// Applies the sample for this portal, and gives kubectl's warnings.
+    /// Applies the sample for this portal; returns kubectl's warnings.
     pub fn apply_example(&self) -> String {
         let sample = helm::read("deploy/samples/example-of-the-api.yaml");
         let example = sample.replace("https://yourportal.onlyoffice.com", &self.portal.url());
@@ -112,7 +112,7 @@ impl Cluster {
         Api::namespaced(self.client.clone(), NAMESPACE)
     }
 
-    /// Waits until the portal holds what this object says.
+    /// Waits until the portal holds the schedule of this object.
     pub async fn ready(&self, name: &str) {
         wait_for(&self.schedules(), name, DEADLINE, |object| {
             let conditions = object.status.iter().flat_map(|status| &status.conditions);
@@ -122,7 +122,7 @@ impl Cluster {
         .await;
     }
 
-    /// Asks for a look at the portal now, and waits until that was done.
+    /// Requests a check of the portal now, and waits until it is done.
     pub async fn look(&self) -> DocSpaceBackupSchedule {
         let now = Timestamp::now().to_string();
         let patch = Patch::Merge(json!({"metadata": {"annotations": {REQUESTED_AT: now}}}));
@@ -145,7 +145,7 @@ impl Cluster {
             .items
     }
 
-    /// Waits until there are none: those of a Job go after it.
+    /// Waits until there are no pods: those of a Job end after it.
     pub async fn no_pods(&self) {
         let pods = Api::<Pod>::namespaced(self.client.clone(), NAMESPACE);
         for pod in self.pods().await {
@@ -153,7 +153,7 @@ impl Cluster {
         }
     }
 
-    /// Those of the operator that are not about to end.
+    /// The operator's pods that are not terminating.
     pub async fn operator_pods(&self) -> Vec<Pod> {
         let stays = |pod: &Pod| {
             let component = pod.labels().get("app.kubernetes.io/component");
@@ -167,7 +167,7 @@ impl Cluster {
         Api::namespaced(self.client.clone(), NAMESPACE)
     }
 
-    /// Waits until one of the operator's pods leads; gives its name in the Lease, and the pod's.
+    /// Waits until one of the operator's pods leads; returns its identity in the Lease and the pod's name.
     pub async fn leader(&self) -> (String, String) {
         let pods: Vec<_> = self
             .operator_pods()
@@ -183,8 +183,8 @@ impl Cluster {
         (holder(&lease), leads(&lease).expect("it was waited for"))
     }
 
-    /// Waits until another than this one leads, expects that it need not wait for its first write, as the lease was
-    /// given up, and that it looks at the portal and writes nothing.
+    /// Waits until a different pod leads. Expects that it does not wait before its first write, because the lease was
+    /// released, and that it checks the portal and writes nothing.
     pub async fn handed_over(&self, cause: &str, before: &str, caused: Timestamp) {
         let other = |lease: &Lease| ![before, ""].contains(&holder(lease).as_str());
         let lease = wait_for(&self.leases(), LEASE, POD_DEADLINE, other).await;
@@ -194,13 +194,13 @@ impl Cluster {
         self.portal_has_had(1, 0, cause);
         let (_, pod) = self.leader().await;
         let (log, _) = self.kubectl(&["logs", &pod], "");
-        let leads = log.lines().find(|line| line.contains("leads; writes begin"));
+        let leads = log.lines().find(|line| line.contains("leading; writes begin"));
         let leads = leads.unwrap_or_else(|| panic!("{pod} does not tell that it leads:\n{log}"));
         assert!(leads.contains("\"wait\":\"0ns\""), "{cause}: {leads}");
         eprintln!("{cause}: a new leader after {took:.1} s");
     }
 
-    /// Expects so many POST and DELETE in all, and that the example's schedule is there.
+    /// Expects this total number of POSTs and DELETEs, and that the portal holds the example's schedule.
     #[track_caller]
     pub fn portal_has_had(&self, posts: usize, deletes: usize, after: &str) {
         let log = self.portal.log();
@@ -212,7 +212,7 @@ impl Cluster {
 }
 
 impl Drop for Cluster {
-    /// A failure in a pod is told by the pod.
+    /// Prints the state and the logs of the pods when the test fails.
     fn drop(&mut self) {
         if !thread::panicking() {
             return;
@@ -245,7 +245,7 @@ fn holder(lease: &Lease) -> String {
     holder.unwrap_or_default()
 }
 
-/// What the operator of this pod answers, with HTTP status 200.
+/// The answer of this pod's operator, with HTTP status 200.
 pub async fn ask(pod: &Pod, path: &str) -> String {
     let address = pod.status.as_ref().and_then(|status| status.pod_ip.as_ref());
     let address = format!("{}:8080", address.expect("an address"));
@@ -254,7 +254,7 @@ pub async fn ask(pod: &Pod, path: &str) -> String {
     body
 }
 
-/// What Linux says of the process that runs this program, the only one.
+/// Linux' status of the only process that runs this program.
 pub fn process_status(program: &str) -> String {
     let processes = fs::read_dir("/proc").expect("/proc is there");
     let runs = |folder: &Path| fs::read_link(folder.join("exe")).is_ok_and(|exe| exe == Path::new(program));

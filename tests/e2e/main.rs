@@ -1,4 +1,4 @@
-//! A release on a real node, from its installation to its end. `make e2e` runs it, within namespaces of its own.
+//! A release on a real node, from installation to uninstall. `make e2e` runs it in separate Linux namespaces.
 
 mod cluster;
 
@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::cluster::{Cluster, EXAMPLE, NAMESPACE, OPERATOR, POD_DEADLINE, SCHEDULES, ask, process_status};
 
-/// One story, as an installation lives it: each part begins where the one before has ended.
+/// The life of one installation: each part starts from the state that the previous part left.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a node, and so root: make e2e"]
 async fn a_release_from_its_installation_to_its_end() {
@@ -25,7 +25,7 @@ async fn a_release_from_its_installation_to_its_end() {
     after_an_uninstall_an_object_can_go(&cluster).await;
 }
 
-/// With the chart's default values, and the objects as the README makes them.
+/// With the default values of the chart, and objects created as in the README.
 async fn an_install_brings_a_schedule_to_ready(cluster: &Cluster) {
     cluster.helm("install", &OPERATOR, None);
     cluster.create_secret();
@@ -44,7 +44,7 @@ async fn an_install_brings_a_schedule_to_ready(cluster: &Cluster) {
     assert_eq!(bodies, [Some(&body)]);
 }
 
-/// The namespace refuses what is not restricted; this is what came of it.
+/// The namespace enforces `restricted`; this checks the resulting process.
 async fn its_pod_is_restricted_and_answers(cluster: &Cluster) {
     let status = process_status("/docspace-backup-operator");
     for line in [
@@ -111,7 +111,7 @@ async fn a_reinstall_takes_it_up_again(cluster: &Cluster) {
     cluster.portal_has_had(1, 0, "helm install");
 }
 
-/// With finalizers: the chart of schedules is of another release, so the operator is there to take them off.
+/// With finalizers: the schedules belong to another release, so the operator still runs and removes them.
 async fn schedules_of_a_release_come_and_go(cluster: &Cluster) {
     let values = json!({
         "defaults": {"portal": {"url": cluster.portal.url()}},

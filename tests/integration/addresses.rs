@@ -1,4 +1,4 @@
-//! One portal under several names: who has its slot, and who answers for a name that nobody knows.
+//! One portal under several names: which object owns its slot, and which portal answers for an unknown name.
 
 use docspace_backup_operator::api::DocSpaceBackupSchedule;
 use jiff::SignedDuration;

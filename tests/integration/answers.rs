@@ -1,4 +1,4 @@
-//! What a portal, or whatever answers in its place, can say: each has its reason, and nothing is written or shown of it.
+//! Every answer of a portal, or of a server in its place, has its own reason; no answer is written or shown.
 
 use std::net::TcpListener;
 

@@ -1,4 +1,4 @@
-//! Whether archives come of a schedule: nights that work, fail, vanish or pass unseen, and what BackupFresh tells.
+//! Whether a schedule produces archives: backups that succeed, fail, vanish or go unobserved, and BackupFresh for each.
 
 use docspace_backup_operator::api::{AdoptionPolicy, DocSpaceBackupSchedule, REQUESTED_AT};
 use jiff::{SignedDuration, Timestamp};

@@ -1,4 +1,4 @@
-//! Evidence that is hard to have: histories that cannot be read, runs that hang, portals that say little, restarts.
+//! Poor evidence: unreadable histories, runs that hang, portals that report little, restarts.
 
 use docspace_backup_operator::api::ManagementPolicy;
 use serde_json::json;

@@ -41,7 +41,7 @@ fn lua(value: &Value) -> String {
 
 /// The status and the message that Argo CD shows.
 fn argo(object: &Value) -> (String, String) {
-    let glua = built("tests/helm/build", "glua");
+    let glua = built("tests/programs/helm/build", "glua");
     let script = control_plane()
         .folder()
         .join(format!("health-{:016x}.lua", fastrand::u64(..)));

@@ -1,4 +1,4 @@
-//! No secret comes out through status, Events, log or metrics.
+//! Status, Events, log and metrics never show a secret.
 
 mod canaries;
 mod portal;
@@ -13,15 +13,15 @@ use simulated_portal::{Fault, FaultBody};
 use self::{canaries::Versions, steps::Kind, walk::Walk};
 use crate::world::{Setup, World, message};
 
-/// The walk that is made where CANARY_SEED names no other.
+/// Seed of the walk, unless CANARY_SEED sets another.
 const SEED: u64 = 0x5eed;
-/// So often each kind of step comes, in an order of its own each time.
+/// Number of times that each kind of step is used, in a different order each time.
 const ROUNDS: usize = 3;
 
 #[tokio::test]
 async fn no_secret_comes_out_whatever_is_done_and_whatever_the_portal_echoes() {
     let seed = std::env::var("CANARY_SEED").map_or(SEED, |seed| seed.parse().expect("a number"));
-    // Also where it fails by a wait.
+    // Also printed if a wait fails.
     eprintln!("CANARY_SEED={seed}");
     let mut walk = Walk::begin(seed).await;
     for _ in 0..ROUNDS * Kind::ALL.len() {
@@ -30,10 +30,10 @@ async fn no_secret_comes_out_whatever_is_done_and_whatever_the_portal_echoes() {
     walk.end().await;
 }
 
-/// A value that is in no Secret any more.
+/// A value that is no longer in any Secret.
 const OF_OLD: &str = "c4nary-of-old";
 
-/// What an operator leaves that let `region` come from a Secret, and the portal that it wrote to.
+/// The status of an older operator that allowed `region` from a Secret, and the portal that it wrote to.
 async fn of_an_older_version(policy: ManagementPolicy) -> (World, Versions, DocSpaceBackupSchedule) {
     let mut world = Setup::default().idle().await;
     let mut object = world.nightly();
@@ -95,7 +95,7 @@ async fn what_an_older_version_hid_stays_hidden() {
         note.contains("storageParams[region]: none wanted, (hidden) in the portal"),
         "{note}"
     );
-    // Also when nothing else in the status tells of it any more.
+    // Also when nothing else in the status shows that it was secret.
     world.somebody_sets_hour(9);
     let object = world.request("nightly").await;
     assert_eq!(shown(&status(&object), "replaced", "region"), None);
@@ -108,7 +108,7 @@ async fn what_an_older_version_hid_stays_hidden() {
 
     let (world, versions, _) = of_an_older_version(ManagementPolicy::Observe).await;
     world.told("nightly", "OutOfSync").await;
-    // And at the looks after the first, too.
+    // Also at later checks.
     let status = status(&world.request("nightly").await);
     assert_eq!(shown(&status, "observed", "region"), Some("(hidden)"));
     let difference = ["storageParams[region]: none wanted, (hidden) in the portal"];

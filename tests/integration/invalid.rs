@@ -1,4 +1,4 @@
-//! Objects that an older CRD let in, on a control plane of their own.
+//! Objects that an older CRD accepted, on a separate control plane.
 
 use harness::{API_KEY, ControlPlane};
 use kube::{

@@ -1,4 +1,4 @@
-//! Leader election: of several operators one writes, and whatever befalls it, never two at a time.
+//! Leader election: one of several operators writes, and never two at a time, whatever happens to the leader.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! An object that is deleted and created anew under its name is another one: nothing that was made for the first lands
-//! on it.
+//! An object that is deleted and created again under the same name is a different object: no write meant for the first
+//! one reaches the second.
 
 use docspace_backup_operator::{
     api::{DocSpaceBackupSchedule, ManagementPolicy},

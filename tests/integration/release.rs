@@ -1,4 +1,4 @@
-//! `release`: the operator is ended, its finalizer is off every object, and the portals are as they were.
+//! `release` stops the operator, removes its finalizer from every object, and leaves the portals unchanged.
 
 use std::{path::Path, process::Output};
 
@@ -151,7 +151,7 @@ async fn the_operators_pods_are_waited_for() {
 
     let said = failed(&release(&kubeconfig, &["--timeout", "1s"]).await);
     assert!(
-        said.contains("nothing was released; still there: operator-0"),
+        said.contains("nothing was released; still running: operator-0"),
         "{said}"
     );
     assert_eq!(finalizers(&client, &namespace, "nightly").await, [FINALIZER]);

@@ -1,4 +1,4 @@
-//! The suite once more with two operators, of which the leader is ended again and again.
+//! The suite again with two operators, while the leader is stopped or killed repeatedly.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use crate::world::{
     rights::{ACCOUNT, roles},
 };
 
-/// What is about a single process by its nature, or about none.
+/// Modules that test a single process, or no process at all.
 const SKIPPED: [&str; 6] = [
     "crd::",
     "leader::",
@@ -23,13 +23,14 @@ const SKIPPED: [&str; 6] = [
     "release::",
     "replicas::",
 ];
-/// What waits most of the time.
+/// Tests wait most of the time, so more threads than cores.
 const THREADS: &str = "10";
-/// So many tests there are at least, most of them with two operators, and so many leaders that end in each way.
+/// Lower bounds: tests with two operators, and leaders that end in each way.
 const AT_LEAST: [(&str, usize); 4] = [("two", 85), ("write", 100), ("TERM", 90), ("KILL", 20)];
+/// Lower bound of the tests that pass.
 const TESTS: usize = 90;
 
-/// Prints how often leaders were ended, and what was run with one process.
+/// Prints how often leaders were ended, and how many worlds ran a single process.
 #[test]
 #[ignore = "takes minutes; make churn"]
 fn the_suite_passes_while_the_leader_is_ended_again_and_again() {

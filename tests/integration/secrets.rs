@@ -1,4 +1,4 @@
-//! Secrets that are missing, late, changed, unfit, meant for elsewhere, or gone together with their object.
+//! Secrets that are missing, late, changed, invalid, meant for another origin, or deleted together with their object.
 
 use docspace_backup_operator::api::{
     AppliedReason, DocSpaceBackupSchedule, PORTAL_ORIGIN, ParamValue, SecretKeyRef, StorageParam,

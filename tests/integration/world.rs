@@ -1,4 +1,4 @@
-//! What a test has before it: a namespace, a simulated portal with a key, and the operator that runs between them.
+//! The environment of a test: a namespace, a simulated portal with a key, and the running operator.
 
 mod objects;
 mod portal;
@@ -39,21 +39,21 @@ pub const OPERATOR: &str = env!("CARGO_BIN_EXE_docspace-backup-operator");
 pub struct World {
     pub client: Client,
     pub namespace: Namespace,
-    /// Where the operator's account and Lease are: the same, or another.
+    /// The namespace of the operator's account and Lease: the same, or another.
     home: Namespace,
     pub server: SimulatedPortal,
     pub portal: Portal,
-    /// A key that the portal takes; the Secret has it.
+    /// A key that the portal accepts; the Secret holds it.
     pub key: String,
     pub operator: Processes,
-    /// What was asked of Kubernetes since it began.
+    /// The requests to Kubernetes since the start.
     audit: Audit,
     /// The Secret that was changed last.
     touched: Touched,
 }
 
 impl Drop for World {
-    /// What holds of every test, however many operators there are.
+    /// Checks that apply to every test, with one operator or two.
     fn drop(&mut self) {
         if std::thread::panicking() {
             return;
@@ -77,7 +77,7 @@ impl Drop for World {
 impl World {
     // Objects.
 
-    /// The schedule that most tests are about.
+    /// The schedule that most tests use.
     pub fn nightly(&self) -> DocSpaceBackupSchedule {
         harness::nightly(&self.server.url())
     }
@@ -89,13 +89,13 @@ impl World {
         object
     }
 
-    /// The same for a portal in the vendor's cloud, which answers to its own name only.
+    /// The same for a portal in the vendor's cloud, which answers only for its own host name.
     pub fn in_the_cloud(&self, mut object: DocSpaceBackupSchedule) -> DocSpaceBackupSchedule {
         object.spec.portal.host_header = Some(self.portal.host());
         object
     }
 
-    /// The other schedule of the portal, at this hour: `dump`.
+    /// The portal's other schedule (`dump: true`), at this hour.
     pub fn dump_at(&self, hour: i32) -> DocSpaceBackupSchedule {
         let mut object = self.nightly_at(hour);
         object.metadata.name = Some("dump".into());
@@ -110,7 +110,7 @@ impl World {
         object
     }
 
-    /// The portal's URL by another name of its server.
+    /// The portal's URL with another host name of its server.
     pub fn localhost(&self) -> String {
         format!("http://localhost:{}", self.server.port())
     }
@@ -153,7 +153,7 @@ impl World {
             .expect("the deletion is accepted");
     }
 
-    /// Where leaders are ended, a change takes the time of several.
+    /// In tests that end leaders, a change may take as long as several leaders.
     fn deadline(&self) -> Duration {
         if self.operator.stays() {
             DEADLINE
@@ -171,7 +171,7 @@ impl World {
             .await
     }
 
-    /// Waits until Ready is True for the present generation.
+    /// Waits until Ready is True for the current generation.
     pub async fn ready(&self, name: &str) -> DocSpaceBackupSchedule {
         self.wait(name, is_ready).await
     }
@@ -198,13 +198,13 @@ impl World {
             .await
     }
 
-    /// Brings a look at the portal, and waits until BackupFresh has this reason.
+    /// Triggers a check of the portal, and waits until BackupFresh has this reason.
     pub async fn look(&self, name: &str, wanted: &str) -> DocSpaceBackupSchedule {
         self.touch_secret().await;
         self.fresh(name, wanted).await
     }
 
-    /// Time goes by until `nightly` has an archive that is listed, and until that is listed still.
+    /// Advances the clock until an archive of `nightly` is listed, and then until a later check lists it again.
     pub async fn proved(&self, listed: &str, still_listed: &str) -> DocSpaceBackupSchedule {
         self.live_until(listed);
         self.look("nightly", "Confirming").await;
@@ -212,7 +212,7 @@ impl World {
         self.look("nightly", "BackupFound").await
     }
 
-    /// Moves `nightly` to an address where nobody is, and deletes it there.
+    /// Moves `nightly` to an address without a server, and deletes it there.
     pub async fn leave_nightly_behind(&self) {
         let elsewhere = json!({"spec": {"portal": {"url": "http://127.0.0.1:9"}}});
         self.patch("nightly", elsewhere).await;
@@ -226,7 +226,7 @@ impl World {
             .await;
     }
 
-    /// Asks for a reconcile now, and waits until that was done.
+    /// Requests a reconcile now, and waits until it is done.
     pub async fn request(&self, name: &str) -> DocSpaceBackupSchedule {
         let now = random();
         self.patch(name, json!({"metadata": {"annotations": {REQUESTED_AT: now}}}))
@@ -240,7 +240,7 @@ impl World {
         self.wait(name, echoed).await
     }
 
-    /// Takes the status away, as a restore from a backup does.
+    /// Removes the status, as a restore from a backup does.
     pub async fn wipe_status(&self, name: &str) {
         let patch = Patch::Merge(json!({"status": null}));
         self.schedules()
@@ -258,7 +258,7 @@ impl World {
             .count()
     }
 
-    /// Waits for the Event with this reason, the only one, and gives its type and its text.
+    /// Waits for the only Event with this reason, and returns its type and text.
     pub async fn event(&self, reason: &str) -> (String, String) {
         let events = watcher(self.events_api(), watcher::Config::default()).applied_objects();
         let mut found = pin!(events.try_filter(|event| ready(event.reason.as_deref() == Some(reason))));
@@ -292,7 +292,7 @@ impl World {
     }
 }
 
-/// A text that nothing else has.
+/// A unique text.
 fn random() -> String {
     format!("{:016x}", fastrand::u64(..))
 }

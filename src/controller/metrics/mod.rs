@@ -144,28 +144,28 @@ impl Metrics {
     pub fn register(&self, registry: &mut Registry) {
         registry.register(
             "reconciles",
-            "Reconciles that looked at an object, by what they came to",
+            "Reconciles that handled an object, by result",
             self.reconciles.clone(),
         );
         registry.register_with_unit(
             "reconcile_duration",
-            "How long these reconciles took, with the wait for their turn",
+            "Duration of these reconciles, including the wait for their turn",
             Unit::Seconds,
             self.seconds.clone(),
         );
         registry.register(
             "portal_writes",
-            "Writes to portals, by why they were made and HTTP status, or why no answer came",
+            "Writes to portals, by reason and by HTTP status, or by the cause if no answer arrived",
             self.writes.clone(),
         );
         registry.register(
             "schedules_left_behind",
-            "Index that were let go while a schedule may stay in their portal",
+            "Objects that were released although a schedule may remain in their portal",
             self.left_behind.clone(),
         );
         registry.register(
             "kubernetes_errors",
-            "Failures of the Kubernetes API, by what it was asked for and HTTP status, none where there was no answer",
+            "Failed requests to the Kubernetes API, by operation and HTTP status (none if no answer arrived)",
             self.kubernetes.clone(),
         );
         registry.register_collector(Box::new(Series(self.index.clone())));

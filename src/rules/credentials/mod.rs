@@ -24,7 +24,7 @@ pub struct Identity {
     pub settings: Option<PortalSettings>,
     /// Of the key.
     pub credential: Option<Credential>,
-    /// PortalSettings or key could not be read for now, and are to be read again at the next look.
+    /// Settings or key could not be read for now, and are to be read again at the next look.
     pub is_to_be_repeated: bool,
     /// A domain that leads to the portal; asked for only where its other names do not fit.
     pub mapped_domain: Option<String>,

@@ -1,20 +1,20 @@
-//! What the API server itself counted.
+//! Counters of the API server itself.
 
 use std::ops::Sub;
 
 use kube::Client;
 
-/// Requests that write, as `apiserver_request_total` has them.
+/// Requests that write, from `apiserver_request_total`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Writes {
-    /// Patches and updates of schedules, status included; creations are the bench's own.
+    /// Patches and updates of schedules, including status; the benchmark itself creates the objects.
     pub objects: f64,
-    /// Events made or patched.
+    /// Events created or patched.
     pub events: f64,
 }
 
 impl Writes {
-    /// What has been counted so far.
+    /// The current counters.
     pub async fn counted(client: &Client) -> kube::Result<Self> {
         let request = http::Request::get("/metrics")
             .body(Vec::new())

@@ -1,5 +1,5 @@
-//! The bare client: the requests that an object costs, with the same bodies, and nothing else. One watch is open,
-//! as the operator has one; there is no portal.
+//! The bare client: only the requests that an object needs, with the same bodies. One watch is open, as in the operator;
+//! there is no portal.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-/// So many objects are worked on at a time; the best counts.
+/// Numbers of objects in flight; the best result counts.
 const IN_FLIGHT: [usize; 3] = [8, 32, 128];
 
 /// The bodies that the operator sent for an object.
@@ -22,11 +22,11 @@ const IN_FLIGHT: [usize; 3] = [8, 32, 128];
 pub struct Bodies {
     /// The status of an object that is Ready.
     pub status: Value,
-    /// The Event of an object that was created.
+    /// The Event for a created object.
     pub event: Event,
 }
 
-/// The best time for so many objects at once, and how many were in flight then.
+/// The best time for this number of objects created at once, and the number in flight.
 pub async fn best(
     client: &Client,
     objects: &[DocSpaceBackupSchedule],
@@ -61,7 +61,7 @@ async fn at_once(
     Ok(time)
 }
 
-/// The times of so many objects, made one after the other.
+/// The times of this number of objects, created one after the other.
 pub async fn one_by_one(
     client: &Client,
     objects: &[DocSpaceBackupSchedule],

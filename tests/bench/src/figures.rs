@@ -1,10 +1,10 @@
-//! What was measured, as a table for the terminal and as JSON for machines.
+//! The measured figures, as a table for the terminal and as JSON for programs.
 
 use std::{fs, io, path::Path, time::Duration};
 
 use serde_json::{Map, Value, json};
 
-/// The figures, in the order in which they were taken.
+/// The figures in the order of their measurement.
 #[derive(Default)]
 pub struct Figures(Vec<Figure>);
 
@@ -12,12 +12,12 @@ struct Figure {
     name: &'static str,
     value: f64,
     unit: &'static str,
-    /// At most this much, where there is a goal.
+    /// The upper limit, if there is a goal.
     goal: Option<f64>,
 }
 
 impl Figures {
-    /// Takes a figure.
+    /// Adds a figure.
     pub fn take(&mut self, name: &'static str, value: f64, unit: &'static str) {
         self.0.push(Figure {
             name,
@@ -27,7 +27,7 @@ impl Figures {
         });
     }
 
-    /// Takes a figure that shall be at most this.
+    /// Adds a figure with an upper limit.
     pub fn take_with_goal(&mut self, name: &'static str, value: f64, unit: &'static str, goal: f64) {
         self.0.push(Figure {
             name,
@@ -71,7 +71,7 @@ impl Figures {
     }
 }
 
-/// The time below which this part of the times lie, in milliseconds.
+/// The quantile of the times, in milliseconds.
 pub fn percentile(times: &[Duration], part: f64) -> f64 {
     let mut sorted = times.to_vec();
     sorted.sort_unstable();

@@ -1,5 +1,5 @@
-//! N objects created at once, one more while these are idle, and what that costs; in the same run the bare client of
-//! the same requests. Ratios count: absolute times are the machine's.
+//! Measures N objects created at once, one more object while these are idle, and a bare client with the same requests in
+//! the same run. Only ratios are comparable: absolute times depend on the machine.
 
 mod api_server;
 mod bare;
@@ -28,11 +28,11 @@ use kube::{
 };
 use portals::Portals;
 
-/// So many objects are created at a time.
+/// The number of objects in one creation batch.
 const CREATIONS: usize = 128;
-/// So many further objects, one after the other, give the median of one.
+/// The number of additional objects, created one after the other, for the median of a single object.
 const FURTHER: usize = 50;
-/// All of it shall take no longer.
+/// Time limit of the whole run.
 const DEADLINE: Duration = Duration::from_secs(1800);
 
 /// Measures the operator against the bare client of the same requests.
@@ -41,10 +41,10 @@ struct Args {
     /// The operator's binary, a release build.
     #[arg(long)]
     operator: PathBuf,
-    /// How many objects are created at once.
+    /// Number of objects created at once.
     #[arg(long, default_value_t = 1000)]
     objects: usize,
-    /// How long the idle objects are watched, in seconds.
+    /// Duration of the idle measurement, in seconds.
     #[arg(long, default_value_t = 120)]
     idle: u64,
 }
@@ -138,7 +138,7 @@ async fn measure(args: &Args) -> Result<Figures> {
     Ok(figures)
 }
 
-/// From the creation of an object to its Ready.
+/// The time from the creation of an object to Ready.
 async fn one_more(
     client: &Client,
     namespace: &Namespace,
@@ -146,7 +146,7 @@ async fn one_more(
 ) -> Result<Duration> {
     let api = namespace.schedules(client);
     let mut changes = Box::pin(watch_object(api.clone(), &object.name_any()));
-    // The first answer says that the watch is open: there is no such object yet.
+    // The first answer shows that the watch is open, because the object does not exist yet.
     changes.next().await.ok_or("the watch ended")??;
     let start = Instant::now();
     api.create(&PostParams::default(), object).await?;
@@ -158,7 +158,7 @@ async fn one_more(
     Err("the watch ended".into())
 }
 
-/// When objects became Ready.
+/// The times until objects became Ready.
 struct Ready {
     /// From the first creation to the last Ready.
     all: Duration,
@@ -235,7 +235,7 @@ async fn create_secrets(client: &Client, namespace: &Namespace, portals: &Portal
     Ok(())
 }
 
-/// What the operator wrote for an object, for the bare client to write the same.
+/// The bodies that the operator wrote for an object; the bare client writes the same.
 async fn bodies(client: &Client, namespace: &Namespace, name: &str) -> Result<Bodies> {
     let object = namespace.schedules(client).get(name).await?;
     let events = Api::<Event>::namespaced(client.clone(), namespace.name());
@@ -257,7 +257,7 @@ async fn bodies(client: &Client, namespace: &Namespace, name: &str) -> Result<Bo
     })
 }
 
-/// Processor time of the operator so far, in seconds.
+/// CPU time of the operator so far, in seconds.
 fn cpu(operator: &Operator) -> Result<f64> {
     const TICKS_A_SECOND: f64 = 100.0;
     let stat = fs::read_to_string(format!("/proc/{}/stat", operator.id()))?;

@@ -1,4 +1,4 @@
-//! The simulated portals: one for each object, on one server, told apart by Host.
+//! The simulated portals: one for each object, all on one server, selected by Host.
 
 use std::{
     ops::Sub,
@@ -23,7 +23,7 @@ pub struct Portals {
     objects: Vec<DocSpaceBackupSchedule>,
 }
 
-/// Requests that the portals had.
+/// Requests that the portals received.
 #[derive(Clone, Copy, Debug)]
 pub struct Calls {
     /// All of them.
@@ -44,7 +44,7 @@ impl Sub for Calls {
 }
 
 impl Portals {
-    /// Starts the server with so many portals.
+    /// Starts the server with this number of portals.
     pub async fn start(count: usize) -> Self {
         let server = SimulatedPortal::start(Installation::default()).await;
         server.log().keep(Keep::Nothing);
@@ -74,7 +74,7 @@ impl Portals {
         &self.objects
     }
 
-    /// The Secrets that the objects name.
+    /// The Secrets that the objects refer to.
     pub fn secrets(&self) -> impl Iterator<Item = Secret> {
         let names = self
             .objects
@@ -85,7 +85,7 @@ impl Portals {
             .map(|(name, key)| harness::secret(name, &[("apiKey", key)]))
     }
 
-    /// How many calls there were so far.
+    /// The number of calls so far.
     pub fn calls(&self) -> Calls {
         let log = self.server.log();
         let writes = log.count("POST", "createbackupschedule") + log.count("DELETE", "deletebackupschedule");
@@ -95,7 +95,7 @@ impl Portals {
         }
     }
 
-    /// The median time, in milliseconds, of the calls that a new object costs, made one after the other.
+    /// The median time, in milliseconds, of the calls that a new object needs, one after the other.
     pub async fn bare_calls(&self, count: usize) -> Result<f64> {
         let clients = Clients::new(Options {
             allow_loopback: true,

@@ -1,6 +1,5 @@
-//! What the operator does, shown with kubectl's own output: a schedule that is accepted and can never make a backup, a
-//! night after which one portal has a proven backup and another's is overdue, a schedule that somebody changes, and a
-//! wrong key.
+//! A demo of the operator with kubectl's own output: an accepted schedule that can never produce a backup; a night after
+//! which one portal has a confirmed backup and another portal's backup is overdue; drift; and a wrong key.
 
 mod stage;
 
@@ -11,13 +10,13 @@ use simulated_portal::{Outcome, Schedule};
 
 use crate::stage::{Stage, say};
 
-/// Shows the operator at work.
+/// Demonstrates the operator.
 #[derive(Parser)]
 struct Args {
     /// The operator's binary.
     #[arg(long)]
     operator: PathBuf,
-    /// Keep it running until Ctrl-C.
+    /// Keep everything running until Ctrl-C.
     #[arg(long)]
     keep_running: bool,
 }
@@ -35,14 +34,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     a_night(&stage);
     drift(&stage);
     wrong_key(&stage);
-    say("What happened at the sales portal");
+    say("The Events of the sales portal");
     stage.show_events("sales");
-    say("That was all; it ends by itself. To keep it running: make up");
+    say("End of the demo; everything stops now. To keep it running, use: make up");
     Ok(())
 }
 
 fn accepted_and_useless(stage: &Stage) {
-    say("The request that DocSpace's API documentation gives as its example, as a manifest");
+    say("The example request of DocSpace's API documentation, as a manifest");
     let manifest = stage.example();
     print!("{manifest}");
     stage.show_with(&["apply", "-f", "-"], &manifest);
@@ -53,11 +52,11 @@ fn accepted_and_useless(stage: &Stage) {
         "-o=custom-columns=NAME:.metadata.name,HTTP:.status.lastRequest.statusCode,SAID:.status.lastRequest.message",
     ]);
     say(
-        "Accepted, with status 200; the portal holds it. Yet no backup will ever come of it, so FRESH is False:",
+        "DocSpace accepted it with status 200, and the portal holds it. It can never produce a backup, so FRESH is False:",
     );
     stage.show(&["get", "dsbs"]);
     stage.show_freshness();
-    say("Deletion takes the schedule away from the portal");
+    say("Deleting the object deletes the schedule from the portal");
     stage.show(&["delete", "dsbs/example"]);
     println!(
         "The server now holds {} schedules.",
@@ -66,23 +65,21 @@ fn accepted_and_useless(stage: &Stage) {
 }
 
 fn a_night(stage: &Stage) {
-    say(
-        "Two portals, at half past two in the night; both are to make a backup at 3.\n\
-         # At the legal portal every run is lost: its API works, its backup service does not.\n\
-         # (The server's clock was set back to yesterday for this, hence the Event ClockSkew below.)",
-    );
+    say("Two portals at 02:30; both have a backup due at 03:00.\n\
+         # The legal portal loses every run: its API works, but its backup service does not.\n\
+         # (For this demo the server's clock is set to yesterday, so the Events below include ClockSkew.)");
     stage.legal.every_run(false, Outcome::Lost);
     let manifest = stage.sales_and_legal();
     stage.show_with(&["apply", "-f", "-"], &manifest);
     stage.show(&["wait", "--for=condition=Ready", "dsbs", "--all", "--timeout=30s"]);
     stage.show(&["get", "dsbs"]);
 
-    say("A quarter past three. A look is asked for here; by itself the operator looks every 15 minutes");
+    say("03:15. The demo requests a check here; otherwise the operator checks every 15 minutes");
     stage.live(45);
     stage.look("03:15");
     stage.show_freshness();
 
-    say("Half an hour later the archive is still there: the backup is proved");
+    say("03:45. The portal still lists the archive after 30 minutes: the backup is confirmed");
     stage.live(30);
     stage.look("03:45");
     stage.show(&[
@@ -94,7 +91,7 @@ fn a_night(stage: &Stage) {
     stage.show(&["get", "dsbs"]);
 
     say(
-        "Five past five: more than two hours (backupDeadline) after it was due, the legal portal's backup is overdue",
+        "05:05, more than two hours (backupDeadline) after the due time: the legal portal's backup is overdue",
     );
     stage.live(80);
     stage.look("05:05");
@@ -104,7 +101,7 @@ fn a_night(stage: &Stage) {
 }
 
 fn drift(stage: &Stage) {
-    say("Somebody changes the sales portal's schedule, to 5 o'clock. At the next look it is put back");
+    say("Somebody changes the sales portal's schedule to 05:00. The next check corrects it");
     stage.sales.set_schedule(Schedule::every_day(5));
     stage.look("05:06");
     stage.show(&["get", "dsbs/sales"]);
@@ -115,7 +112,7 @@ fn wrong_key(stage: &Stage) {
     stage.set_key("sales", "sk-0000-mistyped");
     stage.show(&["wait", "--for=condition=Stalled", "dsbs/sales", "--timeout=30s"]);
     stage.show(&["get", "dsbs/sales"]);
-    say("The right one again");
+    say("The right key again");
     stage.set_key("sales", &stage.sales_key);
     stage.show(&["wait", "--for=condition=Ready", "dsbs/sales", "--timeout=30s"]);
 }

@@ -1,19 +1,19 @@
-//! What the demo is played on: a Kubernetes API, a simulated server with two portals, the operator, and kubectl.
+//! The environment of the demo: a Kubernetes API, a simulated server with two portals, the operator, and kubectl.
 
 use std::{error::Error, path::Path, time::Duration};
 
 use harness::{ControlPlane, Namespace, Operator, control_plane};
 use simulated_portal::{ApiKey, Installation, Portal, SimulatedPortal, Tenant};
 
-/// Everything that runs.
+/// All running parts.
 pub struct Stage {
     plane: &'static ControlPlane,
     namespace: String,
     /// A DocSpace server.
     pub server: SimulatedPortal,
-    /// Its portal whose backups work.
+    /// The portal whose backups work.
     pub sales: Portal,
-    /// Its portal whose backups do not.
+    /// The portal whose backups do not work.
     pub legal: Portal,
     /// An API key of the sales portal.
     pub sales_key: String,
@@ -21,7 +21,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Starts it all.
+    /// Starts all parts.
     pub async fn set(operator: &Path) -> Self {
         let plane = control_plane();
         let client = plane.client().await;
@@ -46,7 +46,7 @@ impl Stage {
         stage
     }
 
-    /// Stops the server's clock at half past two (UTC) of yesterday, so that all that follows is past already.
+    /// Stops the server's clock at 02:30 UTC of yesterday, so that all later times of the demo are in the past.
     pub fn set_clock(&self) {
         const DAY: u64 = 24 * 60 * 60;
         let clock = self.server.clock();
@@ -55,13 +55,13 @@ impl Stage {
         clock.set(clock.now() - back);
     }
 
-    /// Lets time go by at the server: its scheduler and its worker do what is due.
+    /// Advances the server's clock; its scheduler and worker run what is due.
     pub fn live(&self, minutes: u64) {
         let time = Duration::from_secs(minutes * 60);
         self.server.live(time.try_into().expect("a time that fits"));
     }
 
-    /// Asks for a look at every portal, and waits for it.
+    /// Requests a check of every portal, and waits for it.
     pub fn look(&self, request: &str) {
         let annotation = format!("docspace.onlyoffice.com/requestedAt={request}");
         self.show(&["annotate", "dsbs", "--all", "--overwrite", &annotation]);
@@ -69,14 +69,14 @@ impl Stage {
         self.kubectl(&["wait", &echo, "dsbs", "--all", "--timeout=30s"], "");
     }
 
-    /// The example of DocSpace's API documentation.
+    /// The example request of DocSpace's API documentation.
     pub fn example(&self) -> String {
         let schedule = "storageType: CustomCloud\n  cronParams: {period: EveryDay, hour: 3, day: 0}\n  \
                         backupsStored: 7\n  dump: true\n";
         self.manifest("example", "sales", schedule)
     }
 
-    /// A schedule of each portal, into a directory of its server.
+    /// A schedule for each portal, with a directory on its server for archives.
     pub fn sales_and_legal(&self) -> String {
         let schedule = "storageType: Local\n  storageParams:\n    - {key: filePath, value: /app/onlyoffice/data/backup}\n  \
                         cronParams: {period: EveryDay, hour: 3, day: 0}\n  backupsStored: 7\n";
@@ -107,7 +107,7 @@ impl Stage {
         self.kubectl(&["apply", "--server-side", "-f", "-"], &secret);
     }
 
-    /// Shows the condition BackupFresh in words.
+    /// Shows reason and message of the condition BackupFresh.
     pub fn show_freshness(&self) {
         const FRESH: &str = r#".status.conditions[?(@.type=="BackupFresh")]"#;
         let columns =
@@ -115,7 +115,7 @@ impl Stage {
         self.show(&["get", "dsbs", &columns]);
     }
 
-    /// Shows what was told of an object, in order.
+    /// Shows the Events of an object in order.
     pub fn show_events(&self, object: &str) {
         self.show(&[
             "get",
@@ -144,10 +144,10 @@ impl Stage {
             .kubectl_ok(&[&namespace[..], arguments].concat(), stdin)
     }
 
-    /// Keeps it running until Ctrl-C, with portals that make their backups by the real clock.
+    /// Keeps everything running until Ctrl-C, with portals that make backups by the real clock.
     pub async fn keep_running(&self) -> Result<(), Box<dyn Error>> {
         self.show_with(&["apply", "-f", "-"], &self.sales_and_legal());
-        say("It runs until Ctrl-C. In another terminal:");
+        say("Everything runs until Ctrl-C. In another terminal:");
         println!("export KUBECONFIG={}", self.plane.kubeconfig().display());
         println!(
             "kubectl config set-context --current --namespace {}",
@@ -176,7 +176,7 @@ impl Stage {
     }
 }
 
-/// As a shell wants it.
+/// Quotes an argument for a shell.
 fn quoted(argument: &str) -> String {
     if argument.contains(['(', '{']) {
         format!("'{argument}'")
@@ -185,7 +185,7 @@ fn quoted(argument: &str) -> String {
     }
 }
 
-/// Tells what comes next.
+/// Prints the title of the next part.
 pub fn say(text: &str) {
     println!("\n# {text}\n");
 }

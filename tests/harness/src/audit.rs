@@ -1,4 +1,4 @@
-//! What service accounts asked of the Kubernetes API, as its audit log tells.
+//! The requests of service accounts to the Kubernetes API, from its audit log.
 
 use std::{
     collections::BTreeSet,
@@ -9,13 +9,13 @@ use std::{
 
 use serde_json::Value;
 
-/// Before the name of a copy.
+/// Prefix of a copy's file name.
 const KEPT: &str = "audit-of-another-";
 
 /// A right: API group, resource (with its subresource) and verb.
 pub type Asked = (String, String, String);
 
-/// The audit log of a control plane, from some place on.
+/// The audit log of a control plane, from some position on.
 #[derive(Clone, Debug)]
 pub struct Audit {
     folder: PathBuf,
@@ -30,7 +30,7 @@ impl Audit {
         }
     }
 
-    /// Only what is asked from now on.
+    /// Only the requests from now on.
     #[must_use]
     pub fn from_now_on(mut self) -> Self {
         self.from = self.log().metadata().map_or(0, |log| log.len());
@@ -41,10 +41,10 @@ impl Audit {
         self.folder.join("audit.log")
     }
 
-    /// Leaves a copy in the folder of another control plane, which becomes part of that one's.
+    /// Copies the log into the folder of another control plane, whose log then includes it.
     pub(crate) fn keep(&self, folder: &Path) {
         let copy = folder.join(format!("{KEPT}{:08x}.log", fastrand::u32(..)));
-        // Nobody may have asked anything.
+        // There may be no requests and so no file.
         let _ = fs::copy(self.log(), copy);
     }
 
@@ -56,7 +56,7 @@ impl Audit {
             .map(|file| file.path())
     }
 
-    /// The rights that were made use of by accounts whose full name ends so: `NAMESPACE:NAME`, or `:NAME`.
+    /// The rights used by accounts whose full name ends with `NAMESPACE:NAME` or `:NAME`.
     pub fn used(&self, account: &str) -> BTreeSet<Asked> {
         let used = self.events(account, "allow");
         let resource = used.filter_map(|event| {
@@ -73,7 +73,7 @@ impl Audit {
         resource.collect()
     }
 
-    /// What they were refused for want of rights. A refusal by admission is none: rights were there.
+    /// Requests denied for lack of rights. A rejection by admission does not count: the rights were sufficient.
     pub fn refused(&self, account: &str) -> Vec<String> {
         self.events(account, "forbid")
             .map(|event| {
@@ -93,7 +93,7 @@ impl Audit {
             .flat_map(|log| BufReader::new(log).lines())
             .map(|line| line.expect("the audit log is text"))
             .filter(move |line| line.contains(&decided))
-            // The last line may be under way.
+            // The last line may be incomplete.
             .filter_map(|line| serde_json::from_str::<Value>(&line).ok())
             .filter(move |event| {
                 let name = event["user"]["username"].as_str();
@@ -102,7 +102,7 @@ impl Audit {
     }
 }
 
-/// Of the rights that the rules of these roles give, those that are not among the used ones.
+/// The rights that these roles grant but nobody used.
 pub fn unused<'a>(roles: impl IntoIterator<Item = &'a Value>, used: &BTreeSet<Asked>) -> Vec<Asked> {
     let texts = |list: &Value| -> Vec<String> {
         let list = list.as_array().into_iter().flatten();

@@ -20,21 +20,21 @@ use kube::{
 
 use crate::Audit;
 
-/// Where a test process finds the control plane of the one that started it: folder and programs.
+/// Environment variable by which a test process passes its control plane to a child process: folder and programs.
 const HANDED_ON: &str = "DOCSPACE_TEST_CONTROL_PLANE";
 
-/// etcd, kube-apiserver and kube-controller-manager (namespaces, garbage collection), with a data folder of
-/// their own. They end when this is dropped or the process ends, however it ends.
+/// etcd, kube-apiserver and kube-controller-manager (namespaces, garbage collection), with a separate data folder.
+/// They end when this is dropped or the process ends, however it ends.
 pub struct ControlPlane {
-    /// Holds the pipe whose end is the programs' end; none where another process holds it.
+    /// Holds the pipe: the programs end when it closes. None if another process holds it.
     supervisor: Option<Child>,
     folder: PathBuf,
     programs: PathBuf,
 }
 
-/// The control plane that the tests of this process share, with the CRD in place.
+/// The control plane that the tests of this process share, with the CRD applied.
 ///
-/// A test keeps to a [`Namespace`](crate::Namespace) of its own and makes its own [`ControlPlane::client`].
+/// Each test uses its own [`Namespace`](crate::Namespace) and its own [`ControlPlane::client`].
 pub fn control_plane() -> &'static ControlPlane {
     static SHARED: LazyLock<ControlPlane> = LazyLock::new(|| {
         if let Ok(places) = env::var(HANDED_ON) {
@@ -48,15 +48,15 @@ pub fn control_plane() -> &'static ControlPlane {
 }
 
 impl ControlPlane {
-    /// Starts the programs and waits until they are ready. Builds them first where that was never done.
+    /// Starts the programs and waits until they are ready. Builds them first if they were never built.
     pub fn start() -> Self {
-        Self::run("control-plane/run", &[])
+        Self::run("programs/control-plane/run", &[])
     }
 
-    /// The same with a node that has these images, as archives: pods really run. Only within the namespaces of
-    /// `tests/node/within`.
+    /// The same with a node that has these image archives, so that pods really run. Works only in the namespaces of
+    /// `tests/programs/node/within`.
     pub fn with_node(images: &[&Path]) -> Self {
-        Self::run("node/run", images)
+        Self::run("programs/node/run", images)
     }
 
     fn run(script: &str, arguments: &[&Path]) -> Self {
@@ -85,7 +85,7 @@ impl ControlPlane {
         }
     }
 
-    /// Makes this the control plane of a test process that is about to be started. It must have the CRD.
+    /// Makes a test process that is about to start use this control plane. It must have the CRD.
     pub fn hand_on(&self, to: &mut Command) {
         to.env(
             HANDED_ON,
@@ -93,7 +93,7 @@ impl ControlPlane {
         );
     }
 
-    /// The folder that goes with this control plane: for files that need not outlive it.
+    /// The folder of this control plane, deleted with it: for files that need not outlive it.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -103,13 +103,13 @@ impl ControlPlane {
         self.folder.join("kubeconfig")
     }
 
-    /// A client with an administrator's rights. Its connections belong to the runtime that it is made in,
-    /// so every `#[tokio::test]` makes its own.
+    /// A client with an administrator's rights. Its connections belong to the runtime that creates it,
+    /// so every `#[tokio::test]` creates its own.
     pub async fn client(&self) -> Client {
         self.client_of(&self.kubeconfig()).await
     }
 
-    /// A client as this kubeconfig says, see [`ControlPlane::kubeconfig_for`].
+    /// A client for this kubeconfig, see [`ControlPlane::kubeconfig_for`].
     pub async fn client_of(&self, kubeconfig: &Path) -> Client {
         let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("the kubeconfig is readable");
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
@@ -118,7 +118,7 @@ impl ControlPlane {
         Client::try_from(config).expect("a client of the control plane")
     }
 
-    /// A kubeconfig of a service account of this namespace, as a pod of it has one.
+    /// A kubeconfig with the token of a service account of this namespace, as its pods have.
     pub async fn kubeconfig_of(&self, client: &Client, namespace: &str, account: &str) -> PathBuf {
         let accounts = Api::<ServiceAccount>::namespaced(client.clone(), namespace);
         let token = accounts
@@ -129,21 +129,21 @@ impl ControlPlane {
         self.kubeconfig_for(namespace, &token)
     }
 
-    /// A kubeconfig that carries this token (of a service account, say) and this namespace.
+    /// A kubeconfig with this token (for example of a service account) and this namespace.
     pub fn kubeconfig_for(&self, namespace: &str, token: &str) -> PathBuf {
         let mut kubeconfig = Kubeconfig::read_from(self.kubeconfig()).expect("the kubeconfig is readable");
         for user in &mut kubeconfig.auth_infos {
             let info = user
                 .auth_info
                 .as_mut()
-                .expect("written by tests/control-plane/run");
+                .expect("written by tests/programs/control-plane/run");
             info.token = Some(token.to_owned().into());
         }
         for context in &mut kubeconfig.contexts {
             let context = context
                 .context
                 .as_mut()
-                .expect("written by tests/control-plane/run");
+                .expect("written by tests/programs/control-plane/run");
             context.namespace = Some(namespace.into());
         }
         self.write_kubeconfig(&kubeconfig, namespace)
@@ -160,23 +160,23 @@ impl ControlPlane {
         let address = server.and_then(|server| server.strip_prefix("https://"));
         address
             .and_then(|address| address.parse().ok())
-            .expect("written by tests/control-plane/run")
+            .expect("written by tests/programs/control-plane/run")
     }
 
-    /// The same kubeconfig, leading to the API server by way of this address.
+    /// The same kubeconfig with this address of a proxy to the API server.
     pub fn kubeconfig_by(&self, kubeconfig: &Path, address: SocketAddr) -> PathBuf {
         let mut kubeconfig = Kubeconfig::read_from(kubeconfig).expect("the kubeconfig is readable");
         for cluster in &mut kubeconfig.clusters {
             let cluster = cluster
                 .cluster
                 .as_mut()
-                .expect("written by tests/control-plane/run");
+                .expect("written by tests/programs/control-plane/run");
             cluster.server = Some(format!("https://{address}"));
         }
         self.write_kubeconfig(&kubeconfig, &address.port().to_string())
     }
 
-    /// What service accounts have asked of this control plane.
+    /// The requests of service accounts to this control plane.
     pub fn audit(&self) -> Audit {
         Audit::of(&self.folder)
     }
@@ -190,12 +190,12 @@ impl ControlPlane {
         path
     }
 
-    /// Runs kubectl as administrator with this standard input, and gives what it printed.
+    /// Runs kubectl as administrator with this standard input, and returns its output.
     pub fn kubectl<Argument: AsRef<str>>(&self, arguments: &[Argument], stdin: &str) -> Output {
         let mut kubectl = Command::new(self.programs.join("kubectl"))
             .arg("--kubeconfig")
             .arg(self.kubeconfig())
-            // What it learns of one control plane must not be believed of the next at the same port.
+            // A cache of one control plane must not be used for the next one at the same port.
             .arg("--cache-dir")
             .arg(self.kubectl_cache())
             .args(arguments.iter().map(AsRef::as_ref))
@@ -207,7 +207,7 @@ impl ControlPlane {
         let mut input = kubectl.stdin.take().expect("piped");
         let stdin = stdin.to_owned();
         let writer = thread::spawn(move || {
-            // A kubectl that did not read to the end says itself why.
+            // If kubectl did not read its input to the end, its own output says why.
             let _ = input.write_all(stdin.as_bytes());
         });
         let output = kubectl.wait_with_output().expect("kubectl ends");
@@ -215,7 +215,7 @@ impl ControlPlane {
         output
     }
 
-    /// Runs kubectl, expects it to succeed, and gives what it printed on standard output.
+    /// Runs kubectl, expects it to succeed, and returns its standard output.
     #[track_caller]
     pub fn kubectl_ok<Argument: AsRef<str>>(&self, arguments: &[Argument], stdin: &str) -> String {
         let output = self.kubectl(arguments, stdin);
@@ -229,7 +229,7 @@ impl ControlPlane {
         String::from_utf8(output.stdout).expect("kubectl prints text")
     }
 
-    /// Applies the CRD and waits until the API serves and explains it.
+    /// Applies the CRD and waits until the API server serves and explains it.
     pub fn apply_crd(&self) {
         self.kubectl_ok(
             &["apply", "--server-side", "-f", "-"],
@@ -244,8 +244,8 @@ impl ControlPlane {
             ],
             "",
         );
-        // Established comes a moment before the API and its documentation have it, and kubectl keeps what it was
-        // told before that.
+        // Established is set a moment before the API server serves the resource and its documentation, and kubectl would
+        // cache the earlier answer.
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             let _ = fs::remove_dir_all(self.kubectl_cache());
@@ -272,12 +272,12 @@ impl Drop for ControlPlane {
         let Some(supervisor) = &mut self.supervisor else {
             return;
         };
-        // Where the shared one is another process's, that reads what was asked of this one, too.
+        // If another process owns the shared control plane, that process also checks the requests to this one.
         if let Ok(places) = env::var(HANDED_ON) {
             audit.keep(&Self::at(&places, None).folder);
         }
         drop(supervisor.stdin.take());
-        // Its end is not worth failing a test for: the pipe is closed, and that is all it waits for.
+        // A failure to stop is no reason to fail a test: the pipe is closed, and the programs wait only for that.
         let _ = supervisor.wait();
     }
 }

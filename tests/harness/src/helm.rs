@@ -1,4 +1,4 @@
-//! Helm, and what it renders.
+//! Helm and its rendered manifests.
 
 use std::{
     fs,
@@ -21,15 +21,15 @@ pub fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)
 }
 
-/// What a file of the repository holds.
+/// The content of a file of the repository.
 pub fn read(name: &str) -> String {
     fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// A program that this script of the repository builds where that was never done.
+/// Path of a program that this script of the repository builds, unless it is already built.
 ///
 /// # Panics
-/// It cannot be built; standard error says why.
+/// The build fails; standard error shows why.
 pub fn built(script: &str, program: &str) -> PathBuf {
     let built = Command::new(path(script))
         .stderr(std::process::Stdio::inherit())
@@ -43,11 +43,11 @@ pub fn built(script: &str, program: &str) -> PathBuf {
 }
 
 fn program() -> &'static Path {
-    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| built("tests/helm/build", "helm"));
+    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| built("tests/programs/helm/build", "helm"));
     &PROGRAM
 }
 
-/// Runs Helm with these values, without the user's own settings; gives what it printed, or its complaint.
+/// Runs Helm with these values and without the user's own settings; returns its output or its error message.
 fn run(command: &mut Command, values: &Value) -> Result<String, String> {
     let values_file =
         std::env::temp_dir().join(format!("docspace-chart-values-{:016x}.json", fastrand::u64(..)));
@@ -71,10 +71,10 @@ fn run(command: &mut Command, values: &Value) -> Result<String, String> {
     }
 }
 
-/// Helm's own check of a chart.
+/// Runs `helm lint` on a chart.
 ///
 /// # Errors
-/// Its complaint.
+/// Helm's error message.
 pub fn lint(chart: &str, values: &Value) -> Result<String, String> {
     run(
         Command::new(program())
@@ -87,7 +87,7 @@ pub fn lint(chart: &str, values: &Value) -> Result<String, String> {
 /// The chart's manifests.
 ///
 /// # Errors
-/// Helm's complaint.
+/// Helm's error message.
 pub fn template(chart: &str, release: &str, namespace: &str, values: &Value) -> Result<String, String> {
     let mut helm = Command::new(program());
     helm.args(["template", release, "--namespace", namespace])
@@ -95,10 +95,10 @@ pub fn template(chart: &str, release: &str, namespace: &str, values: &Value) -> 
     run(&mut helm, values)
 }
 
-/// A command on a cluster: `install`, `upgrade` and so on.
+/// Runs a Helm command on a cluster: `install`, `upgrade` and so on.
 ///
 /// # Errors
-/// Helm's complaint.
+/// Helm's error message.
 pub fn on(
     plane: &ControlPlane,
     namespace: &str,
@@ -126,7 +126,7 @@ pub fn on(
     }
 }
 
-/// The documents of a YAML text.
+/// Parses the documents of a YAML text.
 pub fn documents(yaml: &str) -> Vec<Value> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(yaml).expect("it is YAML");
     documents
@@ -135,7 +135,7 @@ pub fn documents(yaml: &str) -> Vec<Value> {
         .collect()
 }
 
-/// Those of a kind.
+/// The documents of one kind.
 pub fn of_kind<'a>(documents: &'a [Value], kind: &str) -> Vec<&'a Value> {
     documents
         .iter()
@@ -143,9 +143,9 @@ pub fn of_kind<'a>(documents: &'a [Value], kind: &str) -> Vec<&'a Value> {
         .collect()
 }
 
-/// YAML again.
+/// Formats documents as YAML.
 pub fn yaml<'a>(documents: impl IntoIterator<Item = &'a Value>) -> String {
-    // Each document is JSON, which is YAML.
+    // Each document is JSON, and JSON is valid YAML.
     documents
         .into_iter()
         .map(|document| format!("---\n{document}\n"))

@@ -8,8 +8,7 @@ use tokio::{
 
 use crate::DEADLINE;
 
-/// Asks the server at this address for this path, accepting these media types, and gives the HTTP status and the body of
-/// the answer.
+/// Requests this path from the server at this address, accepting these media types; returns the HTTP status and body.
 pub async fn http_get(address: &str, path: &str, accept: &str) -> (u16, String) {
     let request = format!("GET {path} HTTP/1.0\r\nAccept: {accept}\r\n\r\n");
     let exchange = async {

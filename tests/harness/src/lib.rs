@@ -1,7 +1,7 @@
-//! What integration tests stand on: a real Kubernetes API, the operator as a process of its own, waits that
-//! end with a deadline and then say what they saw, and objects to begin with.
+//! The base of the integration tests: a real Kubernetes API, the operator as a separate process, waits with a deadline
+//! that report the last state they saw, and objects to start from.
 //!
-//! Helpers panic where they fail, with a message for whoever reads the test's output.
+//! Helpers panic on failure, with a message for the reader of the test's output.
 
 mod audit;
 mod control_plane;

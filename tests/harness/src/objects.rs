@@ -1,4 +1,4 @@
-//! Objects to begin with.
+//! Objects that tests start from.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -14,14 +14,14 @@ use serde_json::{Value, json};
 /// The name of the Secret that [`nightly`] takes its API key from; the key inside it is `apiKey`.
 pub const API_KEY: &str = "docspace-api-key";
 
-/// A namespace of one test's own. It is left behind: it goes with the control plane.
+/// A namespace for one test. It is not deleted: it ends with the control plane.
 #[derive(Clone, Debug)]
 pub struct Namespace {
     name: String,
 }
 
 impl Namespace {
-    /// Creates a namespace with a name that nobody else has.
+    /// Creates a namespace with a unique name.
     pub async fn create(client: &Client) -> Self {
         let name = format!("test-{:016x}", fastrand::u64(..));
         let namespace = KubeNamespace {
@@ -76,8 +76,8 @@ pub fn secret(name: &str, data: &[(&str, &str)]) -> Secret {
     }
 }
 
-/// `nightly`: every day at 3 into a bucket that is set up in the portal, seven archives kept. Tests change
-/// what they are about.
+/// `nightly`: every day at 3 into a bucket whose storage is configured in the portal, seven archives kept. Tests change
+/// the fields that they test.
 pub fn nightly(url: &str) -> DocSpaceBackupSchedule {
     schedule(
         url,

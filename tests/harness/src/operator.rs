@@ -1,4 +1,4 @@
-//! The operator as users run it: the real binary in a process of its own.
+//! The operator as users run it: the real binary in a separate process.
 
 use std::{
     env,
@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::{DEADLINE, control_plane, http_get};
 
-/// How long the operator may take to end: what it promises is 10 s.
+/// Time limit for the operator to stop; it promises 10 s.
 const END: Duration = Duration::from_secs(12);
 
 /// `docspace-backup-operator run` for one namespace. It is killed when this is dropped or the test process ends.
@@ -30,19 +30,19 @@ pub struct Operator {
 }
 
 struct Running {
-    /// Its standard input takes names of signals; its end kills the program.
+    /// Its standard input takes names of signals; closing it kills the program.
     supervisor: Child,
     signals: ChildStdin,
     id: u32,
-    /// How long the log was before this run.
+    /// Length of the log before this run.
     log_from: usize,
 }
 
 impl Operator {
-    /// Starts the operator for this namespace, with loopback portals allowed and these further arguments.
+    /// Starts the operator for this namespace, with loopback portals allowed and these additional arguments.
     ///
-    /// `binary` is `env!("CARGO_BIN_EXE_docspace-backup-operator")` in an integration test. Variables of the
-    /// environment that would be the operator's are kept from it.
+    /// `binary` is `env!("CARGO_BIN_EXE_docspace-backup-operator")` in an integration test. The operator does not
+    /// inherit its own environment variables from the test.
     pub async fn start(
         binary: impl AsRef<Path>,
         kubeconfig: &Path,
@@ -52,7 +52,7 @@ impl Operator {
         Self::start_as(None, binary, kubeconfig, namespace, arguments).await
     }
 
-    /// The same, with this as the name of its pod, which its identity on a Lease begins with.
+    /// The same with this pod name, which is the prefix of its identity on a Lease.
     pub async fn start_as(
         pod: Option<&str>,
         binary: impl AsRef<Path>,
@@ -72,22 +72,22 @@ impl Operator {
         operator
     }
 
-    /// Its process id, for a look at its memory.
+    /// Its process id, for reading its memory usage.
     pub fn id(&self) -> u32 {
         self.running.as_ref().expect("the operator runs").id
     }
 
-    /// Whether it was started and nobody has seen it end.
+    /// Whether it was started and its end was not observed.
     pub fn runs(&self) -> bool {
         self.running.is_some()
     }
 
-    /// The name of its pod, where it has one.
+    /// The name of its pod, if it has one.
     pub fn pod(&self) -> Option<&str> {
         self.pod.as_deref()
     }
 
-    /// Waits until it stands for election: from then on, SIGTERM is heard.
+    /// Waits until it takes part in the leader election; from then on it handles SIGTERM.
     pub async fn stands(&self) {
         let from = self.running.as_ref().expect("the operator runs").log_from;
         let identity = format!("identity=\"{}_", self.pod.as_deref().expect("it has a pod"));
@@ -105,7 +105,7 @@ impl Operator {
         log_of(&self.namespace)
     }
 
-    /// Asks its server for this path, and gives the HTTP status and the body of the answer.
+    /// Requests this path from its server; returns the HTTP status and body.
     pub async fn get(&self, path: &str) -> (u16, String) {
         self.get_as(path, "*/*").await
     }
@@ -115,7 +115,7 @@ impl Operator {
         http_get(&self.address().await, path, accept).await
     }
 
-    /// Where its server listens, as its log tells.
+    /// The address of its server, from its log.
     pub async fn address(&self) -> String {
         let from = self.running.as_ref().expect("the operator runs").log_from;
         let told = async {
@@ -154,7 +154,7 @@ impl Operator {
         self.wait(END).await;
     }
 
-    /// Starts it again, killing it first where it still runs.
+    /// Starts it again; kills it first if it still runs.
     pub async fn restart(&mut self) {
         if self.running.is_some() {
             self.kill().await;
@@ -211,7 +211,7 @@ impl Operator {
             .unwrap_or_else(|_| panic!("the operator has ended by itself"));
     }
 
-    /// Waits until it ends of its own accord, and gives its exit status.
+    /// Waits until it exits by itself, and returns its exit status.
     pub async fn wait(&mut self, deadline: Duration) -> ExitStatus {
         let running = self.running.as_mut().expect("the operator runs");
         let status = timeout(deadline, running.supervisor.wait()).await;

@@ -1,4 +1,4 @@
-//! Prometheus' own judgement of metrics and rules.
+//! promtool, Prometheus' own checks of metrics and rules.
 
 use std::{
     io::Write,
@@ -10,17 +10,17 @@ use std::{
 use crate::helm::built;
 
 fn program() -> &'static Path {
-    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| built("tests/promtool/build", "promtool"));
+    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| built("tests/programs/promtool/build", "promtool"));
     &PROGRAM
 }
 
-/// Runs promtool with this on its standard input; gives what it said.
+/// Runs promtool with this standard input; returns its output.
 ///
 /// # Errors
-/// What it objects to.
+/// promtool's objections.
 ///
 /// # Panics
-/// Where promtool cannot be built: nothing is skipped.
+/// promtool cannot be built; the check is not skipped.
 pub fn promtool(arguments: &[&str], input: &str) -> Result<String, String> {
     let mut promtool = Command::new(program())
         .args(arguments)

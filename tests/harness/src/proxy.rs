@@ -1,4 +1,4 @@
-//! A way to the Kubernetes API that can be cut.
+//! A proxy to the Kubernetes API that can be interrupted.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -14,10 +14,10 @@ use tokio::{
     sync::watch,
 };
 
-/// Forwards connections at a loopback port of its own, until it is cut.
+/// Forwards connections at its own loopback port until it is interrupted.
 pub struct Proxy {
     address: SocketAddr,
-    /// Connections with a number below this are cut.
+    /// Connections with a number below this are interrupted.
     cut: watch::Sender<u64>,
     connections: Arc<AtomicU64>,
 }
@@ -51,12 +51,12 @@ impl Proxy {
         self.address
     }
 
-    /// From now on nothing comes through, and nobody is told: connections stay open, and new ones are accepted.
+    /// From now on it silently drops all data: connections stay open, and new ones are accepted.
     pub fn cut(&self) {
         self.cut.send_replace(u64::MAX);
     }
 
-    /// The same of the connections that there are; new ones come through.
+    /// The same for existing connections only; new ones work.
     pub fn cut_present(&self) {
         self.cut.send_replace(self.connections.load(Ordering::Relaxed));
     }
@@ -72,6 +72,6 @@ async fn forward(mut near: TcpStream, target: SocketAddr, number: u64, mut cut: 
         _ = both => return,
         _ = cut.wait_for(|below| number < *below) => {}
     }
-    // Holds the connection open for as long as the proxy is there.
+    // Keeps the connection open while the proxy exists.
     let _ = cut.wait_for(|_| false).await;
 }

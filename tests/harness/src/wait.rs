@@ -9,10 +9,10 @@ use tokio::time::timeout;
 
 use crate::operator::log_file;
 
-/// A deadline that a healthy run keeps with ease, also on a busy machine.
+/// A deadline that a healthy run meets easily, even on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Watches an object until it is as wanted, and gives it back.
+/// Watches an object until it fulfils a condition, and returns it.
 pub async fn wait_for<K>(api: &Api<K>, name: &str, deadline: Duration, wanted: impl Fn(&K) -> bool) -> K
 where
     K: Resource + Clone + Debug + DeserializeOwned + Serialize + Send + 'static,
@@ -22,7 +22,7 @@ where
         .expect("only an object is wanted")
 }
 
-/// Watches until there is no such object.
+/// Watches until the object no longer exists.
 pub async fn wait_gone<K>(api: &Api<K>, name: &str, deadline: Duration)
 where
     K: Resource + Clone + Debug + DeserializeOwned + Serialize + Send + 'static,
@@ -64,7 +64,7 @@ where
     })
 }
 
-/// What a reader needs of an object: it without the bookkeeping.
+/// The object without bookkeeping fields, for failure messages.
 fn shown<K: Serialize>(object: Option<&K>) -> String {
     let Some(object) = object else {
         return "no such object\n".into();

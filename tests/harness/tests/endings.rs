@@ -1,4 +1,4 @@
-//! Whatever a test run starts ends with it.
+//! All programs that a test run starts end with it.
 
 use std::{
     env,
@@ -11,7 +11,7 @@ use std::{
 
 use harness::{ControlPlane, Operator, control_plane};
 
-/// What the other test starts, and kills: a test process in the middle of its work.
+/// A test process that works until the other test kills it.
 #[tokio::test]
 #[ignore = "started by the other test; waits for the end of standard input"]
 async fn a_test_at_work() {
@@ -30,7 +30,7 @@ fn a_killed_test_process_leaves_nothing_behind_and_does_not_disturb_others() {
         .stdout(Stdio::piped())
         .spawn()
         .expect("this program runs");
-    // Both choose their ports at the same time.
+    // Both choose their ports at the same time, so they may choose the same one.
     let own = ControlPlane::start();
 
     let mut lines = BufReader::new(test.stdout.take().expect("piped"))

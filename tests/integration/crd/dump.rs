@@ -1,4 +1,4 @@
-//! `dump` names one of two schedules: once one of them is in the portal it cannot change.
+//! `dump` selects one of two schedules of a portal, so it is immutable once one of them is applied.
 
 use harness::{Namespace, control_plane, nightly};
 use kube::api::{Patch, PatchParams, PostParams};
@@ -51,7 +51,7 @@ async fn dump_changes_until_the_schedule_is_in_the_portal() {
         .to_string();
     assert!(said.contains("spec.dump"), "{said}");
     assert!(
-        said.contains("delete this object, with deletionPolicy: Orphan"),
+        said.contains("delete this object (set deletionPolicy: Orphan first"),
         "{said}"
     );
     change(json!({"cronParams": {"hour": 4}, "dump": false}))

@@ -1,4 +1,4 @@
-//! What the API server refuses, and what it says to write instead.
+//! Specs that the API server rejects, and the messages that say what to write instead.
 
 use harness::control_plane;
 use serde_json::{Value, json};
@@ -6,18 +6,18 @@ use serde_json::{Value, json};
 use super::{asked, valid, with};
 
 const FOLDER_NUMBER: &str =
-    "needs a storageParams item with key folderId and, as its value, the number of a folder";
-const FOLDER_TEXT: &str = "the text that names a folder of a connected cloud";
-const FILE_PATH: &str = "a directory of the server of at most 255 characters";
-const MODULE: &str = "the name of a storage in lower case, for example {key: module, value: s3}";
-const ONE_VALUE: &str = "write either value or valueFrom, and not both";
-const SHOWN: &str = "cannot come from a Secret; write value instead of valueFrom";
+    "needs a storageParams item with key folderId and the number of a folder of the portal as its value";
+const FOLDER_TEXT: &str = "the text id of a folder of a connected cloud as its value";
+const FILE_PATH: &str = "a directory on the server as its value (at most 255 characters)";
+const MODULE: &str = "the name of a storage in lower case as its value, for example {key: module, value: s3}";
+const ONE_VALUE: &str = "set either value or valueFrom, not both";
+const SHOWN: &str = "cannot come from a Secret; use value instead of valueFrom";
 const DAY_OF_WEEK: &str = "period EveryWeek needs a day from 1 (Sunday) to 7 (Saturday)";
 const DAY_OF_MONTH: &str = "period EveryMonth needs a day from 1 to 31";
 const ADDRESS: &str = "https:// or http:// and a host, for example https://docs.example.com";
-const ADDRESS_ALONE: &str = "without user or password (@), query (?) and fragment (#)";
+const ADDRESS_ALONE: &str = "without user or password (@), query (?) or fragment (#)";
 const PORT: &str = "the port must be 1 to 65535";
-const HOST: &str = "must be a host name, with :port where needed";
+const HOST: &str = "must be a host name of letters, digits, '-' and '.', with an optional :port";
 const INTERVAL: &str = "must be a duration from 1m to 24h, for example 15m or 1h30m";
 const DEADLINE: &str = "must be a duration from 30m to 168h (7 days), for example 2h";
 const SECRET_NAME: &str = "must be the name of a Secret in the same namespace";
@@ -44,7 +44,7 @@ fn portal(field: &str, value: impl Into<Value>) -> Value {
     json!({"portal": {field: value.into()}})
 }
 
-/// Each with the part of the message that tells what to do.
+/// Each case with the part of the message that says what to do.
 fn refused() -> Vec<(&'static str, Value, &'static str)> {
     let mut table = storages();
     table.extend(lists());

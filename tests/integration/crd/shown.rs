@@ -1,4 +1,4 @@
-//! What kubectl makes of the resource.
+//! The resource as kubectl shows it.
 
 use std::{fs, path::Path};
 
@@ -106,7 +106,7 @@ fn explain_describes_every_field() {
     let cluster = control_plane();
     let said = cluster.kubectl_ok(&["explain", "dsbs.spec.backupsStored"], "");
     assert!(
-        said.contains("How many archives the portal keeps, 1 to 30."),
+        said.contains("Number of archives that the portal keeps, 1 to 30."),
         "{said}"
     );
     let said = cluster.kubectl_ok(&["explain", "dsbs.spec", "--recursive"], "");

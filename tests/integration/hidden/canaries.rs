@@ -1,4 +1,4 @@
-//! Every version of the objects of a world, and the search for secrets in all that comes out.
+//! Every version of the objects of a world, and the search for secrets in all output.
 
 use std::fmt::Write;
 
@@ -18,7 +18,7 @@ use crate::world::World;
 /// An annotation that only marks a version.
 const MARK: &str = "example.com/last";
 
-/// What the objects of a world were like, version for version, without their specs.
+/// All versions of the objects of a world, without their specs.
 pub struct Versions {
     seen: watch::Receiver<Vec<Value>>,
     watch: JoinHandle<()>,
@@ -31,7 +31,7 @@ impl Drop for Versions {
 }
 
 impl Versions {
-    /// From now on. As they are stored, whatever this program knows of them.
+    /// Starts recording. Objects are recorded as stored, including fields that this program does not know.
     pub fn of(world: &World) -> Self {
         let resource = ApiResource::erase::<DocSpaceBackupSchedule>(&());
         let namespace = world.namespace.name();
@@ -49,7 +49,7 @@ impl Versions {
         Self { seen, watch }
     }
 
-    /// All that there were. The object must be there still.
+    /// All recorded versions. The object must still exist.
     pub async fn all(&self, world: &World) -> Vec<Value> {
         world
             .patch("nightly", json!({"metadata": {"annotations": {MARK: "true"}}}))
@@ -61,7 +61,7 @@ impl Versions {
         all.expect("the watch goes on").clone()
     }
 
-    /// Looks for these secrets in all that came out of a world: no letter of another case hides one.
+    /// Searches all output of a world for these secrets, ignoring the case of letters.
     pub async fn assert_none_of(&self, secrets: &[String], world: &World, told: &str) {
         let mut all = String::new();
         for version in self.all(world).await {
@@ -74,7 +74,7 @@ impl Versions {
         for line in world.operator.log().lines() {
             writeln!(all, "the log: {line}").expect("a text");
         }
-        // Of two, the one that leads changes all the time.
+        // With two operators, the leader changes all the time.
         if world.operator.stays() {
             let (code, metrics) = world.operator.only().get("/metrics").await;
             assert_eq!(code, 200);
@@ -93,7 +93,7 @@ impl Versions {
     }
 }
 
-/// Where a secret stands in a text, in letters of any case.
+/// The position of a secret in a text, ignoring the case of letters.
 fn around<'a>(text: &'a str, secret: &str) -> Option<&'a str> {
     let found = text.to_ascii_lowercase().find(&secret.to_ascii_lowercase())?;
     let (from, to) = (found.saturating_sub(200), (found + 200).min(text.len()));

@@ -1,4 +1,4 @@
-//! Answers of a portal that repeat all secrets wherever there is room for a text.
+//! Answers of a portal that repeat all secrets in every text field.
 
 use serde_json::{Map, Value, json};
 use simulated_portal::{Fault, FaultBody};
@@ -12,7 +12,7 @@ fn success(response: Value) -> Fault {
     Fault::answer(200, FaultBody::Json(body))
 }
 
-/// Refusals of a write: how DocSpace words them, with these secrets in it.
+/// Rejections of a write in DocSpace's wording, with these secrets in them.
 pub fn refusals(secrets: &[String]) -> Vec<Fault> {
     let text = secrets.join(" ");
     let wrapped = |status: u16, kind: &str| {
@@ -47,7 +47,7 @@ pub fn refusals(secrets: &[String]) -> Vec<Fault> {
         .collect()
 }
 
-/// What the key says of itself.
+/// The answer of keys/@self.
 pub fn key(secrets: &[String]) -> Fault {
     let text = secrets.join(" ");
     let permissions: Vec<_> = secrets.iter().chain([&text]).collect();
@@ -58,7 +58,7 @@ pub fn key(secrets: &[String]) -> Fault {
     .to("keys/@self")
 }
 
-/// What the portal says of itself.
+/// The answer of settings.
 pub fn settings(secrets: &[String], time_zone: &str) -> Fault {
     let text = secrets.join(".");
     success(
@@ -68,7 +68,7 @@ pub fn settings(secrets: &[String], time_zone: &str) -> Fault {
     .to("settings")
 }
 
-/// The domain that it was given.
+/// The custom domain of the portal.
 pub fn domain(secrets: &[String]) -> Fault {
     success(json!({"mappedDomain": secrets.join(".")})).to("portal")
 }
@@ -112,14 +112,14 @@ pub fn schedule(secrets: &[String], hour: i32) -> Fault {
     .to("getbackupschedule")
 }
 
-/// The same with secrets where no text belongs.
+/// The same with secrets in fields that are not texts.
 pub fn odd_schedule(secrets: &[String]) -> Fault {
     let text = secrets.join(" ");
     success(json!({"storageType": text, "storageParams": {}, "cronParams": {"period": text, "hour": text}}))
         .to("getbackupschedule")
 }
 
-/// Somewhere else, whose name is a secret.
+/// A redirect to a host whose name is a secret.
 pub fn redirect(secret: &str) -> Fault {
     Fault::redirect(302, &format!("https://{secret}.example.com/{secret}")).to("getbackupschedule")
 }

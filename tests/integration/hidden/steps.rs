@@ -1,5 +1,5 @@
-//! What the steps of a walk do. Each begins with a portal that answers as it should and an object that was looked at, so
-//! that no other look is under way than the one that it brings.
+//! The steps of a walk. Each starts with a portal that answers correctly and an object that was just checked, so that the
+//! only check in progress is the one that the step triggers.
 
 use jiff::SignedDuration;
 use simulated_portal::ApiKey;
@@ -55,7 +55,7 @@ impl Kind {
 }
 
 impl World {
-    /// Touches the Secret, and waits until an endpoint was asked since.
+    /// Touches the Secret, and waits for a later call of an endpoint.
     async fn asked_after_touch(&self, endpoint: &str) {
         let asked = self.server.log().to("GET", endpoint).len();
         self.touch_secret().await;
@@ -134,7 +134,7 @@ impl Walk {
 
     async fn drop_param(&mut self) {
         let first = self.rng.choice(&self.params).copied();
-        // One stays: a change of its Secret brings a look.
+        // One parameter stays, so that a change of its Secret triggers a check.
         if let Some(key) = first.filter(|_| self.params.len() > 1) {
             self.params.remove(key);
         }
@@ -158,7 +158,7 @@ impl Walk {
         self.world.seen(|requests| requests.iter().any(is_used)).await;
     }
 
-    /// One that neither the manifest nor the portal has.
+    /// A value that neither the manifest nor the portal has.
     fn another_hour(&mut self) {
         let cron = self.world.cron();
         let taken = |hour: u8| hour == self.hour || cron.as_ref() == Some(&every_day(hour));
@@ -183,7 +183,7 @@ impl Walk {
         if policy == "Observe" {
             assert!(self.holds_secrets(), "it is left as it is");
             self.world.told("nightly", "OutOfSync").await;
-            // Some of what the portal holds is in no Secret any more.
+            // Some values in the portal are no longer in any Secret.
             self.change_values().await;
             self.settle().await;
             self.change_key().await;
@@ -191,7 +191,7 @@ impl Walk {
         }
     }
 
-    /// The portal holds no secret of old then: nothing would tell the new object of it.
+    /// The portal must not hold an old secret: the new object could not know that it is one.
     async fn create_anew(&mut self) {
         self.world.delete("nightly").await;
         self.world.gone("nightly").await;
@@ -224,14 +224,14 @@ impl Walk {
         let object = self.world.wait("nightly", is_observed).await;
         let request = object.status.and_then(|status| status.last_request);
         if request.is_some_and(|request| request.outcome_unknown) {
-            // It was carried out in the end: else nothing is written for ten minutes.
+            // The write was carried out in the end; otherwise the operator writes nothing for ten minutes.
             self.hold_wanted();
             self.settle().await;
             self.world.ready("nightly").await;
         }
     }
 
-    /// The portal has been asked of itself and of the key, and is asked once more when it tells the truth again.
+    /// The operator has fetched settings and key, and fetches them again once the portal answers correctly.
     async fn told_of_itself(&self, endpoint: &str) {
         self.world.asked_after_touch(endpoint).await;
         self.world.request("nightly").await;
@@ -239,7 +239,7 @@ impl Walk {
         self.world.asked_after_touch(endpoint).await;
     }
 
-    /// A backup came due and was queued; what the portal tells of it is listed again after a while.
+    /// A backup became due and was queued; the portal lists its archive again at a later check.
     async fn echo_of_a_backup(&mut self) {
         if self.world.cron().is_none() {
             self.hold_wanted();

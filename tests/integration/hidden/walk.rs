@@ -1,4 +1,4 @@
-//! A walk of steps that are drawn by chance, and what it must have come by.
+//! A walk of random steps, and the situations that it must include.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use simulated_portal::{Portal, Schedule};
 use super::{canaries::Versions, portal::SHOWN, steps::Kind};
 use crate::world::{Setup, World, every_day};
 
-/// Parameters that come from the Secret `storage`, where they have the same keys.
+/// Parameters that come from the Secret `storage`, under the same keys.
 pub const FROM_SECRET: [&str; 10] = [
     "ssekey",
     "sse",
@@ -23,10 +23,10 @@ pub const FROM_SECRET: [&str; 10] = [
     "public_container",
     "custom",
 ];
-/// The Secret that they come from.
+/// The Secret of these parameters.
 pub const STORAGE: &str = "storage";
 
-/// Where the walk has come to.
+/// The state of the walk.
 pub struct Walk {
     pub(super) world: World,
     versions: Versions,
@@ -34,16 +34,16 @@ pub struct Walk {
     seed: u64,
     /// The API key in use.
     pub(super) key: String,
-    /// What the Secret `storage` holds.
+    /// The content of the Secret `storage`.
     pub(super) values: BTreeMap<&'static str, String>,
-    /// Which of it the manifest takes.
+    /// The keys that the manifest uses.
     pub(super) params: BTreeSet<&'static str>,
     pub(super) hour: u8,
     pub(super) policy: &'static str,
     pub(super) adoption: &'static str,
-    /// All that was ever secret.
+    /// All values that were ever secret.
     secrets: Vec<String>,
-    /// Kinds of steps that are still to come before any comes again.
+    /// Kinds of steps left before any is repeated.
     deck: Vec<Kind>,
     steps: usize,
 }
@@ -88,7 +88,7 @@ impl Walk {
         self.steps += 1;
     }
 
-    /// Nothing came out, and the walk was of weight.
+    /// Checks that no secret was shown, and that the walk included all situations.
     pub async fn end(self) {
         let told = format!("CANARY_SEED={}", self.seed);
         self.versions
@@ -123,13 +123,13 @@ impl Walk {
         }
     }
 
-    /// The portal answers as it should again, and the object was looked at since.
+    /// Lets the portal answer correctly again, and waits for a check of the object.
     pub async fn settle(&self) {
         self.world.server.clear_faults();
         self.world.request("nightly").await;
     }
 
-    /// The secrets that the operator has at hand.
+    /// The secrets that the operator currently reads.
     pub fn in_use(&self) -> Vec<String> {
         let values = self.params.iter().map(|key| self.values[key].clone());
         std::iter::once(self.key.clone()).chain(values).collect()
@@ -141,15 +141,15 @@ impl Walk {
         self.rng.choice(&secrets).expect("there is a key").clone()
     }
 
-    /// Another value for a key of the Secret, which is not stored yet.
+    /// A new value for a key of the Secret, not stored yet.
     pub fn new_value(&mut self, key: &'static str) {
-        // It may stand in a host, which comes back in lower case.
+        // The value may be used as a host, which is returned in lower case.
         let value = format!("C4nary-{}-{:016x}", key.replace('_', "-"), self.rng.u64(..));
         self.secrets.push(value.clone());
         self.values.insert(key, value);
     }
 
-    /// Another API key, which is not in its Secret yet.
+    /// A new API key, not in its Secret yet.
     pub fn new_key(&mut self, key: String) {
         self.secrets.push(key.clone());
         self.key = key;
@@ -164,7 +164,7 @@ impl Walk {
         self.world.set_secret(STORAGE, &data).await;
     }
 
-    /// The manifest as it is by now.
+    /// The current manifest.
     pub fn object(&self) -> DocSpaceBackupSchedule {
         let mut object = json!(self.world.nightly());
         let mut params = object["spec"]["storageParams"].take();
@@ -188,7 +188,7 @@ impl Walk {
             .await;
     }
 
-    /// The portal holds what the manifest says.
+    /// Stores the schedule of the manifest in the portal.
     pub fn hold_wanted(&self) {
         let mut params: BTreeMap<String, String> = [("module", "s3"), ("bucket", "backups")]
             .map(|(key, value)| (key.into(), value.into()))
@@ -201,7 +201,7 @@ impl Walk {
         self.hold(params, self.hour);
     }
 
-    /// Somebody stores a schedule that holds secrets in use under every key.
+    /// A person stores a schedule with current secrets under every key.
     pub fn hold_secrets(&mut self) {
         let secrets = self.in_use();
         let mut params = BTreeMap::new();
@@ -228,7 +228,7 @@ impl Walk {
         });
     }
 
-    /// Whether the portal holds secrets under all keys that are shown.
+    /// Whether the portal holds secrets under all keys whose values status shows.
     pub fn holds_secrets(&self) -> bool {
         let held = Portal::schedule(&self.world.portal, false);
         held.is_some_and(|held| {

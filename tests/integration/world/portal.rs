@@ -1,4 +1,4 @@
-//! What happens in the portal of a world, and what it has seen.
+//! Events in the portal of a world, and the requests that it received.
 
 use docspace_backup_operator::{
     api::DocSpaceBackupSchedule,
@@ -11,18 +11,18 @@ use simulated_portal::{
 use super::{World, at, every_day};
 
 impl World {
-    /// Time goes by until then, and the portal does what is due.
+    /// Advances the clock until then; the portal runs what becomes due.
     pub fn live_until(&self, time: &str) {
         let clock = self.server.clock();
         self.server.live(at(time).duration_since(clock.now()));
     }
 
-    /// Time goes by until then, and the portal does nothing.
+    /// Advances the clock until then; the portal runs nothing.
     pub fn sleep_until(&self, time: &str) {
         self.server.clock().set(at(time));
     }
 
-    /// How many requests it has had.
+    /// The number of requests that it received.
     pub fn calls(&self) -> u64 {
         self.server.log().total()
     }
@@ -39,18 +39,18 @@ impl World {
         self.server.log().count("GET", "getbackupschedule")
     }
 
-    /// When the stored schedule backs up.
+    /// The due times of the stored schedule.
     pub fn cron(&self) -> Option<String> {
         self.portal.schedule(false).map(|schedule| schedule.cron)
     }
 
-    /// The portal already holds what this object asks for.
+    /// Stores the schedule that this object asks for.
     pub fn hold(&self, object: &DocSpaceBackupSchedule) {
         self.portal
             .set_schedule_as_posted(&serde_json::to_value(&object.spec).expect("a spec is JSON"));
     }
 
-    /// Somebody sets the hour of the stored schedule.
+    /// A person changes the hour of the stored schedule.
     pub fn somebody_sets_hour(&self, hour: u8) {
         let there = self.portal.schedule(false).expect("a schedule");
         self.portal.set_schedule(Schedule {
@@ -59,7 +59,7 @@ impl World {
         });
     }
 
-    /// Somebody deletes the schedule, as the portal's page does.
+    /// A person deletes the schedule as the portal's web page does.
     pub async fn somebody_deletes(&self) {
         let options = Options {
             allow_loopback: true,
@@ -76,7 +76,7 @@ impl World {
         deleted.expect("the portal takes the deletion");
     }
 
-    /// Expects that it has had so many requests, where nobody has taken over, who would look again.
+    /// Expects this number of requests, unless another leader has taken over, which would check again.
     #[track_caller]
     pub fn assert_calls(&self, calls: u64) {
         if self.operator.stays() {
@@ -84,7 +84,7 @@ impl World {
         }
     }
 
-    /// Waits until its log is as wanted.
+    /// Waits until its log fulfils a condition.
     pub async fn seen(&self, wanted: impl FnMut(&[Request]) -> bool) {
         if let Err(error) = self
             .comes(self.server.log().wait_until(self.deadline(), wanted))
@@ -94,13 +94,13 @@ impl World {
         }
     }
 
-    /// Waits until a call of this endpoint has come.
+    /// Waits for a call of this endpoint.
     pub async fn seen_call(&self, endpoint: &str) {
         self.seen(|requests| requests.iter().any(|request| request.is_to(endpoint)))
             .await;
     }
 
-    /// Does something that brings a look at the portal, and waits for its answer.
+    /// Triggers a check of the portal, and waits for the portal's answer.
     pub async fn look_after(&self, cause: impl AsyncFnOnce(&Self)) {
         let looks = self.looks();
         cause(self).await;
@@ -111,7 +111,7 @@ impl World {
         .await;
     }
 
-    /// Every look is answered so from now on.
+    /// The portal answers every check like this from now on.
     pub fn answer_looks(&self, status: u16, body: &str) {
         self.server.clear_faults();
         self.server
@@ -128,7 +128,7 @@ impl World {
         );
     }
 
-    /// A second portal, on a server of its own that takes the same key.
+    /// A second portal on a separate server that accepts the same key.
     pub async fn another_server() -> (SimulatedPortal, String) {
         let server =
             SimulatedPortal::start_with(Installation::default(), vec![Tenant::at("other.test")]).await;

@@ -1,4 +1,4 @@
-//! The operator of a world: one process, or two that are ended again and again.
+//! The operator of a world: one process, or two that are stopped or killed repeatedly.
 
 use std::path::{Path, PathBuf};
 
@@ -11,12 +11,12 @@ pub struct Processes {
     kubeconfig: PathBuf,
     namespace: String,
     one: Option<Operator>,
-    /// In its place, where there are two.
+    /// Used instead if there are two processes.
     replicas: Option<Replicas>,
 }
 
 impl Processes {
-    /// None runs yet.
+    /// No process runs yet.
     pub fn new(kubeconfig: &Path, namespace: &str, replicas: Option<Replicas>) -> Self {
         Self {
             kubeconfig: kubeconfig.into(),
@@ -34,7 +34,7 @@ impl Processes {
         }
     }
 
-    /// A further process beside it.
+    /// An additional process.
     pub async fn another(&self, arguments: &[&str]) -> Operator {
         Operator::start(OPERATOR, &self.kubeconfig, &self.namespace, arguments).await
     }
@@ -44,7 +44,7 @@ impl Processes {
         &self.kubeconfig
     }
 
-    /// From now on it takes this kubeconfig.
+    /// It uses this kubeconfig from now on.
     pub fn set_kubeconfig(&mut self, kubeconfig: PathBuf) {
         self.kubeconfig = kubeconfig;
     }
@@ -59,7 +59,7 @@ impl Processes {
         self.one.as_mut().expect("a test of one process that runs")
     }
 
-    /// The log of all that ran.
+    /// The log of all processes.
     pub fn log(&self) -> String {
         log_of(&self.namespace)
     }
@@ -80,7 +80,7 @@ impl Processes {
         }
     }
 
-    /// Starts it again, killing it first where it still runs.
+    /// Starts it again; kills it first if it still runs.
     pub async fn restart(&mut self) {
         match &mut self.replicas {
             Some(replicas) => replicas.restart().await,
@@ -88,17 +88,17 @@ impl Processes {
         }
     }
 
-    /// How often a leader was ended; always 0 where there is one process.
+    /// The number of leaders that were ended; always 0 with one process.
     pub fn turns(&self) -> u64 {
         self.replicas.as_ref().map_or(0, Replicas::turns)
     }
 
-    /// Whether it is one process until the test ends it.
+    /// Whether it is a single process that only the test ends.
     pub fn stays(&self) -> bool {
         self.replicas.is_none()
     }
 
-    /// Fails where whoever ends the leaders has failed.
+    /// Fails if the task that ends the leaders has failed.
     pub fn check(&self) {
         if let Some(replicas) = &self.replicas {
             replicas.check();

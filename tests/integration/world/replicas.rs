@@ -1,7 +1,7 @@
-//! Two operators, of which the leader is ended again and again.
+//! Two operators whose leader is stopped or killed repeatedly.
 //!
-//! SIGTERM comes at any call. SIGKILL comes in the middle of a look at the portal: what was done and not yet told is lost
-//! with the process, and tests ask for it. Those that kill it in the middle of a write are `leader` and `once`.
+//! SIGTERM is sent at any call. SIGKILL is sent during a check of the portal: a completed but unreported write would be
+//! lost with the process, and tests expect the report. The tests in `leader` and `single_post` kill it during a write.
 
 use std::{
     env,
@@ -24,25 +24,25 @@ use tokio_util::sync::CancellationToken;
 
 use super::{OPERATOR, rights::ACCOUNT};
 
-/// Where it is set, every world has two operators, but for those of one process.
+/// If this variable is set, every world has two operators, except worlds that need one process.
 pub const REPLICAS: &str = "DOCSPACE_TEST_REPLICAS";
-/// In the control plane's folder: a line for each world, each write to its portal, and each leader that was ended.
+/// File in the control plane's folder with a line for each world, each write to its portal and each ended leader.
 pub const TALLY: &str = "replicas";
-/// The flags of an election that does not take long.
+/// Flags for a quick election.
 pub const ELECTION: &str = "--leader-election --lease-duration 5s --renew-deadline 3s --retry-period 500ms";
-/// After a leader that did not give its Lease up, the next one waits so long.
+/// The next leader waits this long after one that did not release its Lease.
 const RENEW_DEADLINE: Duration = Duration::from_secs(3);
-/// A leader is ended at so many calls to the portal: each turn has one of these. A new object takes six, a look at the
-/// longest audit trail of these tests 13: one in so many leaders comes to the end of it.
+/// The number of calls to the portal after which a leader is ended; each turn uses one of these. A new object takes six
+/// calls, and a check with the longest audit trail of these tests 13, so some leaders finish it.
 const CALLS: [usize; 6] = [5, 9, 2, 7, 4, 24];
-/// One that makes fewer is ended so long after its writes begin.
+/// A leader that makes fewer calls is ended this long after its writes begin.
 const PACE: Duration = Duration::from_secs(2);
-/// One of so many leaders is killed.
+/// One of this many leaders is killed.
 const KILLED: u64 = 5;
-/// A moment without calls.
+/// A pause without calls.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// Whether a world is to have two operators; writes down what it has.
+/// Whether a world has two operators; records the answer.
 pub fn wanted(one_process: Option<&str>) -> bool {
     if env::var_os(REPLICAS).is_none() {
         return false;
@@ -54,7 +54,7 @@ pub fn wanted(one_process: Option<&str>) -> bool {
     one_process.is_none()
 }
 
-/// Writes down what `replicas` counts.
+/// Records a line that the test in `replicas` counts.
 pub fn tally(line: &str) {
     let path = control_plane().folder().join(TALLY);
     let mut file = OpenOptions::new()
@@ -69,23 +69,23 @@ pub fn tally(line: &str) {
 /// Two operators, and the task that ends the leader.
 pub struct Replicas {
     end: End,
-    /// While no task has them.
+    /// Set while no task owns them.
     operators: Option<[Operator; 2]>,
     task: Option<(CancellationToken, JoinHandle<[Operator; 2]>)>,
 }
 
-/// What it takes to end leaders.
+/// The state of the task that ends leaders.
 #[derive(Clone)]
 struct End {
     leases: Api<Lease>,
     server: SimulatedPortal,
     turns: Arc<AtomicU64>,
-    /// Worlds begin their turns with different ones, as most of them do not take many.
+    /// Worlds start their turns at different entries, because most worlds take only a few turns.
     first: u64,
 }
 
 impl Replicas {
-    /// None runs yet; their Lease will be in this namespace, and they write to this portal.
+    /// No operator runs yet. Their Lease is in this namespace, and they write to this portal.
     pub fn new(client: &Client, home: &str, server: SimulatedPortal) -> Self {
         static WORLDS: AtomicU64 = AtomicU64::new(0);
         Self {
@@ -115,7 +115,7 @@ impl Replicas {
         }
     }
 
-    /// Ends leaders from now on. The Lease is as somebody left it who is no more, or not there yet.
+    /// Ends leaders from now on. The Lease does not exist yet, or its last holder has ended.
     fn go_on(&mut self, left_by: Option<String>) {
         let operators = self.operators.take().expect("both run");
         let stop = CancellationToken::new();
@@ -123,7 +123,7 @@ impl Replicas {
         self.task = Some((stop, task));
     }
 
-    /// Both, with nobody to end them.
+    /// Both operators; no task ends them any more.
     async fn halt(&mut self) -> &mut [Operator; 2] {
         if let Some((stop, task)) = self.task.take() {
             stop.cancel();
@@ -159,12 +159,12 @@ impl Replicas {
         self.go_on(lease.as_ref().map(holder));
     }
 
-    /// How often a leader was ended.
+    /// The number of leaders that were ended.
     pub fn turns(&self) -> u64 {
         self.end.turns.load(Ordering::Relaxed)
     }
 
-    /// Fails where a leader did not end as it should.
+    /// Fails if a leader did not end correctly.
     pub fn check(&self) {
         let ended = |(_, task): &(_, JoinHandle<_>)| task.is_finished();
         assert!(
@@ -195,7 +195,7 @@ impl End {
         left_by: Option<String>,
         stop: CancellationToken,
     ) -> [Operator; 2] {
-        // Only where the Lease was given up does the next one begin at once.
+        // The next leader starts at once only if the Lease was released.
         let mut waits = match left_by.as_deref() {
             Some("") => Duration::ZERO,
             _ => RENEW_DEADLINE,
@@ -230,19 +230,19 @@ impl End {
         operators
     }
 
-    /// Waits until another than this one leads.
+    /// Waits until a different operator leads.
     async fn leader_after(&self, before: &str) -> String {
         let other = |lease: &Lease| !holder(lease).is_empty() && holder(lease) != before;
         holder(&wait_for(&self.leases, ACCOUNT, DEADLINE, other).await)
     }
 
-    /// Waits for the moment to end a leader whose writes begin after this wait. It is to be killed where a look is given
-    /// back, which ends with it.
+    /// Waits for the moment to end a leader whose writes begin after this wait. If it returns a pending check, the leader is
+    /// killed, and the check ends with it.
     async fn moment(&self, turn: u64, waits: Duration) -> Option<EndlessLook<'_>> {
         let log = self.server.log();
         if !turn.is_multiple_of(KILLED) {
             let calls = log.requests().len() + CALLS[turn as usize % CALLS.len()];
-            // It is ended in either case.
+            // It is ended in both cases.
             let _ = log.wait_until(waits + PACE, |seen| seen.len() >= calls).await;
             return None;
         }
@@ -261,7 +261,7 @@ impl End {
         while !quiet(&log.requests()) {
             sleep(QUIET / 10).await;
         }
-        // The look that follows a write tells whether that was carried out.
+        // The check after a write shows whether the write was carried out.
         let seen = log.requests();
         let (last, before) = (seen.last(), seen.iter().rev().nth(1));
         let looks = last.is_some_and(is_under_way) && !before.is_some_and(Request::is_write);
@@ -273,7 +273,7 @@ fn is_under_way(request: &Request) -> bool {
     request.ended.is_none()
 }
 
-/// The next look at the portal, which does not end before this does.
+/// The next check of the portal; it does not end before this value is dropped.
 struct EndlessLook<'a> {
     server: &'a SimulatedPortal,
     fault: FaultId,

@@ -1,4 +1,4 @@
-//! The chart's rights, as `deploy/install.yaml` has them, put where a test needs them.
+//! The chart's RBAC from `deploy/install.yaml`, applied to the namespaces of a test.
 
 use std::{fs, sync::LazyLock};
 
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 /// The operator's ServiceAccount.
 pub const ACCOUNT: &str = "docspace-backup-operator";
 
-/// Where the operator may look after objects.
+/// The namespaces where the operator may manage objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Watched<'a> {
     /// In these namespaces: a Role in each.
@@ -25,7 +25,7 @@ pub enum Watched<'a> {
     All,
 }
 
-/// The operator's Roles: that for its Lease, and that for what it watches.
+/// The operator's Roles: one for its Lease, one for the watched namespace.
 pub fn roles() -> impl Iterator<Item = &'static Value> {
     of_kind("Role")
 }
@@ -39,7 +39,7 @@ fn of_kind(kind: &str) -> impl Iterator<Item = &'static Value> {
     MANIFEST.iter().filter(move |document| document["kind"] == kind)
 }
 
-/// Gives an operator whose home is this namespace its account and its rights.
+/// Creates the account and the rights of an operator in this namespace.
 pub async fn grant(client: &Client, home: &str, watched: Watched<'_>) {
     for account in of_kind("ServiceAccount") {
         create_in::<ServiceAccount>(client, home, account).await;
@@ -60,7 +60,7 @@ pub async fn grant(client: &Client, home: &str, watched: Watched<'_>) {
     }
 }
 
-/// Gives an operator that has a home the rights in one more namespace.
+/// Gives an existing operator account the rights in another namespace.
 pub async fn may_watch(client: &Client, home: &str, namespace: &str) {
     for role in roles().filter(|role| role["metadata"]["name"] == ACCOUNT) {
         create_in::<Role>(client, namespace, role).await;
@@ -70,7 +70,7 @@ pub async fn may_watch(client: &Client, home: &str, namespace: &str) {
     }
 }
 
-/// As the chart does for `clusterWide`.
+/// The same rights that the chart creates for `clusterWide`.
 async fn grant_everywhere(client: &Client, home: &str) {
     let name = format!("{ACCOUNT}.{home}");
     let role = roles().find(|role| role["metadata"]["name"] == ACCOUNT);

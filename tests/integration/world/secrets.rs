@@ -1,4 +1,4 @@
-//! The Secrets of a world, and what follows on their changes.
+//! The Secrets of a world, and the effects of their changes.
 
 use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
@@ -10,12 +10,12 @@ use tokio::time::sleep;
 
 use super::{World, random};
 
-/// A Secret that was changed, and how often a leader had been ended by then.
+/// A changed Secret, and the number of leaders that had been ended at that time.
 pub type Touched = Mutex<Option<(String, u64)>>;
 
 impl World {
-    /// Waits for something. A change of a Secret brings a look by the process that sees it, and is nothing new to one
-    /// that leads later: what it is to bring is brought on again then.
+    /// Waits for the effect of a change. A change of a Secret triggers a check only in the process that sees the change, not
+    /// in a later leader, so this repeats the change after a change of leader.
     pub(super) async fn comes<T>(&self, wanted: impl Future<Output = T>) -> T {
         let again = async {
             loop {
@@ -23,7 +23,7 @@ impl World {
                 let touched = self.touched.lock().expect("nobody panicked").clone();
                 let secret = touched.filter(|(_, turns)| self.operator.turns() > *turns);
                 if let Some((secret, _)) = secret {
-                    // It may be gone.
+                    // The Secret may be deleted.
                     let _ = self.try_annotate(&secret, "touched", &random()).await;
                 }
             }
@@ -68,12 +68,12 @@ impl World {
         self.annotate(API_KEY, annotation, value).await;
     }
 
-    /// Changes the Secret but not its values, which brings a look at the portal.
+    /// Changes the Secret but not its values, which triggers a check of the portal.
     pub async fn touch_secret(&self) {
         self.touch(API_KEY).await;
     }
 
-    /// The same of another Secret.
+    /// The same for another Secret.
     pub async fn touch(&self, secret: &str) {
         self.annotate(secret, "touched", &random()).await;
     }

@@ -1,4 +1,4 @@
-//! What a world begins with.
+//! The initial state of a world.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use super::{
     rights::{ACCOUNT, Watched, grant},
 };
 
-/// How long a write takes a portal, where leaders are ended.
+/// The duration of a write to the portal in tests that end leaders.
 const WRITES_TAKE: Duration = Duration::from_millis(300);
 
-/// What a test asks for beyond the usual.
+/// Options of a test beyond the defaults.
 pub struct Setup<'a> {
     plane: &'a ControlPlane,
     installation: Installation,
@@ -48,7 +48,7 @@ impl<'a> Setup<'a> {
         Self { installation, ..self }
     }
 
-    /// The rights of `clusterWide`, and a home elsewhere: both are still there when the namespace goes.
+    /// The rights of `clusterWide`, and an operator namespace elsewhere: both outlive the deletion of the namespace.
     pub fn everywhere(self) -> Self {
         Self {
             everywhere: true,
@@ -56,7 +56,7 @@ impl<'a> Setup<'a> {
         }
     }
 
-    /// One operator, also where all others are two; tells why.
+    /// A single operator, even if other worlds have two; the text says why.
     pub fn of_one_process(self, why: &'static str) -> Self {
         Self {
             one_process: Some(why),
@@ -64,7 +64,7 @@ impl<'a> Setup<'a> {
         }
     }
 
-    /// All but a running operator.
+    /// Everything except a running operator.
     pub async fn idle(self) -> World {
         let plane = self.plane;
         let client = plane.client().await;
@@ -84,7 +84,7 @@ impl<'a> Setup<'a> {
         let two = replicas::wanted(self.one_process);
         let mut installation = self.installation;
         if two {
-            // So that a leader is ended in its writes, too, and another's could meet them.
+            // Lets leaders be ended during writes, too, and lets writes of two leaders overlap if they can.
             installation.writes_take = WRITES_TAKE;
         }
         let server = SimulatedPortal::start(installation).await;
@@ -115,12 +115,12 @@ impl<'a> Setup<'a> {
 }
 
 impl World {
-    /// With a good key in the Secret and the operator running.
+    /// With a valid key in the Secret and the operator running.
     pub async fn new() -> Self {
         Self::with_arguments(&[]).await
     }
 
-    /// The same of one process everywhere, for this reason.
+    /// The same with a single process in every run, for this reason.
     pub async fn of_one_process(why: &'static str) -> Self {
         Setup::default().of_one_process(why).start(&[]).await
     }
@@ -130,7 +130,7 @@ impl World {
         Self::new().await.ready_nightly().await
     }
 
-    /// Makes the object that most tests are about, and waits until it is Ready.
+    /// Creates the object that most tests use, and waits until it is Ready.
     pub async fn ready_nightly(self) -> Self {
         self.create(&self.nightly()).await;
         self.ready("nightly").await;
@@ -147,13 +147,13 @@ impl World {
         Setup::on(plane).start(&[]).await
     }
 
-    /// With a portal that speaks TLS, with a certificate of its own authority.
+    /// With a portal that uses TLS, with a certificate of its own CA.
     pub async fn with_tls() -> Self {
         let installation = Installation::default().with_tls(&["127.0.0.1"]);
         Setup::default().installation(installation).start(&[]).await
     }
 
-    /// With an installation of this kind, whose clock stands still: at noon of November 23.
+    /// With an installation of this kind, whose clock is stopped at noon on November 23.
     pub async fn at_noon(installation: Installation) -> Self {
         let world = Setup::default().installation(installation).start(&[]).await;
         world.server.clock().set(at("11-23 12:00"));

@@ -1,4 +1,4 @@
-//! An answer before it is sent.
+//! An HTTP answer before it is sent.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// No body and so no type.
+    /// No body and therefore no content type.
     pub(crate) fn empty(status: u16) -> Self {
         Self {
             status,
@@ -31,7 +31,7 @@ impl Answer {
         Self::of_type(status, "application/json; charset=utf-8", body.to_string())
     }
 
-    /// The wrapper of success. Without a value there is no `response` field and the count is 0 (R 10).
+    /// The wrapper of a successful answer. Without a value it has no `response` field and count 0 (R 10).
     pub(crate) fn success(response: Option<Value>, link: Value) -> Self {
         let count = match &response {
             None => 0,

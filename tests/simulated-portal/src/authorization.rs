@@ -1,4 +1,4 @@
-//! Who calls, and whether they may (authorization.json).
+//! Authentication and authorization of callers (authorization.json).
 
 use base64::{Engine, prelude::BASE64_STANDARD, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::Timestamp;
@@ -11,14 +11,14 @@ use crate::{
     state::State,
 };
 
-/// What a request says of its caller.
+/// The caller of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Caller {
-    /// No authorization, or a session token that is none here.
+    /// No authorization, or a session token that is unknown here.
     Nobody,
-    /// Somebody with a session token.
+    /// A user with a session token.
     Session(Holder),
-    /// A key of this portal in good order.
+    /// A valid key of this portal.
     Key {
         holder: Holder,
         token: String,
@@ -73,7 +73,7 @@ fn key(state: &mut State, tenant: usize, token: &str, reading: bool, now: Timest
     }
 }
 
-/// A token that says itself whose it is, without a signature: as shipped the server believes it (R 425).
+/// An unsigned token that names its own user: the server accepts it as shipped (R 425).
 fn unsigned(state: &State, tenant: usize, header: &str) -> Option<Holder> {
     let claims = header.strip_prefix("Bearer ")?.split('.').nth(1)?;
     let claims: Value = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
@@ -85,8 +85,8 @@ fn unsigned(state: &State, tenant: usize, header: &str) -> Option<Holder> {
 }
 
 impl Caller {
-    /// For endpoints that need somebody: who it is, or 401 and 403 with an empty body, 500 for a Basic that
-    /// cannot be read (R 427).
+    /// For endpoints that need a user: returns the user, or 401 or 403 with an empty body, or 500 for a malformed Basic
+    /// header (R 427).
     pub(crate) fn somebody(&self) -> Result<Holder, Refusal> {
         match self {
             Self::Session(holder)
@@ -109,8 +109,8 @@ impl Caller {
         }
     }
 
-    /// For endpoints that answer anybody: a bad or narrow key is 403 as ProblemDetails all the same (R 814,
-    /// 823, 825).
+    /// For endpoints without authentication: an invalid key, or one without permission, still gets 403 as ProblemDetails
+    /// (R 814, 823, 825).
     pub(crate) fn anybody(&self) -> Result<Option<Holder>, Refusal> {
         match self {
             Self::BadKey | Self::Key { covered: false, .. } => Err(Refusal::Problem(403)),

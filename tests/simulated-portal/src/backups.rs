@@ -1,4 +1,4 @@
-//! What tests do with runs: let them come, and tell what becomes of them.
+//! Control of backup runs by tests: when they happen, and with which outcome.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -10,33 +10,33 @@ use crate::{
     worker::{self, Outcome},
 };
 
-/// DocSpace's scheduler and cleaner come every quarter of an hour; here at these minutes of it.
+/// DocSpace's scheduler and cleaner run every 15 minutes; here at these minutes of each quarter.
 const SCHEDULER_MINUTE: i64 = 7;
 const CLEANER_MINUTE: i64 = 14;
 
 impl SimulatedPortal {
-    /// Makes a pass of the scheduler: each due row of a portal that is active gets lastBackupTime = now, and a
-    /// run is queued, which is not yet made.
+    /// Runs one pass of the scheduler: each due row of an active portal gets lastBackupTime = now, and a run is
+    /// queued but not carried out yet.
     pub fn run_scheduler(&self) -> Vec<Pass> {
         let now = self.clock().now();
         self.with_state(|state| scheduler::pass(state, now))
     }
 
-    /// Lets the worker take the queued runs, and makes them: in no time, unless one hangs.
+    /// Lets the worker carry out the queued runs: they take no time, unless one hangs.
     pub fn run_worker(&self) {
         let now = self.clock().now();
         self.with_state(|state| worker::run(state, now));
     }
 
-    /// Makes a pass of the cleaner, and gives what it deleted, files included.
+    /// Runs one pass of the cleaner; returns what it deleted, files included.
     pub fn run_cleaner(&self) -> Vec<Archive> {
         let now = self.clock().now();
         self.with_state(|state| cleaner::pass(state, now))
     }
 
-    /// Lets the clock, which is stopped by it, go forward, and does at each minute what DocSpace would: the
-    /// scheduler comes at :07, :22, :37 and :52, the cleaner at :14, :29, :44 and :59, the worker at every minute,
-    /// so that it takes at :08 what the scheduler queued at :07.
+    /// Stops the clock, advances it, and runs at each minute what DocSpace would run: the scheduler at :07, :22, :37
+    /// and :52, the cleaner at :14, :29, :44 and :59, and the worker every minute, so that it carries out at :08 what
+    /// the scheduler queued at :07.
     pub fn live(&self, for_how_long: SignedDuration) {
         let clock = self.clock();
         let start = clock.now();
@@ -54,7 +54,7 @@ impl SimulatedPortal {
         clock.set(end);
     }
 
-    /// Restarts the backup services, which forget progress and runs under way; what is queued waits on.
+    /// Restarts the backup services: they lose progress and running backups, but keep queued runs.
     pub fn restart_services(&self) {
         self.with_state(|state| {
             let own = state.tenants.iter_mut().map(|tenant| &mut tenant.books);
@@ -64,38 +64,38 @@ impl SimulatedPortal {
 }
 
 impl Portal {
-    /// Whether a pass of the scheduler now would find the portal's schedule due, or the one that makes dumps.
+    /// Whether a pass of the scheduler now would find the portal's schedule (or the one for dumps) due.
     pub fn is_due(&self, dump: bool) -> bool {
         let now = self.server().clock().now();
         self.with_state(|state| scheduler::is_due(state, (!dump).then_some(self.index), now))
     }
 
-    /// Tells what becomes of the next run, of the portal's own backup or of a dump, that a worker would take. Where
-    /// nothing is told a run succeeds, but a dump on PostgreSQL fails (trap 7); whatever is told, one without a
-    /// known storage fails (story customcloud). Dumps are the installation's, whichever portal is told.
+    /// Sets the outcome of the next run of the portal's own backup or of a dump. By default a run succeeds, except that a
+    /// dump on PostgreSQL fails (trap 7). A run without a known storage always fails (story customcloud). Dumps belong to
+    /// the installation, whichever portal sets their outcome.
     pub fn next_run(&self, dump: bool, outcome: Outcome) {
         self.with_state(|state| state.books(self.index, dump).next_outcome = Some(outcome));
     }
 
-    /// Tells what becomes of every run that `next_run` tells nothing of.
+    /// Sets the outcome of every run without an outcome from `next_run`.
     pub fn every_run(&self, dump: bool, outcome: Outcome) {
         self.with_state(|state| state.books(self.index, dump).every_outcome = Some(outcome));
     }
 
-    /// Ends a run that hangs; `Lost` is as if its service was restarted.
+    /// Ends a run that hangs; `Lost` acts like a restart of its service.
     pub fn end_run(&self, dump: bool, outcome: Outcome) {
         let now = self.server().clock().now();
         self.with_state(|state| {
             if let Some(run) = &state.books(self.index, dump).running {
-                // A dump's events go to the portal that it runs for, whichever is asked.
+                // A dump's events go to the portal that it runs for, whichever portal this is called on.
                 let index = run.tenant;
                 worker::end(state, index, dump, outcome, now);
             }
         });
     }
 
-    /// A person starts a manual backup, as with POST startbackup: to a local folder, on SaaS to the temporary
-    /// store. It waits for the worker.
+    /// Starts a manual backup as a person would with POST startbackup: to a local folder, on SaaS to the temporary
+    /// store. It is queued until the worker runs.
     pub fn start_backup(&self, dump: bool) {
         let now = self.server().clock().now();
         self.with_state(|state| {

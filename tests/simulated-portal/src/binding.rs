@@ -1,4 +1,4 @@
-//! Reading requests the way the server's binder does, with its messages for what does not fit.
+//! Parses requests as the server's binder does, with the same error messages.
 
 use jiff::Timestamp;
 
@@ -9,13 +9,13 @@ use crate::{
     schedule::CronParams,
 };
 
-/// What createbackupschedule takes.
+/// The body of createbackupschedule.
 #[derive(Debug)]
 pub(crate) struct ScheduleBody<'a> {
     storage_type: Option<i32>,
     storage_params: Option<Vec<Option<Param<'a>>>>,
     backups_stored: Option<i32>,
-    /// None where the field is missing or null: the server falls over it later (R 130).
+    /// None if the field is missing or null: the server fails later because of it (R 130).
     pub(crate) cron_params: Option<CronParams>,
     pub(crate) dump: bool,
 }
@@ -28,17 +28,17 @@ struct Param<'a> {
 }
 
 impl ScheduleBody<'_> {
-    /// Documents where nothing is said (R 52).
+    /// Default: Documents (R 52).
     pub(crate) fn storage_type(&self) -> i32 {
         self.storage_type.unwrap_or(0)
     }
 
-    /// One where nothing is said (R 120).
+    /// Default: 1 (R 120).
     pub(crate) fn backups_stored(&self) -> i32 {
         self.backups_stored.unwrap_or(1)
     }
 
-    /// The parameters as a dictionary: a null value is a null reference (R 183), a key twice an argument
+    /// The parameters as a dictionary: a null value causes a null reference error (R 183), a repeated key an argument
     /// error (R 184).
     pub(crate) fn storage_params(&self) -> Result<Vec<(String, String)>, Exception> {
         let mut params: Vec<(String, String)> = Vec::new();
@@ -52,7 +52,7 @@ impl ScheduleBody<'_> {
     }
 }
 
-/// Adds to a dictionary that takes no key twice (R 184, 185).
+/// Adds to a dictionary that rejects repeated keys (R 184, 185).
 pub(crate) fn add_param(
     params: &mut Vec<(String, String)>,
     key: String,
@@ -77,7 +77,7 @@ fn text_of(node: &Node) -> String {
     }
 }
 
-/// A body of the types that are read; it must not be empty or null (R 137).
+/// A body of an accepted media type; it must not be empty or null (R 137).
 fn body<'a>(call: &'a Call) -> Result<(&'a str, Node<'a>), Refusal> {
     let media_type = call.header("content-type").unwrap_or_default();
     let media_type = media_type
@@ -153,7 +153,7 @@ pub(crate) fn schedule_body<'a>(call: &'a Call) -> Result<ScheduleBody<'a>, Refu
     read_body(call, SCHEDULE)
 }
 
-/// Reads the body of startbackup, which is the same without times and numbers.
+/// Reads the body of startbackup: the same without cronParams and backupsStored.
 pub(crate) fn backup_body<'a>(call: &'a Call) -> Result<ScheduleBody<'a>, Refusal> {
     read_body(call, BACKUP)
 }
@@ -163,8 +163,7 @@ fn read_body<'a>(call: &'a Call, type_name: &str) -> Result<ScheduleBody<'a>, Re
     read_schedule(node, type_name).map_err(|fault| invalid(text, fault))
 }
 
-/// Names are matched without regard to case (R 151), unknown ones are passed over (R 150), and of one that is
-/// there twice the last counts (R 152).
+/// Names match in any case (R 151), unknown names are ignored (R 150), and the last of repeated names counts (R 152).
 fn read_schedule<'a>(node: Node<'a>, type_name: &str) -> Result<ScheduleBody<'a>, Fault> {
     let mut read = ScheduleBody {
         storage_type: None,
@@ -266,7 +265,7 @@ fn params<'a>(node: Node<'a>, path: &str) -> Result<Option<Vec<Option<Param<'a>>
         .map(Some)
 }
 
-/// Missing fields are zero (R 81, 106, 132); an hour of null is none (R 80), a day of null is (R 107).
+/// Missing fields are zero (R 81, 106, 132). A null hour is an error (R 80), a null day is not (R 107).
 fn cron(node: Node, path: &str) -> Result<Option<CronParams>, Fault> {
     if matches!(node.kind, Kind::Null) {
         return Ok(None);
@@ -288,7 +287,7 @@ fn cron(node: Node, path: &str) -> Result<Option<CronParams>, Fault> {
     Ok(Some(cron))
 }
 
-/// A query's `dump`; false where nothing is said (R 12, 19).
+/// The query parameter `dump`; default false (R 12, 19).
 pub(crate) fn dump_of(call: &Call) -> Result<bool, Refusal> {
     flag(call, "Dump")
 }
@@ -318,7 +317,7 @@ pub(crate) fn bad_query(field: &str, text: &str, title: &str) -> Refusal {
     }
 }
 
-/// An instant of the query: seconds and an offset must be there (R 539–544); empty counts as none (R 581).
+/// An instant of the query: seconds and an offset are required (R 539–544); an empty value counts as absent (R 581).
 pub(crate) fn instant(call: &Call, name: &str) -> Result<Option<Timestamp>, Refusal> {
     let text = call.query(name).unwrap_or_default();
     if text.is_empty() {

@@ -1,28 +1,28 @@
-//! What the server keeps of runs: archives, progress and audit events.
+//! The records that the server keeps of runs: archives, progress and audit events.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::tenant::Database;
 
-/// Whether the file of an archive can be seen by the pod that answers.
+/// Whether the answering pod can see the archive's file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum File {
-    /// It is there.
+    /// The file exists.
     #[default]
     Present,
-    /// It is not: the next look at the history strikes the archive from the books (story datastore-expired).
+    /// The file is missing: the next read of the history removes the record (story datastore-expired).
     Missing,
-    /// There is no storage behind the record, so nobody looks: not listed, not struck, never deleted (R 312,
-    /// story cleaner-pass). CustomCloud always has none.
+    /// The record has no storage, so the file cannot be checked: not listed, record kept, never deleted (R 312, story
+    /// cleaner-pass). CustomCloud never has a storage.
     NoStorage,
 }
 
-/// When an archive ends.
+/// When an archive expires.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Expiry {
-    /// As a run writes it: DataStore's after a day; else never, which on PostgreSQL is `0001-01-01T00:00:00Z`
-    /// and taken for long past by the cleaner (story cleaner-on-postgresql).
+    /// As a run writes it: after one day for DataStore, otherwise never. On PostgreSQL, never is `0001-01-01T00:00:00Z`,
+    /// which the cleaner treats as a past date (story cleaner-on-postgresql).
     #[default]
     AsWritten,
     /// Never: `0001-01-01T00:00:00`, whatever the database.
@@ -31,7 +31,7 @@ pub enum Expiry {
     At(Timestamp),
 }
 
-/// An archive in the books.
+/// The record of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Archive {
     /// A UUID.
@@ -42,15 +42,15 @@ pub struct Archive {
     pub storage_type: i32,
     /// The end of the run.
     pub created_on: Timestamp,
-    /// When it ends.
+    /// When it expires.
     pub expires_on: Expiry,
-    /// Whether the scheduler made it, or a person. The history does not tell; the cleaner asks.
+    /// Whether the scheduler made it, or a person. The history does not show it; the cleaner uses it.
     pub scheduled: bool,
     /// Whether it was charged for (getbackupscount).
     pub paid: bool,
-    /// Whether its file is seen.
+    /// Whether its file is visible.
     pub file: File,
-    /// Struck from the books for good.
+    /// Whether the record was removed for good.
     pub removed: bool,
 }
 
@@ -70,7 +70,7 @@ impl Archive {
         }
     }
 
-    /// One that a person made.
+    /// A manual archive.
     pub fn manual(id: &str, created_on: Timestamp) -> Self {
         Self {
             scheduled: false,
@@ -87,7 +87,7 @@ impl Archive {
         self.file != File::NoStorage && self.storage_type != 2
     }
 
-    /// Whether the cleaner takes it for expired.
+    /// Whether the cleaner treats it as expired.
     pub(crate) fn expired(&self, database: Database, now: Timestamp) -> bool {
         match self.expires_on {
             Expiry::Never => false,
@@ -122,19 +122,19 @@ impl Archive {
 /// The running or last run, kept until the next one or a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Over, well or not.
+    /// Whether it has ended, successfully or not.
     pub is_completed: bool,
     /// Per cent.
     pub progress: i32,
-    /// The only sign of failure, where not empty.
+    /// The error; the only sign of a failure if not empty.
     pub error: String,
-    /// Files that could not be read.
+    /// Warning, for example about unreadable files.
     pub warning: Option<String>,
-    /// Where the archive is to be had.
+    /// Link to the archive.
     pub link: String,
     /// The tenant that the run is for.
     pub tenant_id: i32,
-    /// 0 queued, 1 running, 2 over, well or not (R 320, 322, 324).
+    /// 0 queued, 1 running, 2 ended, successfully or not (R 320, 322, 324).
     pub status: i32,
     /// A UUID.
     pub task_id: String,
@@ -162,25 +162,25 @@ impl Progress {
 /// An event of the audit trail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEvent {
-    /// Grows with every event; 0 = the next number.
+    /// Increases with every event; 0 = the next number.
     pub id: u64,
     /// When.
     pub date: Timestamp,
-    /// Who, by name.
+    /// The name of the user.
     pub user: String,
-    /// Who, by id.
+    /// The id of the user.
     pub user_id: String,
     /// The number of the action, such as 5129 for ScheduledBackupFailed.
     pub action_id: u32,
-    /// What it was done to: the tenant's id, −1 for the dump (R 507).
+    /// The target: the tenant's id, or −1 for the dump (R 507).
     pub target: Option<String>,
-    /// The address that it came from; an event of a run has none.
+    /// The caller's address; events of runs have none.
     pub ip: Option<String>,
-    /// The page that it came from.
+    /// The caller's page.
     pub page: Option<String>,
 }
 
-/// How a time that never was is told.
+/// The text of a time that means never.
 pub(crate) const NEVER: &str = "0001-01-01T00:00:00";
 
 /// A stored time as an answer shows it: Z at the end on PostgreSQL, seconds and no Z on MariaDB.

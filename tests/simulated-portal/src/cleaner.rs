@@ -10,9 +10,9 @@ use crate::{
     tenant::Database,
 };
 
-/// Deletes what has expired, and of each slot's scheduled archives all but the newest, as many as its schedule
-/// says, whatever their storage (story cleaner-pass, schedule-deleted-then-new). Manual ones stay unless they
-/// expire; where there is no schedule none is too many. What has no storage cannot be deleted and stays.
+/// Deletes expired archives, and the oldest scheduled archives of each slot beyond the number in its schedule, in every
+/// storage (stories cleaner-pass, schedule-deleted-then-new). Manual archives stay until they expire. Without a schedule
+/// there is no limit. An archive without a storage cannot be deleted and stays.
 pub(crate) fn pass(state: &mut State, now: Timestamp) -> Vec<Archive> {
     let database = state.installation.database;
     let tenants = state.tenants.iter_mut().map(|tenant| &mut tenant.books);

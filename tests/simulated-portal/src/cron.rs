@@ -1,4 +1,4 @@
-//! When a stored schedule falls due, as the portal reckons (next-runs.json, due.json).
+//! When a stored schedule is due, calculated as the portal does (next-runs.json, due.json).
 
 use jiff::{
     SignedDuration, Timestamp, ToSpan,
@@ -8,9 +8,9 @@ use jiff::{
 
 use crate::schedule::{ALL_SPEC, CronParams};
 
-/// Whether a pass now would start a run. Wall clocks are compared, so an hour that spring skips is due once the
-/// wall has passed it (next-runs 52). Where no run was queued yet the count starts at 00:00 of the *UTC* date of
-/// now, read as the portal's wall clock, anew at every pass (next-runs 27, 34, 40).
+/// Whether a pass now would start a run. It compares wall-clock times, so an hour skipped in spring is due once the wall
+/// clock has passed it (next-runs 52). Before the first queued run, each pass counts from 00:00 of the current *UTC* date,
+/// read as the portal's wall clock (next-runs 27, 34, 40).
 pub(crate) fn is_due(cron: &str, zone: &TimeZone, last: Option<Timestamp>, now: Timestamp) -> bool {
     let wall = |time: Timestamp, zone: &TimeZone| zone.to_datetime(time);
     let after = match last {
@@ -21,7 +21,7 @@ pub(crate) fn is_due(cron: &str, zone: &TimeZone, last: Option<Timestamp>, now: 
     next_after(cron, after).is_some_and(|next| next <= wall(now, zone))
 }
 
-/// The first time on the wall that a cron text names after another.
+/// The next wall-clock time of a cron text after a given one.
 fn next_after(cron: &str, after: DateTime) -> Option<DateTime> {
     let CronParams { period, hour, day } = CronParams::read(cron);
     let today = after.date();
@@ -46,7 +46,7 @@ fn next_after(cron: &str, after: DateTime) -> Option<DateTime> {
     })
 }
 
-/// Days 29 and 30 that a February lacks roll over into March (next-runs 67, 71); day 31 skips shorter months
+/// In February, days 29 and 30 roll over into March if they do not exist (next-runs 67, 71); day 31 skips shorter months
 /// (next-runs 14, 69).
 fn day_of_month(first: Date, day: i32) -> Option<Date> {
     let missing = day > i32::from(first.days_in_month());

@@ -1,10 +1,10 @@
-//! How the server says no: exceptions in its error wrapper, ProblemDetails, and bare statuses.
+//! Error answers of the server: exceptions in its error wrapper, ProblemDetails, and bare statuses.
 
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
 
-/// An exception of the server, which the filter turns into its error wrapper.
+/// An exception of the server; its filter converts it into the error wrapper.
 #[derive(Clone, Debug)]
 pub(crate) struct Exception {
     pub(crate) status: u16,
@@ -13,14 +13,14 @@ pub(crate) struct Exception {
     message: String,
 }
 
-/// What a call that fails gives.
+/// The result of a failed call.
 #[derive(Clone, Debug)]
 pub(crate) enum Refusal {
     /// The error wrapper.
     Exception(Exception),
     /// Validation errors: ProblemDetails inside `response` (R 19, 47).
     Invalid { field: String, message: String },
-    /// The body's media type is none that is read (R 141).
+    /// The body's media type is not accepted (R 141).
     UnsupportedMediaType,
     /// ProblemDetails without a wrapper, as portal states give them (R 337–341, 814).
     Problem(u16),
@@ -154,7 +154,7 @@ impl Exception {
     }
 }
 
-/// A stack trace: long, and easy to know again where it does not belong.
+/// A stack trace: long, and easy to recognise in output where it must not appear.
 fn stack(kind: &str) -> String {
     let frames = [
         "ASC.Data.Backup.Services.BackupService.Simulated(Dictionary`2 storageParams, CronParams cronParams)",

@@ -1,4 +1,4 @@
-//! Faults to order: what goes wrong on the way to the server and back.
+//! Faults that tests inject on the way to the server and back.
 
 use std::{
     collections::HashMap,
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::{answer::Answer, portal::Portal, routes::BAD_GATEWAY};
 
-/// A body that an ordered answer carries.
+/// The body of an injected answer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FaultBody {
     /// None.
@@ -23,15 +23,15 @@ pub enum FaultBody {
     EmptyObject,
     /// nginx's page for a service that does not answer (R 970).
     Html,
-    /// JSON of any kind, such as an answer of something that is not DocSpace.
+    /// Any JSON, for example the answer of a server that is not DocSpace.
     Json(Value),
-    /// Anything, called JSON.
+    /// Any text with the JSON content type.
     Text(String),
-    /// A JSON text that goes on for as many bytes.
+    /// A JSON text of this many bytes.
     Huge(usize),
 }
 
-/// A fault: which requests it meets, and what it does to them. Without a limit it lasts until it is cleared.
+/// A fault: the requests that it affects, and its effect. Without a limit it lasts until it is cleared.
 #[derive(Clone, Debug)]
 pub struct Fault {
     endpoint: Option<String>,
@@ -104,7 +104,7 @@ impl Fault {
         Self::of_kind(Wait::No, End::With(answer))
     }
 
-    /// Sends the caller elsewhere.
+    /// Redirects the caller.
     pub fn redirect(status: u16, location: &str) -> Self {
         Self::of_kind(
             Wait::No,
@@ -112,13 +112,13 @@ impl Fault {
         )
     }
 
-    /// Holds the request, then goes on as ever; the work is done even when the caller has left by then.
+    /// Holds the request, then continues normally; the work is done even if the caller has disconnected.
     pub fn delay(time: Duration) -> Self {
         Self::of_kind(Wait::For(time), End::AsEver)
     }
 
-    /// Holds the request until the fault is cleared, then goes on as ever; the work is done even when the
-    /// caller has left by then, as it may be with the database down.
+    /// Holds the request until the fault is cleared, then continues normally; the work is done even if the caller has
+    /// disconnected, as can happen when the database is down.
     pub fn hang() -> Self {
         Self::of_kind(Wait::UntilCleared, End::AsEver)
     }
@@ -133,12 +133,12 @@ impl Fault {
         Self::reset().after_work()
     }
 
-    /// Does the work and breaks off in the middle of the answer's body.
+    /// Does the work and closes the connection in the middle of the answer's body.
     pub fn truncated() -> Self {
         Self::of_kind(Wait::No, End::Truncated).after_work()
     }
 
-    /// Does the work first: whatever this fault does meets the answer, not the request.
+    /// Does the work first, so that this fault affects the answer instead of the request.
     pub fn after_work(self) -> Self {
         Self {
             after_work: true,
@@ -170,7 +170,7 @@ impl Fault {
         }
     }
 
-    /// Only the next requests, as many as this.
+    /// Only the next requests, up to this number.
     pub fn times(self, times: u64) -> Self {
         Self {
             times: Some(times),
@@ -194,11 +194,11 @@ pub(crate) fn is_endpoint(endpoint: &str, name: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
 }
 
-/// What an order is known by, to clear it.
+/// The id of a fault, for clearing it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FaultId(u64);
 
-/// A fault that was ordered.
+/// An injected fault.
 #[derive(Debug)]
 pub(crate) struct Ordered {
     id: FaultId,
@@ -220,7 +220,7 @@ impl Ordered {
     }
 }
 
-/// The faults in force, by the portal that they are for.
+/// The active faults, by portal.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     orders: Mutex<HashMap<Option<usize>, Vec<Arc<Ordered>>>>,
@@ -247,7 +247,7 @@ impl Faults {
         id
     }
 
-    /// The first fault that meets a request, counted down by it.
+    /// The first fault that applies to a request; the request counts against its limit.
     pub(crate) fn take(&self, portal: Option<usize>, endpoint: &str, method: &str) -> Option<Arc<Ordered>> {
         let orders = self.orders.lock().unwrap();
         let own = portal.and_then(|_| orders.get(&portal)).into_iter().flatten();

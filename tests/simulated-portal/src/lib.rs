@@ -1,13 +1,13 @@
-//! A simulated DocSpace: as much of its server as backup schedules touch, in-process, over real HTTP, for
-//! tests, demo and benchmark. What it does was recorded from DocSpace-server 3.7.2; `R 47` names the
-//! recording in `tests/recordings` that a fact comes from, a story its file there.
+//! A simulated DocSpace server for tests, demo and benchmark: the part that backup schedules use, in-process, over real
+//! HTTP. Its behaviour was recorded from DocSpace-server 3.7.2: `R 47` names the recording in `tests/recordings` that
+//! proves a fact, and `story …` names a file in `tests/recordings/stories`.
 //!
 //! ```no_run
 //! # async fn example() {
 //! use std::time::Duration;
 //! use simulated_portal::{ApiKey, Fault, Installation, Schedule, SimulatedPortal, Tenant};
 //!
-//! // One tenant, `portal.test`; a standalone server answers as it to any unknown Host, 127.0.0.1 included.
+//! // One tenant, `portal.test`. A standalone server answers any unknown Host, such as 127.0.0.1, as this tenant.
 //! let server = SimulatedPortal::start(Installation::default()).await;
 //! let portal = server.first();
 //! let key = portal.issue_key(ApiKey::named("operator").with_permissions(&["*"]));
@@ -22,7 +22,7 @@
 //! portal.set_schedule(Schedule::every_day(5));
 //! server.order(Fault::lost_answer().to("createbackupschedule").times(1));
 //!
-//! // Another tenant on the same server, by its Host; and over TLS, for any names.
+//! // Another tenant on the same server, selected by Host; and a server with TLS for any names.
 //! let second = server.add_tenant(Tenant::at("second.test").in_zone("Europe/Berlin"));
 //! let secure = SimulatedPortal::start(Installation::default().with_tls(&["localhost"])).await;
 //! let authority = secure.ca_pem();
@@ -30,8 +30,8 @@
 //! # }
 //! ```
 //!
-//! It runs backups, too: its scheduler, worker and cleaner do at the stopped clock what DocSpace's do, when a test
-//! asks them to, one by one (`run_scheduler`, `run_worker`, `run_cleaner`) or as time goes by (`live`).
+//! It also simulates backups: when a test asks for it, the scheduler, worker and cleaner do what DocSpace's do at the
+//! stopped clock, one by one (`run_scheduler`, `run_worker`, `run_cleaner`) or as the clock advances (`live`).
 //!
 //! ```no_run
 //! # async fn example() {
@@ -43,12 +43,12 @@
 //! server.clock().set("2026-11-23T02:00:00Z".parse().unwrap());
 //! // … the operator POSTs a schedule for 3 o'clock …
 //! server.live(SignedDuration::from_hours(24));
-//! // The scheduler came at 03:07, the worker a minute later: getbackuphistory has an archive, the audit trail its
-//! // start and its end.
+//! // The scheduler ran at 03:07, the worker a minute later: getbackuphistory has an archive, and the audit trail has
+//! // its start and end.
 //! assert_eq!(portal.archives(false).len(), 1);
 //! assert_eq!(portal.audit_events().len(), 2);
 //!
-//! // The next night's run fails; getbackupprogress tells why until another one begins.
+//! // The next night's run fails; getbackupprogress shows the error until the next run starts.
 //! portal.next_run(false, Outcome::Fails("No space left on device".to_owned()));
 //! server.live(SignedDuration::from_hours(24));
 //! # }

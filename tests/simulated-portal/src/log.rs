@@ -12,10 +12,10 @@ use tokio::sync::Notify;
 
 use crate::{call::Call, faults::is_endpoint, routes::endpoint_of};
 
-/// A request, and what became of it.
+/// A request and its outcome.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// 1 for the first; grows in the order of arrival.
+    /// 1 for the first request; increases in the order of arrival.
     pub number: u64,
     /// The method.
     pub method: String,
@@ -33,16 +33,16 @@ pub struct Request {
     pub authorization: Option<String>,
     /// The body, where it is JSON.
     pub body: Option<Value>,
-    /// The status that the portal gave, or would have given had the answer not been lost; none while the
-    /// request is under way.
+    /// The status that the portal returned, or would have returned if the answer had not been lost; none while the
+    /// request is in progress.
     pub status: Option<u16>,
-    /// Whether an answer left: not yet, or not at all when it was lost or the caller went away before.
+    /// Whether an answer was sent: false while in progress, if it was lost, or if the caller had disconnected.
     pub answered: bool,
     /// When it arrived.
     pub started: Instant,
-    /// When it ended, in whatever way.
+    /// When it ended, for any reason.
     pub ended: Option<Instant>,
-    /// How many requests were under way on the whole server, this one among them.
+    /// Number of requests in progress on the whole server, including this one.
     pub in_flight: usize,
 }
 
@@ -54,12 +54,12 @@ impl Request {
             .map(|text| text.strip_prefix("Bearer ").unwrap_or(text))
     }
 
-    /// Whether it asks for something to be changed.
+    /// Whether it is a write.
     pub fn is_write(&self) -> bool {
         self.method != "GET"
     }
 
-    /// Whether it is about the schedule of dumps: by its body, or its query.
+    /// Whether it concerns the schedule of dumps, by its body or query.
     pub fn is_of_dump(&self) -> bool {
         let body = self.body.as_ref().and_then(|body| body["dump"].as_bool());
         body.unwrap_or_else(|| {
@@ -75,19 +75,19 @@ impl Request {
     }
 }
 
-/// How much of the log is kept. Counters go on in any case.
+/// How much of the log is kept. Counters always continue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Keep {
     /// Everything.
     #[default]
     All,
-    /// The newest requests, as many as this.
+    /// This many of the newest requests.
     Last(usize),
     /// Nothing.
     Nothing,
 }
 
-/// The log did not come to what was waited for. Its text lists the newest requests.
+/// The log did not fulfil the condition in time. Its text lists the newest requests.
 pub struct TimedOut {
     requests: Vec<Request>,
     waited: Duration,
@@ -227,7 +227,7 @@ impl Log {
         content.most_in_flight = content.in_flight;
     }
 
-    /// Waits until the kept requests are as wanted, and gives them.
+    /// Waits until the kept requests fulfil a condition, and returns them.
     pub async fn wait_until(
         &self,
         deadline: Duration,
@@ -245,7 +245,7 @@ impl Log {
         })
     }
 
-    /// Waits until there were so many requests with a method to an endpoint, kept or not.
+    /// Waits until there were this many requests with a method to an endpoint, kept or not.
     pub async fn wait_for_count(
         &self,
         deadline: Duration,
@@ -331,7 +331,7 @@ impl Content {
     }
 }
 
-/// A request under way; when it is dropped, the request has ended.
+/// A request in progress; dropping it marks the request as ended.
 pub(crate) struct Entry {
     log: Log,
     number: u64,

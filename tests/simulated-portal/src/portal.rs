@@ -1,4 +1,4 @@
-//! What tests hold in their hands: the server, and each portal on it.
+//! The API for tests: the server and its portals.
 
 use std::{net::Ipv4Addr, sync::Arc};
 
@@ -234,8 +234,7 @@ impl Portal {
         self.with_state(|state| state.books(self.index, dump).schedule.clone())
     }
 
-    /// Stores a schedule over the one that is there, as somebody else might. Its tenant's id is filled in, in a
-    /// dump's parameters too.
+    /// Replaces the stored schedule, as another person might. Fills in the tenant's id, also in the parameters of a dump.
     pub fn set_schedule(&self, mut schedule: Schedule) {
         self.with_state(|state| {
             let id = state.tenants[self.index].id;
@@ -254,7 +253,7 @@ impl Portal {
         self.with_state(|state| state.books(self.index, dump).schedule = None);
     }
 
-    /// Stores what a body of createbackupschedule asks for, without any check, as somebody else had POSTed it.
+    /// Stores the schedule in a body of createbackupschedule without any check, as if another person had POSTed it.
     ///
     /// # Panics
     /// When the body cannot be read.
@@ -289,7 +288,7 @@ impl Portal {
         });
     }
 
-    /// Tells when the last run was queued.
+    /// Sets the time when the last run was queued.
     pub fn set_last_backup_time(&self, dump: bool, time: Option<Timestamp>) {
         self.with_state(|state| {
             if let Some(schedule) = &mut state.books(self.index, dump).schedule {
@@ -298,12 +297,12 @@ impl Portal {
         });
     }
 
-    /// Puts an archive into the books, of the portal or of the dump.
+    /// Adds the record of an archive of the portal or of the dump.
     pub fn add_archive(&self, dump: bool, archive: Archive) {
         self.with_state(|state| state.books(self.index, dump).archives.push(archive));
     }
 
-    /// Changes an archive in the books: its file is lost, or it is struck.
+    /// Changes the record of an archive: its file is lost, or the record is removed.
     pub fn change_archive(&self, dump: bool, id: &str, change: impl FnOnce(&mut Archive)) {
         self.with_state(|state| {
             let archives = &mut state.books(self.index, dump).archives;
@@ -313,12 +312,12 @@ impl Portal {
         });
     }
 
-    /// Every archive that was ever in the books, struck ones too.
+    /// Every archive that ever had a record, including removed ones.
     pub fn archives(&self, dump: bool) -> Vec<Archive> {
         self.with_state(|state| state.books(self.index, dump).archives.clone())
     }
 
-    /// Tells of the running or last run; none is what a restart leaves.
+    /// Sets the progress of the running or last run; none simulates a restart.
     pub fn set_progress(&self, dump: bool, progress: Option<Progress>) {
         self.with_state(|state| state.books(self.index, dump).progress = progress);
     }

@@ -1,4 +1,4 @@
-//! From a request to an answer: routing, whose portal, who calls, what state the portal is in, the endpoint.
+//! From a request to an answer: routing, tenant, caller, state of the portal, endpoint.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -53,7 +53,7 @@ const ROUTES: [(&str, &str, Route); 16] = [
     ("GET", "security/audit/events/last", Route::AuditLast),
 ];
 
-/// The part of a path behind the version, in lower case: what the log and faults know an endpoint by.
+/// The part of a path after the version, in lower case: the name of an endpoint for the log and for faults.
 pub(crate) fn endpoint_of(path: &str) -> String {
     let path = path.to_ascii_lowercase();
     let path = path.strip_suffix('/').unwrap_or(&path);
@@ -106,7 +106,7 @@ pub(crate) struct Context<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// What an endpoint gives: the value of `response`, if there is one.
+/// The result of an endpoint: the value of `response`, if any.
 pub(crate) type Outcome = Result<Option<Value>, Refusal>;
 
 /// Answers a call.
@@ -137,8 +137,8 @@ pub(crate) fn answer(state: &mut State, call: &Call, now: Timestamp) -> Answer {
     }
 }
 
-/// What a database that is down makes of a call: nothing for a call without authorization, which ends before
-/// (R 372). That MariaDB lets it hang for minutes first is not seen here.
+/// The effect of a database that is down: none for a call without authorization, which ends earlier (R 372). The
+/// minutes that a call hangs on MariaDB are simulated elsewhere.
 pub(crate) fn database_answer(state: &mut State, call: &Call) -> Option<Answer> {
     if !state.database_down || (call.header("authorization").is_none() && call.header("cookie").is_none()) {
         return None;
@@ -178,8 +178,8 @@ fn handle(context: &mut Context, route: Route) -> Outcome {
     }
 }
 
-/// Portals that are suspended, on the move or unpaid refuse (R 337–341, story tariff-run-out). Settings, the
-/// portal's data and a key's own still answer while a portal is being restored.
+/// Suspended, migrating or unpaid portals reject calls (R 337–341, story tariff-run-out). While a portal is being
+/// restored, settings, the portal's data and keys/@self still answer.
 fn demand_portal_state(context: &Context, route: Route) -> Result<(), Refusal> {
     let tenant = &context.state.tenants[context.tenant].tenant;
     let about_itself = matches!(route, Route::Settings | Route::Portal | Route::KeysSelf);

@@ -20,7 +20,7 @@ pub struct Schedule {
     pub storage_type: i32,
     /// The folder or path that storageType asks for.
     pub storage_base_path: Option<String>,
-    /// The parameters as posted; a dump's row has `tenantId` besides (R 1).
+    /// The parameters as posted; a dump's row also has `tenantId` (R 1).
     pub storage_params: BTreeMap<String, String>,
     /// `0 0 3 ? * *` every day at 3, `0 0 3 ? * 1` on Sundays, `0 0 3 31 * ?` on the 31st.
     pub cron: String,
@@ -67,18 +67,18 @@ impl std::fmt::Display for CronParams {
             0 => write!(f, "0 0 {hour} ? * *"),
             1 => write!(f, "0 0 {hour} ? * {day}"),
             2 => write!(f, "0 0 {hour} {day} * ?"),
-            // The name of the class instead of a cron text, which the parser then refuses (R 66).
+            // The name of the class instead of a cron text, which the parser then rejects (R 66).
             _ => f.write_str("ASC.Data.Backup.Services.CronParams"),
         }
     }
 }
 
-/// Marks of the cron class for "any" and "all", which it therefore takes for good values (R 82, 104, 109).
+/// The cron class uses these numbers for "any" and "all", so it accepts them as values (R 82, 104, 109).
 const NO_SPEC: i32 = 98;
 pub(crate) const ALL_SPEC: i32 = 99;
 
 impl CronParams {
-    /// What the cron class says of these values, field by field: hour before day.
+    /// The cron class's verdict on these values, field by field: hour before day.
     pub(crate) fn validate(self) -> Result<(), Exception> {
         let wrong = |message: &str| Err(Exception::format(message));
         if !(0..=2).contains(&self.period) {

@@ -13,7 +13,7 @@ use crate::{
     worker::{Allowance, Run, allowance},
 };
 
-/// What a pass of the scheduler did with a row.
+/// The effect of a scheduler pass on a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pass {
     /// The row was due: its lastBackupTime is now, and a run is queued.
@@ -24,15 +24,15 @@ pub enum Pass {
         dump: bool,
         /// DocSpace's number of the storage.
         storage_type: i32,
-        /// Whether it will be charged for.
+        /// Whether the run will be charged.
         paid: bool,
     },
-    /// The row was due but the free backups of the month are used up: it is gone, without an audit event (story
+    /// The row was due, but the free backups of the month are used up: the row is deleted without an audit event (story
     /// quota-used-up).
     Removed {
         /// The portal that lost its schedule.
         tenant_id: i32,
-        /// What its owner is told by mail.
+        /// The mail to its owner.
         reason: String,
     },
 }
@@ -46,8 +46,7 @@ pub(crate) fn pass(state: &mut State, now: Timestamp) -> Vec<Pass> {
     done
 }
 
-/// Whether the row of a portal is due, or without one that of the dump, whose hours are UTC whatever the portal's
-/// zone (trap 3).
+/// Whether the row of a portal is due, or (without a portal) the row of the dump, whose hour is always in UTC (trap 3).
 pub(crate) fn is_due(state: &State, index: Option<usize>, now: Timestamp) -> bool {
     let (books, zone) = match index {
         Some(index) => {
@@ -64,7 +63,7 @@ fn pass_portal(state: &mut State, index: usize, now: Timestamp) -> Option<Pass> 
     let standalone = state.installation.standalone();
     let of = &state.tenants[index];
     let active = of.tenant.status == TenantStatus::Active;
-    // Where the tariff ran out the row stays (story tariff-run-out).
+    // If the tariff has expired, the row stays (story tariff-run-out).
     if !active || (!standalone && of.tenant.tariff_ran_out) {
         return None;
     }

@@ -41,7 +41,7 @@ use crate::{
     tls::Tls,
 };
 
-/// What connections work on.
+/// The state that connections share.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) state: Mutex<State>,
@@ -91,7 +91,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Nothing that is held stays behind.
+        // Releases all held requests.
         self.core.faults.clear(|_| true);
         self.core.database_up.notify_waiters();
     }
@@ -130,7 +130,7 @@ async fn connection(
     let served = async {
         match tls {
             None => serve(socket, false, core, reset).await,
-            // A handshake that fails is the caller's to see.
+            // The caller sees a failed handshake.
             Some(tls) => {
                 if let Ok(stream) = tls.accept(socket).await {
                     serve(stream, true, core, reset).await;
@@ -149,7 +149,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let service = service_fn(|request| respond(core.clone(), secure, reset.clone(), request));
-    // What ends a connection early is either ordered or the caller's doing.
+    // A connection ends early only because of a fault or because of the caller.
     let _ = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .await;
@@ -208,7 +208,7 @@ async fn respond(
     let (answer, end) = if fault.is_none() && !takes_time {
         (work(&core, &call), End::AsEver)
     } else {
-        // What is held goes on when the caller has left.
+        // A held request continues after the caller has disconnected.
         let core = core.clone();
         tokio::spawn(async move { held(&core, &call, fault.as_deref()).await })
             .await
@@ -233,7 +233,7 @@ fn retries(state: &State) -> bool {
     state.database_down && !state.pooled_connection && state.installation.database == Database::MariaDb
 }
 
-/// How long the work takes of itself.
+/// The duration of the work without faults.
 fn time_of(call: &Call, state: &State) -> Duration {
     match call.method.as_str() {
         "POST" | "DELETE" => state.installation.writes_take,
@@ -241,7 +241,7 @@ fn time_of(call: &Call, state: &State) -> Duration {
     }
 }
 
-/// A request that is held by a fault or by the database, or whose work takes its time.
+/// A request that is held by a fault or by the database, or whose work takes time.
 async fn held(core: &Core, call: &Call, fault: Option<&Ordered>) -> (Answer, End) {
     let before = fault.filter(|ordered| !ordered.fault.after_work);
     if let Some(ordered) = before {
@@ -266,7 +266,7 @@ async fn held(core: &Core, call: &Call, fault: Option<&Ordered>) -> (Answer, End
     }
 }
 
-/// Retries until the database is up or the patience is over.
+/// Retries until the database is up or the retries are exhausted.
 async fn wait_for_database(core: &Core, call: &Call) {
     let up = core.database_up.notified();
     tokio::pin!(up);
@@ -294,7 +294,7 @@ fn response(core: &Core, answer: Answer, truncated: bool) -> Response<AnswerBody
         .expect("headers that can be sent")
 }
 
-/// A body that may break off in the middle.
+/// A body that may end in the middle.
 struct AnswerBody {
     length: u64,
     rest: Option<Bytes>,

@@ -1,4 +1,4 @@
-//! Everything the server remembers.
+//! The state of the server.
 
 use std::{
     collections::HashMap,
@@ -15,20 +15,20 @@ use crate::{
     worker::{Outcome, Run},
 };
 
-/// The books of one slot: of a tenant, or of the installation's dump.
+/// The records of one slot: of a tenant, or of the installation's dump.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Books {
     pub(crate) schedule: Option<Schedule>,
     pub(crate) archives: Vec<Archive>,
     pub(crate) progress: Option<Progress>,
-    /// The run that is under way.
+    /// The running backup.
     pub(crate) running: Option<Run>,
-    /// What tests ordered for the next run, and for every one.
+    /// The outcomes that tests set for the next run and for every run.
     pub(crate) next_outcome: Option<Outcome>,
     pub(crate) every_outcome: Option<Outcome>,
 }
 
-/// A tenant with what it owns.
+/// A tenant with its data.
 #[derive(Clone, Debug)]
 pub(crate) struct TenantState {
     /// 1 for the first.
@@ -52,7 +52,7 @@ impl TenantState {
     }
 }
 
-/// How many servers there were in this process.
+/// Number of servers created in this process.
 static SERVERS: AtomicU64 = AtomicU64::new(1);
 
 /// The whole server.
@@ -101,7 +101,7 @@ impl State {
         uuid(self.number())
     }
 
-    /// Adds a tenant; its place in the list tells its id.
+    /// Adds a tenant; its position in the list determines its id.
     pub(crate) fn add_tenant(&mut self, tenant: Tenant) -> usize {
         let index = self.tenants.len();
         for host in &tenant.hosts {
@@ -130,8 +130,8 @@ impl State {
         }
     }
 
-    /// The tenant that a Host header leads to: an unknown one to the first tenant of a standalone
-    /// installation (R 204), to none on SaaS (R 205).
+    /// The tenant that a Host header selects. An unknown Host selects the first tenant of a standalone installation
+    /// (R 204), and none on SaaS (R 205).
     pub(crate) fn tenant_of_host(&self, host: &str) -> Option<usize> {
         let name = match host.rsplit_once(':') {
             Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -190,7 +190,7 @@ impl State {
         self.tenants[index].key_mut(token)
     }
 
-    /// The books that a call with this `dump` works on.
+    /// The records for a call with this `dump`.
     pub(crate) fn books(&mut self, index: usize, dump: bool) -> &mut Books {
         if dump {
             &mut self.dump

@@ -1,11 +1,11 @@
-//! What is configured: the installation and its tenants, a tenant being what users call a portal.
+//! The configuration of the installation and its tenants; users call a tenant a portal.
 
 use std::{collections::BTreeMap, time::Duration};
 
-/// How DocSpace is run.
+/// How DocSpace is hosted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// On one's own server: an unknown Host answers as the first tenant (R 204), dumps are allowed.
+    /// On your own server: an unknown Host selects the first tenant (R 204), and dumps are allowed.
     #[default]
     Standalone,
     /// The vendor's cloud: an unknown Host is 401 (R 205), no dumps (R 3), no Local (R 357), plans count (R 4).
@@ -38,7 +38,7 @@ pub enum TenantStatus {
     Transfering = 3,
     /// 403 as ProblemDetails (R 339).
     Restoring = 4,
-    /// Answers as ever (R 340).
+    /// Answers normally (R 340).
     Migrated = 5,
     /// 403 as ProblemDetails (R 341).
     Encryption = 6,
@@ -70,7 +70,7 @@ pub enum Folder {
     NotWritable,
 }
 
-/// What all tenants of a server share.
+/// The configuration that all tenants of a server share.
 #[derive(Clone, Debug)]
 pub struct Installation {
     /// Standalone or SaaS.
@@ -87,10 +87,10 @@ pub struct Installation {
     pub database_retries: Duration,
     /// How long a POST or DELETE takes before it is carried out.
     pub writes_take: Duration,
-    /// Whether the router, an nginx, stands in front: `/api` in lower case only (R 958), and `portal/…backup…`
-    /// is another way to the backup API (R 956).
+    /// Whether the nginx router is in front: it accepts `/api` in lower case only (R 958), and `portal/…backup…` as
+    /// another path of the backup API (R 956).
     pub router: bool,
-    /// Serve TLS with a certificate for these names, from an authority made for the purpose.
+    /// Serve TLS with a certificate for these names from a CA created for the test.
     pub tls_names: Option<Vec<String>>,
 }
 
@@ -147,7 +147,7 @@ impl Installation {
 /// One portal, as configured.
 #[derive(Clone, Debug)]
 pub struct Tenant {
-    /// The Host names that lead to it, without a port.
+    /// The Host names that select it, without a port.
     pub hosts: Vec<String>,
     /// The alias; every fresh standalone installation has `localhost`.
     pub alias: String,
@@ -169,13 +169,13 @@ pub struct Tenant {
     /// SaaS: how many backups a month are free; none is no limit. A schedule that falls due beyond them is removed
     /// (story quota-used-up).
     pub free_backups: Option<u32>,
-    /// A domain of its own, which GET portal tells its administrator as `mappedDomain`.
+    /// A custom domain; GET portal shows it to administrators as `mappedDomain`.
     pub mapped_domain: Option<String>,
     /// Folders by id; 5 and `sbox-1` can be written to, 6 and 7 not, as in the recordings.
     pub folders: BTreeMap<String, Folder>,
     /// The portal's owner, who may edit its settings.
     pub owner: User,
-    /// A user who may not.
+    /// A user who may not edit them.
     pub plain_user: User,
 }
 

@@ -1,4 +1,4 @@
-//! An authority made for the purpose, and a certificate of it.
+//! A CA created for the test, and a certificate from it.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use tokio_rustls::{
     rustls::{ServerConfig, crypto::ring, pki_types::PrivatePkcs8KeyDer},
 };
 
-/// What the server needs, and the authority's certificate as PEM.
+/// The server's TLS configuration, and the CA certificate as PEM.
 pub(crate) struct Tls {
     pub(crate) acceptor: TlsAcceptor,
     pub(crate) ca_pem: String,
 }
 
 impl Tls {
-    /// Makes an authority and a certificate for these names.
+    /// Creates a CA and a certificate for these names.
     pub(crate) fn for_names(names: &[String]) -> Self {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

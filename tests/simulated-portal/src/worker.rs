@@ -1,4 +1,4 @@
-//! The worker, which takes the queued runs.
+//! The worker, which carries out queued runs.
 
 use std::collections::HashSet;
 
@@ -11,22 +11,22 @@ use crate::{
     tenant::Database,
 };
 
-/// What becomes of a run.
+/// The outcome of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// An archive.
     Succeeds,
-    /// An archive, and word of files that could not be read.
+    /// An archive, with a warning about unreadable files.
     SucceedsWithWarning(String),
-    /// No archive; the progress tells this error.
+    /// No archive; the progress shows this error.
     Fails(String),
-    /// It starts and stays under way.
+    /// It starts and never ends.
     Hangs,
-    /// It is queued and never taken: no event, no progress, no archive.
+    /// It is queued but never carried out: no event, no progress, no archive.
     Lost,
 }
 
-/// A run that was asked for.
+/// A requested run.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
     /// The place of the portal that it is for, of a dump too.
@@ -39,19 +39,19 @@ pub(crate) struct Run {
     pub(crate) task_id: String,
 }
 
-/// Whether one more run is free.
+/// Whether another run is free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Allowance {
     Free,
-    /// The free ones are used up, and paid ones are switched on.
+    /// The free backups are used up, and paid backups are enabled.
     Paid,
     UsedUp {
         limit: u32,
     },
 }
 
-/// Free backups are counted on SaaS alone, by the calendar month in UTC; archives that are gone count, too, and
-/// paid ones do not (story quota-used-up).
+/// Only SaaS counts free backups, by calendar month in UTC. Deleted archives count, too; paid ones do not (story
+/// quota-used-up).
 pub(crate) fn allowance(state: &State, index: usize, now: Timestamp) -> Allowance {
     let of = &state.tenants[index];
     let limit = if of.tenant.paid {
@@ -74,8 +74,7 @@ pub(crate) fn allowance(state: &State, index: usize, now: Timestamp) -> Allowanc
     }
 }
 
-/// Queues what a person asks for, and gives its progress: of the run that is there already, where one waits or
-/// is under way.
+/// Queues a manual run and returns its progress, or the progress of a run that is already queued or running.
 pub(crate) fn start_manual(
     state: &mut State,
     index: usize,
@@ -110,8 +109,8 @@ pub(crate) fn start_manual(
     progress
 }
 
-/// Takes every queued run. A scheduled one is dropped without a trace where a run of its portal is under way or
-/// was taken before it (story both-schedules-at-one-hour), a manual one only for a run of its own slot.
+/// Carries out every queued run. A scheduled run is dropped without a trace if another run of its portal is running or
+/// came first (story both-schedules-at-one-hour); a manual run only if that run is of its own slot.
 pub(crate) fn run(state: &mut State, now: Timestamp) {
     let mut taken: HashSet<(usize, bool)> = HashSet::new();
     for run in std::mem::take(&mut state.queue) {
@@ -132,7 +131,7 @@ pub(crate) fn run(state: &mut State, now: Timestamp) {
     }
 }
 
-/// Whether a run of this portal is under way, of a dump one that is made for it.
+/// Whether a run of this portal is running, including a dump that runs for it.
 fn is_running(state: &State, index: usize, dump: bool) -> bool {
     if dump {
         state.dump.running.as_ref().is_some_and(|run| run.tenant == index)
@@ -201,7 +200,7 @@ pub(crate) fn end(state: &mut State, index: usize, dump: bool, outcome: Outcome,
     }
 }
 
-/// Forgets the run that is under way, as when its service is restarted.
+/// Loses the running backup, as a restart of its service does.
 pub(crate) fn forget(books: &mut Books) {
     books.running = None;
     books.progress = None;
@@ -242,7 +241,7 @@ fn fail(state: &mut State, index: usize, dump: bool, error: &str, percent: i32, 
     add_event(state, &run, if run.scheduled { 5129 } else { 5126 }, now);
 }
 
-/// Status 2 is the end, well or not (story audit).
+/// Status 2 means ended, successfully or not (story audit).
 fn over(books: &mut Books, percent: i32, tell: impl FnOnce(&mut Progress)) {
     let progress = books.progress.get_or_insert_default();
     progress.is_completed = true;
@@ -251,7 +250,7 @@ fn over(books: &mut Books, percent: i32, tell: impl FnOnce(&mut Progress)) {
     tell(progress);
 }
 
-/// Events of a run name the portal's owner; only a manual one's tell an address (R 508).
+/// Events of a run name the portal's owner; only those of manual runs have an address (R 508).
 fn add_event(state: &mut State, run: &Run, action_id: u32, now: Timestamp) {
     let owner = state.tenants[run.tenant].user(Holder::Owner);
     let event = AuditEvent {

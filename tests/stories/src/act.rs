@@ -1,4 +1,4 @@
-//! Doing what a step tells.
+//! Carries out the actions of a step.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl Play {
-    /// Does one thing, and gives what is not as it was recorded.
+    /// Carries out one action; returns the differences from the recording.
     pub(crate) async fn carry_out(
         &mut self,
         deed: &Deed,
@@ -56,14 +56,14 @@ impl Play {
         }
     }
 
-    /// Where the clock was not faked each result has a time of its own.
+    /// If the clock was not faked, each result has its own time.
     fn go_to(&self, at: Option<Timestamp>, recorded: &RecordedStep) {
         if let Some(at) = at.filter(|_| recorded.utc_now.is_none()) {
             self.server.clock().set(at);
         }
     }
 
-    /// A portal by its tenant's id; the installation's rows are the first one's to put.
+    /// A portal by its tenant's id; the first portal writes the rows of the installation.
     fn portal(&self, tenant_id: i32) -> Result<Portal, String> {
         let mut portals = self.server.tenants().into_iter();
         let found = portals.find(|portal| portal.tenant_id() == tenant_id.max(1));
@@ -124,8 +124,8 @@ impl Play {
         Ok(differences)
     }
 
-    /// Lets the worker take what is queued. How the job ended, which was a stand-in's, is told by the recording;
-    /// what the server does around it is not, and neither is whether an unknown storage fails.
+    /// Lets the worker carry out what is queued. The recording determines how the job (a stand-in) ended; the simulated
+    /// server determines everything around it, and whether an unknown storage fails.
     fn work(&self, happened: &[String]) -> Result<Vec<String>, String> {
         for ended in happened
             .iter()
@@ -158,16 +158,16 @@ impl Play {
         Ok(unequal("happened", &recorded, &found))
     }
 
-    /// A pass of the cleaner. What has expired the server asks its database, whose own clock was not faked: where
-    /// the story tells that it stood elsewhere (datastore-expired), the one clock of the simulated server stands
-    /// there for the length of the pass. Rows do not tell the time of a pass, so nothing else sees that.
+    /// A pass of the cleaner. The real server asked its database which archives had expired, and the clock of the database
+    /// was not faked. If the story gives another time of the database (datastore-expired), the only clock of the simulated
+    /// server shows that time during the pass. Rows do not contain the time of a pass, so nothing else depends on it.
     fn clean(&self, done: &[String]) -> Vec<String> {
         let clock = self.server.clock();
         let now = clock.now();
         clock.set(self.database_clock.unwrap_or(now));
         let deleted = self.server.run_cleaner();
         clock.set(now);
-        // Files in a local folder were really deleted, and so are not in this list.
+        // Files in a local folder were really deleted, so this list does not contain them.
         let elsewhere = deleted.iter().filter(|archive| archive.storage_type != 3);
         let mut found: Vec<String> = elsewhere
             .map(|archive| {

@@ -1,5 +1,4 @@
-//! What must be equal in answers, and what is free: ids that a server makes up, and all times of a step whose
-//! clock was not faked.
+//! Compares answers. Ids that a server generates may differ, and also all times of a step whose clock was not faked.
 
 use std::collections::HashSet;
 
@@ -8,15 +7,15 @@ use serde_json::{Value, json};
 
 use crate::rows::time_or_never;
 
-/// What is free in a step.
+/// The values of a step that may differ.
 pub(crate) struct Free<'a> {
     pub(crate) times: bool,
-    /// Ids that rows put by hand gave; others are made up.
+    /// Ids from rows that were written by hand; other ids are generated.
     pub(crate) known_ids: &'a HashSet<String>,
 }
 
 impl Free<'_> {
-    /// A time as it is compared.
+    /// A time in comparable form.
     pub(crate) fn time(&self, time: Option<Timestamp>) -> String {
         match time {
             None => "never".to_owned(),
@@ -25,7 +24,7 @@ impl Free<'_> {
         }
     }
 
-    /// The name of a file, which has a time in it.
+    /// The name of a file, which contains a time.
     pub(crate) fn file_name(&self, name: &str) -> String {
         let digit = |c: char| if self.times && c.is_ascii_digit() { '#' } else { c };
         name.chars().map(digit).collect()
@@ -36,7 +35,7 @@ impl Free<'_> {
         if known { id } else { "made up" }.to_owned()
     }
 
-    /// How an answer differs from the recorded one.
+    /// The differences between an answer and the recorded one.
     pub(crate) fn answer(&self, recorded: &Value, found: &Value) -> Option<String> {
         let (recorded, found) = (self.without_free(recorded), self.without_free(found));
         (recorded != found).then(|| format!("recorded {recorded}, found {found}"))
@@ -45,7 +44,7 @@ impl Free<'_> {
     fn without_free(&self, value: &Value) -> Value {
         match value {
             Value::Array(items) => {
-                // The order of a list is not fixed; events of one instant are told by their ids.
+                // The order of a list is not fixed; ids identify events of the same instant.
                 let mut items: Vec<&Value> = items.iter().collect();
                 items.sort_by_cached_key(|item| {
                     let text = |name: &str| item[name].as_str().map(str::to_owned);

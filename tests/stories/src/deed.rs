@@ -1,4 +1,4 @@
-//! What was done in a step: told by its result, its words, and the rows that it left.
+//! The actions of a step, from its result, its text and its rows.
 
 use std::slice;
 
@@ -10,15 +10,15 @@ use crate::{
     rows::{BackupRow, ScheduleRow},
 };
 
-/// The host of tenant 1, where nothing else is told.
+/// The host of tenant 1, the default.
 pub(crate) const FIRST_HOST: &str = "portal.test";
 
-/// One thing that was done.
+/// One action.
 #[derive(Debug)]
 pub(crate) enum Deed {
     /// The installation is SaaS, with this plan.
     Plan(Value),
-    /// The clock of the database stands still here, whatever the faked one shows.
+    /// The time at which the clock of the database is stopped, independent of the faked clock.
     DatabaseClock(Timestamp),
     Request(Request),
     /// A pass of the scheduler, and what it published.
@@ -26,12 +26,12 @@ pub(crate) enum Deed {
         at: Option<Timestamp>,
         published: Vec<String>,
     },
-    /// The worker got what was published, and this happened.
+    /// The worker received what was published, with this result.
     Worker {
         at: Option<Timestamp>,
         happened: Vec<String>,
     },
-    /// A pass of the cleaner, and which files of the stand-in for storages it deleted.
+    /// A pass of the cleaner, and the files that it deleted in the stand-in for storages.
     Cleaner {
         at: Option<Timestamp>,
         done: Vec<String>,
@@ -50,7 +50,7 @@ pub(crate) struct Request {
     pub(crate) referer: Option<String>,
     pub(crate) body: Option<Value>,
     pub(crate) status: u16,
-    /// None where only the status was recorded.
+    /// None if only the status was recorded.
     pub(crate) answer: Option<Value>,
 }
 
@@ -69,7 +69,7 @@ impl Request {
 }
 
 impl Deed {
-    /// Which slots have a run after it: of a dump, or of the portal's own.
+    /// The slots with a run afterwards: of a dump, or of the portal's own backup.
     pub(crate) fn runs_of_dump(&self) -> Vec<bool> {
         match self {
             Self::Worker { happened, .. } => {
@@ -83,7 +83,7 @@ impl Deed {
         }
     }
 
-    /// The progress that portal.test is told, and whether it is that of a dump.
+    /// The progress in the answer to portal.test, and whether it is that of a dump.
     pub(crate) fn tells_progress(&self) -> Option<(bool, &Value)> {
         let Self::Request(Request {
             path, host, answer, ..
@@ -97,7 +97,7 @@ impl Deed {
     }
 }
 
-/// Everything that was done in a step, in its order.
+/// All actions of a step, in order.
 pub(crate) fn understand(step: &RecordedStep, before: Option<&RecordedStep>) -> Result<Vec<Deed>, String> {
     let reader = Reader { step, before };
     let mut deeds = reader.circumstances()?;
@@ -110,7 +110,7 @@ pub(crate) fn understand(step: &RecordedStep, before: Option<&RecordedStep>) -> 
     Ok(deeds)
 }
 
-/// The results of a step one by one. A list is several, unless it is a status with the text of an answer.
+/// The results of a step one by one. A list has several results, unless it is a status with the text of an answer.
 fn results(result: &Value) -> Vec<&Value> {
     match result.as_array() {
         Some(items) if status_and_text(result).is_none() => items.iter().flat_map(results).collect(),
@@ -155,7 +155,7 @@ impl<'a> Reader<'a> {
         Ok(deeds)
     }
 
-    /// The methods of requests that the words tell, in their order.
+    /// The methods of the requests in the text of the step, in order.
     fn verbs(&self) -> std::vec::IntoIter<&'static str> {
         let words = self.text().split(|c: char| !c.is_ascii_alphabetic());
         let verb = |word: &str| match word {
@@ -195,9 +195,9 @@ impl<'a> Reader<'a> {
                 let method = verbs.next().ok_or_else(|| self.unknown("no method"))?;
                 self.told_in_words(method, status).map(Some)
             }
-            // The stand-in for the job was told how to end, which the worker's step shows.
+            // The outcome was set in the stand-in for the job; the worker's step shows it.
             (Value::String(word), _) if word == "ok" => Ok(None),
-            // What a statement of SQL gives, or nothing.
+            // The result of an SQL statement, or nothing.
             (Value::String(word), _) if word.starts_with("INSERT") && rows_were_put => Ok(None),
             (Value::Number(_) | Value::Null, _) if rows_were_put => Ok(None),
             (Value::Null, _) if self.text().starts_with("clock ") => Ok(None),
@@ -237,7 +237,7 @@ impl<'a> Reader<'a> {
         }))
     }
 
-    /// The address is in the answer's own link.
+    /// The address, from the link in the answer.
     fn with_link(&self, status: u16, answer: &str) -> Result<Deed, String> {
         let answer: Value =
             serde_json::from_str(answer).map_err(|_| self.unknown("an answer that is no JSON"))?;
@@ -261,7 +261,7 @@ impl<'a> Reader<'a> {
         }))
     }
 
-    /// An event of a deletion tells the page that it came from, which is the address where there was none.
+    /// The event of a deletion contains the caller's page, or the address if there was no page.
     fn referer(&self, address: &str) -> Option<String> {
         let pages = self
             .step
@@ -272,7 +272,7 @@ impl<'a> Reader<'a> {
         pages.into_iter().find(|page| !page.is_empty() && page != address)
     }
 
-    /// Rows that nothing else accounts for: archives in a step without a run, a schedule in one without a POST.
+    /// Rows that nothing else explains: archives in a step without a run, a schedule in a step without a POST.
     fn put_by_hand(&self) -> Vec<Deed> {
         let results = results(&self.step.result);
         let ran = results.iter().any(|result| result.get("delivered").is_some());

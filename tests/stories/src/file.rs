@@ -1,4 +1,4 @@
-//! The form of a story's file. Fields that are not listed here are errors.
+//! The format of a story's file. Unknown fields are errors.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -26,7 +26,7 @@ pub(crate) struct File {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct RecordedStep {
     pub(crate) step: String,
-    /// Where the clock stood; none where it was not faked.
+    /// The time of the clock; none if it was not faked.
     pub(crate) utc_now: Option<Timestamp>,
     #[serde(default)]
     pub(crate) result: Value,
@@ -38,7 +38,7 @@ pub(crate) struct RecordedStep {
     /// The events of this step.
     pub(crate) new_audit_rows: Option<Vec<AuditRow>>,
     pub(crate) files_on_disk: Option<Vec<String>>,
-    /// What getbackupprogress answers afterwards.
+    /// The answer of getbackupprogress afterwards.
     pub(crate) progress: Option<Value>,
     pub(crate) schedules: Option<Vec<Seen>>,
 }
@@ -51,7 +51,7 @@ pub(crate) struct Seen {
     pub(crate) cron: String,
     pub(crate) dump: bool,
     pub(crate) last_backup_time: String,
-    /// How .NET marks the time.
+    /// .NET's kind of the time.
     #[serde(rename = "lastKind")]
     _last_kind: String,
     pub(crate) tenant_time_zone: Option<String>,
@@ -59,7 +59,7 @@ pub(crate) struct Seen {
 }
 
 impl File {
-    /// PostgreSQL, unless told otherwise.
+    /// The database; default PostgreSQL.
     pub(crate) fn on_mariadb(&self, name: &str) -> bool {
         let told = self.database.as_deref().unwrap_or(name).to_lowercase();
         told.contains("mariadb") || told.starts_with("my")
@@ -76,7 +76,7 @@ impl File {
     }
 }
 
-/// One pass of the cleaner as two steps. Its schedules are told in words alone: `backupsStored=2 for tenant 1 and
+/// One pass of the cleaner as two steps. Only the text describes its schedules: `backupsStored=2 for tenant 1 and
 /// for the dump row (-1)`.
 fn one_pass(
     what: String,

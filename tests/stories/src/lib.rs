@@ -1,5 +1,5 @@
-//! Plays the recorded stories of DocSpace (`tests/recordings/stories`) against the simulated portal, one step
-//! after the other, so that a test can look at the server after each of them, as the operator would.
+//! Plays the recorded stories of DocSpace (`tests/recordings/stories`) against the simulated portal step by step, so that
+//! a test can check the server after each step, as the operator would.
 //!
 //! ```no_run
 //! # async fn example() {
@@ -9,7 +9,7 @@
 //! let story = Story::open(Path::new("tests/recordings/stories/repost.json"));
 //! let mut play = story.begin().await;
 //! while let Some(step) = play.next_step().await.expect("a step that is understood") {
-//!     // What the step's requests, passes and rows give that was not recorded so.
+//!     // Differences between the recording and the step's requests, passes and rows.
 //!     assert_eq!(step.differences, Vec::<String>::new());
 //!     // The server as the step left it: over HTTP, with a key or a session of portal.test's owner …
 //!     println!("{}. {} at {}: {} {}", step.number, step.text, step.at, play.server().url(), play.key());
@@ -19,9 +19,9 @@
 //! # }
 //! ```
 //!
-//! What a step does is told by its recorded result (requests with their answers, passes of the scheduler and the
-//! cleaner, runs), by its text, and by rows that appear without any of these, which were put into the database by
-//! hand. A step that tells nothing of what was done is an error, never passed over.
+//! The actions of a step come from its recorded result (requests with their answers, passes of the scheduler and the
+//! cleaner, runs), from its text, and from rows that neither explains, which were put into the database by hand. A step
+//! without a known action is an error and is never skipped.
 
 mod act;
 mod compare;
@@ -56,7 +56,7 @@ impl Story {
     /// Reads a story from its file.
     ///
     /// # Panics
-    /// When the file is none.
+    /// The file is not a story.
     pub fn open(path: &Path) -> Self {
         let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
@@ -66,7 +66,7 @@ impl Story {
     /// Reads a story from a text.
     ///
     /// # Errors
-    /// When it has another form, or fields that nothing is known of.
+    /// The text has another form, or unknown fields.
     pub fn read(name: &str, text: &str) -> Result<Self, String> {
         let file: File = serde_json::from_str(text).map_err(|error| error.to_string())?;
         Ok(Self {
@@ -76,11 +76,11 @@ impl Story {
         })
     }
 
-    /// Every story in a folder of recordings and the folders in it: all that is neither a list of exchanges nor a
+    /// Every story in a folder of recordings and its subfolders: each file that is neither a list of exchanges nor a
     /// table of times.
     ///
     /// # Panics
-    /// When a file cannot be read.
+    /// A file cannot be read.
     pub fn all(folder: &Path) -> Vec<Self> {
         let stories = files(folder).into_iter().filter(|path| is_story(path));
         stories.map(|path| Self::open(&path)).collect()
@@ -92,7 +92,7 @@ impl Story {
     }
 }
 
-/// The folder of recordings: `RECORDINGS`, or the project's own.
+/// The folder of recordings: `RECORDINGS`, or by default the project's own.
 pub fn recordings() -> PathBuf {
     let own = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../recordings"));
     env::var_os("RECORDINGS").map_or_else(own, PathBuf::from)

@@ -15,8 +15,8 @@ use crate::{
     words::progress,
 };
 
-/// A story that is being played, with the server that it is played on: tenant 1 at `portal.test` and, so that the
-/// server's own address leads to it on SaaS as well, at 127.0.0.1; tenant 2 at `second.test`.
+/// A story in progress, with its server: tenant 1 at `portal.test` and at 127.0.0.1 (so that the server's own address
+/// selects it on SaaS, too), tenant 2 at `second.test`.
 #[derive(Debug)]
 pub struct Play {
     story: Story,
@@ -24,7 +24,7 @@ pub struct Play {
     sessions: HashMap<String, String>,
     key: String,
     played: usize,
-    /// Where the clock of the database stands, if it was not faked.
+    /// The time of the database, if its clock was not faked.
     pub(crate) database_clock: Option<Timestamp>,
     pub(crate) put_by_hand: HashSet<String>,
 }
@@ -32,15 +32,15 @@ pub struct Play {
 /// A step that was played.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// 1 for the first.
+    /// The number of the step, from 1.
     pub number: usize,
-    /// What the recording says of it.
+    /// The text in the recording.
     pub text: String,
-    /// The server's time, which stands still.
+    /// The server's time; the clock is stopped.
     pub at: Timestamp,
-    /// How many requests were sent, each with its answer compared.
+    /// The number of requests; each answer was compared.
     pub requests: usize,
-    /// What is not as it was recorded: answers, passes, runs and rows.
+    /// Differences from the recording: answers, passes, runs and rows.
     pub differences: Vec<String>,
 }
 
@@ -96,8 +96,8 @@ impl Story {
         zones.next().flatten()
     }
 
-    /// The time of a step: of its clock, or where that ran on, of its first result that tells one; else of the
-    /// nearest step before, or behind.
+    /// The time of a step: of its clock; if that was running, of its first result with a time; otherwise of the nearest
+    /// earlier step, or else the nearest later one.
     fn time_at(&self, index: usize) -> Option<Timestamp> {
         let told = |step: &RecordedStep| step.utc_now.or_else(|| time_told(&step.result));
         let before = self.steps[..=index].iter().rev().find_map(told);
@@ -133,15 +133,15 @@ impl Play {
         self.sessions.get(host).map(String::as_str)
     }
 
-    /// How many steps the story has.
+    /// The number of steps.
     pub fn steps(&self) -> usize {
         self.story.steps.len()
     }
 
-    /// Sets the clock, does what the next step tells, and compares; none when the story is over.
+    /// Sets the clock, carries out the next step, and compares; none at the end of the story.
     ///
     /// # Errors
-    /// When it is not understood what was done, or rows cannot be read.
+    /// The actions of the step are not understood, or rows cannot be read.
     pub async fn next_step(&mut self) -> Result<Option<Step>, String> {
         let index = self.played;
         let Some(recorded) = self.story.steps.get(index).cloned() else {
@@ -184,13 +184,13 @@ impl Play {
         }
     }
 
-    /// Progress is kept until the next run, so a story may see that of another one before it (story
-    /// both-schedules-at-one-hour): what is told before any run of a slot was there from the beginning.
+    /// The server keeps progress until the next run, so a story may start with the progress of an earlier one (story
+    /// both-schedules-at-one-hour): progress before the first run of a slot existed from the beginning.
     fn recall_progress(&self) {
         let mut ran: HashSet<bool> = HashSet::new();
         let mut before = None;
         for step in &self.story.steps {
-            // What is not understood is told when its turn comes.
+            // A step that is not understood fails when it is played.
             for deed in understand(step, before).unwrap_or_default() {
                 ran.extend(deed.runs_of_dump());
                 if let Some((dump, told)) = deed.tells_progress().filter(|(dump, _)| !ran.contains(dump)) {

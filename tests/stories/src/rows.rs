@@ -1,4 +1,4 @@
-//! Rows of the server's tables as its database's client printed them.
+//! Rows of the server's tables, as the client of its database printed them.
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use serde::Deserialize;
@@ -18,7 +18,7 @@ pub(crate) struct ScheduleRow {
     dump: String,
 }
 
-/// A row of `backup_backup`; not every story tells all of it.
+/// A row of `backup_backup`; not every story has all of its columns.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BackupRow {
@@ -38,11 +38,11 @@ pub(crate) struct BackupRow {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AuditRow {
-    /// Grows from story to story.
+    /// Increases across stories.
     #[serde(rename = "id")]
     _id: String,
     pub(crate) tenant_id: String,
-    /// The service, for a scheduled run; GET does not tell it.
+    /// The service, for a scheduled run; GET does not show it.
     #[serde(rename = "initiator")]
     _initiator: String,
     pub(crate) user_id: Option<String>,
@@ -84,7 +84,7 @@ pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
         .ok_or_else(|| format!("{text} is no time"))
 }
 
-/// A time that may never have been: `-infinity`, or a date of the year 1.
+/// A time that may mean never: `-infinity`, or a date in the year 1.
 pub(crate) fn time_or_never(text: &str) -> Result<Option<Timestamp>, String> {
     if text == "-infinity" || text.starts_with("0001-01-01") {
         Ok(None)
@@ -147,13 +147,13 @@ impl BackupRow {
         self.name.as_deref().or(last).unwrap_or_default()
     }
 
-    /// What tells it from other rows.
+    /// The key that distinguishes it from other rows.
     pub(crate) fn identity(&self) -> &str {
         self.id.as_deref().unwrap_or(&self.storage_path)
     }
 
-    /// When it ends. Written by a run is the year 1, put there by hand `-infinity`, which is never; they differ
-    /// only on PostgreSQL (story cleaner-on-postgresql).
+    /// When it expires. A run writes the year 1 for never; rows written by hand have `-infinity`. They differ only on
+    /// PostgreSQL (story cleaner-on-postgresql).
     pub(crate) fn expiry(&self) -> Result<Expiry, String> {
         match self.expires_on.as_deref() {
             None | Some("-infinity") => Ok(Expiry::Never),
@@ -162,8 +162,8 @@ impl BackupRow {
         }
     }
 
-    /// The archive of a row that was put into the database by hand. The stand-in for storages finds what begins
-    /// with `present`; local files are on the disk or not.
+    /// The archive of a row that was written by hand. The stand-in for storages finds files whose name starts with
+    /// `present`; local files exist on the disk or not.
     pub(crate) fn archive(&self, files_on_disk: &[String]) -> Result<Archive, String> {
         let told = |field: &Option<String>, name| field.clone().ok_or(format!("a row without {name}"));
         let storage_type = number(&told(&self.storage_type, "storage_type")?)?;

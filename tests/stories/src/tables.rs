@@ -1,4 +1,4 @@
-//! What the rows of the server must be like after a step.
+//! Compares the rows of the server after a step.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::{
     rows::{AuditRow, BackupRow, ScheduleRow, flag, time, time_or_never},
 };
 
-/// Columns by name, as far as a recording tells them.
+/// Columns by name, as far as the recording has them.
 type Row = BTreeMap<&'static str, String>;
 
 /// Every event of a server's portals, in the order in which they were written.
@@ -39,7 +39,7 @@ pub(crate) fn archives(server: &SimulatedPortal) -> Vec<(i32, Archive)> {
     own.chain(dumps.map(|archive| (-1, archive))).collect()
 }
 
-/// How the server differs from what was recorded after a step; `new` are the events of this step.
+/// The differences between the server and the recording after a step; `new` are the events of this step.
 pub(crate) fn differences(
     step: &RecordedStep,
     server: &SimulatedPortal,
@@ -108,7 +108,7 @@ fn recorded<T>(
     rows.map(|rows| rows.iter().map(row).collect()).transpose()
 }
 
-/// Compares in the columns that the recording has. Only events have an order.
+/// Compares the columns that the recording has. Only events have a fixed order.
 fn differ(what: &str, mut recorded: Vec<Row>, mut found: Vec<Row>) -> Option<String> {
     let told: BTreeSet<&str> = recorded.iter().flat_map(|row| row.keys().copied()).collect();
     if !told.is_empty() {
@@ -177,7 +177,7 @@ fn archive(tenant: i32, archive: &Archive, free: &Free) -> Row {
 
 fn expiry(expiry: Expiry, removed: bool, free: &Free) -> String {
     match expiry {
-        // Marking a row rewrites the year 1 as -infinity (story cleaner-on-postgresql).
+        // Marking a row as removed rewrites the year 1 as -infinity (story cleaner-on-postgresql).
         _ if removed => "no matter".to_owned(),
         Expiry::At(time) => free.time(Some(time)),
         written => format!("{written:?}"),

@@ -1,4 +1,4 @@
-//! Requests of which the recording tells no more than that they were made: words and rows tell the rest.
+//! Requests that the recording only mentions; the text and the rows give the details.
 
 use serde_json::{Value, json};
 
@@ -37,8 +37,8 @@ impl Reader<'_> {
         self.text().contains("dump=true")
     }
 
-    /// A body that was not recorded: the row tells it, where the story has rows and the request was for a
-    /// schedule; else the words.
+    /// A body that was not recorded: taken from the row if the story has rows and the request was for a schedule;
+    /// otherwise from the text.
     pub(crate) fn body_told(&self) -> Result<Value, String> {
         match &self.step.schedule_rows {
             Some(rows) if !self.text().contains("startbackup") => self.body_of_row(rows),

@@ -1,9 +1,9 @@
-//! How a recording words what the simulated portal gives.
+//! Results of the simulated portal in the wording of the recordings.
 
 use serde_json::Value;
 use simulated_portal::{AuditEvent, Pass, Progress};
 
-/// The progress that an answer shows.
+/// The progress in an answer.
 pub(crate) fn progress(told: &Value) -> Progress {
     let text = |name: &str| told[name].as_str().unwrap_or_default().to_owned();
     let number = |name: &str| {
@@ -24,7 +24,7 @@ pub(crate) fn progress(told: &Value) -> Progress {
     }
 }
 
-/// What a pass puts on the bus.
+/// The messages that a pass publishes.
 pub(crate) fn published_as(pass: &Pass) -> String {
     match pass {
         Pass::Queued {
@@ -43,7 +43,7 @@ pub(crate) fn published_as(pass: &Pass) -> String {
     }
 }
 
-/// An event as the worker's recording words it, but for its initiator, which GET does not tell.
+/// An event in the wording of the worker's recording, without its initiator, which GET does not show.
 pub(crate) fn happened_as(tenant: i32, event: &AuditEvent) -> String {
     let name = match event.action_id {
         5041 => "BackupStarted",
@@ -62,7 +62,7 @@ pub(crate) fn happened_as(tenant: i32, event: &AuditEvent) -> String {
     )
 }
 
-/// The same of a recorded line. Its target is the name of a type, not a value.
+/// The same for a recorded line. Its target is the name of a type, not a value.
 pub(crate) fn without_initiator(line: &str) -> String {
     let kept = line
         .split(' ')

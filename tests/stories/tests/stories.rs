@@ -1,5 +1,5 @@
-//! The contract: every recorded story, played against the simulated portal, goes as it was recorded.
-//! `RECORDINGS=<folder>` plays other stories of the same form.
+//! The contract: every recorded story gives the recorded results when played against the simulated portal.
+//! `RECORDINGS=<folder>` plays other stories in the same format.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -39,7 +39,7 @@ async fn recordings_of_stories_go_the_same_on_the_simulated_portal() {
     );
 }
 
-/// One of the project's own stories with a piece of its text replaced, and the steps that then differ.
+/// Replaces a piece of a story's file; returns the steps that then differ.
 async fn differing(name: &str, piece: &str, instead: &str) -> Result<BTreeSet<usize>, String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../recordings/stories/{name}.json"));
     let text = fs::read_to_string(path).expect("a story");

@@ -2,7 +2,7 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" }}
 {{- end }}
 
-{{/* At most 50 characters, so that what is appended stays within the 63 of a label. */}}
+{{/* At most 50 characters, so that a name with a suffix stays within the 63 characters of a label. */}}
 {{- define "operator.fullname" -}}
 {{- if .Values.fullnameOverride }}
 {{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
@@ -16,7 +16,7 @@
 {{- end }}
 {{- end }}
 
-{{/* Of what has no namespace: two releases of one name do not meet. */}}
+{{/* Name of cluster-scoped resources: unique for releases of the same name in different namespaces. */}}
 {{- define "operator.clusterName" -}}
 {{ include "operator.fullname" . }}.{{ .Release.Namespace }}
 {{- end }}
@@ -42,7 +42,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: operator
 {{- end }}
 
-{{/* Labels and annotations of an object: (list $ component labels annotations) */}}
+{{/* Labels and annotations of a resource: (list $ component labels annotations) */}}
 {{- define "operator.metadata" -}}
 {{- $root := index . 0 -}}
 labels:
@@ -60,11 +60,11 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{/* The namespaces that are watched, separated by commas; none when it is the whole cluster. */}}
+{{/* The watched namespaces, separated by commas; empty for the whole cluster. */}}
 {{- define "operator.namespaces" -}}
 {{- if .Values.clusterWide }}
 {{- if .Values.watchNamespaces }}
-{{- fail "clusterWide and watchNamespaces exclude each other" }}
+{{- fail "clusterWide and watchNamespaces exclude each other; set only one of them" }}
 {{- end }}
 {{- else }}
 {{- default (list .Release.Namespace) .Values.watchNamespaces | uniq | sortAlpha | join "," }}
@@ -94,7 +94,7 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
-{{/* Where a pod goes, and what it is pulled with. */}}
+{{/* Scheduling and image pull settings of a pod. */}}
 {{- define "operator.placement" -}}
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
@@ -113,7 +113,7 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end }}
 
-{{/* The rights that the operator needs where its objects are. */}}
+{{/* The operator's rights in each watched namespace. */}}
 {{- define "operator.rules" -}}
 - apiGroups: [docspace.onlyoffice.com]
   resources: [docspacebackupschedules]
@@ -121,7 +121,8 @@ priorityClassName: {{ . }}
 - apiGroups: [docspace.onlyoffice.com]
   resources: [docspacebackupschedules/status]
   verbs: [patch]
-# Watched by name and version; read in full only where an object names them. To Kubernetes, that is one right.
+# The operator watches the metadata of Secrets and reads in full only those that an object refers to. RBAC cannot
+# separate the two.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch]
@@ -130,7 +131,7 @@ priorityClassName: {{ . }}
   verbs: [create]
 {{- end }}
 
-{{/* Binds what has a namespace: (list $ name serviceAccount) */}}
+{{/* Binds a role to a service account: (list $ role serviceAccount kind) */}}
 {{- define "operator.binding" -}}
 {{- $root := index . 0 -}}
 roleRef:

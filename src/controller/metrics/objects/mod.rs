@@ -47,37 +47,37 @@ struct Gauge {
 const GAUGES: [Gauge; 9] = [
     Gauge {
         name: "ready",
-        help: "Whether the portal holds what the manifest says.",
+        help: "Whether the portal's schedule equals the manifest (condition Ready).",
         in_seconds: false,
         value: |object, _| Some(is_true(object, "Ready").into()),
     },
     Gauge {
         name: "stalled",
-        help: "Whether the object waits for somebody.",
+        help: "Whether the object needs your action (condition Stalled).",
         in_seconds: false,
         value: |object, _| Some((object.is_none() || is_true(object, "Stalled")).into()),
     },
     Gauge {
         name: "suspended",
-        help: "Whether the portal is left alone.",
+        help: "Whether spec.suspend stops all calls to the portal.",
         in_seconds: false,
         value: |object, _| Some(object?.spec.suspend.into()),
     },
     Gauge {
         name: "last_backup_timestamp",
-        help: "When the newest confirmed archive was made.",
+        help: "Unix time when the newest confirmed archive was made.",
         in_seconds: true,
         value: |object, _| second(Some(&object?.status.as_ref()?.last_backup.as_ref()?.created_on)),
     },
     Gauge {
         name: "next_backup_timestamp",
-        help: "When the portal starts its next backup.",
+        help: "Unix time when the portal starts its next backup.",
         in_seconds: true,
         value: |object, _| second(object?.status.as_ref()?.next_backup_time.as_ref()),
     },
     Gauge {
         name: "expected_interval",
-        help: "The time between the next two backups of the schedule in force.",
+        help: "Time between the next two due times of the schedule in force.",
         in_seconds: true,
         value: |object, now| {
             let object = object?;
@@ -88,8 +88,8 @@ const GAUGES: [Gauge; 9] = [
     },
     Gauge {
         name: "deadline_timestamp",
-        help: "By when the first backup due after the newest confirmed archive, or after the schedule came into force \
-            if that is later, must have been made.",
+        help: "Unix time by which an archive must exist for the first backup due after the newest confirmed archive, or after \
+            the schedule came into force if that is later.",
         in_seconds: true,
         value: |object, _| {
             let object = object?;
@@ -103,13 +103,13 @@ const GAUGES: [Gauge; 9] = [
     },
     Gauge {
         name: "key_expiry_timestamp",
-        help: "When the API key expires.",
+        help: "Unix time when the API key expires.",
         in_seconds: true,
         value: |object, _| second(object?.status.as_ref()?.api_key.as_ref()?.expires_at.as_ref()),
     },
     Gauge {
         name: "archives",
-        help: "How many archives the portal listed when it was asked last.",
+        help: "Number of archives in the portal's history when it was last read.",
         in_seconds: false,
         value: |object, _| object?.status.as_ref()?.backup_count.map(Into::into),
     },
@@ -129,7 +129,7 @@ fn encode(
             }
         }
     }
-    let help = "What BackupFresh is: 1 for that status, 0 for the others.";
+    let help = "Condition BackupFresh: 1 for its current status, 0 for the other statuses.";
     let mut metric = encoder.encode_descriptor("fresh", help, None, MetricType::Gauge)?;
     for object in objects {
         let status = known(object).and_then(|object| object.status.as_ref());

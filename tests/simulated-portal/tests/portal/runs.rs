@@ -1,4 +1,4 @@
-//! Runs of backups beyond what stories tell: what tests order, what holds a run up, and nights that pass.
+//! Backup runs that the stories do not cover: outcomes that tests set, delayed runs, and several days in a row.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};

@@ -1,0 +1,9 @@
+//! Recorded stories and simulated days, replayed without Kubernetes: the operator's own steps, run by the clock of a
+//! simulated portal.
+//!
+//! - `stories`: the operator's verdict after each step of every recorded story.
+//! - `days`: the number of portal calls on days of different kinds.
+
+mod days;
+mod operator;
+mod stories;
