@@ -21,7 +21,7 @@ use self::{
 };
 use crate::{due::Times, schedule::can_back_up};
 
-/// Why BackupFresh is what it is. A closed list; README.md says what to do about each.
+/// Why BackupFresh is what it is. A closed list; docs/conditions.md says what to do about each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "each is explained where `judge` names it")]
 pub enum Freshness {
