@@ -19,6 +19,7 @@ fn prose(page: &str) -> String {
         if line.trim_start().starts_with("```") {
             in_block = !in_block;
         } else if !in_block {
+            assert!(line.matches('`').count() % 2 == 0, "code in two lines: {line}");
             let outside = line.split('`').step_by(2);
             prose.extend(outside);
             prose.push('\n');

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use clap::CommandFactory;
 use docspace_backup_operator::{api, cli::Cli};
+use serde_json::Value;
 
 use crate::{block_after, files, has_extension, read, variants};
 
@@ -174,4 +175,34 @@ fn the_output_of_kubectl_in_the_readme() {
         }
     }
     assert_eq!(messages, 4);
+}
+
+/// Followed literally, the README's commands put the sample where the operator of its installation watches.
+#[test]
+fn the_first_schedule_in_the_readme() {
+    let readme = read("README.md");
+    let (_, section) = readme.split_once("## Install").expect("a section");
+    let (section, _) = section.split_once("## Documentation").expect("the next one");
+    assert!(section.contains("helm install docspace-backup-operator deploy/helm/docspace-backup-operator"));
+    assert!(section.contains("--namespace docspace --create-namespace"));
+
+    let (_, manifest) = section.split_once("```yaml\n").expect("a manifest");
+    let (manifest, _) = manifest.split_once("```").expect("its end");
+    let manifest: Value = serde_saphyr::from_str(manifest).expect("YAML");
+    let sample: Value = serde_saphyr::from_str(&read("deploy/samples/nightly.yaml")).expect("YAML");
+    assert_eq!(manifest["spec"], sample["spec"]);
+    assert_eq!(manifest["metadata"]["namespace"], "docspace");
+
+    let section = section.replace("\\\n", " ");
+    let commands: Vec<_> = section.split("kubectl ").skip(1).collect();
+    assert!(commands.len() >= 6, "{commands:?}");
+    for command in commands {
+        let end = command.find(['`', '\n']).unwrap_or(command.len());
+        let command = &command[..end];
+        // The manifest says its namespace; `explain` has none.
+        let needs_none = ["apply -f nightly.yaml", "explain "]
+            .iter()
+            .any(|start| command.starts_with(start));
+        assert!(needs_none || command.contains("-n docspace"), "kubectl {command}");
+    }
 }
