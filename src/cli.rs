@@ -78,7 +78,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "DURATION", env = "DOCSPACE_BACKUP_INTERVAL", default_value = "15m", value_parser = interval)]
     pub interval: Duration,
 
-    /// Origin that Secrets may be sent to, as https://host[:port]; repeatable. Default: any origin.
+    /// Origin that Secrets may be sent to, as https://HOST or https://HOST:PORT; repeatable. Default: any origin.
     #[arg(long = "allowed-origin", value_name = "URL", env = "DOCSPACE_BACKUP_ALLOWED_ORIGIN", value_delimiter = ',', value_parser = origin)]
     pub allowed_origins: Vec<String>,
 

@@ -100,6 +100,7 @@ async fn write(observation: &mut Observation<'_>, portal: &Portal, plan: Write) 
         observation.memory.accepted_write = observation.would_write();
     }
 
+    observation.check_leads()?;
     let answer = observation
         .context
         .within_grace(portal.schedule(wanted.dump))
@@ -179,6 +180,7 @@ async fn delete(observation: &mut Observation<'_>, portal: &Portal) -> Result<Ou
         deleted.as_ref().err(),
         observation.facts.now,
     );
+    observation.check_leads()?;
     let seen = observation.context.within_grace(portal.schedule(dump)).await;
     let gone = match (&deleted, observation.facts.take_time(seen)) {
         (_, Ok(held)) => held.is_none(),
@@ -334,6 +336,15 @@ impl Observation<'_> {
         }
         self.memory.accepted_write = None;
         self.memory.secret_changed = false;
+    }
+
+    /// A process that lost its lease does nothing more: the next leader finds out what became of the write.
+    fn check_leads(&self) -> Result<(), Error> {
+        if self.context.leadership.holds() {
+            Ok(())
+        } else {
+            Err(Error::Stopping)
+        }
     }
 
     /// The look may have taken long: what the object says may have changed since.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures::channel::mpsc;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client, ResourceExt,
@@ -24,10 +25,11 @@ use crate::{
         metrics::Metrics,
         secrets,
     },
+    lease::Leadership,
     portal::{Answer, Failure, PortalError, Portals},
     rules::{
         memory::{Memory, Trigger},
-        retry::{LONGEST_INTERVAL, SHORTEST_INTERVAL},
+        retry::{LONGEST_INTERVAL, Pace, SHORTEST_INTERVAL},
     },
 };
 
@@ -43,6 +45,7 @@ pub struct Context {
     pub(super) client: Client,
     pub(super) settings: Settings,
     pub(super) portals: Portals,
+    pub(super) leadership: Leadership,
     pub(super) index: Arc<Index>,
     pub(super) metrics: Metrics,
     pub(super) secrets: Vec<Store<PartialObjectMeta<Secret>>>,
@@ -154,5 +157,14 @@ impl Context {
             // A closed channel is a controller that has ended.
             let _ = triggers.map(|triggers| triggers.unbounded_send(key));
         }
+    }
+}
+
+/// A wait from now on, with a draw of its own.
+pub fn pace(interval: Duration) -> Pace {
+    Pace {
+        interval,
+        now: Timestamp::now(),
+        chance: fastrand::f64(),
     }
 }

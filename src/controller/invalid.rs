@@ -19,7 +19,7 @@ use crate::{
         finalizer,
         metrics::ReconcileResult,
         patch::{met_another, of_status},
-        publish::publish,
+        publish::publish_event,
     },
     rules::{
         facts::Slot,
@@ -91,7 +91,7 @@ pub async fn reconcile(
         }
         Note::warning(Reason::InvalidObject.to_string(), message)
     };
-    publish(
+    publish_event(
         &context.client,
         &context.metrics,
         found.object_ref(&resource),

@@ -1,20 +1,133 @@
-//! Events: what happened to an object, for `kubectl describe`.
+//! Step 4, publish: one status patch, and only when something changed; Events; when to look again.
 
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
 use jiff::Timestamp;
 use k8s_openapi::{
     api::{core::v1::ObjectReference, events::v1::Event},
     apimachinery::pkg::apis::meta::v1::MicroTime,
 };
 use kube::{
-    Api, Client,
-    api::{ObjectMeta, PostParams},
+    Api, Client, Resource, ResourceExt,
+    api::{ObjectMeta, PatchParams, PostParams},
+    runtime::controller::Action,
 };
 
 use crate::{
-    controller::metrics::{KubeOperation, Metrics},
+    api::{DocSpaceBackupSchedule, Status},
+    controller::{
+        context::{Context, pace},
+        error::Error,
+        log,
+        metrics::{KubeOperation, Metrics},
+        observe::Observation,
+        patch,
+    },
     portal::prefix,
-    rules::note::Note,
+    rules::{
+        backup::expected::Expected,
+        events,
+        memory::{Trigger, digest},
+        note::Note,
+        outcome::Kept,
+        summary::summary,
+    },
 };
+
+impl Context {
+    /// Writes the status when it changed, tells of it, and says when to look again.
+    pub(super) async fn publish(
+        &self,
+        observation: Observation<'_>,
+        kept: Kept,
+        trigger: Trigger,
+        interval: Duration,
+    ) -> Result<Action, Error> {
+        let Observation {
+            object,
+            memory,
+            facts,
+            ..
+        } = observation;
+        let mut summary = summary(object, &facts, &kept, memory, pace(interval));
+        let notes = std::mem::take(&mut summary.notes);
+        let before = object.status.clone().unwrap_or_default();
+        let (patched, ()) = tokio::join!(
+            self.patch_status(object, &before, &summary.status),
+            self.publish_events(object, notes)
+        );
+        if patched.is_err() {
+            // What was learnt of the key and the portal is not written, and is to be learnt again.
+            memory.identity_at = None;
+        }
+        let Some(newest) = patched? else {
+            return Ok(Action::await_change());
+        };
+        // By now others see what is in force here: of two that come at once, one sees the other.
+        let foretold = self.foretold(object, &summary.status).into_iter().collect();
+        self.publish_events(object, foretold).await;
+        memory.seen = Some(Trigger {
+            status: digest(newest.status.as_ref()),
+            ..trigger
+        });
+        let wait = summary.wait;
+        if before != summary.status {
+            log::decided(object, &kept, &before, &summary.status, wait);
+        }
+        summary.keep(memory);
+        memory.next_look = Instant::now().checked_add(wait);
+        Ok(Action::requeue(wait))
+    }
+
+    /// Two objects of one portal at one hour, when one of them comes into force.
+    fn foretold(&self, object: &DocSpaceBackupSchedule, status: &Status) -> Option<Note> {
+        let before = object.status.as_ref().and_then(|status| status.in_force.as_ref());
+        if before == status.in_force.as_ref() {
+            return None;
+        }
+        let expected = Expected::of(object, status).ok()?;
+        let other = self.index.at_same_hour(object, &expected)?;
+        Some(events::same_hour(&other))
+    }
+
+    /// Patches the status where it changed; `None` when the object is gone, also where another has its name by now.
+    async fn patch_status(
+        &self,
+        object: &DocSpaceBackupSchedule,
+        before: &Status,
+        status: &Status,
+    ) -> Result<Option<DocSpaceBackupSchedule>, Error> {
+        if before == status {
+            return Ok(Some(object.clone()));
+        }
+        let was = serde_json::to_value(object.status.as_ref()).unwrap_or_default();
+        let is = serde_json::to_value(status).unwrap_or_default();
+        // What Kubernetes keeps only in part, such as fractions of seconds, is no change.
+        if was == is {
+            return Ok(Some(object.clone()));
+        }
+        let (api, name) = (self.api(object), object.name_any());
+        let patch = patch::of_status(&object.metadata, &was, &is);
+        match api.patch_status(&name, &PatchParams::default(), &patch).await {
+            Ok(patched) => {
+                self.index.wrote(patched.clone());
+                Ok(Some(patched))
+            }
+            Err(error) if patch::met_another(&api, &object.metadata, &error).await? => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) async fn publish_events(&self, object: &DocSpaceBackupSchedule, notes: Vec<Note>) {
+        join_all(
+            notes
+                .into_iter()
+                .map(|note| publish_event(&self.client, &self.metrics, object.object_ref(&()), note)),
+        )
+        .await;
+    }
+}
 
 /// Kubernetes refuses longer notes.
 const LONGEST_NOTE: usize = 1024;
@@ -27,7 +140,7 @@ const REPORTER: &str = "docspace-backup-operator";
 /// deleted, no Event can be made.
 ///
 /// Each is made as an Event of its own: they come only when something changed, so there is nothing to count up.
-pub async fn publish(client: &Client, metrics: &Metrics, object: ObjectReference, note: Note) {
+pub async fn publish_event(client: &Client, metrics: &Metrics, object: ObjectReference, note: Note) {
     let now = Timestamp::now();
     let event = Event {
         metadata: ObjectMeta {

@@ -1,54 +1,42 @@
-//! Keeps every `DocSpaceBackupSchedule` and its portal in step. One reconcile, in this order:
+//! One reconcile of a `DocSpaceBackupSchedule`, in four steps:
 //!
-//! 1. **observe** ([`mod@observe`], [`mod@ask`]): learn the facts that step 2 asks for.
-//! 2. **decide** ([`mod@decide`]): name one plan, from facts alone. Rules of their own: who removed a schedule
-//!    ([`mod@removal`]), and which evidence of backups is worth a call ([`fresh::needs`]).
-//! 3. **act** ([`mod@act`]): at most one write to the portal, then a look at what it did.
-//! 4. **report** ([`mod@report`]): one status patch, and only when something changed; Events ([`mod@foretell`]). What
-//!    BackupFresh says is judged in [`mod@fresh`], what CredentialsValid says in [`mod@key`].
+//! 1. **Observe** ([`Observation`]): learn the facts that step 2 asks for.
+//! 2. **Decide** ([`decide`]): name the next fact to learn, or a plan. It sees facts only.
+//! 3. **Act** ([`act`]): at most one write to the portal, then a GET that shows what it did.
+//! 4. **Publish** ([`mod@crate::controller::publish`]): one status patch, and only when something changed; Events.
 //!
-//! [`mod@reason`] holds the one table from reasons to conditions, [`mod@pace`] says when to look again. A portal's bad
-//! answer is a fact that is reported; only Kubernetes' own failures are errors here.
+//! A portal's bad answer is a fact that the status reports. Only Kubernetes' own failures are errors here.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures::future::join_all;
-use jiff::Timestamp;
 use kube::{
-    Resource, ResourceExt,
-    api::PatchParams,
+    ResourceExt,
     runtime::{controller::Action, reflector::ObjectRef},
 };
 
 use crate::{
-    api::{DocSpaceBackupSchedule, Status},
+    api::DocSpaceBackupSchedule,
     controller::{
         act::act,
-        context::Context,
+        context::{Context, pace},
         error::{Error, Failed},
         index::slot::{Guarded, key_of},
         invalid, log,
         metrics::{KubeOperation, ReconcileResult},
         observe::Observation,
-        patch,
-        publish::publish,
     },
     error::chain,
     rules::{
-        backup::expected::Expected,
         decide::decide,
-        events,
-        memory::{Memory, Trigger, digest},
-        note::Note,
-        outcome::{Kept, Outcome},
+        memory::{Memory, Trigger},
+        outcome::Outcome,
         plan::{Plan, Step},
         recall::is_requested,
-        retry::{Pace, after_start, backoff},
+        retry::{after_start, backoff},
         status::verified,
-        summary::summary,
     },
 };
 
@@ -115,15 +103,6 @@ pub fn error_policy(object: Arc<Guarded>, failed: &Failed, _: Arc<Context>) -> A
         }
     }
     Action::requeue(failed.retry)
-}
-
-/// A wait from now on, with a draw of its own.
-fn pace(interval: Duration) -> Pace {
-    Pace {
-        interval,
-        now: Timestamp::now(),
-        chance: fastrand::f64(),
-    }
 }
 
 /// What came of a observation.
@@ -215,110 +194,18 @@ impl Context {
                 log::released(object, request.as_ref());
                 self.metrics
                     .reconciled(ReconcileResult::Released, began.elapsed());
-                self.tell(object, notes).await;
+                self.publish_events(object, notes).await;
                 self.wake(self.index.others(&key_of(object)));
                 return Ok(Looked::for_good());
             }
         };
         trigger.slot = observation.facts.slot.clone();
         let rule = kept.verdict.reason.rule();
-        let action = self.report(observation, kept, trigger, interval).await?;
+        let action = self.publish(observation, kept, trigger, interval).await?;
         self.metrics.reconciled(rule.class.into(), began.elapsed());
         Ok(Looked {
             action,
             is_definite: !rule.passing,
         })
-    }
-
-    /// Writes the status when it changed, tells of it, and says when to look again.
-    async fn report(
-        &self,
-        observation: Observation<'_>,
-        kept: Kept,
-        trigger: Trigger,
-        interval: Duration,
-    ) -> Result<Action, Error> {
-        let Observation {
-            object,
-            memory,
-            facts,
-            ..
-        } = observation;
-        let mut summary = summary(object, &facts, &kept, memory, pace(interval));
-        let notes = std::mem::take(&mut summary.notes);
-        let before = object.status.clone().unwrap_or_default();
-        let (patched, ()) = tokio::join!(
-            self.patch_status(object, &before, &summary.status),
-            self.tell(object, notes)
-        );
-        if patched.is_err() {
-            // What was learnt of the key and the portal is not written, and is to be learnt again.
-            memory.identity_at = None;
-        }
-        let Some(newest) = patched? else {
-            return Ok(Action::await_change());
-        };
-        // By now others see what is in force here: of two that come at once, one sees the other.
-        let foretold = self.foretold(object, &summary.status).into_iter().collect();
-        self.tell(object, foretold).await;
-        memory.seen = Some(Trigger {
-            status: digest(newest.status.as_ref()),
-            ..trigger
-        });
-        let wait = summary.wait;
-        if before != summary.status {
-            log::decided(object, &kept, &before, &summary.status, wait);
-        }
-        summary.keep(memory);
-        memory.next_look = Instant::now().checked_add(wait);
-        Ok(Action::requeue(wait))
-    }
-
-    /// Two objects of one portal at one hour, when one of them comes into force.
-    fn foretold(&self, object: &DocSpaceBackupSchedule, status: &Status) -> Option<Note> {
-        let before = object.status.as_ref().and_then(|status| status.in_force.as_ref());
-        if before == status.in_force.as_ref() {
-            return None;
-        }
-        let expected = Expected::of(object, status).ok()?;
-        let other = self.index.at_same_hour(object, &expected)?;
-        Some(events::same_hour(&other))
-    }
-
-    /// Patches the status where it changed; `None` when the object is gone, also where another has its name by now.
-    async fn patch_status(
-        &self,
-        object: &DocSpaceBackupSchedule,
-        before: &Status,
-        status: &Status,
-    ) -> Result<Option<DocSpaceBackupSchedule>, Error> {
-        if before == status {
-            return Ok(Some(object.clone()));
-        }
-        let was = serde_json::to_value(object.status.as_ref()).unwrap_or_default();
-        let is = serde_json::to_value(status).unwrap_or_default();
-        // What Kubernetes keeps only in part, such as fractions of seconds, is no change.
-        if was == is {
-            return Ok(Some(object.clone()));
-        }
-        let (api, name) = (self.api(object), object.name_any());
-        let patch = patch::of_status(&object.metadata, &was, &is);
-        match api.patch_status(&name, &PatchParams::default(), &patch).await {
-            Ok(patched) => {
-                self.index.wrote(patched.clone());
-                Ok(Some(patched))
-            }
-            Err(error) if patch::met_another(&api, &object.metadata, &error).await? => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn tell(&self, object: &DocSpaceBackupSchedule, notes: Vec<Note>) {
-        join_all(
-            notes
-                .into_iter()
-                .map(|note| publish(&self.client, &self.metrics, object.object_ref(&()), note)),
-        )
-        .await;
     }
 }

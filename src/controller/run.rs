@@ -130,6 +130,7 @@ pub async fn run(
         client,
         settings,
         portals,
+        leadership: leadership.clone(),
         index,
         metrics,
         secrets: secrets.clone(),

@@ -77,13 +77,18 @@ impl Leadership {
     pub async fn while_held<T>(&self, write: impl Future<Output = T>) -> Option<T> {
         let mut write = pin!(write);
         poll_fn(|task| {
-            if self.leaves(Duration::ZERO) {
+            if self.holds() {
                 write.as_mut().poll(task).map(Some)
             } else {
                 Poll::Ready(None)
             }
         })
         .await
+    }
+
+    /// Whether this process leads.
+    pub fn holds(&self) -> bool {
+        self.leaves(Duration::ZERO)
     }
 
     /// Whether this much of the lease is left, with the skew.

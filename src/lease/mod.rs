@@ -3,7 +3,7 @@
 //! 1. [`mod@step`] says what a candidate may do, from what it sees of the Lease and for how long it has seen it so.
 //! 2. A task of its own (`candidate`) looks at the Lease every [`Times::retry_period`] and does that; each write
 //!    carries the resourceVersion of the look, so of two only one comes through.
-//! 3. [`Leadership`] is asked by the client of portals and by that of Kubernetes ([`client`]) just before each write.
+//! 3. [`Leadership`] is asked by the client of portals and by that of Kubernetes ([`client()`]) just before each write.
 //!
 //! A term is reckoned from before its renewal was sent, and by a clock that counts suspend; the others reckon from when
 //! they saw it. So a leader stops before another one starts, whatever their clocks show. A new leader waits for one

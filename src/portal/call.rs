@@ -158,7 +158,7 @@ pub const READ_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Longer than for reads, because a write that is given up has an unknown outcome; not DocSpace's 327 s (R 376) nor
 /// its router's 60 s (trap 17), because the slot stays locked meanwhile. With leader election
-/// it is cut to [`Leadership::longest_write`].
+/// it is cut to [`Leadership::longest_write`](crate::lease::Leadership::longest_write).
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! The DocSpace client: one call, one classified answer.
 //!
-//! 1. [`Address`] says where a portal is; `guard` keeps addresses out that are never one.
-//! 2. [`Portals`] gives a [`Portal`] for an address, a key and a CA, without a call.
-//! 3. A call (`session`) waits for its place (`clients`), sends and reads (`transport`), tells DocSpace's answers from
-//!    others (`shape`, `answer`), and reads what it asked for (`parse`).
-//! 4. What went wrong is a [`PortalError`] with a [`Failure`] out of a closed set.
+//! 1. [`Address`] says where a portal is; `guard` refuses addresses that are never a portal.
+//! 2. [`Portals`] gives a [`Portal`] for an [`Access`], without a call.
+//! 3. A call (`client`) waits for its turn (`http_clients`), sends and reads (`transport`), tells DocSpace's answers from
+//!    others (`shape`, `answer`), and reads its data (`parse`, `model`).
+//! 4. An error is a [`PortalError`] with a [`Failure`] out of a closed set.
 //!
 //! Nothing is retried here, and no redirect is followed.
 

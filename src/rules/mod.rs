@@ -1,4 +1,13 @@
-//! What can be said from facts and a clock: no I/O, no clock and no chance of its own.
+//! The rules: everything that follows from facts and a clock. No I/O, no clock and no randomness of their own.
+//!
+//! 1. [`recall::recall`] begins the [`facts::Facts`] with what status and memory hold.
+//! 2. [`decide::decide`] names a [`plan::Step`]: the next fact to learn, or the plan. [`reason`] holds the one table of
+//!    reasons. [`ownership`], [`lost_write`] and [`last_queued`] say what the facts mean.
+//! 3. What came of a plan is an [`outcome::Outcome`].
+//! 4. [`summary::summary`] turns facts and outcome into the [`status`], the [`events`] and the wait ([`retry`]).
+//!    [`backup`] judges BackupFresh, [`credentials`] judges CredentialsValid.
+//!
+//! [`memory`] is what the process remembers of an object between two reconciles; all of it may be lost.
 
 pub mod backup;
 pub mod credentials;

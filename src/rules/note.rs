@@ -5,7 +5,7 @@
 pub struct Note {
     /// Whether its type is Warning.
     pub warning: bool,
-    /// In CamelCase; README.md lists them.
+    /// In CamelCase; docs/conditions.md lists them.
     pub reason: String,
     /// For people.
     pub text: String,

@@ -2,7 +2,7 @@
 
 use crate::portal::{Failure, PortalError};
 
-/// Why Ready is what it is. A closed list; README.md says what to do about each.
+/// Why Ready is what it is. A closed list; docs/conditions.md says what to do about each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "each is explained by its row in `Reason::rule`")]
 pub enum Reason {

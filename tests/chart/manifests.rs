@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 
 use crate::helm::{OPERATOR, SCHEDULES, documents, of_kind, path, read, template};
 
+/// The page of metrics and alerts.
+const MONITORING: &str = "docs/monitoring.md";
+
 #[test]
 fn the_charts_crd_is_the_crd() {
     assert!(
@@ -81,11 +84,11 @@ fn anchors(page: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_alert_has_its_section_in_the_readme() {
+fn every_alert_has_its_section_in_the_docs() {
     let values =
-        json!({"prometheusRule": {"enabled": true, "runbook": "https://docs.example.com/README.md"}});
+        json!({"prometheusRule": {"enabled": true, "runbook": "https://docs.example.com/monitoring.md"}});
     let rendered = documents(&template(OPERATOR, "operator", "docspace", &values).expect("it renders"));
-    let anchors = anchors(&read("README.md"));
+    let anchors = anchors(&read(MONITORING));
     let rules = of_kind(&rendered, "PrometheusRule")[0]["spec"]["groups"][0]["rules"]
         .as_array()
         .expect("a list");
@@ -93,8 +96,8 @@ fn every_alert_has_its_section_in_the_readme() {
     for rule in rules {
         let url = rule["annotations"]["runbook_url"].as_str().expect("a text");
         let (page, anchor) = url.split_once('#').expect("it names a section");
-        assert_eq!(page, "https://docs.example.com/README.md");
-        assert!(anchors.contains(anchor), "README.md has no section {anchor}");
+        assert_eq!(page, "https://docs.example.com/monitoring.md");
+        assert!(anchors.contains(anchor), "{MONITORING} has no section {anchor}");
     }
 }
 
@@ -120,14 +123,14 @@ fn metrics(text: &str) -> BTreeSet<&str> {
 
 #[test]
 fn alerts_and_dashboard_name_metrics_that_there_are() {
-    let readme = read("README.md");
-    let there_are = metrics(&readme);
+    let page = read(MONITORING);
+    let there_are = metrics(&page);
     let rules = read(&format!("{OPERATOR}/templates/prometheusrule.yaml"));
     let dashboard = read(&format!("{OPERATOR}/files/dashboard.json"));
     let named = &metrics(&rules) | &metrics(&dashboard);
     assert!(named.len() >= 8, "{named:?}");
     let unknown = &named - &there_are;
-    assert!(unknown.is_empty(), "README.md does not tell of {unknown:?}");
+    assert!(unknown.is_empty(), "{MONITORING} does not name {unknown:?}");
 }
 
 #[tokio::test]

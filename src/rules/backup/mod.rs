@@ -1,7 +1,7 @@
 //! Whether archives come of a schedule: the condition BackupFresh. Pure, as `decide` is.
 //!
-//! 1. [`needs`] says which evidence is to be asked for now, cheapest first, and when to look again.
-//! 2. [`absorb`] takes what was learnt into the [`record`]; status keeps what must survive a restart.
+//! 1. [`next_question`] says which evidence is to be asked for now, cheapest first, and when to look again.
+//! 2. [`evidence`] takes what was learnt into the [`record`]; status keeps what must survive a restart.
 //! 3. [`judge`] names the first of the reasons that fits.
 //!
 //! A due time is one that the schedule itself names in its zone ([`expected`]), whatever the portal makes of it: lastBackupTime

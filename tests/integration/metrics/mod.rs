@@ -18,6 +18,9 @@ use tokio::time::timeout;
 use self::open_metrics::Scrape;
 use crate::world::{Setup, World, at};
 
+/// The page of metrics and alerts.
+const PAGE: &str = include_str!("../../../docs/monitoring.md");
+
 /// Every series of an object.
 const OF_AN_OBJECT: [&str; 10] = [
     "ready",
@@ -254,7 +257,7 @@ async fn failures_of_kubernetes_are_counted() {
 }
 
 #[tokio::test]
-async fn the_metrics_are_listed_in_the_readme_and_hold_no_secret() {
+async fn the_metrics_are_listed_in_the_docs_and_hold_no_secret() {
     let world = World::new().await;
     world.create(&world.nightly()).await;
     world.ready("nightly").await;
@@ -263,11 +266,10 @@ async fn the_metrics_are_listed_in_the_readme_and_hold_no_secret() {
         assert!(!text.contains(hidden), "{hidden}");
     }
     let scrape = Scrape::of(&text);
-    let readme = include_str!("../../../README.md");
     for metric in scrape.families.keys() {
         assert!(
-            readme.contains(&format!("`{metric}")),
-            "{metric} is not in README.md"
+            PAGE.contains(&format!("`{metric}")),
+            "{metric} is not in docs/monitoring.md"
         );
     }
     for metric in OF_AN_OBJECT {
@@ -308,9 +310,9 @@ fn of_alert_tests() -> BTreeSet<String> {
     series
 }
 
-/// Alerts and dashboard name what README.md names: so says the chart's test.
+/// Alerts and dashboard name what the page names: so says the chart's test.
 #[tokio::test]
-async fn what_the_readme_and_the_tests_of_alerts_name_is_exposed_with_these_labels() {
+async fn what_the_docs_and_the_tests_of_alerts_name_is_exposed_with_these_labels() {
     // With a namespace go the rights in it, but for those everywhere.
     let world = Setup::default().everywhere().start(&[]).await;
     world.server.clock().set(at("11-23 12:00"));
@@ -330,7 +332,7 @@ async fn what_the_readme_and_the_tests_of_alerts_name_is_exposed_with_these_labe
     world.scraped(refused).await;
     exposed.extend(world.scrape().await.samples.into_keys());
 
-    for name in named(include_str!("../../../README.md")) {
+    for name in named(PAGE) {
         let is = |exposed: &str| exposed == name || exposed.strip_suffix("_count") == Some(name);
         assert!(exposed.iter().any(|(exposed, _)| is(exposed)), "{name}");
     }
