@@ -341,10 +341,14 @@ impl Observation<'_> {
     /// A process that lost its lease does nothing more: the next leader finds out what became of the write.
     fn check_leads(&self) -> Result<(), Error> {
         if self.context.leadership.holds() {
-            Ok(())
-        } else {
-            Err(Error::Stopping)
+            return Ok(());
         }
+        tracing::warn!(
+            name = self.object.name_any(),
+            namespace = self.object.namespace(),
+            "the lease was lost during a write to the portal; the next leader checks its outcome"
+        );
+        Err(Error::Stopping)
     }
 
     /// The look may have taken long: what the object says may have changed since.

@@ -305,9 +305,13 @@ impl<'a> Observation<'a> {
     /// # Errors
     /// No call can be made there.
     pub(super) fn portal(&self, access: &Access) -> Result<Portal, PortalError> {
-        match &self.portal {
-            Some(portal) => Ok(portal.clone()),
-            None => self.context.portals.portal(access),
+        if let Some(portal) = &self.portal {
+            return Ok(portal.clone());
         }
+        let portal = self.context.portals.portal(access)?;
+        Ok(match &self.facts.wanted {
+            Some(Ok(wanted)) => portal.without_secrets_of(wanted),
+            _ => portal,
+        })
     }
 }

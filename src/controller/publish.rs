@@ -50,6 +50,7 @@ impl Context {
             facts,
             ..
         } = observation;
+        let at = Instant::now();
         let mut summary = summary(object, &facts, &kept, memory, pace(interval));
         let notes = std::mem::take(&mut summary.notes);
         let before = object.status.clone().unwrap_or_default();
@@ -76,7 +77,7 @@ impl Context {
             log::decided(object, &kept, &before, &summary.status, wait);
         }
         summary.keep(memory);
-        memory.next_look = Instant::now().checked_add(wait);
+        memory.next_look = at.checked_add(wait);
         Ok(Action::requeue(wait))
     }
 

@@ -7,7 +7,7 @@ use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
-use crate::schedule::{Schedule, period_name, storage_name};
+use crate::schedule::{Schedule, period_name};
 
 /// A call of DocSpace's API.
 #[derive(Clone, Copy, Debug, EncodeLabelValue, PartialEq, Eq, Hash)]
@@ -134,7 +134,7 @@ impl NameOrNumber {
 pub fn create_body(schedule: &Schedule) -> Vec<u8> {
     let params = schedule.params.iter().filter(|(key, _)| *key != "tenantId");
     let body = CreateBody {
-        storage_type: NameOrNumber::new(storage_name(schedule.storage_type), schedule.storage_type),
+        storage_type: NameOrNumber::new(schedule.storage_type.to_string(), schedule.storage_type.number()),
         storage_params: params
             .map(|(key, param)| Item {
                 key,
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn a_schedule_is_sent_by_name_and_without_what_docspace_adds() {
         let mut schedule = Schedule {
-            storage_type: 5,
+            storage_type: 5.into(),
             params: Default::default(),
             period: 0,
             hour: 3,
@@ -198,7 +198,7 @@ mod tests {
                 "dump": true
             })
         );
-        schedule.storage_type = 99;
+        schedule.storage_type = 99.into();
         schedule.period = 3;
         let body = sent(&schedule);
         assert_eq!(

@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+use crate::schedule::Storage;
+
 /// The running or the last run of a backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
@@ -63,7 +65,7 @@ pub struct Archive {
     /// Name of its file.
     pub file_name: String,
     /// DocSpace's number of the storage type.
-    pub storage_type: i64,
+    pub storage_type: Storage,
     /// The end of the run that made it.
     pub created_on: Timestamp,
     /// When it is deleted for its age.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::{
-    api::{DocSpaceBackupSchedule, Status, condition},
+    api::{DocSpaceBackupSchedule, Status, StorageType, condition},
     portal::Address,
     rules::{
         backup::never_starts,
@@ -13,7 +13,7 @@ use crate::{
         outcome::Kept,
         ownership::Ownership,
     },
-    schedule::timetable::Timetable,
+    schedule::{Storage, timetable::Timetable},
 };
 
 /// What was done, what Ready's reason has become, and what is to be known before it hurts.
@@ -50,7 +50,7 @@ pub fn notes(
 }
 
 /// What to tell, given the status as it was (the object's) and as it becomes.
-pub fn news(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, after: &Status) -> Vec<Note> {
+pub(crate) fn news(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, after: &Status) -> Vec<Note> {
     let unlooked = Status::default();
     let before = object.status.as_ref().unwrap_or(&unlooked);
     let mut notes = Vec::new();
@@ -94,7 +94,7 @@ fn warning_of_an_archive(before: &Status, after: &Status) -> Option<Note> {
 /// Trap 4.
 fn short_lived(after: &Status) -> Option<Note> {
     let in_force = after.in_force.as_ref()?;
-    (in_force.storage_type == "DataStore").then(|| {
+    (Storage::shown(&in_force.storage_type) == Storage::Known(StorageType::DataStore)).then(|| {
         Note::warning(
             "ArchivesExpire",
             "Archives in DocSpace's temporary store (storageType DataStore) are deleted after a day; choose \

@@ -5,7 +5,6 @@ use secrecy::ExposeSecret;
 use crate::schedule::{
     Param, Schedule, period_name,
     shown::{HIDDEN, MOST_SHOWN, bounded, shown_key, shown_value},
-    storage_name,
 };
 
 /// What differs between a wanted and a held schedule.
@@ -43,8 +42,8 @@ impl Schedule {
         };
         compare(
             "storageType",
-            storage_name(self.storage_type),
-            storage_name(held.storage_type),
+            self.storage_type.to_string(),
+            held.storage_type.to_string(),
         );
         compare(
             "cronParams.period",

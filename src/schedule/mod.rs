@@ -16,7 +16,7 @@ use crate::api::{CronParams, DocSpaceBackupScheduleSpec, Period, StorageParam, S
 
 pub use crate::schedule::{
     difference::Difference,
-    names::{can_back_up, period_name, period_number, storage_name},
+    names::{Storage, period_name, period_number, storage_name},
     shown::{HIDDEN, without_controls},
 };
 
@@ -25,8 +25,8 @@ pub use crate::schedule::{
 /// Storage types and periods are DocSpace's numbers, because a portal may hold numbers that have no name (R 42–44).
 #[derive(Clone, Debug)]
 pub struct Schedule {
-    /// DocSpace's number of the storage type.
-    pub storage_type: i64,
+    /// Where archives go.
+    pub storage_type: Storage,
     /// Storage parameters by key.
     pub params: BTreeMap<String, Param>,
     /// DocSpace's number of the period.
@@ -85,7 +85,7 @@ impl Schedule {
     /// What a manifest asks for, with these values of its storage parameters.
     pub fn new(spec: &DocSpaceBackupScheduleSpec, params: BTreeMap<String, Param>) -> Self {
         Self {
-            storage_type: spec.storage_type.number(),
+            storage_type: Storage::Known(spec.storage_type),
             params,
             period: spec.cron_params.period.number(),
             hour: spec.cron_params.hour.into(),
@@ -120,9 +120,11 @@ impl Schedule {
 
     /// The parameters that count: DocSpace adds tenantId to a dump's, and folderId to any but a
     /// ThirdPartyConsumer's, where it means something to the two Documents types only (trap 8, R 13, 173).
-    pub(super) fn counting_params(&self) -> BTreeMap<&str, &Param> {
-        let folder_counts = self.storage_type == StorageType::Documents.number()
-            || self.storage_type == StorageType::ThridpartyDocuments.number();
+    fn counting_params(&self) -> BTreeMap<&str, &Param> {
+        let folder_counts = matches!(
+            self.storage_type,
+            Storage::Known(StorageType::Documents | StorageType::ThridpartyDocuments)
+        );
         self.params
             .iter()
             .filter(|(key, _)| *key != "tenantId" && (folder_counts || *key != "folderId"))

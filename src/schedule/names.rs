@@ -27,20 +27,59 @@ impl Period {
     }
 }
 
-/// DocSpace's name of a storage type, or the number where it has none.
-pub fn storage_name(number: i64) -> String {
-    let known = StorageType::ALL
-        .into_iter()
-        .find(|known| known.number() == number);
-    known.map_or_else(|| number.to_string(), |known| format!("{known:?}"))
+/// A storage type as a portal may hold it: DocSpace accepts numbers that have no name (R 42–44).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// One that a manifest can name.
+    Known(StorageType),
+    /// Another number.
+    Other(i64),
 }
 
-/// Whether there is a storage behind a storage type that is shown so: not behind CustomCloud, nor behind numbers that
-/// DocSpace accepts and has no name for (trap 4).
-pub fn can_back_up(storage_type: &str) -> bool {
-    StorageType::ALL
-        .into_iter()
-        .any(|known| known != StorageType::CustomCloud && storage_name(known.number()) == storage_type)
+impl Storage {
+    /// The storage type that a status shows by this name or number.
+    pub fn shown(text: &str) -> Self {
+        let known = StorageType::ALL
+            .into_iter()
+            .find(|known| Self::Known(*known).to_string() == text);
+        known.map_or_else(|| Self::Other(text.parse().unwrap_or(-1)), Self::Known)
+    }
+
+    /// DocSpace's number.
+    pub fn number(self) -> i64 {
+        match self {
+            Self::Known(known) => known.number(),
+            Self::Other(number) => number,
+        }
+    }
+
+    /// Whether there is a storage behind it: not behind CustomCloud, nor behind a number without a name (trap 4).
+    pub fn can_back_up(self) -> bool {
+        !matches!(self, Self::Known(StorageType::CustomCloud) | Self::Other(_))
+    }
+}
+
+impl From<i64> for Storage {
+    fn from(number: i64) -> Self {
+        let known = StorageType::ALL
+            .into_iter()
+            .find(|known| known.number() == number);
+        known.map_or(Self::Other(number), Self::Known)
+    }
+}
+
+impl std::fmt::Display for Storage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Known(known) => write!(f, "{known:?}"),
+            Self::Other(number) => write!(f, "{number}"),
+        }
+    }
+}
+
+/// DocSpace's name of a storage type, or the number where it has none.
+pub fn storage_name(number: i64) -> String {
+    Storage::from(number).to_string()
 }
 
 /// DocSpace's name of a period, or the number where it has none.

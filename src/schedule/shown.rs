@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 
 use crate::{
     api::{Period, SHOWN_KEYS, ShownCron, ShownParam, ShownSchedule, Status, to_second},
-    schedule::{Held, Param, Schedule, period_name, storage_name},
+    schedule::{Held, Param, Schedule, period_name},
 };
 
 /// What stands in place of a value that may be a secret.
@@ -36,7 +36,7 @@ impl Schedule {
 
     fn shown<'a>(&'a self, value: impl Fn(&str, &'a Param) -> &'a str) -> ShownSchedule {
         ShownSchedule {
-            storage_type: storage_name(self.storage_type),
+            storage_type: self.storage_type.to_string(),
             cron_params: ShownCron {
                 period: period_name(self.period),
                 hour: self.hour,

@@ -4,7 +4,7 @@ use crate::{api::Status, schedule::*};
 
 fn schedule(storage: StorageType, params: &[(&str, Param)]) -> Schedule {
     Schedule {
-        storage_type: storage.number(),
+        storage_type: Storage::Known(storage),
         params: params
             .iter()
             .map(|(key, param)| ((*key).into(), param.clone()))

@@ -60,7 +60,44 @@ impl Source {
     /// Every path that it imports or writes out, from the crate's root.
     pub fn imports(&self) -> Vec<String> {
         let uses = self.uses(false);
-        uses.into_iter().chain(self.written_out()).collect()
+        let children = self.children();
+        uses.into_iter()
+            .chain(self.written_out())
+            .chain(children)
+            .collect()
+    }
+
+    /// The modules that it declares and names in its code.
+    fn children(&self) -> Vec<String> {
+        let declared = self.code.lines().filter_map(|line| {
+            let line = line.trim_start_matches("pub ");
+            line.strip_prefix("mod ")?.strip_suffix(';')
+        });
+        let body = self.body();
+        let named = |child: &&str| {
+            let path = format!("{child}::");
+            let part_of_another =
+                |before: &str| before.ends_with(|c: char| c == ':' || c == '_' || c.is_alphanumeric());
+            body.match_indices(&path)
+                .any(|(at, _)| !part_of_another(&body[..at]))
+        };
+        declared
+            .filter(named)
+            .map(|child| format!("{}::{child}", self.module()))
+            .collect()
+    }
+
+    /// Its code without imports.
+    fn body(&self) -> String {
+        let (mut body, mut importing) = (String::new(), false);
+        for line in self.code.lines() {
+            importing |= line.starts_with("use ") || line.starts_with("pub use ");
+            if !importing {
+                body = body + line + "\n";
+            }
+            importing &= !line.ends_with(';');
+        }
+        body
     }
 
     /// What it imports, or what it exports again.

@@ -60,7 +60,7 @@ impl<'a> Portals<'a> {
         let hour = row.cron.split(' ').nth(2).and_then(|hour| hour.parse().ok());
         let params = row.storage_params.into_iter();
         let schedule = Schedule {
-            storage_type: row.storage_type.into(),
+            storage_type: i64::from(row.storage_type).into(),
             params: params.map(|(key, value)| (key, Param::plain(value))).collect(),
             period: 0,
             hour: hour.expect("every day at an hour"),
@@ -87,7 +87,7 @@ impl<'a> Portals<'a> {
         let shown = |archive: Archive| Listed {
             id: archive.id,
             file_name: archive.file_name,
-            storage_type: archive.storage_type.into(),
+            storage_type: i64::from(archive.storage_type).into(),
             created_on: archive.created_on,
             expires: docspace_backup_operator::portal::Expiry::Never,
         };
@@ -181,7 +181,7 @@ fn post(server: &SimulatedPortal, portal: usize, schedule: &Schedule) {
     let params = schedule.params.iter();
     let params = params.map(|(key, param)| json!({"key": key, "value": param.value.expose_secret()}));
     let body = json!({
-        "storageType": schedule.storage_type,
+        "storageType": schedule.storage_type.number(),
         "storageParams": params.collect::<Vec<_>>(),
         "backupsStored": schedule.backups_stored,
         "cronParams": {"period": schedule.period, "hour": schedule.hour, "day": schedule.day},

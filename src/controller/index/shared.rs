@@ -10,7 +10,7 @@ use crate::controller::index::{
     slot::{Guarded, Key, SlotKey},
 };
 
-pub type Lock = Weak<tokio::sync::Mutex<()>>;
+type Lock = Weak<tokio::sync::Mutex<()>>;
 
 #[derive(Default)]
 pub struct Shared {

@@ -5,11 +5,8 @@ use serde_json::Value;
 use crate::{
     portal::{
         Archive, Expiry,
-        answer::{Content, Read},
-        parse::{
-            fields::{Date, date, id, named, text, time},
-            unexpected,
-        },
+        answer::{Content, Read, unexpected},
+        parse::fields::{Date, date, id, named, text, time},
         redact::Redactor,
     },
     schedule::storage_name,
@@ -32,7 +29,7 @@ fn archive(item: &Value, redactor: &Redactor) -> Read<Archive> {
     Ok(Archive {
         id,
         file_name: text(fields, "fileName", redactor).unwrap_or_default(),
-        storage_type: named(fields, "storageType", storage_name)?,
+        storage_type: named(fields, "storageType", storage_name)?.into(),
         created_on: created_on.ok_or_else(|| unexpected("an archive has no createdOn"))?,
         expires: match date(fields, "expiresOn")? {
             None | Some(Date::Never { has_offset: false }) => Expiry::Never,

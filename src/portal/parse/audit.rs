@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use crate::portal::{
     AuditAction, AuditEvent,
-    answer::{Content, Read},
-    parse::{fields::time, unexpected},
+    answer::{Content, Read, unexpected},
+    parse::fields::time,
     shape::integer,
     text::clean,
 };

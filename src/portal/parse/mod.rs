@@ -45,7 +45,7 @@ pub fn schedule(content: Content, redactor: &Redactor) -> Read<Option<Held>> {
         return Err(unexpected("the schedule has no cronParams"));
     };
     let schedule = Schedule {
-        storage_type: named(&fields, "storageType", storage_name)?,
+        storage_type: named(&fields, "storageType", storage_name)?.into(),
         params: params(fields.get("storageParams"), redactor)?,
         period: named(cron, "period", period_name)?,
         hour: number(cron, "hour", 0)?,

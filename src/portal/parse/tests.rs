@@ -27,7 +27,7 @@ fn names_texts_and_missing_fields_are_read_as_docspace_reads_them() {
             schedule.hour,
             schedule.day
         ),
-        (5, 1, 22, 1)
+        (5.into(), 1, 22, 1)
     );
     assert_eq!((schedule.backups_stored, schedule.dump), (30, false));
     assert_eq!(schedule.params.keys().collect::<Vec<_>>(), ["module", "n"]);
@@ -39,11 +39,14 @@ fn names_texts_and_missing_fields_are_read_as_docspace_reads_them() {
     let bare = read(json!({"cronParams": {}})).expect("a schedule").schedule;
     assert_eq!(
         (bare.storage_type, bare.period, bare.hour, bare.day),
-        (0, 0, 0, 0)
+        (0.into(), 0, 0, 0)
     );
     assert_eq!((bare.backups_stored, bare.dump, bare.params.len()), (1, false, 0));
     let odd = read(json!({"storageType": -1, "cronParams": {"period": 99}})).expect("a schedule");
-    assert_eq!((odd.schedule.storage_type, odd.schedule.period), (-1, 99));
+    assert_eq!(
+        (odd.schedule.storage_type, odd.schedule.period),
+        ((-1).into(), 99)
+    );
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn schedule() -> Schedule {
         ("ssekey", Param::secret("hunter2".to_owned().into())),
     ];
     Schedule {
-        storage_type: 5,
+        storage_type: 5.into(),
         params: params.map(|(key, param)| (key.to_owned(), param)).into(),
         period: 0,
         hour: 3,

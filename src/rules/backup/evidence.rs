@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    api::{Candidate, LastBackup, LastFailure, LastRun, to_second},
+    api::{Candidate, LastBackup, LastFailure, LastRun, StorageType, to_second},
     portal::{Archive, Expiry, Progress},
     rules::{
         backup::{
@@ -13,7 +13,7 @@ use crate::{
         },
         facts::{Asked, Facts},
     },
-    schedule::timetable::PASS,
+    schedule::{Storage, timetable::PASS},
 };
 
 /// An archive counts when it is listed again after this long: a pass of the cleaner is among it (trap 7).
@@ -167,13 +167,14 @@ impl Record {
                 warning: warning(archive, facts),
             });
         }
-        let recorded = match (&self.candidate, self.last_backup(&expected.storage_type)) {
+        let recorded = match (&self.candidate, self.last_backup(expected.storage_type)) {
             (Some(candidate), _) => Some((&candidate.id, candidate.created_on.0)),
             (None, Some(backup)) => Some((&backup.id, backup.created_on.0)),
             (None, None) => None,
         };
         let expired = |made: Timestamp| {
-            expected.storage_type == "DataStore" && now.duration_since(made) >= DATA_STORE_KEEPS
+            expected.storage_type == Storage::Known(StorageType::DataStore)
+                && now.duration_since(made) >= DATA_STORE_KEEPS
         };
         self.seen.vanished = recorded.is_some_and(|(id, made)| !is_listed(id) && !expired(made));
     }
@@ -241,7 +242,7 @@ fn confirmed(archive: &Archive, warning: Option<String>, expected: &Expected) ->
         id: archive.id.clone(),
         file_name: archive.file_name.clone(),
         created_on: to_second(archive.created_on),
-        storage_type: expected.storage_type.clone(),
+        storage_type: expected.storage_type.to_string(),
         warning,
     }
 }

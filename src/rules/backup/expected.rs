@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     api::{DocSpaceBackupSchedule, ManagementPolicy, ShownSchedule, Status},
     rules::ownership::Ownership,
-    schedule::timetable::Timetable,
+    schedule::{Storage, timetable::Timetable},
 };
 
 /// `spec.backupDeadline` where it is not set.
@@ -19,7 +19,7 @@ pub struct Expected {
     /// Its times.
     pub times: Timetable,
     /// Where archives go, by DocSpace's name.
-    pub storage_type: String,
+    pub storage_type: Storage,
     /// An archive that is not there this long after it was due is overdue.
     pub deadline: SignedDuration,
 }
@@ -47,7 +47,7 @@ impl Expected {
         Ok(Self {
             since: in_force.since.0,
             times,
-            storage_type: schedule.storage_type.clone(),
+            storage_type: Storage::shown(&schedule.storage_type),
             deadline: deadline
                 .and_then(|deadline| deadline.try_into().ok())
                 .unwrap_or(DEFAULT_DEADLINE),

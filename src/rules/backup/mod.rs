@@ -26,7 +26,7 @@ use crate::{
         last_queued::LastQueued,
         status::conditions::ConditionState,
     },
-    schedule::{can_back_up, timetable::Timetable},
+    schedule::timetable::Timetable,
 };
 
 fn judged(freshness: Freshness, message: impl Into<String>) -> ConditionState {
@@ -57,7 +57,7 @@ pub fn judge(
     };
     let passed = expected.deadline_passed(now);
     let belongs = |created_on: Timestamp| passed.is_some_and(|due| created_on >= due);
-    let last_backup = record.last_backup(&expected.storage_type);
+    let last_backup = record.last_backup(expected.storage_type);
     let candidate = record.candidate.as_ref();
 
     if let Some(failure) = record.failure(expected) {
@@ -86,7 +86,7 @@ pub fn judge(
     if last == LastQueued::Never && never_starts(&expected.times, now) {
         return judged(NeverStarts, NEVER_STARTS);
     }
-    if !can_back_up(&expected.storage_type) {
+    if !expected.storage_type.can_back_up() {
         return judged(StorageCannotBackUp, STORAGE_CANNOT_BACK_UP);
     }
     let Some(due) = expected.missed(now) else {

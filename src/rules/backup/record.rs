@@ -12,7 +12,7 @@ use crate::{
         expected::Expected,
         reason::Freshness,
     },
-    schedule::storage_name,
+    schedule::Storage,
 };
 
 /// What is known of a run that is under way holds no longer than this.
@@ -114,22 +114,22 @@ impl Record {
         trail: Option<&AuditTrail>,
         now: Timestamp,
     ) -> bool {
-        storage_name(archive.storage_type) == expected.storage_type
+        archive.storage_type == expected.storage_type
             && archive.created_on.duration_since(now) <= SAME_RUN
             && !self.seen.manual.contains(&archive.id)
             && trail.is_none_or(|trail| !trail.is_manual(archive))
     }
 
     /// The newest confirmed archive, where it is in this storage.
-    pub fn last_backup(&self, storage_type: &str) -> Option<&LastBackup> {
+    pub fn last_backup(&self, storage_type: Storage) -> Option<&LastBackup> {
         self.last_backup
             .as_ref()
-            .filter(|backup| backup.storage_type == storage_type)
+            .filter(|backup| Storage::shown(&backup.storage_type) == storage_type)
     }
 
     /// When the newest recorded archive was made.
     pub fn newest(&self, expected: &Expected) -> Option<Timestamp> {
-        let confirmed = self.last_backup(&expected.storage_type);
+        let confirmed = self.last_backup(expected.storage_type);
         let confirmed = confirmed.map(|backup| backup.created_on.0);
         let candidate = self.candidate.as_ref().map(|candidate| candidate.created_on.0);
         confirmed.max(candidate)
@@ -137,7 +137,7 @@ impl Record {
 
     /// Whether an archive was confirmed that was made at this time or later.
     pub fn covers(&self, expected: &Expected, time: Timestamp) -> bool {
-        self.last_backup(&expected.storage_type)
+        self.last_backup(expected.storage_type)
             .is_some_and(|backup| backup.created_on.0 >= time)
     }
 

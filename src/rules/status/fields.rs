@@ -10,10 +10,9 @@ use crate::{
     portal::Credential,
     rules::{
         decide::{CONTEST_WINDOW, removed_by_portal::month},
-        facts::Facts,
+        facts::{Asked, Facts},
         outcome::Kept,
         reason::Reason,
-        status::Asked,
     },
     schedule::Schedule,
 };

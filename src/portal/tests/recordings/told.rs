@@ -34,7 +34,9 @@ fn schedules_are_read_as_recorded() {
         let keys = keys.join(" ");
         format!(
             "{} {words} {} {} [{keys}]",
-            schedule.storage_type, schedule.backups_stored, schedule.dump
+            schedule.storage_type.number(),
+            schedule.backups_stored,
+            schedule.dump
         )
     };
     assert_eq!(shown(13), "2 EveryDay 03:00 7 true [tenantId]");
@@ -64,7 +66,7 @@ fn the_rest_is_read_as_recorded() {
     let created_on = archives[0].created_on.to_string();
     assert_eq!(
         (archives[0].storage_type, created_on.as_str()),
-        (3, "2026-11-23T03:10:00Z")
+        (3.into(), "2026-11-23T03:10:00Z")
     );
     let expires: Vec<Expiry> = archives.iter().map(|archive| archive.expires).collect();
     let a_day_later = Expiry::At(archives[1].created_on + SignedDuration::from_hours(24));

@@ -7,14 +7,14 @@ mod next_question;
 mod random;
 mod reasons;
 
-use serde_json::json;
-
+use Freshness::*;
 use jiff::SignedDuration;
+use serde_json::json;
 
 use crate::{
     api::{Candidate, LastBackup, LastFailure},
     rules::backup::{record::Seen, *},
-    schedule::timetable::Cron,
+    schedule::{Storage, timetable::Cron},
 };
 
 const FRIDAY: &str = "2026-11-20T10:00:00Z";
@@ -40,7 +40,7 @@ fn expected() -> Expected {
     Expected {
         since: at(FRIDAY),
         times: times(3, "UTC"),
-        storage_type: "Local".into(),
+        storage_type: Storage::shown("Local"),
         deadline: SignedDuration::from_hours(2),
     }
 }
@@ -127,8 +127,6 @@ fn check(rows: Vec<(&str, Night, Freshness)>) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-use Freshness::*;
-
 #[test]
 fn what_is_recorded_decides_in_the_tables_order() {
     check(vec![
@@ -191,7 +189,7 @@ fn what_is_recorded_decides_in_the_tables_order() {
         (
             "in another storage than the schedule's",
             of(
-                |e| e.storage_type = "DataStore".into(),
+                |e| e.storage_type = Storage::shown("DataStore"),
                 |n| n.record.last_backup = backup(TONIGHT),
             ),
             Overdue,

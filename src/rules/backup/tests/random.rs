@@ -102,7 +102,7 @@ impl Story {
             self.archives.push(Archive {
                 id: format!("archive {}", self.archives.len()),
                 file_name: "f".into(),
-                storage_type,
+                storage_type: storage_type.into(),
                 created_on: ago(minutes),
                 expires,
             });
@@ -155,7 +155,7 @@ impl Story {
             let apart = times.is_some_and(|times| {
                 times[times.len() - 1].duration_since(times[0]) >= SignedDuration::from_mins(30)
             });
-            archive.storage_type == 3 && apart && archive.created_on >= due
+            archive.storage_type == 3.into() && apart && archive.created_on >= due
         })
     }
 }

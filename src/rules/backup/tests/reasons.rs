@@ -1,6 +1,6 @@
 //! Rows of reasons that need one of their own.
 
-use super::*;
+use crate::{rules::backup::tests::*, schedule::Storage};
 
 #[test]
 fn without_a_look_at_the_history_nothing_is_known() {
@@ -33,7 +33,7 @@ fn without_a_look_at_the_history_nothing_is_known() {
 #[test]
 fn what_cannot_work_is_foretold_and_withdrawn_when_the_portal_proves_it_wrong() {
     let late = |e: &mut Expected| e.times = times(22, "America/New_York");
-    let custom = |e: &mut Expected| e.storage_type = "CustomCloud".into();
+    let custom = |e: &mut Expected| e.storage_type = Storage::shown("CustomCloud");
     let never = |n: &mut Night| (n.last, n.now) = (LastQueued::Never, at("2026-11-20T12:00:00Z"));
     let archive = |n: &mut Night| {
         let made = LastBackup {
@@ -92,7 +92,7 @@ fn what_cannot_work_is_foretold_and_withdrawn_when_the_portal_proves_it_wrong() 
         ("CustomCloud, proved wrong", of(custom, archive), BackupFound),
         (
             "a number without a storage",
-            of(|e| e.storage_type = "99".into(), never),
+            of(|e| e.storage_type = Storage::shown("99"), never),
             StorageCannotBackUp,
         ),
         ("both", of(|e| (late(e), custom(e)).0, never), NeverStarts),

@@ -1,6 +1,6 @@
 //! Objects that are deleted, and schedules that are gone.
 
-use super::*;
+use crate::{rules::decide::tests::*, schedule::Storage};
 
 #[test]
 fn deletion() {
@@ -127,7 +127,7 @@ fn a_schedule_that_is_gone_was_removed_by_somebody_or_by_the_portal() {
                 since: ago(60),
                 times: crate::schedule::timetable::Timetable::new((&wanted()).into(), "UTC")
                     .expect("UTC is known"),
-                storage_type: "ThirdPartyConsumer".into(),
+                storage_type: Storage::shown("ThirdPartyConsumer"),
                 deadline: SignedDuration::from_hours(2),
             });
         });

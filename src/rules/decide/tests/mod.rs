@@ -84,7 +84,7 @@ fn archives(count: usize) -> Vec<Archive> {
     let archive = |number| Archive {
         id: format!("archive {number}"),
         file_name: String::new(),
-        storage_type: 5,
+        storage_type: 5.into(),
         created_on: now(),
         expires: Expiry::Never,
     };

@@ -9,7 +9,7 @@ use crate::{
         backup::{audit_trail::AuditTrail, next_question::awaited, tests::*},
         facts::{Asked, Facts},
     },
-    schedule::{Held, Schedule},
+    schedule::{Held, Schedule, Storage},
 };
 
 pub(super) fn spec() -> DocSpaceBackupScheduleSpec {
@@ -34,7 +34,7 @@ pub(super) fn archive(id: &str, created_on: &str) -> Archive {
     Archive {
         id: id.into(),
         file_name: format!("{id}.tar.gz"),
-        storage_type: 3,
+        storage_type: 3.into(),
         created_on: at(created_on),
         expires: Expiry::Never,
     }
@@ -144,7 +144,7 @@ fn an_archive_is_confirmed_when_it_is_listed_again_half_an_hour_later() {
         archive("later", NOON),
     );
     let elsewhere = Archive {
-        storage_type: 4,
+        storage_type: 4.into(),
         ..new.clone()
     };
     // recorded before, listed now; confirmed, candidate, vanished after
@@ -206,7 +206,7 @@ fn what_expires_in_its_time_has_not_vanished() {
         look(&[]).with(|look| {
             look.record = confirmed();
             look.record.last_backup.as_mut().expect("a backup").storage_type = "DataStore".into();
-            look.expected.storage_type = "DataStore".into();
+            look.expected.storage_type = Storage::shown("DataStore");
             look.now = at(now);
         })
     };
