@@ -6,7 +6,7 @@ use clap::Parser;
 use docspace_backup_operator::{
     api,
     cli::{Cli, Command, ElectionArgs, LogFormat, ReleaseArgs, RunArgs, Scope},
-    controller::{self, Clients, Metrics, Namespaces, Settings, Told},
+    controller::{self, Clients, Metrics, Namespaces, OriginPolicy, Settings, Told},
     error::chain,
     lease::{self, Campaign, Leadership, Times},
     portal::{Options, Portals},
@@ -65,8 +65,10 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
     let namespaces = namespaces(args.scope, &config.default_namespace)?;
     let settings = Settings {
         interval: args.interval,
-        allowed_origins: args.allowed_origins.into_iter().collect(),
-        require_origin_annotation: args.require_origin_annotation,
+        origins: OriginPolicy {
+            allowed: args.allowed_origins.into_iter().collect(),
+            require_annotation: args.require_origin_annotation,
+        },
     };
     let options = Options {
         allow_loopback: args.allow_loopback_portals,

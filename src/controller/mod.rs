@@ -22,5 +22,5 @@ mod watches;
 pub use crate::controller::{
     metrics::Metrics,
     run::{Clients, Namespaces, StartError, Told, run},
-    settings::Settings,
+    settings::{OriginPolicy, Settings},
 };

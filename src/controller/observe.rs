@@ -143,7 +143,7 @@ impl<'a> Observation<'a> {
             self.context.client.clone(),
             &namespace,
             &self.object.spec,
-            &self.context.settings,
+            &self.context.settings.origins,
         )
     }
 

@@ -7,7 +7,7 @@ use kube::{Api, Client, ResourceExt};
 
 use crate::{
     api::{DocSpaceBackupScheduleSpec, PORTAL_ORIGIN, SHOWN_KEYS},
-    controller::settings::Settings,
+    controller::settings::OriginPolicy,
     portal::{Access, Address},
     rules::{
         memory::Resolved,
@@ -66,7 +66,7 @@ pub fn names(spec: &DocSpaceBackupScheduleSpec) -> impl Iterator<Item = &str> {
 pub struct Reader<'a> {
     secrets: Api<Secret>,
     spec: &'a DocSpaceBackupScheduleSpec,
-    settings: &'a Settings,
+    origins: &'a OriginPolicy,
     address: Address,
     read: BTreeMap<String, Secret>,
 }
@@ -80,11 +80,11 @@ impl<'a> Reader<'a> {
         client: Client,
         namespace: &str,
         spec: &'a DocSpaceBackupScheduleSpec,
-        settings: &'a Settings,
+        origins: &'a OriginPolicy,
     ) -> Result<Self, Verdict> {
         let address = Address::parse(&spec.portal.url, spec.portal.host_header.as_deref())
             .map_err(|error| Verdict::new(Reason::InvalidAddress, error.to_string()))?;
-        if !settings.allowed_origins.is_empty() && !settings.allowed_origins.contains(&address.origin()) {
+        if !origins.allowed.is_empty() && !origins.allowed.contains(&address.origin()) {
             return Err(Verdict::new(
                 Reason::OriginNotAllowed,
                 format!(
@@ -96,7 +96,7 @@ impl<'a> Reader<'a> {
         Ok(Self {
             secrets: Api::namespaced(client, namespace),
             spec,
-            settings,
+            origins,
             address,
             read: BTreeMap::new(),
         })
@@ -213,7 +213,7 @@ impl<'a> Reader<'a> {
             Some(_) => refuse(format!(
                 "Secret {name} is not meant for {origin}: its annotation {PORTAL_ORIGIN} does not list that"
             )),
-            None if self.settings.require_origin_annotation => refuse(format!(
+            None if self.origins.require_annotation => refuse(format!(
                 "Secret {name} does not say where it may be sent, and this operator requires that; \
                  annotate it with {PORTAL_ORIGIN}: {origin}"
             )),
