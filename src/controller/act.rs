@@ -35,7 +35,7 @@ pub async fn act(observation: &mut Observation<'_>, plan: Plan) -> Result<Outcom
         Plan::Refuse(verdict) => Kept::of(verdict),
         Plan::Suspend => Kept::of(Verdict::new(
             Reason::Suspended,
-            "spec.suspend is true: the portal is left alone",
+            "spec.suspend is true: the operator makes no call to the portal",
         )),
         Plan::Adopt(reason) => adopt(observation, reason).await?,
         Plan::Write(plan) => match observation.portal(&plan.access) {
@@ -59,7 +59,7 @@ async fn adopt(observation: &mut Observation<'_>, reason: AppliedReason) -> Resu
         ..Kept::of(in_sync())
     };
     if reason == AppliedReason::Adopted {
-        let note = "The portal holds the schedule already; it is looked after from now on";
+        let note = "The portal already holds this schedule; the operator now manages it";
         kept.notes.push(Note::normal("ScheduleAdopted", note));
     }
     Ok(kept)
@@ -148,8 +148,8 @@ fn outcome_unknown(error: &PortalError) -> Verdict {
         ..Verdict::new(
             Reason::OutcomeUnknown,
             format!(
-                "{error}; DocSpace may still carry the write out, so the portal is looked at, and written to \
-                     again after ten minutes at the earliest"
+                "{error}. DocSpace may still carry out the write, so the operator reads the portal and writes again \
+                 after ten minutes at the earliest"
             ),
         )
     }
@@ -189,7 +189,7 @@ async fn delete(observation: &mut Observation<'_>, portal: &Portal) -> Result<Ou
     };
     if gone {
         remove_finalizer(observation).await?;
-        let note = Note::normal("ScheduleDeleted", "The portal's schedule has been deleted");
+        let note = Note::normal("ScheduleDeleted", "The operator deleted the portal's schedule");
         return Ok(Outcome::Released {
             request: Some(request),
             notes: vec![note],
@@ -199,7 +199,7 @@ async fn delete(observation: &mut Observation<'_>, portal: &Portal) -> Result<Ou
         Err(error) => error.into(),
         Ok(()) => Verdict::new(
             Reason::OutcomeUnknown,
-            "The portal accepted the deletion, and still shows the schedule",
+            "The portal accepted the deletion but still shows the schedule; the operator retries",
         ),
     };
     match give_up(&observation.facts, &verdict) {
@@ -221,11 +221,13 @@ async fn release(observation: &mut Observation<'_>, left_behind: Option<String>)
             namespace = observation.object.namespace(),
             portal,
             why,
-            "released; the portal's schedule, if there is one, stays"
+            "object released; a schedule may remain in the portal"
         );
         Note::warning(
             "ScheduleLeftBehind",
-            format!("A schedule may stay in the portal {portal}: {why}"),
+            format!(
+                "A schedule may remain in the portal {portal}: {why}. Delete it there if nobody needs it"
+            ),
         )
     });
     Ok(Outcome::Released {
@@ -280,17 +282,21 @@ impl Observation<'_> {
             }
             (AppliedReason::Created, Some(_)) => Note::normal(
                 "ScheduleReplaced",
-                format!("The portal now holds {what}, in place of another schedule ({found}){after}"),
+                format!(
+                    "The portal now holds {what}, which replaced a different schedule (status.replaced; {found}){after}"
+                ),
             ),
             (AppliedReason::Corrected, _) => Note::warning(
                 "ScheduleCorrected",
-                format!("Somebody had changed the portal's schedule; it was put back ({found}){after}"),
+                format!(
+                    "Somebody had changed the portal's schedule; the operator restored it ({found}){after}"
+                ),
             ),
             (AppliedReason::Recreated, _) => Note::warning(
                 "ScheduleRecreated",
                 format!(
-                    "The portal itself had removed the schedule when it came due, over a bill or a quota for all that \
-                     is known; it was restored, which is done once a calendar month{after}"
+                    "The portal had removed the schedule when it was due, probably because of a bill or a quota (see the \
+                     portal's payments page); the operator restored it, once a calendar month{after}"
                 ),
             ),
             _ => Note::normal(

@@ -82,7 +82,9 @@ impl Context {
         let stopped = || PortalError {
             failure: Failure::TimedOut,
             status: None,
-            message: "The operator was stopped before the portal answered".into(),
+            message:
+                "The operator was stopped before the portal answered; its next process reads the outcome"
+                    .into(),
             date: None,
             retry_after: None,
         };

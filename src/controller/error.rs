@@ -13,13 +13,13 @@ pub enum Error {
     #[error(transparent)]
     Secret(#[from] secrets::Error),
     /// The operator is being stopped.
-    #[error("the operator is being stopped")]
+    #[error("the operator is stopping")]
     Stopping,
     /// The object changed while it was looked at; it is looked at again.
-    #[error("the object has changed meanwhile")]
+    #[error("the object changed during the reconcile")]
     Superseded,
     /// Others may have the slot before the object: they are looked at first, which takes this long at most.
-    #[error("other objects are looked at first")]
+    #[error("other objects are reconciled first")]
     OthersFirst(Duration),
 }
 

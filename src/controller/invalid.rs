@@ -64,7 +64,7 @@ pub async fn reconcile(
     };
 
     let message = format!(
-        "The object cannot be read: {}; apply it again as `kubectl explain dsbs.spec` says",
+        "The operator cannot parse the object: {}; correct it (see `kubectl explain dsbs.spec`) and apply it again",
         object.error
     );
     tracing::warn!(name, namespace, "{message}");
@@ -75,7 +75,7 @@ pub async fn reconcile(
         }
         Note::warning(
             "ScheduleLeftBehind",
-            format!("A schedule may stay in the portal. {message}"),
+            format!("A schedule may remain in the portal. {message}"),
         )
     } else {
         let before = &found.data["status"];

@@ -43,7 +43,13 @@ pub fn decided(
 pub fn released(object: &DocSpaceBackupSchedule, request: Option<&LastRequest>) {
     let (name, namespace) = (object.name_any(), object.namespace());
     let (operation, status_code) = called(request);
-    tracing::info!(name, namespace, operation, status_code, "deleted, and let go");
+    tracing::info!(
+        name,
+        namespace,
+        operation,
+        status_code,
+        "object released after its deletion"
+    );
 }
 
 /// The call that wrote, and the HTTP status of its answer.

@@ -76,7 +76,7 @@ impl<'a> Observation<'a> {
                 let unread = |error| {
                     Verdict::new(
                         Reason::Unreachable,
-                        format!("Kubernetes does not tell whether the CRD is being deleted: {error}"),
+                        format!("Kubernetes did not answer whether the CRD is being deleted: {error}"),
                     )
                 };
                 self.facts.crd_going = Some(offered.map(|create| create != Some(true)).map_err(unread));
@@ -116,7 +116,10 @@ impl<'a> Observation<'a> {
                 name,
                 source: kube::Error::Api(status),
             }) if status.code == 403 => {
-                let message = format!("The operator may not read Secret {name}: {}", status.message);
+                let message = format!(
+                    "The operator may not read Secret {name}; grant it that right ({})",
+                    status.message
+                );
                 Err(Verdict::new(Reason::SecretMissing, message))
             }
             Err(error @ secrets::Error::Kubernetes { .. }) => return Err(error.into()),

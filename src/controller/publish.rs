@@ -166,7 +166,7 @@ pub async fn publish_event(client: &Client, metrics: &Metrics, object: ObjectRef
     if let Err(error) = events.create(&PostParams::default(), &event).await {
         metrics.refused(KubeOperation::Event, &error);
         let (name, reason) = (event.metadata.name.as_deref(), event.reason.as_deref());
-        tracing::warn!(name, namespace, reason, note = event.note.as_deref(), %error, "no Event could be made");
+        tracing::warn!(name, namespace, reason, note = event.note.as_deref(), %error, "the Event could not be created");
     }
 }
 

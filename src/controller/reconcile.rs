@@ -97,7 +97,11 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
 pub fn error_policy(object: Arc<Guarded>, failed: &Failed, _: Arc<Context>) -> Action {
     let (name, namespace) = (object.name_any(), object.namespace());
     match &failed.error {
-        Error::Stopping => tracing::debug!(name, namespace, "dropped, as the operator is being stopped"),
+        Error::Stopping => tracing::debug!(
+            name,
+            namespace,
+            "reconcile dropped because the operator is stopping"
+        ),
         error => {
             tracing::warn!(name, namespace, error = chain(error), retry = ?failed.retry, "reconcile failed")
         }

@@ -54,7 +54,7 @@ pub enum Namespaces {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The API server did not answer.
-    #[error("cannot ask the Kubernetes API for its resources")]
+    #[error("cannot read the resources of the Kubernetes API")]
     Kubernetes(#[from] kube::Error),
     /// The CRD is not there.
     #[error(
@@ -160,7 +160,7 @@ pub async fn run(
                 .for_each(|outcome| {
                     // What a reconcile failed with is logged by the error policy; what is left is a watch's own trouble.
                     if let Err(controller::Error::QueueError(error)) = outcome {
-                        tracing::warn!(error = chain(&error), "watch failed; it is taken up again");
+                        tracing::warn!(error = chain(&error), "watch failed; the operator restarts it");
                     }
                     ready(())
                 })
@@ -176,7 +176,10 @@ pub async fn run(
         }
         context.index.filled().await?;
         let namespaces: Vec<_> = scopes.iter().map(|scope| scope.unwrap_or("all")).collect();
-        tracing::info!(namespaces = namespaces.join(","), "all watched objects are known");
+        tracing::info!(
+            namespaces = namespaces.join(","),
+            "all watched objects are listed"
+        );
         health.filled();
         leadership.begins().await;
         health.lists(scopes.iter().map(|scope| objects_of(*scope)));

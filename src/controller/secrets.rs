@@ -88,7 +88,7 @@ impl<'a> Reader<'a> {
             return Err(Verdict::new(
                 Reason::OriginNotAllowed,
                 format!(
-                    "The operator's --allowed-origin does not list {}",
+                    "The operator's --allowed-origin does not list {}; add it there, or correct portal.url",
                     address.origin()
                 ),
             ));
@@ -114,7 +114,7 @@ impl<'a> Reader<'a> {
             .trim()
             .to_owned();
         if key.chars().any(char::is_control) {
-            return Err(invalid(&reference.name, &reference.key, "holds control characters").into());
+            return Err(invalid(&reference.name, &reference.key, "contains control characters").into());
         }
         let ca = match &self.spec.portal.ca_secret_ref {
             Some(reference) => Some(self.value(&reference.name, &reference.key, LONGEST_CA).await?),
@@ -167,7 +167,7 @@ impl<'a> Reader<'a> {
             Some(param) => Err(Verdict::new(
                 Reason::InvalidObject,
                 format!(
-                    "spec.storageParams: the value of {} comes from a Secret (valueFrom), and status shows it; \
+                    "spec.storageParams: the value of {} comes from a Secret (valueFrom), but the status shows this value; \
                      write it as value",
                     param.key
                 ),
@@ -183,7 +183,10 @@ impl<'a> Reader<'a> {
                 source,
             })?;
             let secret = found.ok_or_else(|| {
-                Verdict::new(Reason::SecretMissing, format!("Secret {name} does not exist"))
+                Verdict::new(
+                    Reason::SecretMissing,
+                    format!("Secret {name} does not exist; create it in the object's namespace"),
+                )
             })?;
             self.check_origin(name, &secret)?;
             self.read.insert(name.into(), secret);
@@ -195,7 +198,7 @@ impl<'a> Reader<'a> {
         let value = value.ok_or_else(|| {
             Verdict::new(
                 Reason::SecretMissing,
-                format!("Secret {name} exists, but has no key {key}"),
+                format!("Secret {name} has no key {key}; add the key, or correct the reference"),
             )
         })?;
         Ok(text(name, key, value, longest)?)
@@ -211,11 +214,12 @@ impl<'a> Reader<'a> {
         match secret.annotations().get(PORTAL_ORIGIN) {
             Some(list) if list.split(',').any(|entry| is_entry_for(entry, &origin)) => Ok(()),
             Some(_) => refuse(format!(
-                "Secret {name} is not meant for {origin}: its annotation {PORTAL_ORIGIN} does not list that"
+                "Secret {name} is not meant for {origin}: its annotation {PORTAL_ORIGIN} does not list this origin; add \
+                 it there, or correct portal.url"
             )),
             None if self.settings.require_origin_annotation => refuse(format!(
-                "Secret {name} does not say where it may be sent, and this operator requires that; \
-                 annotate it with {PORTAL_ORIGIN}: {origin}"
+                "Secret {name} does not say where it may be sent, which this operator requires; annotate it with \
+                 {PORTAL_ORIGIN}: {origin}"
             )),
             None => Ok(()),
         }
@@ -251,7 +255,7 @@ fn text(name: &str, key: &str, value: &ByteString, longest: usize) -> Result<Str
 fn invalid(name: &str, key: &str, what: &str) -> Verdict {
     Verdict::new(
         Reason::SecretInvalid,
-        format!("Key {key} of Secret {name} {what}"),
+        format!("Key {key} of Secret {name} {what}; write the Secret again"),
     )
 }
 
@@ -292,11 +296,17 @@ mod tests {
             |bytes: &[u8]| text("s", "k", &ByteString(bytes.to_vec()), 5).map_err(|verdict| verdict.message);
         assert_eq!(read(b"sk-1\r\n"), Ok("sk-1".into()));
         assert_eq!(read(b" a b "), Ok(" a b ".into()));
-        assert_eq!(read(b"\n"), Err("Key k of Secret s is empty".into()));
+        assert_eq!(
+            read(b"\n"),
+            Err("Key k of Secret s is empty; write the Secret again".into())
+        );
         assert_eq!(
             read(b"123456"),
-            Err("Key k of Secret s has more than 5 characters".into())
+            Err("Key k of Secret s has more than 5 characters; write the Secret again".into())
         );
-        assert_eq!(read(b"\xff"), Err("Key k of Secret s is not UTF-8 text".into()));
+        assert_eq!(
+            read(b"\xff"),
+            Err("Key k of Secret s is not UTF-8 text; write the Secret again".into())
+        );
     }
 }

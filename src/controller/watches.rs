@@ -145,7 +145,7 @@ pub async fn watch_secrets(
                     health.failing(&watch, &code(&error), Timestamp::now());
                     tracing::warn!(
                         error = chain(&error),
-                        "watch of Secrets failed; it is taken up again"
+                        "watch of Secrets failed; the operator restarts it"
                     );
                 }
             }

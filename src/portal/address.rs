@@ -25,16 +25,16 @@ pub enum InvalidAddress {
     #[error("the portal's URL has no valid port; write one from 1 to 65535, or leave it out")]
     Port,
     /// An `@`, which comes with a user or password.
-    #[error("the portal's URL must not hold a user or password (@); the API key belongs into a Secret")]
+    #[error("the portal's URL must not contain a user or password (@); the API key belongs in a Secret")]
     User,
     /// A `?`.
-    #[error("the portal's URL must not hold a query (?); write the portal's address alone")]
+    #[error("the portal's URL must not contain a query (?); write only the portal's address")]
     Query,
     /// A `#`.
-    #[error("the portal's URL must not hold a fragment (#); write the portal's address alone")]
+    #[error("the portal's URL must not contain a fragment (#); write only the portal's address")]
     Fragment,
     /// Blanks, control characters or backslashes.
-    #[error("the portal's URL must not hold blanks, control characters or backslashes")]
+    #[error("the portal's URL must not contain blanks, control characters or backslashes")]
     Characters,
     /// A Host header that is no host name with an optional port.
     #[error(

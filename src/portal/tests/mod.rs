@@ -203,8 +203,8 @@ async fn a_redirect_is_told_and_not_followed() {
     assert_eq!(error.failure, Failure::Redirected);
     assert_eq!(
         error.to_string(),
-        "http://x: HTTP 302: a redirect to https://sso.example.com, which is not followed; if that is the portal, \
-         write its address into the URL"
+        "http://x: HTTP 302: a redirect to https://sso.example.com, which the operator does not follow; if that is the \
+         portal, set portal.url to it"
     );
     let error = failure(http("301 Moved", "Location: /elsewhere\r\n", "")).await;
     assert_eq!(error.failure, Failure::Redirected);
@@ -225,7 +225,9 @@ async fn a_proxys_page_is_not_repeated() {
         assert_eq!(error.failure, Failure::Proxy, "{status}");
         assert_eq!(
             error.message,
-            format!("http://x: HTTP {code} from a proxy in front of DocSpace")
+            format!(
+                "http://x: HTTP {code} from a proxy in front of DocSpace; check the proxy, and that DocSpace runs behind it"
+            )
         );
         assert_eq!(
             error.status.map(|status| status.to_string()).as_deref(),

@@ -80,7 +80,9 @@ async fn nothing_is_sent_where_nobody_listens_or_tls_fails() {
     assert_eq!(error.failure, Failure::Connect);
     assert_eq!(
         error.message,
-        format!("http://{address}: cannot connect: connection refused")
+        format!(
+            "http://{address}: cannot connect: connection refused; check portal.url, and that DocSpace runs there"
+        )
     );
     assert!(error.failure.nothing_was_sent() && error.failure.is_definite_for_a_write());
 

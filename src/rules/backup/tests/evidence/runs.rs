@@ -146,7 +146,7 @@ fn a_warning_goes_with_the_archive_of_the_same_run() {
     assert_eq!(warned("old", Expiry::Never), None);
     let at_risk = warned("new", Expiry::AtNextCleaning).expect("a warning");
     assert!(
-        at_risk.starts_with("2 files could not be read; the portal's cleaner"),
+        at_risk.starts_with("2 files could not be read; DocSpace's cleaner"),
         "{at_risk}"
     );
     assert!(warned("old", Expiry::AtNextCleaning).is_some_and(|warning| warning.contains("PostgreSQL")));
