@@ -1,4 +1,4 @@
-//! Step 3, act: at most one write to the portal, then a look at what it did.
+//! Step 3, act: at most one write to the portal, then a read that shows its result.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -258,7 +258,7 @@ async fn remove_finalizer(observation: &mut Observation<'_>) -> Result<(), Error
 }
 
 impl Observation<'_> {
-    /// Keeps what a write of the object's metadata returned.
+    /// Updates the index with the metadata that a write returned.
     fn wrote(&self, metadata: ObjectMeta) {
         self.context.index.wrote(DocSpaceBackupSchedule {
             metadata,
@@ -266,7 +266,7 @@ impl Observation<'_> {
         });
     }
 
-    /// What was written, and what the portal makes of it.
+    /// The Event of a write, and what the portal does next.
     fn written_note(&self, reason: AppliedReason, wanted: &Schedule, replaced: Option<&Held>) -> Note {
         let zone = self.zone(wanted);
         let what = wanted.in_words(zone);
@@ -306,7 +306,7 @@ impl Observation<'_> {
         }
     }
 
-    /// The zone that the portal reads the hour in, as far as it is known.
+    /// The time zone in which the portal reads the hour, if it is known.
     fn zone(&self, wanted: &Schedule) -> Option<&str> {
         if wanted.dump {
             return Some("UTC");
@@ -325,7 +325,7 @@ impl Observation<'_> {
         told.or(known)
     }
 
-    /// What a write of this look would write.
+    /// The write that this reconcile would make.
     fn would_write(&self) -> Option<Written> {
         self.memory
             .resolved
@@ -333,7 +333,7 @@ impl Observation<'_> {
             .map(|(_, resolved)| Written::of(resolved))
     }
 
-    /// The portal holds what is wanted. A lost write of something else may still be carried out.
+    /// Call when the portal holds the wanted schedule. A lost write of a different schedule may still be carried out.
     fn settled(&mut self) {
         let lost = &self.facts.lost_write;
         let is_wanted = matches!(lost, LostWrite::Ours { is_wanted: true, .. });
@@ -344,7 +344,7 @@ impl Observation<'_> {
         self.memory.secret_changed = false;
     }
 
-    /// A process that lost its lease does nothing more: the next leader finds out what became of the write.
+    /// A process that lost its lease stops here; the next leader reads the outcome of the write.
     fn check_leads(&self) -> Result<(), Error> {
         if self.context.leadership.holds() {
             Ok(())
@@ -353,7 +353,7 @@ impl Observation<'_> {
         }
     }
 
-    /// The look may have taken long: what the object says may have changed since.
+    /// The reads may have taken long, so the object may have changed meanwhile.
     fn check_still_wanted(&self) -> Result<(), Error> {
         let newest = self.context.index.newest(&key_of(self.object));
         let newest = newest

@@ -1,4 +1,4 @@
-//! Reads the Secrets that an object names, checks that they may go where it sends them, and resolves its schedule.
+//! Reads the Secrets that an object names, checks that they may be sent to its portal, and resolves its schedule.
 
 use std::collections::BTreeMap;
 
@@ -16,18 +16,18 @@ use crate::{
     schedule::{Param, Schedule},
 };
 
-/// Why Secrets could not be resolved: an answer for the user, or Kubernetes' own failure.
+/// Why Secrets could not be resolved: a verdict for the user, or a failure of Kubernetes.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// What the user must mend.
+    /// The user must correct something.
     #[error("{}", .0.message)]
     Refused(Verdict),
-    /// The API server did not answer as it should.
+    /// The API server did not answer or refused.
     #[error("cannot read Secret {name}")]
     Kubernetes {
-        /// Of the Secret.
+        /// Name of the Secret.
         name: String,
-        /// What the API server said.
+        /// The failure.
         source: kube::Error,
     },
 }
@@ -38,11 +38,11 @@ impl From<Verdict> for Error {
     }
 }
 
-/// So many characters may the key of a portal have,
+/// The longest API key, in characters.
 const LONGEST_KEY: usize = 4 * 1024;
-/// a CA,
+/// The longest CA, in characters.
 const LONGEST_CA: usize = 256 * 1024;
-/// and a storage parameter, as one that stands in a manifest.
+/// The longest storage parameter, as in a manifest.
 const LONGEST_PARAM: usize = 1024;
 
 /// The names of the Secrets that the spec refers to.
@@ -75,7 +75,7 @@ impl<'a> Reader<'a> {
     /// A reader for an object of this namespace.
     ///
     /// # Errors
-    /// The URL or Host header cannot be used, or the operator is not allowed to send anything there.
+    /// The URL or Host header is invalid, or the operator may not send anything there.
     pub fn new(
         client: Client,
         namespace: &str,
@@ -105,7 +105,7 @@ impl<'a> Reader<'a> {
     /// The key and the CA alone.
     ///
     /// # Errors
-    /// A Secret is missing, unfit, meant for another portal, or cannot be read.
+    /// A Secret is missing, invalid, meant for another portal, or cannot be read.
     pub async fn access(&mut self) -> Result<Access, Error> {
         let reference = &self.spec.portal.api_key_secret_ref;
         let key = self
@@ -127,7 +127,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// All that the spec refers to.
+    /// Everything that the spec refers to.
     ///
     /// # Errors
     /// As [`Self::access`].
@@ -158,7 +158,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// What is shown comes from no Secret. The CRD refuses it, too; an older one did not.
+    /// A parameter that the status shows must not come from a Secret. The current CRD refuses it; an older one did not.
     fn check_params(&self) -> Result<(), Verdict> {
         let is_shown = |key: &str| SHOWN_KEYS.iter().any(|shown| shown.eq_ignore_ascii_case(key));
         let mut params = self.spec.storage_params.iter();
@@ -204,7 +204,7 @@ impl<'a> Reader<'a> {
         Ok(text(name, key, value, longest)?)
     }
 
-    /// A Secret goes only where it was meant to go.
+    /// Checks that the Secret may be sent to this portal.
     fn check_origin(&self, name: &str, secret: &Secret) -> Result<(), Verdict> {
         let origin = match self.address.host_header() {
             Some(host) => format!("{} {host}", self.address.origin()),
@@ -226,7 +226,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// An entry is an origin, followed by a blank and the Host header where one is used.
+/// Whether an entry of the annotation allows the origin; an entry is an origin, with a blank and the Host header if used.
 fn is_entry_for(entry: &str, origin: &str) -> bool {
     let mut words = entry.split_whitespace();
     let parsed = words
@@ -238,7 +238,7 @@ fn is_entry_for(entry: &str, origin: &str) -> bool {
     })
 }
 
-/// The text of a value, without the line end that `kubectl create secret --from-file` leaves on it.
+/// The text of a value, without the line end that `kubectl create secret --from-file` keeps.
 fn text(name: &str, key: &str, value: &ByteString, longest: usize) -> Result<String, Verdict> {
     let text = std::str::from_utf8(&value.0).map_err(|_| invalid(name, key, "is not UTF-8 text"))?;
     let text = text.trim_end_matches(['\r', '\n']);

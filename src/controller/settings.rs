@@ -1,14 +1,14 @@
-//! What the operator was told on its command line.
+//! The settings from the command line.
 
 use std::{collections::BTreeSet, time::Duration};
 
-/// What the operator was told on its command line.
+/// The settings from the command line.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How often a portal is looked at, where the object does not say.
+    /// The default of `spec.interval`.
     pub interval: Duration,
-    /// Origins that Secrets may be sent to; empty for any.
+    /// Origins to which Secrets may be sent; empty for any.
     pub allowed_origins: BTreeSet<String>,
-    /// Every Secret must say where it may be sent.
+    /// Whether every Secret must name the origins to which it may be sent.
     pub require_origin_annotation: bool,
 }
