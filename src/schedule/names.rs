@@ -27,7 +27,7 @@ impl Period {
     }
 }
 
-/// DocSpace's name of a storage type, or the number where it has none.
+/// DocSpace's name of a storage type, or the number if it has none.
 pub fn storage_name(number: i64) -> String {
     let known = StorageType::ALL
         .into_iter()
@@ -35,21 +35,21 @@ pub fn storage_name(number: i64) -> String {
     known.map_or_else(|| number.to_string(), |known| format!("{known:?}"))
 }
 
-/// Whether there is a storage behind a storage type that is shown so: not behind CustomCloud, nor behind numbers that
-/// DocSpace accepts and has no name for (trap 4).
+/// Whether the storage type with this name has a storage. CustomCloud has none, nor have numbers that DocSpace accepts
+/// without a name (trap 4).
 pub fn can_back_up(storage_type: &str) -> bool {
     StorageType::ALL
         .into_iter()
         .any(|known| known != StorageType::CustomCloud && storage_name(known.number()) == storage_type)
 }
 
-/// DocSpace's name of a period, or the number where it has none.
+/// DocSpace's name of a period, or the number if it has none.
 pub fn period_name(number: i64) -> String {
     let known = Period::ALL.into_iter().find(|known| known.number() == number);
     known.map_or_else(|| number.to_string(), |known| format!("{known:?}"))
 }
 
-/// The number of a period that [`period_name`] shows so; one that is no period's where it is none.
+/// The number of a period, the inverse of [`period_name`]; an unused number if the name is unknown.
 pub fn period_number(name: &str) -> i64 {
     let known = Period::ALL
         .into_iter()
