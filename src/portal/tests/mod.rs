@@ -1,4 +1,4 @@
-//! The client against canned bytes of a server that knows nothing of HTTP.
+//! The client against canned bytes from a plain TCP server.
 
 mod reads;
 mod recordings;
@@ -71,14 +71,14 @@ async fn request(stream: &mut TcpStream) -> String {
     }
 }
 
-/// Answers one connection with these bytes, closes it, and gives the request.
+/// Answers one connection with these bytes, closes it, and returns the request.
 async fn serve(answer: impl Into<Vec<u8>>) -> (String, JoinHandle<String>) {
     let (listener, address) = listen().await;
     let answer = answer.into();
     let server = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.expect("a connection");
         let request = request(&mut stream).await;
-        // The client may have gone after a part of a large answer.
+        // The client may have disconnected after a part of a large answer.
         let _ = stream.write_all(&answer).await;
         request
     });
@@ -106,7 +106,7 @@ fn schedule() -> Schedule {
     }
 }
 
-/// The failure of reading the schedule from a server that answers so.
+/// The failure of reading the schedule from a server with this answer.
 async fn failure(answer: impl Into<Vec<u8>>) -> PortalError {
     let (url, _server) = serve(answer).await;
     let mut error = portal_at(&url, None).schedule(false).await.expect_err("an error");

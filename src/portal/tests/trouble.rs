@@ -1,4 +1,4 @@
-//! What happens before there is an answer, or when there is none.
+//! Failures before an answer, or without one.
 
 use std::{
     pin::pin,
@@ -174,7 +174,7 @@ async fn four_calls_go_to_one_address_at_a_time() {
             tokio::spawn(async move {
                 request(&mut stream).await;
                 peak.fetch_max(active.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                // Less than four at a time would wait here until they time out.
+                // With fewer than four calls at a time, they would wait here until they time out.
                 barrier.wait().await;
                 active.fetch_sub(1, Ordering::SeqCst);
                 let answer = http("200 OK", "Connection: close\r\n", ABSENT);

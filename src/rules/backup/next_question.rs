@@ -18,7 +18,7 @@ const PATIENCE: SignedDuration = SignedDuration::from_hours(2);
 const LATE_PACE: SignedDuration = SignedDuration::from_mins(60);
 /// The interval for counting archives while none is awaited.
 const IDLE_PACE: SignedDuration = SignedDuration::from_hours(6);
-/// Progress is read this long before a due time, so that an old run is not taken for the new one.
+/// Progress is read this long before a due time, so that an old run does not count as the new one.
 const BEFOREHAND: SignedDuration = SAME_RUN;
 
 /// Since when an unconfirmed archive is awaited: the last due time, or a run that the portal queued since the schedule
@@ -199,7 +199,7 @@ pub fn trail_from(expected: &Expected, record: &Record, facts: &Facts<'_>) -> Ti
     let awaited = awaited(expected, record, facts).unwrap_or(facts.now);
     let newest = newest_unconfirmed(expected, record, facts);
     let newest = newest.map_or(awaited, |newest| newest.created_on);
-    // An archive made since the last passed due time may be taken for its backup.
+    // An archive made since the last passed due time may count as its backup.
     let passed = expected.deadline_passed(facts.now).unwrap_or(awaited);
     let from = newest.min(awaited).min(passed);
     from.checked_sub(BEFORE).unwrap_or(Timestamp::MIN)

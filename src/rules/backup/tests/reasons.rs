@@ -1,4 +1,4 @@
-//! Rows of reasons that need one of their own.
+//! Situations that need separate rows.
 
 use super::*;
 
@@ -85,7 +85,7 @@ fn what_cannot_work_is_foretold_and_withdrawn_when_the_portal_proves_it_wrong() 
             Failed,
         ),
         (
-            "CustomCloud, under way",
+            "CustomCloud, running",
             of(custom, |n| n.record.seen = running()),
             Running,
         ),
