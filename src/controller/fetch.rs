@@ -99,7 +99,8 @@ async fn trail(portal: &Portal, from: Timestamp) -> Result<Option<AuditTrail>, P
     Ok(Some(trail))
 }
 
-/// Whether the trail shows a deletion of this schedule. A dump's schedule belongs to the installation, target -1 (R 507).
+/// Whether the trail shows a deletion of this schedule. A dump's schedule belongs to the installation, target -1
+/// (R 507).
 async fn deletion(portal: &Portal, facts: &Facts<'_>) -> Result<Option<bool>, PortalError> {
     let dump = facts.spec.dump;
     let since = facts.ownership.ours().map_or(facts.now, |applied| applied.time.0);

@@ -150,8 +150,8 @@ impl<'a> Observation<'a> {
         )
     }
 
-    /// Remembers the resolved Secrets. A changed Secret or spec makes settings and key due; an accepted or lost write of
-    /// the same schedule is recognized.
+    /// Remembers the resolved Secrets. A changed Secret or spec makes settings and key due; an accepted or lost write
+    /// of the same schedule is recognized.
     fn remember(&mut self, generation: i64, resolved: &Resolved) {
         let before = self.memory.resolved.take();
         let same_secrets = before

@@ -41,8 +41,8 @@ pub fn of_status(metadata: &ObjectMeta, before: &Value, after: &Value) -> Patch<
     Patch::Json(JsonPatch(operations))
 }
 
-/// Whether a patch was refused because the object is gone or replaced. The refusal of a JSON patch does not say so, so this
-/// reads the object.
+/// Whether a patch was refused because the object is gone or replaced. The refusal of a JSON patch does not say so, so
+/// this reads the object.
 ///
 /// # Errors
 /// The API server did not answer.

@@ -81,8 +81,8 @@ pub struct Told {
     pub health: Arc<Health>,
 }
 
-/// Runs the controllers until `stop` is cancelled and running work has ended. The watches run from the start; objects are
-/// reconciled only while this process leads.
+/// Runs the controllers until `stop` is cancelled and running work has ended. The watches run from the start; objects
+/// are reconciled only while this process leads.
 ///
 /// # Errors
 /// The cluster does not answer, or has no CRD.

@@ -226,7 +226,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether an entry of the annotation allows the origin; an entry is an origin, with a blank and the Host header if used.
+/// Whether an entry of the annotation allows the origin; an entry is an origin, with a blank and the Host header if
+/// used.
 fn is_entry_for(entry: &str, origin: &str) -> bool {
     let mut words = entry.split_whitespace();
     let parsed = words

@@ -48,8 +48,8 @@ pub fn secrets_of(scope: Option<&str>) -> Watch {
     }
 }
 
-/// A watch that lists again when this process begins to lead, then notifies `listed`: during standby it may have hung or
-/// lagged behind the last leader's writes.
+/// A watch that lists again when this process begins to lead, then notifies `listed`: during standby it may have hung
+/// or lagged behind the last leader's writes.
 pub fn watch_for_a_leader<K>(
     client: &Client,
     scope: Option<&str>,

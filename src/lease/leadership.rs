@@ -65,15 +65,15 @@ impl Leadership {
         self.room_for(Duration::ZERO).await;
     }
 
-    /// Runs a write to a portal that takes up to `limit`. It begins only if that fits into the rest of the lease, else it
-    /// waits for a renewal. `None` if it did not begin or end, because this process no longer leads.
+    /// Runs a write to a portal that takes up to `limit`. It begins only if that fits into the rest of the lease, else
+    /// it waits for a renewal. `None` if it did not begin or end, because this process no longer leads.
     pub async fn portal_write<T>(&self, limit: Duration, write: impl Future<Output = T>) -> Option<T> {
         self.room_for(limit).await;
         self.while_held(write).await
     }
 
-    /// Continues a write only while the lease holds: after a pause of the process or a suspend of the machine, it notices a
-    /// lost lease before it sends anything. `None` if the lease no longer holds.
+    /// Continues a write only while the lease holds: after a pause of the process or a suspend of the machine, it
+    /// notices a lost lease before it sends anything. `None` if the lease no longer holds.
     pub async fn while_held<T>(&self, write: impl Future<Output = T>) -> Option<T> {
         let mut write = pin!(write);
         poll_fn(|task| {

@@ -5,10 +5,10 @@
 //!    resourceVersion of the read, so only one of two concurrent writes succeeds.
 //! 3. The clients of portals and of Kubernetes ([`client()`]) check [`Leadership`] just before each write.
 //!
-//! A leader counts its term from before it sent the renewal, by a clock that includes suspend; others count from when they
-//! saw the renewal. So a leader stops before another one starts, whatever their clocks show. A new leader waits one
-//! [`Times::renew_deadline`] before its first write, unless the lease was released, because its predecessor's last write may
-//! still be running.
+//! A leader counts its term from before it sent the renewal, by a clock that includes suspend; others count from when
+//! they saw the renewal. So a leader stops before another one starts, whatever their clocks show. A new leader waits
+//! one [`Times::renew_deadline`] before its first write, unless the lease was released, because its predecessor's last
+//! write may still be running.
 
 mod candidate;
 mod client;
@@ -49,8 +49,8 @@ impl Campaign {
         (campaign, Leadership::always())
     }
 
-    /// Takes part in the election with the Lease of this name. `client` should not repeat requests itself, because each round
-    /// has a deadline.
+    /// Takes part in the election with the Lease of this name. `client` should not repeat requests itself, because each
+    /// round has a deadline.
     pub fn start(client: Client, namespace: &str, name: &str, times: Times) -> (Self, Leadership) {
         let (term, seen) = watch::channel(None);
         let give_up = CancellationToken::new();

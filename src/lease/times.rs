@@ -12,8 +12,8 @@ const LONGEST: Duration = Duration::from_secs(3600);
 pub struct Times {
     /// After a renewal, no other process takes the lease for this long.
     pub duration: Duration,
-    /// A leader that cannot renew for this long ends. No write to a portal takes longer, either, so the next leader waits
-    /// this long until its predecessor's writes have ended.
+    /// A leader that cannot renew for this long ends. No write to a portal takes longer, either, so the next leader
+    /// waits this long until its predecessor's writes have ended.
     pub renew_deadline: Duration,
     /// The interval between reads of the Lease.
     pub retry_period: Duration,

@@ -4,8 +4,8 @@ use url::{Host, Url};
 
 /// Where a portal is: its URL, and the Host header that selects it there (trap 14).
 ///
-/// Equal addresses compare equal: schemes and hosts are in lower case; a default port, a trailing slash, and a Host header
-/// that only repeats the URL are removed.
+/// Addresses of the same place are equal: schemes and hosts are in lower case; a default port, a trailing slash, and a
+/// Host header that only repeats the URL are removed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Address {
     url: Url,

@@ -77,8 +77,8 @@ impl Call {
         }
     }
 
-    /// The largest accepted answer, in bytes. A history of some thousand archives stays below 4 MiB. The audit trail has at
-    /// most 100 events of less than 500 bytes each in the recordings, so 1 MiB leaves a wide margin.
+    /// The largest accepted answer, in bytes. A history of some thousand archives stays below 4 MiB. The audit trail
+    /// has at most 100 events of less than 500 bytes each in the recordings, so 1 MiB leaves a wide margin.
     pub const fn max_body(self) -> usize {
         const MIB: usize = 1024 * 1024;
         if matches!(self, Self::History) {
@@ -156,8 +156,8 @@ pub fn create_body(schedule: &Schedule) -> Vec<u8> {
 /// Short, because reads are repeated anyway, and a failed database makes them hang for minutes (R 376).
 pub const READ_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Longer than for reads, because an aborted write has an unknown outcome; shorter than DocSpace's 327 s (R 376) and its
-/// router's 60 s (trap 17), because the slot stays locked meanwhile. Leader election limits it to
+/// Longer than for reads, because an aborted write has an unknown outcome; shorter than DocSpace's 327 s (R 376) and
+/// its router's 60 s (trap 17), because the slot stays locked meanwhile. Leader election limits it to
 /// [`Leadership::longest_write`](crate::lease::Leadership::longest_write).
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 

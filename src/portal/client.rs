@@ -92,7 +92,8 @@ impl Portal {
             .await
     }
 
-    /// The archives that the portal lists, in no order. The call makes DocSpace remove records whose file it cannot see.
+    /// The archives that the portal lists, in no order. The call makes DocSpace remove records whose file it cannot
+    /// see.
     ///
     /// # Errors
     /// See [`Failure`](super::Failure).
@@ -124,9 +125,9 @@ impl Portal {
         self.ask(Call::Key, &[], parse::key).await
     }
 
-    /// The newest events of this kind since this time (cut to whole seconds), at most 100, in no fixed order.
-    /// `None` when the trail is not available: without it in the plan, DocSpace answers with the 20 newest events of any
-    /// kind (R 590), recognized by their kinds and times. So an empty list does not prove that nothing happened.
+    /// The newest events of this kind since this time (cut to whole seconds), at most 100, in no fixed order. `None`
+    /// when the trail is not available: without it in the plan, DocSpace answers with the 20 newest events of any kind
+    /// (R 590), recognized by their kinds and times. So an empty list does not prove that nothing happened.
     ///
     /// Events are written with a short delay, and kept for 180 days by default.
     ///
@@ -175,8 +176,8 @@ impl Portal {
         .await
     }
 
-    /// The portal's own domain. `None` when it has none, or when the key's owner is not an administrator and gets mostly
-    /// defaults (R 817). No recorded answer has one.
+    /// The portal's own domain. `None` when it has none, or when the key's owner is not an administrator and gets
+    /// mostly defaults (R 817). No recorded answer has one.
     ///
     /// # Errors
     /// See [`Failure`](super::Failure).

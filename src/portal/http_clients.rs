@@ -11,8 +11,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::portal::{Address, guard::Guard};
 
-/// The number of clients with private CAs; the least recently used is dropped first. Each also holds the platform's roots,
-/// some hundred KiB.
+/// The number of clients with private CAs; the least recently used is dropped first. Each also holds the platform's
+/// roots, some hundred KiB.
 const MAX_PRIVATE: usize = 32;
 /// The largest accepted PEM text, in bytes; all public CAs together have about 220 KiB.
 const MAX_PEM: usize = 256 * 1024;
@@ -110,8 +110,8 @@ impl Clients {
 }
 
 impl Public {
-    /// The client with the system's CAs, else with those of the program. If the environment names a CA store, there is no
-    /// fallback, because the user wants that store only.
+    /// The client with the system's CAs, else with those of the program. If the environment names a CA store, there is
+    /// no fallback, because the user wants that store only.
     fn new(options: Options, of_system: reqwest::Result<Client>, named: bool) -> Result<Self, NoClient> {
         match of_system {
             Ok(client) => Ok(Self {
@@ -225,9 +225,9 @@ pub const CALLS_PER_ADDRESS: usize = 4;
 pub struct Options {
     /// Allow 127.0.0.0/8 and ::1, for tests and demos. Default: refused.
     pub allow_loopback: bool,
-    /// Use the proxies in HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY. Default: ignored. A proxy resolves names itself,
-    /// so only literal addresses are checked then. The proxy's own name is checked, too: write a loopback proxy as 127.0.0.1,
-    /// or set `allow_loopback`.
+    /// Use the proxies in HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY. Default: ignored. A proxy resolves names
+    /// itself, so only literal addresses are checked then. The proxy's own name is checked, too: write a loopback proxy
+    /// as 127.0.0.1, or set `allow_loopback`.
     pub proxy_from_env: bool,
 }
 

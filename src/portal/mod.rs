@@ -2,8 +2,8 @@
 //!
 //! 1. [`Address`] is the address of a portal; `guard` refuses addresses that are never a portal.
 //! 2. [`Portals`] creates a [`Portal`] for an [`Access`], without a call.
-//! 3. A call (`client`) waits for its turn (`http_clients`), sends and reads (`transport`), classifies the answer (`shape`,
-//!    `answer`), and reads its data (`parse`, `model`).
+//! 3. A call (`client`) waits for its turn (`http_clients`), sends and reads (`transport`), classifies the answer
+//!    (`shape`, `answer`), and reads its data (`parse`, `model`).
 //! 4. An error is a [`PortalError`] with a [`Failure`] from a closed set.
 //!
 //! This module neither retries calls nor follows redirects.

@@ -28,8 +28,8 @@ pub struct PortalSettings {
     pub standalone: Option<bool>,
     /// Name of the portal inside its installation.
     pub alias: Option<String>,
-    /// Base domain of the installation's portals; `localhost` by default on a standalone one. Also given without a valid key
-    /// (R 800, 840).
+    /// Base domain of the installation's portals; `localhost` by default on a standalone one. Also given without a
+    /// valid key (R 800, 840).
     pub base_domain: Option<String>,
 }
 
@@ -75,11 +75,11 @@ pub struct Archive {
 pub enum Expiry {
     /// Not at all: year 1 without an offset, as MySQL and MariaDB give it (R 312).
     Never,
-    /// At the next pass: year 1 with an offset, as PostgreSQL gives it. It should mean never, but the cleaner treats it as
-    /// expired (trap 7, story cleaner-on-postgresql).
+    /// At the next pass: year 1 with an offset, as PostgreSQL gives it. It should mean never, but the cleaner treats it
+    /// as expired (trap 7, story cleaner-on-postgresql).
     AtNextCleaning,
-    /// At the first pass from this time on; a day after the end of the run in DocSpace's temporary store (trap 4, R 312).
-    /// Until then the archive stays listed.
+    /// At the first pass from this time on; a day after the end of the run in DocSpace's temporary store (trap 4,
+    /// R 312). Until then the archive stays listed.
     At(Timestamp),
 }
 

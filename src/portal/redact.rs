@@ -74,14 +74,14 @@ impl<'a> Redactor<'a> {
         }
     }
 
-    /// The text for display: in one line, then without the secrets, then cut. In this order, neither a removed character nor
-    /// the cut can reveal a secret or a part of one.
+    /// The text for display: in one line, then without the secrets, then cut. In this order, neither a removed
+    /// character nor the cut can reveal a secret or a part of one.
     pub fn clean(&self, text: &str) -> String {
         cut(&self.hide(&one_line(text, self.most_searched())))
     }
 
-    /// The id for display. Ids are compared, so an id of DocSpace's form stays unchanged unless it contains much of a secret:
-    /// a short secret may be a part of it by chance.
+    /// The id for display. Ids are compared, so an id of DocSpace's form stays unchanged unless it contains much of a
+    /// secret: a short secret may be a part of it by chance.
     pub fn id(&self, text: &str) -> String {
         let is_id = text.len() <= 36 && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
         match is_id && self.found(text).iter().all(|found| found.len() < MUCH) {

@@ -33,13 +33,14 @@ pub struct AppError {
     pub kind: String,
     /// Its message; may be empty.
     pub message: String,
-    /// Its message is exactly "Access denied". Stored, because a secret may be a part of that and hidden in the message.
+    /// Its message is exactly "Access denied". Stored, because a secret may be a part of that and hidden in the
+    /// message.
     pub denies_access: bool,
 }
 
 impl AppError {
-    /// Whether the database or its driver failed (R 375, 376). `DbUpdateException` (R 908) does not count, because it also
-    /// reports values that the database refuses.
+    /// Whether the database or its driver failed (R 375, 376). `DbUpdateException` (R 908) does not count, because it
+    /// also reports values that the database refuses.
     pub fn is_of_database(&self) -> bool {
         const DRIVERS: [&str; 3] = [
             "Microsoft.EntityFrameworkCore.Storage.",
@@ -49,10 +50,11 @@ impl AppError {
         DRIVERS.iter().any(|driver| self.kind.starts_with(driver))
     }
 
-    /// Whether a sent value is at fault, found before anything was written: a storage key is missing (R 30, 33), a value
-    /// cannot be read or makes no cron expression (R 66–107), or the server does not offer the storage (R 357).
-    /// `NullReferenceException` (R 130, 183) names no value: DocSpace gives it for values that the operator never sends, so
-    /// it counts as the server's fault. .NET gives `OverflowException` for a number that is too large (not recorded).
+    /// Whether a sent value is at fault, found before anything was written: a storage key is missing (R 30, 33), a
+    /// value cannot be read or makes no cron expression (R 66–107), or the server does not offer the storage (R 357).
+    /// `NullReferenceException` (R 130, 183) names no value: DocSpace gives it for values that the operator never
+    /// sends, so it counts as the server's fault. .NET gives `OverflowException` for a number that is too large (not
+    /// recorded).
     pub fn names_a_bad_value(&self) -> bool {
         match self.kind.as_str() {
             "System.Collections.Generic.KeyNotFoundException"

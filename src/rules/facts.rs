@@ -215,7 +215,8 @@ impl<'a> Facts<'a> {
         self.held = held.into();
     }
 
-    /// When the portal last queued a run, according to its current answer; in whole seconds, like all times of a status.
+    /// When the portal last queued a run, according to its current answer; in whole seconds, like all times of a
+    /// status.
     pub fn last_backup_time(&self) -> Option<Timestamp> {
         let held = self.held.answer()?.as_ref()?;
         Some(to_second(held.last_backup_time?).0)

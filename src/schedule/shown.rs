@@ -115,8 +115,8 @@ impl ShownParam {
 }
 
 impl Held {
-    /// Marks values that must not be shown: parameters that the manifest takes from a Secret, and those in `hidden`, which
-    /// an earlier manifest took from one. Values that the manifest has in clear are not marked.
+    /// Marks values that must not be shown: parameters that the manifest takes from a Secret, and those in `hidden`,
+    /// which an earlier manifest took from one. Values that the manifest has in clear are not marked.
     pub fn conceal(&mut self, hidden: &BTreeSet<&str>, wanted: Option<&Schedule>) {
         for (key, param) in &mut self.schedule.params {
             let wanted = wanted.and_then(|wanted| wanted.params.get(key));

@@ -1,5 +1,5 @@
-//! The program's HTTP interface: metrics for Prometheus ([`server`]), liveness and readiness ([`health`]). Each part of the
-//! program adds its metrics to the [`registry`].
+//! The program's HTTP interface: metrics for Prometheus ([`server`]), liveness and readiness ([`health`]). Each part of
+//! the program adds its metrics to the [`registry`].
 
 mod health;
 mod server;

@@ -204,8 +204,8 @@ impl Index {
         others
     }
 
-    /// Records the id of the object's key from the portal; returns the lock of the portal, to be taken after that of the
-    /// address.
+    /// Records the id of the object's key from the portal; returns the lock of the portal, to be taken after that of
+    /// the address.
     pub fn recognize(&self, object: &DocSpaceBackupSchedule, id: &str) -> Arc<tokio::sync::Mutex<()>> {
         let shared = &mut *self.shared();
         match shared.claims.recognize(&Claimant::of(object), id) {

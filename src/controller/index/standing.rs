@@ -19,8 +19,8 @@ use crate::{
 };
 
 impl Index {
-    /// An object of the same portal with the other `dump` whose backup the portal would start in the same pass; its name, as
-    /// readers of this object may see it.
+    /// An object of the same portal with the other `dump` whose backup the portal would start in the same pass; its
+    /// name, as readers of this object may see it.
     pub fn at_same_hour(&self, me: &DocSpaceBackupSchedule, expected: &Expected) -> Option<String> {
         let slot = SlotKey::of(&me.spec)?;
         let others: Vec<_> = {
@@ -71,8 +71,8 @@ impl Index {
         others.into_iter().collect()
     }
 
-    /// Who owns the slot: the owner, else the oldest object that enforces, is not suspended, and whose key the portal has
-    /// accepted. This object is judged as if it met these conditions.
+    /// Who owns the slot: the owner, else the oldest object that enforces, is not suspended, and whose key the portal
+    /// has accepted. This object is judged as if it met these conditions.
     pub fn standing(&self, me: &DocSpaceBackupSchedule) -> Slot {
         let sharing = self.shared().sharing(SlotKey::of(&me.spec).as_ref(), &key_of(me));
         if sharing.is_empty() {
@@ -84,8 +84,8 @@ impl Index {
         first(me, others).map_or(Slot::Free, |first| Slot::Taken(owner_for(first, me)))
     }
 
-    /// Whether the claim of another object's status counts against this one: in the same namespace always, in others once
-    /// its portal was seen to accept its key.
+    /// Whether the claim of another object's status counts against this one: in the same namespace always, in others
+    /// once its portal was seen to accept its key.
     fn counts(&self, other: &Key, me: &DocSpaceBackupSchedule) -> bool {
         other.namespace == me.metadata.namespace || self.shared().claims.is_accepted(other)
     }

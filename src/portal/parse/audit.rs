@@ -14,8 +14,8 @@ use crate::portal::{
 /// An event older than requested by more than this was not found by the filter; a smaller difference may be rounding.
 const CLEARLY_BEFORE: SignedDuration = SignedDuration::from_mins(1);
 
-/// `security/audit/events/filter`; `None` if the events are not the requested ones (R 590). An unreadable item makes the
-/// whole list an error.
+/// `security/audit/events/filter`; `None` if the events are not the requested ones (R 590). An unreadable item makes
+/// the whole list an error.
 pub fn events(content: Content, action: AuditAction, from: Timestamp) -> Read<Option<Vec<AuditEvent>>> {
     let Content::Response(Value::Array(items)) = content else {
         return Err(unexpected("the audit trail is not a list"));

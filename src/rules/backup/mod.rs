@@ -4,8 +4,8 @@
 //! 2. [`evidence`] takes the answers into the [`record`]; the status keeps what must survive a restart.
 //! 3. [`judge`] names the first reason that fits.
 //!
-//! Due times follow from the schedule and its zone alone ([`expected`]). The portal's lastBackupTime only says that a run
-//! was queued (trap 5); it is used to save calls.
+//! Due times follow from the schedule and its zone alone ([`expected`]). The portal's lastBackupTime only says that a
+//! run was queued (trap 5); it is used to save calls.
 
 pub mod audit_trail;
 pub mod evidence;

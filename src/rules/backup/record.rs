@@ -48,7 +48,8 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Whether the history was read at this time or later. A read in the future comes from a wrong clock and does not count.
+    /// Whether the history was read at this time or later. A read in the future comes from a wrong clock and does not
+    /// count.
     pub fn read_since(&self, time: Timestamp, now: Timestamp) -> bool {
         self.history_at.is_some_and(|at| at >= time && at <= now)
     }
@@ -105,7 +106,8 @@ impl Record {
         self.seen
     }
 
-    /// Whether an archive counts: it is in the schedule's storage, not known to be made by a person, and not from the future.
+    /// Whether an archive counts: it is in the schedule's storage, not known to be made by a person, and not from the
+    /// future.
     pub fn is_eligible(
         &self,
         archive: &Archive,

@@ -1,7 +1,7 @@
 //! Decides what to do from facts alone: no I/O, no clock of its own.
 //!
-//! The caller repeats [`decide`] after each learnt fact until it names a plan. The order of its lines is the order of the
-//! rules; each verdict says what the user can decide.
+//! The caller repeats [`decide`] after each learnt fact until it names a plan. The order of its lines is the order of
+//! the rules; each verdict says what the user can decide.
 
 pub mod deletion;
 pub mod removed_by_portal;
@@ -241,7 +241,8 @@ pub fn not_converging() -> Verdict {
     )
 }
 
-/// What a correction waits for. A correction may cost a backup and an old archive, so there is one a day unless requested.
+/// What a correction waits for. A correction may cost a backup and an old archive, so there is one a day unless
+/// requested.
 fn hold_correction(facts: &Facts<'_>) -> Option<Step> {
     let recent = |tally: &Tally| facts.now.duration_since(tally.last_time.0) < CONTEST_WINDOW;
     if facts.corrections.is_some_and(recent) && !facts.requested && !facts.correction_waits {

@@ -1,8 +1,8 @@
 //! When a schedule is due, in two meanings:
 //!
 //! - For people: the wall-clock times that the schedule names in its zone ([`Timetable::latest`], [`Timetable::next`]).
-//! - For DocSpace's scheduler ([`Timetable::portal_starts`]): it counts from the last run on the portal's wall clock, and
-//!   after every POST from the start of the UTC day (trap 2), so that it never reaches some hours.
+//! - For DocSpace's scheduler ([`Timetable::portal_starts`]): it counts from the last run on the portal's wall clock,
+//!   and after every POST from the start of the UTC day (trap 2), so that it never reaches some hours.
 //!
 //! `next-runs` and `due` are recordings of that scheduler.
 
@@ -56,8 +56,8 @@ impl From<&ShownCron> for Cron {
 }
 
 impl Cron {
-    /// Its first time at or after this one. Like DocSpace, the search begins with the month of `from`: a 30th of February is
-    /// searched in February only, and found in March (next-runs 71).
+    /// Its first time at or after this one. Like DocSpace, the search begins with the month of `from`: a 30th of
+    /// February is searched in February only, and found in March (next-runs 71).
     fn at_or_after(self, from: DateTime) -> Option<DateTime> {
         let mut date = from.date();
         // Either this day or the next one has one of its hours after `from`.
@@ -159,7 +159,8 @@ impl Timetable {
         }
     }
 
-    /// Whether, within two months, one of its times falls into the same pass of the portal's scheduler as another schedule's.
+    /// Whether, within two months, one of its times falls into the same pass of the portal's scheduler as another
+    /// schedule's.
     pub fn meets(&self, other: &Self, from: Timestamp) -> bool {
         let two_months = SignedDuration::from_hours(62 * 24);
         let end = from.checked_add(two_months).unwrap_or(from);
@@ -195,8 +196,8 @@ impl Timetable {
         due.is_some_and(|due| due <= self.wall(now))
     }
 
-    /// Since when a run is due on the portal at `now`, or when the next one will be, for a schedule with this lastBackupTime
-    /// that is not written meanwhile. `None` if no run starts within 420 days, which counts as never.
+    /// Since when a run is due on the portal at `now`, or when the next one will be, for a schedule with this
+    /// lastBackupTime that is not written meanwhile. `None` if no run starts within 420 days, which counts as never.
     pub fn portal_starts(&self, last_backup_time: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
         if let Some(last) = last_backup_time {
             return self.instant(self.cron.at_or_after(self.just_after(last)?)?);

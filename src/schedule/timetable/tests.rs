@@ -20,8 +20,8 @@ fn rows(file: &str) -> Vec<Value> {
     rows
 }
 
-/// A row's times. GET settings returns the IANA name of a zone stored by its Windows name (R 807), and UTC for an unknown
-/// one (R 801, 808), so the operator never sees other names.
+/// A row's times. GET settings returns the IANA name of a zone stored by its Windows name (R 807), and UTC for an
+/// unknown one (R 801, 808), so the operator never sees other names.
 fn times(row: &Value) -> Timetable {
     let number = |field: &str| row[field].as_i64().expect("a number");
     let periods = ["EveryDay", "EveryWeek", "EveryMonth"];

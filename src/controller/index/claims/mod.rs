@@ -1,9 +1,9 @@
 //! The claims of objects to slots that this process has verified itself.
 //!
-//! A status can be forged, and its readers learn the id of an API key. So one portal behind two addresses is recognized by
-//! the text of the key and its id together, and the claim of a status counts against other namespaces only once the portal
-//! was seen to accept that object's key. After a start nothing is verified: objects whose claims may have precedence are
-//! checked first.
+//! A status can be forged, and its readers learn the id of an API key. So one portal behind two addresses is recognized
+//! by the text of the key and its id together, and the claim of a status counts against other namespaces only once the
+//! portal was seen to accept that object's key. After a start nothing is verified: objects whose claims may have
+//! precedence are checked first.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -76,8 +76,8 @@ struct Known {
     accepted: bool,
     /// Whether it was checked.
     examined: bool,
-    /// Objects that shared a slot with it through its former key and were not checked since: the key may have been replaced
-    /// for both.
+    /// Objects that shared a slot with it through its former key and were not checked since: the key may have been
+    /// replaced for both.
     former: HashSet<Key>,
     /// The objects that wait for its check.
     waiting: HashSet<Key>,
@@ -126,8 +126,8 @@ impl Claims {
         KeyDigest(self.hasher.hash_one(key.expose_secret()))
     }
 
-    /// Adds or updates an object, with the id of the key in its status and whether the status says that it owns its slot. A
-    /// new uid or address starts unverified.
+    /// Adds or updates an object, with the id of the key in its status and whether the status says that it owns its
+    /// slot. A new uid or address starts unverified.
     pub fn file(&mut self, claimant: Claimant, told: Option<String>, owns: bool) {
         let key = claimant.key.clone();
         if !self.is_current(&claimant) {
@@ -267,9 +267,9 @@ impl Claims {
         members.filter(move |other| *other != key)
     }
 
-    /// Objects that may share a slot with this one through its key, to be checked first: unchecked owners with the same key id
-    /// in their status, and objects that shared its former key. The id in its own status counts, too, because the key may
-    /// have been replaced for both before a start.
+    /// Objects that may share a slot with this one through its key, to be checked first: unchecked owners with the same
+    /// key id in their status, and objects that shared its former key. The id in its own status counts, too, because
+    /// the key may have been replaced for both before a start.
     pub fn may_share(&self, key: &Key) -> HashSet<Key> {
         let Some(known) = self.known.get(key) else {
             return HashSet::new();

@@ -1,5 +1,5 @@
-//! Prometheus series of the objects, generated at each scrape from the newest version of each. So nothing is stored, and the
-//! series end with their object.
+//! Prometheus series of the objects, generated at each scrape from the newest version of each. So nothing is stored,
+//! and the series end with their object.
 
 use std::sync::{Arc, OnceLock};
 

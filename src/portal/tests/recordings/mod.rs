@@ -19,7 +19,8 @@ use crate::portal::{
 /// The result of an answer, by the first row that fits: its status, shape, type of exception, call, and the failure.
 ///
 /// The client never sends what leads to 415 (another content type), to a create's `NullReferenceException` (null for a
-/// value or for cronParams), or to a read's `FormatException` (Basic authorization). A key's is a session token (R 429).
+/// value or for cronParams), or to a read's `FormatException` (Basic authorization). A key's is a session token
+/// (R 429).
 const TABLE: &str = "\
     200 envelope         -                                                    any      good
     400 error            System.ArgumentException                             any      Rejected

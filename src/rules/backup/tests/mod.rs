@@ -1,5 +1,5 @@
-//! The table of BackupFresh: one situation a row. Daily at 03:00 UTC into a local folder, backupDeadline two hours, in force
-//! since Friday, judged on Tuesday at noon unless a row says otherwise.
+//! The table of BackupFresh: one situation a row. Daily at 03:00 UTC into a local folder, backupDeadline two hours, in
+//! force since Friday, judged on Tuesday at noon unless a row says otherwise.
 
 mod evidence;
 mod next_look;

@@ -147,7 +147,8 @@ impl Story {
         judged
     }
 
-    /// An archive of the schedule that the portal listed twice, half an hour apart, made since the due time that counts.
+    /// An archive of the schedule that the portal listed twice, half an hour apart, made since the due time that
+    /// counts.
     fn is_proved(&self) -> bool {
         let due = self.expected.deadline_passed(self.now).expect("a daily schedule");
         self.archives.iter().any(|archive| {
