@@ -296,7 +296,7 @@ impl Observation<'_> {
                 "ScheduleRecreated",
                 format!(
                     "The portal had removed the schedule when it was due, probably because of a bill or a quota (see the \
-                     portal's payments page); the operator restored it, once a calendar month{after}"
+                     portal's payments page); the operator restored it, which it does once a calendar month{after}"
                 ),
             ),
             _ => Note::normal(

@@ -69,7 +69,7 @@ pub enum StartError {
 pub struct Clients {
     /// For requests.
     pub requests: Client,
-    /// For watches: without a read time-out.
+    /// For watches: with a longer read time-out.
     pub watches: Client,
 }
 

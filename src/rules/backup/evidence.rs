@@ -179,7 +179,8 @@ impl Record {
 
     /// Takes in a run's error or a failure from the trail. Errors that may belong to a manual run are ignored.
     fn absorb_failure(&mut self, facts: &Facts<'_>, trail: Option<&AuditTrail>, awaited: Timestamp) {
-        const NO_REASON: &str = "the portal gives no reason (seen in its audit trail); see the logs of DocSpace's backup services";
+        const NO_REASON: &str = "the portal gives no reason (seen in its audit trail); see the logs of DocSpace's \
+            backup services";
         if trail.is_some() {
             self.seen.explained = self.last_run.as_ref().map(|run| run.id.clone());
         }
