@@ -1,4 +1,4 @@
-//! Step 3, act: at most one write to the portal, then a look at what it did.
+//! Step 3, act: at most one write to the portal, then a read that shows its result.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -35,7 +35,7 @@ pub async fn act(observation: &mut Observation<'_>, plan: Plan) -> Result<Outcom
         Plan::Refuse(verdict) => Kept::of(verdict),
         Plan::Suspend => Kept::of(Verdict::new(
             Reason::Suspended,
-            "spec.suspend is true: the portal is left alone",
+            "spec.suspend is true: the operator makes no call to the portal",
         )),
         Plan::Adopt(reason) => adopt(observation, reason).await?,
         Plan::Write(plan) => match observation.portal(&plan.access) {
@@ -59,7 +59,7 @@ async fn adopt(observation: &mut Observation<'_>, reason: AppliedReason) -> Resu
         ..Kept::of(in_sync())
     };
     if reason == AppliedReason::Adopted {
-        let note = "The portal holds the schedule already; it is looked after from now on";
+        let note = "The portal already holds this schedule; the operator now manages it";
         kept.notes.push(Note::normal("ScheduleAdopted", note));
     }
     Ok(kept)
@@ -148,8 +148,8 @@ fn outcome_unknown(error: &PortalError) -> Verdict {
         ..Verdict::new(
             Reason::OutcomeUnknown,
             format!(
-                "{error}; DocSpace may still carry the write out, so the portal is looked at, and written to \
-                     again after ten minutes at the earliest"
+                "{error}. DocSpace may still carry out the write, so the operator reads the portal and writes again \
+                 after ten minutes at the earliest"
             ),
         )
     }
@@ -189,7 +189,7 @@ async fn delete(observation: &mut Observation<'_>, portal: &Portal) -> Result<Ou
     };
     if gone {
         remove_finalizer(observation).await?;
-        let note = Note::normal("ScheduleDeleted", "The portal's schedule has been deleted");
+        let note = Note::normal("ScheduleDeleted", "The operator deleted the portal's schedule");
         return Ok(Outcome::Released {
             request: Some(request),
             notes: vec![note],
@@ -199,7 +199,7 @@ async fn delete(observation: &mut Observation<'_>, portal: &Portal) -> Result<Ou
         Err(error) => error.into(),
         Ok(()) => Verdict::new(
             Reason::OutcomeUnknown,
-            "The portal accepted the deletion, and still shows the schedule",
+            "The portal accepted the deletion but still shows the schedule; the operator retries",
         ),
     };
     match give_up(&observation.facts, &verdict) {
@@ -221,11 +221,13 @@ async fn release(observation: &mut Observation<'_>, left_behind: Option<String>)
             namespace = observation.object.namespace(),
             portal,
             why,
-            "released; the portal's schedule, if there is one, stays"
+            "object released; a schedule may remain in the portal"
         );
         Note::warning(
             "ScheduleLeftBehind",
-            format!("A schedule may stay in the portal {portal}: {why}"),
+            format!(
+                "A schedule may remain in the portal {portal}: {why}. Delete it there if nobody needs it"
+            ),
         )
     });
     Ok(Outcome::Released {
@@ -256,7 +258,7 @@ async fn remove_finalizer(observation: &mut Observation<'_>) -> Result<(), Error
 }
 
 impl Observation<'_> {
-    /// Keeps what a write of the object's metadata returned.
+    /// Updates the index with the metadata that a write returned.
     fn wrote(&self, metadata: ObjectMeta) {
         self.context.index.wrote(DocSpaceBackupSchedule {
             metadata,
@@ -264,7 +266,7 @@ impl Observation<'_> {
         });
     }
 
-    /// What was written, and what the portal makes of it.
+    /// The Event of a write, and what the portal does next.
     fn written_note(&self, reason: AppliedReason, wanted: &Schedule, replaced: Option<&Held>) -> Note {
         let zone = self.zone(wanted);
         let what = wanted.in_words(zone);
@@ -280,17 +282,21 @@ impl Observation<'_> {
             }
             (AppliedReason::Created, Some(_)) => Note::normal(
                 "ScheduleReplaced",
-                format!("The portal now holds {what}, in place of another schedule ({found}){after}"),
+                format!(
+                    "The portal now holds {what}, which replaced a different schedule (status.replaced; {found}){after}"
+                ),
             ),
             (AppliedReason::Corrected, _) => Note::warning(
                 "ScheduleCorrected",
-                format!("Somebody had changed the portal's schedule; it was put back ({found}){after}"),
+                format!(
+                    "Somebody had changed the portal's schedule; the operator restored it ({found}){after}"
+                ),
             ),
             (AppliedReason::Recreated, _) => Note::warning(
                 "ScheduleRecreated",
                 format!(
-                    "The portal itself had removed the schedule when it came due, over a bill or a quota for all that \
-                     is known; it was restored, which is done once a calendar month{after}"
+                    "The portal had removed the schedule when it was due, probably because of a bill or a quota (see the \
+                     portal's payments page); the operator restored it, which it does once a calendar month{after}"
                 ),
             ),
             _ => Note::normal(
@@ -300,7 +306,7 @@ impl Observation<'_> {
         }
     }
 
-    /// The zone that the portal reads the hour in, as far as it is known.
+    /// The time zone in which the portal reads the hour, if it is known.
     fn zone(&self, wanted: &Schedule) -> Option<&str> {
         if wanted.dump {
             return Some("UTC");
@@ -319,7 +325,7 @@ impl Observation<'_> {
         told.or(known)
     }
 
-    /// What a write of this look would write.
+    /// The write that this reconcile would make.
     fn would_write(&self) -> Option<Written> {
         self.memory
             .resolved
@@ -327,7 +333,7 @@ impl Observation<'_> {
             .map(|(_, resolved)| Written::of(resolved))
     }
 
-    /// The portal holds what is wanted. A lost write of something else may still be carried out.
+    /// Call when the portal holds the wanted schedule. A lost write of a different schedule may still be carried out.
     fn settled(&mut self) {
         let lost = &self.facts.lost_write;
         let is_wanted = matches!(lost, LostWrite::Ours { is_wanted: true, .. });
@@ -338,7 +344,7 @@ impl Observation<'_> {
         self.memory.secret_changed = false;
     }
 
-    /// A process that lost its lease does nothing more: the next leader finds out what became of the write.
+    /// A process that lost its lease stops here; the next leader reads the outcome of the write.
     fn check_leads(&self) -> Result<(), Error> {
         if self.context.leadership.holds() {
             return Ok(());
@@ -351,7 +357,7 @@ impl Observation<'_> {
         Err(Error::Stopping)
     }
 
-    /// The look may have taken long: what the object says may have changed since.
+    /// The reads may have taken long, so the object may have changed meanwhile.
     fn check_still_wanted(&self) -> Result<(), Error> {
         let newest = self.context.index.newest(&key_of(self.object));
         let newest = newest

@@ -1,4 +1,4 @@
-//! What all reconciles share, and what each of them asks of it.
+//! The context that all reconciles share.
 
 use std::{
     collections::HashMap,
@@ -33,14 +33,14 @@ use crate::{
     },
 };
 
-/// So many objects are worked on at a time; one that waits for its portal gives its place to another.
+/// The number of objects that are reconciled at a time, not counting those that wait for their portal.
 pub const WORKER_SLOTS: usize = 64;
-/// A reconcile that takes longer than this is waiting for a portal.
+/// A reconcile that takes longer than this counts as waiting for its portal.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// A write under way gets this long when the operator is stopped.
+/// A running write may continue this long when the operator stops.
 pub const WRITE_GRACE: Duration = Duration::from_secs(8);
 
-/// What all reconciles share.
+/// Shared by all reconciles.
 pub struct Context {
     pub(super) client: Client,
     pub(super) settings: Settings,
@@ -50,20 +50,20 @@ pub struct Context {
     pub(super) metrics: Metrics,
     pub(super) secrets: Vec<Store<PartialObjectMeta<Secret>>>,
     pub(super) memories: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Memory>>>>,
-    /// By the namespace that a controller watches, or `None` for all.
+    /// By the namespace that a controller watches; `None` for all.
     pub(super) triggers: HashMap<Option<String>, mpsc::UnboundedSender<Key>>,
     pub(super) worker_slots: Semaphore,
-    /// All stores are filled, and this process leads: objects can be looked at.
+    /// True once all stores are filled and this process leads: objects can be reconciled.
     pub(super) filled: watch::Receiver<bool>,
-    /// The operator is being stopped: reads are dropped.
+    /// Cancelled when the operator stops: reads are dropped.
     pub(super) stop: CancellationToken,
-    /// Writes that were under way then have had their time.
+    /// Cancelled when the grace period of running writes is over.
     pub(super) grace_over: CancellationToken,
 }
 
 impl Context {
-    /// Runs the work in its turn; one that takes long, as one whose portal hangs, no longer holds up the others.
-    /// Its many bytes are taken only then: thousands may be waiting.
+    /// Runs the work in a worker slot; slow work, for example with a hanging portal, gives its slot to others.
+    /// `work` creates its future only then, to save memory: thousands may be waiting.
     pub(super) async fn in_turn<F: Future>(&self, work: impl FnOnce() -> F) -> F::Output {
         let slot = self.worker_slots.acquire().await;
         let mut work = Box::pin(work());
@@ -74,7 +74,7 @@ impl Context {
         work.await
     }
 
-    /// A write to the portal, with what belongs to it: when the operator is stopped it gets a while to end.
+    /// Runs a write to the portal, or its read afterwards; it may continue for WRITE_GRACE when the operator stops.
     pub(super) async fn within_grace<T>(
         &self,
         call: impl Future<Output = Result<Answer<T>, PortalError>>,
@@ -82,7 +82,9 @@ impl Context {
         let stopped = || PortalError {
             failure: Failure::TimedOut,
             status: None,
-            message: "The operator was stopped before the portal answered".into(),
+            message:
+                "The operator was stopped before the portal answered; its next process reads the outcome"
+                    .into(),
             date: None,
             retry_after: None,
         };
@@ -92,7 +94,7 @@ impl Context {
             .unwrap_or_else(|| Err(stopped()))
     }
 
-    /// How often the object's portal is looked at; kept within bounds where an older CRD did not.
+    /// The interval between checks of the object's portal; limited here because an older CRD did not limit it.
     pub(super) fn interval(&self, object: &DocSpaceBackupSchedule) -> Duration {
         let own = object.spec.interval.filter(|interval| !interval.is_negative());
         own.map_or(self.settings.interval, |own| {
@@ -110,7 +112,7 @@ impl Context {
         memories.entry(uid.into()).or_default().clone()
     }
 
-    /// Forgets an object that is gone, and wakes those that waited for its slot.
+    /// Forgets a deleted object, and wakes objects that shared its slot.
     pub(super) fn forget(&self, key: &Key) {
         let (uid, others) = self.index.forget(key);
         if let Some(uid) = uid {
@@ -122,7 +124,7 @@ impl Context {
         self.wake(others);
     }
 
-    /// After a watch has listed anew: what was missed meanwhile is looked at, or forgotten.
+    /// After a watch has listed again: wakes the listed objects and forgets the deleted ones.
     pub(super) fn relisted(&self, scope: Option<&str>) {
         let in_scope = |key: &Key| scope.is_none() || key.namespace.as_deref() == scope;
         for key in self.index.keys().into_iter().filter(in_scope) {
@@ -147,20 +149,20 @@ impl Context {
             .resource_version()
     }
 
-    /// Has objects reconciled, if anything has changed for them.
+    /// Triggers reconciles of objects; unchanged ones are skipped there.
     pub(super) fn wake(&self, keys: Vec<Key>) {
         for key in keys {
             let triggers = self
                 .triggers
                 .get(&key.namespace)
                 .or_else(|| self.triggers.get(&None));
-            // A closed channel is a controller that has ended.
+            // The channel is closed only if the controller has ended.
             let _ = triggers.map(|triggers| triggers.unbounded_send(key));
         }
     }
 }
 
-/// A wait from now on, with a draw of its own.
+/// The inputs of a wait that begins now.
 pub fn pace(interval: Duration) -> Pace {
     Pace {
         interval,

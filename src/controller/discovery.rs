@@ -4,8 +4,8 @@ use kube::Client;
 
 use crate::api::DocSpaceBackupSchedule;
 
-/// Whether the API server offers to create our objects; `None` when it does not know them.
-/// A CRD that is being deleted offers everything but that.
+/// Whether the API server offers `create` for the objects; `None` if it does not know them. A CRD that is being deleted
+/// offers every verb except `create`.
 ///
 /// # Errors
 /// The API server did not answer.

@@ -1,9 +1,9 @@
-//! Kubernetes's own failures: the only errors of a reconcile.
+//! The errors of a reconcile: failures of Kubernetes, and early ends.
 
 use crate::controller::secrets;
 use std::time::Duration;
 
-/// Kubernetes' own failures, and the end of the operator.
+/// The errors of a reconcile.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The API server refused or did not answer.
@@ -12,23 +12,23 @@ pub enum Error {
     /// A Secret could not be read.
     #[error(transparent)]
     Secret(#[from] secrets::Error),
-    /// The operator is being stopped.
-    #[error("the operator is being stopped")]
+    /// The operator is stopping.
+    #[error("the operator is stopping")]
     Stopping,
-    /// The object changed while it was looked at; it is looked at again.
-    #[error("the object has changed meanwhile")]
+    /// The object changed during the reconcile, which is repeated.
+    #[error("the object changed during the reconcile")]
     Superseded,
-    /// Others may have the slot before the object: they are looked at first, which takes this long at most.
-    #[error("other objects are looked at first")]
+    /// Others that may have precedence on the slot are reconciled first; waits at most this long.
+    #[error("other objects are reconciled first")]
     OthersFirst(Duration),
 }
 
-/// An error, and when to try again.
+/// An error, and when to retry.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct Failed {
     #[source]
     pub error: Error,
-    /// The wait before the next try.
+    /// The wait before the retry.
     pub retry: Duration,
 }

@@ -1,4 +1,4 @@
-//! The portal's part of step 1: which call learns which fact.
+//! Which call to the portal learns which fact (part of step 1).
 
 use jiff::Timestamp;
 
@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// Learns a fact from the portal; its clock comes with every answer.
+/// Learns a fact from the portal. Every answer also updates the portal's clock.
 pub async fn fetch(portal: &Portal, need: Need, facts: &mut Facts<'_>) {
     let dump = facts.spec.dump;
     match need {
@@ -49,7 +49,7 @@ pub async fn fetch(portal: &Portal, need: Need, facts: &mut Facts<'_>) {
         }
         Need::Deletion => facts.deleted = deletion(portal, facts).await.or_else(not_to_be_had).into(),
         Need::Bill => facts.bill = bill(portal).await.into(),
-        // Kubernetes tells these.
+        // These come from Kubernetes.
         Need::CrdState | Need::Secrets | Need::Access => {}
     }
 }
@@ -76,12 +76,12 @@ fn is_passing(error: &PortalError) -> bool {
     Reason::from(error.failure).is_retried()
 }
 
-/// What is refused for good is not to be had.
+/// A lasting refusal means that the fact is not available.
 fn not_to_be_had<T>(error: PortalError) -> Result<Option<T>, PortalError> {
     if is_passing(&error) { Err(error) } else { Ok(None) }
 }
 
-/// `None` as soon as one answer shows that the trail is not to be had.
+/// `None` if the trail is not available.
 async fn trail(portal: &Portal, from: Timestamp) -> Result<Option<AuditTrail>, PortalError> {
     let mut trail = AuditTrail::default();
     for (action, times) in [
@@ -99,7 +99,8 @@ async fn trail(portal: &Portal, from: Timestamp) -> Result<Option<AuditTrail>, P
     Ok(Some(trail))
 }
 
-/// The row of a dump is the installation's, and named so in the trail (R 507).
+/// Whether the trail shows a deletion of this schedule. A dump's schedule belongs to the installation, target -1
+/// (R 507).
 async fn deletion(portal: &Portal, facts: &Facts<'_>) -> Result<Option<bool>, PortalError> {
     let dump = facts.spec.dump;
     let since = facts.ownership.ours().map_or(facts.now, |applied| applied.time.0);

@@ -1,4 +1,4 @@
-//! The finalizer: put on before the first write to a portal, and taken off at one place.
+//! Adds the finalizer (before the first write to a portal) and removes it.
 
 use std::fmt::Debug;
 
@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 
 use crate::api::FINALIZER;
 
-/// Puts the finalizer on an object.
+/// Adds the finalizer to an object.
 ///
 /// # Errors
-/// The object has changed meanwhile, or the API server did not answer.
+/// The object changed meanwhile, or the API server did not answer.
 pub async fn add<K>(api: &Api<K>, metadata: &ObjectMeta) -> kube::Result<PartialObjectMeta<K>>
 where
     K: Clone + DeserializeOwned + Debug,
@@ -25,10 +25,10 @@ where
         .await
 }
 
-/// Takes the finalizer off an object, also off one that cannot be parsed.
+/// Removes the finalizer from an object, even if the object cannot be parsed.
 ///
 /// # Errors
-/// The object is gone or has changed meanwhile, or the API server did not answer.
+/// The object is gone or changed meanwhile, or the API server did not answer.
 pub async fn remove<K>(api: &Api<K>, metadata: &ObjectMeta) -> kube::Result<PartialObjectMeta<K>>
 where
     K: Clone + DeserializeOwned + Debug,
@@ -38,21 +38,21 @@ where
         .await
 }
 
-/// Puts our finalizer on an object that has not changed since.
+/// The patch that adds the finalizer if the object is unchanged.
 pub fn with_finalizer(metadata: &ObjectMeta) -> Patch<Value> {
     let mut finalizers = metadata.finalizers.clone().unwrap_or_default();
     finalizers.push(FINALIZER.into());
     of_finalizers(metadata, finalizers)
 }
 
-/// Takes our finalizer off an object that has not changed since.
+/// The patch that removes the finalizer if the object is unchanged.
 pub fn without_finalizer(metadata: &ObjectMeta) -> Patch<Value> {
     let mut finalizers = metadata.finalizers.clone().unwrap_or_default();
     finalizers.retain(|name| name != FINALIZER);
     of_finalizers(metadata, finalizers)
 }
 
-/// Carries the resourceVersion, so that nobody else's finalizer is lost.
+/// The resourceVersion protects other finalizers from being lost.
 fn of_finalizers(metadata: &ObjectMeta, finalizers: Vec<String>) -> Patch<Value> {
     let (uid, version) = (&metadata.uid, &metadata.resource_version);
     Patch::Merge(json!({"metadata": {"uid": uid, "resourceVersion": version, "finalizers": finalizers}}))

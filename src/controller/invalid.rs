@@ -1,4 +1,4 @@
-//! Objects that an older CRD let in and that cannot be parsed: told so, and not in the way of the others.
+//! Objects that an older CRD accepted and that cannot be parsed: reported, without blocking other objects.
 
 use std::time::Instant;
 
@@ -30,7 +30,7 @@ use crate::{
     },
 };
 
-/// Says so in the conditions and an Event, once; lets the object go when it is deleted.
+/// Reports the object once, in conditions and an Event. Removes the finalizer when the object is deleted.
 ///
 /// # Errors
 /// Kubernetes' own failures.
@@ -57,14 +57,14 @@ pub async fn reconcile(
     let namespace = object.metadata.namespace.clone().unwrap_or_default();
     let resource = ApiResource::erase::<DocSpaceBackupSchedule>(&());
     let api = Api::<DynamicObject>::namespaced_with(context.client.clone(), &namespace, &resource);
-    // It may be gone, or another one by now.
+    // The object may be gone or replaced by now.
     let found = api.get_opt(&name).await?;
     let Some(found) = found.filter(|found| found.metadata.uid == object.metadata.uid) else {
         return Ok(Action::await_change());
     };
 
     let message = format!(
-        "The object cannot be read: {}; apply it again as `kubectl explain dsbs.spec` says",
+        "The operator cannot parse the object: {}; correct it (see `kubectl explain dsbs.spec`) and apply it again",
         object.error
     );
     tracing::warn!(name, namespace, "{message}");
@@ -75,7 +75,7 @@ pub async fn reconcile(
         }
         Note::warning(
             "ScheduleLeftBehind",
-            format!("A schedule may stay in the portal. {message}"),
+            format!("A schedule may remain in the portal. {message}"),
         )
     } else {
         let before = &found.data["status"];
@@ -108,7 +108,7 @@ pub async fn reconcile(
     Ok(Action::await_change())
 }
 
-/// Ready=False and Stalled=True; since when is kept where it was so already.
+/// Ready=False and Stalled=True; lastTransitionTime is kept if the status of the condition is unchanged.
 fn conditions(object: &DynamicObject, message: &str) -> Vec<Value> {
     let before = object
         .data

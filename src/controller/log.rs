@@ -1,4 +1,4 @@
-//! The log of what is decided: a line for each look that changed something.
+//! The log of decisions: one line for each reconcile that changed the status.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::{
     rules::{outcome::Kept, reason::Class},
 };
 
-/// What was decided and done, and what came of it. `fresh` is BackupFresh's reason, when that changes.
+/// Logs what was decided and done, with its result. `fresh` is BackupFresh's reason if it changed.
 pub fn decided(
     object: &DocSpaceBackupSchedule,
     outcome: &Kept,
@@ -39,14 +39,20 @@ pub fn decided(
     }
 }
 
-/// The object is deleted, and was let go.
+/// Logs that a deleted object was released.
 pub fn released(object: &DocSpaceBackupSchedule, request: Option<&LastRequest>) {
     let (name, namespace) = (object.name_any(), object.namespace());
     let (operation, status_code) = called(request);
-    tracing::info!(name, namespace, operation, status_code, "deleted, and let go");
+    tracing::info!(
+        name,
+        namespace,
+        operation,
+        status_code,
+        "object released after its deletion"
+    );
 }
 
-/// The call that wrote, and the HTTP status of its answer.
+/// The write operation, and the HTTP status of its answer.
 fn called(request: Option<&LastRequest>) -> (Option<String>, Option<i32>) {
     request.map_or((None, None), |request| {
         (Some(format!("{:?}", request.operation)), request.status_code)

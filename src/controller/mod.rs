@@ -1,4 +1,4 @@
-//! Keeps every `DocSpaceBackupSchedule` and its portal in step: the watches, and the four steps of [`mod@reconcile`].
+//! Keeps every portal equal to its `DocSpaceBackupSchedule`: the watches, and the four steps of [`mod@reconcile`].
 
 mod act;
 mod context;

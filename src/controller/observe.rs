@@ -30,7 +30,7 @@ use crate::{
     schedule::Schedule,
 };
 
-/// So long an object waits for others to be looked at, whatever these wait for.
+/// An object waits at most this long for the check of objects that may have precedence.
 const OTHERS_GO_FIRST: Duration = Duration::from_secs(60);
 
 /// One reconcile's view of an object and its portal.
@@ -38,16 +38,16 @@ pub struct Observation<'a> {
     pub(super) context: &'a Context,
     pub(super) object: &'a DocSpaceBackupSchedule,
     pub(super) memory: &'a mut Memory,
-    /// What `decide` is asked with.
+    /// The facts for `decide`.
     pub facts: Facts<'a>,
-    /// Connected to once the Secrets are known.
+    /// Set once the Secrets are known.
     portal: Option<Portal>,
-    /// Held while the portal is known by its key, too: it may be looked at under another address.
+    /// Held once the portal is known by its key, because another object may reach it at another address.
     portal_lock: Option<OwnedMutexGuard<()>>,
 }
 
 impl<'a> Observation<'a> {
-    /// What is known before anything was asked.
+    /// Starts with the facts from status and memory.
     pub fn new(
         context: &'a Context,
         object: &'a DocSpaceBackupSchedule,
@@ -65,10 +65,10 @@ impl<'a> Observation<'a> {
         }
     }
 
-    /// Learns what is needed.
+    /// Learns a fact.
     ///
     /// # Errors
-    /// Kubernetes did not answer, or the operator is being stopped. What a portal answers is a fact, not an error.
+    /// Kubernetes did not answer, or the operator is stopping. A portal's failure is a fact, not an error.
     pub async fn learn(&mut self, need: Need) -> Result<(), Error> {
         match need {
             Need::CrdState => {
@@ -76,7 +76,7 @@ impl<'a> Observation<'a> {
                 let unread = |error| {
                     Verdict::new(
                         Reason::Unreachable,
-                        format!("Kubernetes does not tell whether the CRD is being deleted: {error}"),
+                        format!("Kubernetes did not answer whether the CRD is being deleted: {error}"),
                     )
                 };
                 self.facts.crd_going = Some(offered.map(|create| create != Some(true)).map_err(unread));
@@ -90,7 +90,7 @@ impl<'a> Observation<'a> {
 
     async fn learn_secrets(&mut self) -> Result<(), Error> {
         let generation = self.object.metadata.generation.unwrap_or_default();
-        // Whoever waits for this look has to know which key it is by now, also where the watch does not know yet.
+        // Objects that wait for this check need the current key, even if the watch lags behind.
         let awaited = !self.context.index.waiting(&key_of(self.object)).is_empty();
         let fresh = self.memory.resolved.as_ref().filter(|(of, resolved)| {
             !awaited
@@ -116,7 +116,10 @@ impl<'a> Observation<'a> {
                 name,
                 source: kube::Error::Api(status),
             }) if status.code == 403 => {
-                let message = format!("The operator may not read Secret {name}: {}", status.message);
+                let message = format!(
+                    "The operator may not read Secret {name}; grant it that right ({})",
+                    status.message
+                );
                 Err(Verdict::new(Reason::SecretMissing, message))
             }
             Err(error @ secrets::Error::Kubernetes { .. }) => return Err(error.into()),
@@ -129,7 +132,7 @@ impl<'a> Observation<'a> {
         self.counted(read)
     }
 
-    /// Counts what Kubernetes refused.
+    /// Counts failures of Kubernetes.
     fn counted<T>(&self, read: Result<T, secrets::Error>) -> Result<T, secrets::Error> {
         if let Err(secrets::Error::Kubernetes { source, .. }) = &read {
             self.context.metrics.refused(KubeOperation::Secret, source);
@@ -147,7 +150,8 @@ impl<'a> Observation<'a> {
         )
     }
 
-    /// A changed Secret or spec asks for settings and key anew; a schedule that was accepted is known again.
+    /// Remembers the resolved Secrets. A changed Secret or spec makes settings and key due; an accepted or lost write
+    /// of the same schedule is recognized.
     fn remember(&mut self, generation: i64, resolved: &Resolved) {
         let before = self.memory.resolved.take();
         let same_secrets = before
@@ -172,7 +176,7 @@ impl<'a> Observation<'a> {
         self.memory.resolved = Some((generation, resolved.clone()));
     }
 
-    /// After a restart the status tells.
+    /// Whether the status of an earlier process reports NotConverging for this schedule.
     fn was_not_converging(&self, written: &Written) -> bool {
         let applied = self.facts.ownership.ours();
         let ready = condition(self.object.status.as_ref(), "Ready");
@@ -180,7 +184,7 @@ impl<'a> Observation<'a> {
             && applied.is_some_and(|applied| applied.schedule == written.wanted.shown_as_applied())
     }
 
-    /// For a deletion, the access that the portal accepted last serves when the Secret went with the object.
+    /// For a deletion: if the Secret is already gone, uses the access that the portal accepted last.
     async fn learn_access(&mut self) -> Result<(), Error> {
         let remembered = self.memory.resolved.as_ref();
         let remembered = remembered.map(|(_, resolved)| resolved.wanted.clone());
@@ -193,7 +197,7 @@ impl<'a> Observation<'a> {
         };
         let unread = match access {
             Ok(access) => {
-                // What else is secret must not be echoed; the deletion does not depend on it.
+                // The storage secrets are needed only to hide them in answers; the deletion works without.
                 let wanted = match remembered {
                     None => self.read_secrets().await.ok().map(|resolved| resolved.wanted),
                     remembered => remembered,
@@ -203,7 +207,7 @@ impl<'a> Observation<'a> {
                 return Ok(());
             }
             Err(secrets::Error::Refused(verdict)) => verdict,
-            // A deletion is not blocked by what Kubernetes refuses, either.
+            // A deletion must not be blocked by a failure of Kubernetes.
             Err(error) => Verdict::new(Reason::SecretMissing, chain(&error)),
         };
         let accepted = self
@@ -218,7 +222,7 @@ impl<'a> Observation<'a> {
         Ok(())
     }
 
-    /// What is wanted there tells what the portal must not echo.
+    /// Connects to the portal. The secrets of `wanted` are hidden in its answers.
     fn connect(&mut self, access: &Access, wanted: Option<&Schedule>) -> Result<(), Verdict> {
         let portal = self.context.portals.portal(access);
         let portal = portal.map_err(|error| Verdict::from(&error))?;
@@ -235,10 +239,10 @@ impl<'a> Observation<'a> {
         Ok(())
     }
 
-    /// A read of the portal; dropped when the operator is being stopped.
+    /// Reads from the portal; dropped when the operator is stopping.
     async fn learn_from_portal(&mut self, need: Need) -> Result<(), Error> {
         let Some(portal) = self.portal.clone() else {
-            // Once they are read, the portal is connected to, or it is known why not.
+            // Reading them connects to the portal, or gives the verdict.
             return self.learn_secrets().await;
         };
         let stop = &self.context.stop;
@@ -257,7 +261,7 @@ impl<'a> Observation<'a> {
         Ok(())
     }
 
-    /// The same key at two addresses is one portal: whoever is there first has the slot.
+    /// Two addresses with the same key are one portal with one slot.
     async fn recognize(&mut self) -> Result<(), Error> {
         let identity = self.facts.identity.as_ref();
         let Some(Credential::ApiKey(key)) = identity.and_then(|identity| identity.credential.as_ref()) else {
@@ -266,7 +270,7 @@ impl<'a> Observation<'a> {
         let objects = &self.context.index;
         let lock = objects.recognize(self.object, &key.id);
         if let Err(later) = self.let_others_go_first() {
-            // It is asked again then, so that the status tells it: another process has nothing else to go by.
+            // The key is read again later, so that the status records it: other processes rely on the status.
             objects.unrecognize(self.object);
             return Err(later);
         }
@@ -275,10 +279,10 @@ impl<'a> Observation<'a> {
         Ok(())
     }
 
-    /// What others claim is known once this process has looked at them: they are waited for, but not for ever.
+    /// Waits, for a limited time, until this process has checked objects that may have precedence on the slot.
     ///
     /// # Errors
-    /// This object's turn comes later.
+    /// Others must be checked first.
     pub fn let_others_go_first(&mut self) -> Result<(), Error> {
         let spec = &self.object.spec;
         if spec.suspend || spec.management_policy == ManagementPolicy::Observe {
@@ -300,10 +304,10 @@ impl<'a> Observation<'a> {
         Err(Error::OthersFirst(left))
     }
 
-    /// The portal that is reached so.
+    /// The portal for this access.
     ///
     /// # Errors
-    /// No call can be made there.
+    /// The access cannot be used.
     pub(super) fn portal(&self, access: &Access) -> Result<Portal, PortalError> {
         if let Some(portal) = &self.portal {
             return Ok(portal.clone());

@@ -1,4 +1,4 @@
-//! Patches of one very object: an object of the same name that was created after it takes none of them.
+//! Patches that apply to one object only, never to a later object of the same name.
 
 use std::fmt::Debug;
 
@@ -12,8 +12,8 @@ use kube::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-/// Makes this status out of the one before, by what differs. Only a JSON patch can ask for the uid here: of a merge patch of
-/// a custom resource's status, the API server drops all metadata.
+/// The patch from one status to another. It is a JSON patch because only that can test the uid: from a merge patch of a
+/// status, the API server drops all metadata.
 pub fn of_status(metadata: &ObjectMeta, before: &Value, after: &Value) -> Patch<Value> {
     let path = |tokens: &[&str]| PointerBuf::from_tokens(tokens.iter().copied());
     let mut operations = vec![PatchOperation::Test(TestOperation {
@@ -41,11 +41,11 @@ pub fn of_status(metadata: &ObjectMeta, before: &Value, after: &Value) -> Patch<
     Patch::Json(JsonPatch(operations))
 }
 
-/// Whether a patch was refused because the object is gone, or another one by now. The API server does not say so of a JSON
-/// patch, so it is asked.
+/// Whether a patch was refused because the object is gone or replaced. The refusal of a JSON patch does not say so, so
+/// this reads the object.
 ///
 /// # Errors
-/// The API server did not answer that.
+/// The API server did not answer.
 pub async fn met_another<K>(api: &Api<K>, metadata: &ObjectMeta, refused: &kube::Error) -> kube::Result<bool>
 where
     K: Clone + DeserializeOwned + Debug,

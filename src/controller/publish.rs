@@ -1,4 +1,4 @@
-//! Step 4, publish: one status patch, and only when something changed; Events; when to look again.
+//! Step 4, publish: one status patch, and only if something changed; Events; the time of the next check.
 
 use std::time::{Duration, Instant};
 
@@ -36,7 +36,7 @@ use crate::{
 };
 
 impl Context {
-    /// Writes the status when it changed, tells of it, and says when to look again.
+    /// Writes the status if it changed, publishes Events, and returns when to check again.
     pub(super) async fn publish(
         &self,
         observation: Observation<'_>,
@@ -59,13 +59,13 @@ impl Context {
             self.publish_events(object, notes)
         );
         if patched.is_err() {
-            // What was learnt of the key and the portal is not written, and is to be learnt again.
+            // The identity of key and portal was not written, so it must be read again.
             memory.identity_at = None;
         }
         let Some(newest) = patched? else {
             return Ok(Action::await_change());
         };
-        // By now others see what is in force here: of two that come at once, one sees the other.
+        // After the patch, others see this schedule: of two concurrent objects, at least one sees the other.
         let foretold = self.foretold(object, &summary.status).into_iter().collect();
         self.publish_events(object, foretold).await;
         memory.seen = Some(Trigger {
@@ -81,7 +81,7 @@ impl Context {
         Ok(Action::requeue(wait))
     }
 
-    /// Two objects of one portal at one hour, when one of them comes into force.
+    /// The warning about two schedules of one portal at the same hour, when one of them comes into force.
     fn foretold(&self, object: &DocSpaceBackupSchedule, status: &Status) -> Option<Note> {
         let before = object.status.as_ref().and_then(|status| status.in_force.as_ref());
         if before == status.in_force.as_ref() {
@@ -92,7 +92,7 @@ impl Context {
         Some(events::same_hour(&other))
     }
 
-    /// Patches the status where it changed; `None` when the object is gone, also where another has its name by now.
+    /// Patches the status if it changed; `None` if the object is gone, even if a new one has its name.
     async fn patch_status(
         &self,
         object: &DocSpaceBackupSchedule,
@@ -104,7 +104,7 @@ impl Context {
         }
         let was = serde_json::to_value(object.status.as_ref()).unwrap_or_default();
         let is = serde_json::to_value(status).unwrap_or_default();
-        // What Kubernetes keeps only in part, such as fractions of seconds, is no change.
+        // Differences that Kubernetes does not store, such as fractions of seconds, are no change.
         if was == is {
             return Ok(Some(object.clone()));
         }
@@ -134,13 +134,13 @@ impl Context {
 const LONGEST_NOTE: usize = 1024;
 /// An Event's name is the object's, a dot and a time of 16 digits; Kubernetes refuses more than 253 characters.
 const LONGEST_NAME: usize = 230;
-/// As whom Events are reported.
+/// The reporting controller of Events.
 const REPORTER: &str = "docspace-backup-operator";
 
-/// Publishes a note about an object. A failure is logged and hides nothing else: in a namespace that is being
-/// deleted, no Event can be made.
+/// Publishes an Event about an object. A failure is only logged: in a namespace that is being deleted, Kubernetes
+/// accepts no Event.
 ///
-/// Each is made as an Event of its own: they come only when something changed, so there is nothing to count up.
+/// Events are not aggregated: each is published only when something changed.
 pub async fn publish_event(client: &Client, metrics: &Metrics, object: ObjectReference, note: Note) {
     let now = Timestamp::now();
     let event = Event {
@@ -167,7 +167,7 @@ pub async fn publish_event(client: &Client, metrics: &Metrics, object: ObjectRef
     if let Err(error) = events.create(&PostParams::default(), &event).await {
         metrics.refused(KubeOperation::Event, &error);
         let (name, reason) = (event.metadata.name.as_deref(), event.reason.as_deref());
-        tracing::warn!(name, namespace, reason, note = event.note.as_deref(), %error, "no Event could be made");
+        tracing::warn!(name, namespace, reason, note = event.note.as_deref(), %error, "the Event could not be created");
     }
 }
 

@@ -3,9 +3,9 @@
 //! 1. **Observe** ([`Observation`]): learn the facts that step 2 asks for.
 //! 2. **Decide** ([`decide`]): name the next fact to learn, or a plan. It sees facts only.
 //! 3. **Act** ([`act`]): at most one write to the portal, then a GET that shows what it did.
-//! 4. **Publish** ([`mod@crate::controller::publish`]): one status patch, and only when something changed; Events.
+//! 4. **Publish** ([`mod@crate::controller::publish`]): one status patch, and only if something changed; Events.
 //!
-//! A portal's bad answer is a fact that the status reports. Only Kubernetes' own failures are errors here.
+//! A portal's failure is a fact that the status reports. Only failures of Kubernetes are errors here.
 
 use std::{
     sync::Arc,
@@ -40,10 +40,10 @@ use crate::{
     },
 };
 
-/// Reconciles one object, unless nothing has changed and no look is due.
+/// Reconciles one object, unless nothing changed and no check is due.
 ///
 /// # Errors
-/// Kubernetes' own failures.
+/// Failures of Kubernetes.
 pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Failed> {
     let mut filled = context.filled.clone();
     let filled = context
@@ -82,7 +82,7 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
                     .metrics
                     .reconciled(ReconcileResult::Failed, began.elapsed());
             }
-            // What a read of a Secret failed with is counted where it is read.
+            // Failed reads of Secrets are counted where they are read.
             if let Error::Kubernetes(error) = &error {
                 context.metrics.refused(KubeOperation::Reconcile, error);
             }
@@ -93,11 +93,15 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
     }
 }
 
-/// Kubernetes' own failures are tried again, at growing intervals.
+/// Retries failures of Kubernetes at growing intervals.
 pub fn error_policy(object: Arc<Guarded>, failed: &Failed, _: Arc<Context>) -> Action {
     let (name, namespace) = (object.name_any(), object.namespace());
     match &failed.error {
-        Error::Stopping => tracing::debug!(name, namespace, "dropped, as the operator is being stopped"),
+        Error::Stopping => tracing::debug!(
+            name,
+            namespace,
+            "reconcile dropped because the operator is stopping"
+        ),
         error => {
             tracing::warn!(name, namespace, error = chain(error), retry = ?failed.retry, "reconcile failed")
         }
@@ -105,16 +109,16 @@ pub fn error_policy(object: Arc<Guarded>, failed: &Failed, _: Arc<Context>) -> A
     Action::requeue(failed.retry)
 }
 
-/// What came of a observation.
+/// The result of a reconcile.
 struct Looked {
-    /// When to look again.
+    /// When to check again.
     action: Action,
-    /// It was no failure of the portal that passes: what the object claims is known by now.
+    /// It did not end with a passing failure of the portal, so the object's claim is known now.
     is_definite: bool,
 }
 
 impl Looked {
-    /// Nothing more is to be done.
+    /// Nothing more to do.
     fn for_good() -> Self {
         Self {
             action: Action::await_change(),
@@ -135,7 +139,7 @@ impl Context {
         let waiting = self.index.waiting(&key);
         let at_once = trigger.deleting || is_requested(object) || !waiting.is_empty();
         if memory.seen.is_none() && verified(object) && !at_once {
-            // After a start, looks at what was in order are spread.
+            // After a start, checks of objects in order are spread.
             let status = object.status.clone().unwrap_or_default();
             let wait = after_start(object, &status, pace(interval));
             memory.next_look = Instant::now().checked_add(wait);
@@ -158,7 +162,7 @@ impl Context {
         Ok(outcome.action)
     }
 
-    /// Observes, decides, acts and reports.
+    /// Observes, decides, acts and publishes.
     async fn look_at(
         &self,
         object: &DocSpaceBackupSchedule,

@@ -1,4 +1,4 @@
-//! The watches that feed the controllers: one controller for each namespace, or one for all, and one view of them.
+//! Starts the watches and controllers: one controller for each namespace, or one for all, with one shared index.
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
@@ -38,7 +38,7 @@ use crate::{
     telemetry::Health,
 };
 
-/// The CRD may be applied this much later than the operator.
+/// The operator waits this long for the CRD.
 const CRD_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Which namespaces are watched.
@@ -46,7 +46,7 @@ const CRD_PATIENCE: Duration = Duration::from_secs(60);
 pub enum Namespaces {
     /// All of them.
     All,
-    /// These.
+    /// Only these.
     These(Vec<String>),
 }
 
@@ -54,9 +54,9 @@ pub enum Namespaces {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The API server did not answer.
-    #[error("cannot ask the Kubernetes API for its resources")]
+    #[error("cannot read the resources of the Kubernetes API")]
     Kubernetes(#[from] kube::Error),
-    /// The CRD is not there.
+    /// The CRD is missing.
     #[error(
         "the cluster does not know DocSpaceBackupSchedule (docspace.onlyoffice.com/v1alpha1) after {} s of waiting; \
          apply the CRD first: docspace-backup-operator crd | kubectl apply -f -",
@@ -69,23 +69,23 @@ pub enum StartError {
 pub struct Clients {
     /// For requests.
     pub requests: Client,
-    /// For watches: what they read comes when it comes.
+    /// For watches: with a longer read time-out.
     pub watches: Client,
 }
 
-/// What is told of the controllers' work.
+/// Where the controllers report their work.
 pub struct Told {
-    /// What they count.
+    /// Their metrics.
     pub metrics: Metrics,
-    /// How far their start has come.
+    /// Progress of the start, for the readiness probe.
     pub health: Arc<Health>,
 }
 
-/// Runs the controllers until `stop` is cancelled and what was under way has ended. The watches run from the start;
-/// objects are looked at while this process leads.
+/// Runs the controllers until `stop` is cancelled and running work has ended. The watches run from the start; objects
+/// are reconciled only while this process leads.
 ///
 /// # Errors
-/// There is no cluster, or no CRD in it.
+/// The cluster does not answer, or has no CRD.
 pub async fn run(
     clients: Clients,
     namespaces: &Namespaces,
@@ -158,9 +158,9 @@ pub async fn run(
                 .graceful_shutdown_on(stop.clone().cancelled_owned())
                 .run(reconcile, error_policy, context.clone())
                 .for_each(|outcome| {
-                    // What a reconcile failed with is logged by the error policy; what is left is a watch's own trouble.
+                    // The error policy logs failed reconciles; only failures of the watch remain.
                     if let Err(controller::Error::QueueError(error)) = outcome {
-                        tracing::warn!(error = chain(&error), "watch failed; it is taken up again");
+                        tracing::warn!(error = chain(&error), "watch failed; the operator restarts it");
                     }
                     ready(())
                 })
@@ -176,7 +176,10 @@ pub async fn run(
         }
         context.index.filled().await?;
         let namespaces: Vec<_> = scopes.iter().map(|scope| scope.unwrap_or("all")).collect();
-        tracing::info!(namespaces = namespaces.join(","), "all watched objects are known");
+        tracing::info!(
+            namespaces = namespaces.join(","),
+            "all watched objects are listed"
+        );
         health.filled();
         leadership.begins().await;
         health.lists(scopes.iter().map(|scope| objects_of(*scope)));

@@ -1,4 +1,4 @@
-//! Reads the Secrets that an object names, checks that they may go where it sends them, and resolves its schedule.
+//! Reads the Secrets that an object names, checks that they may be sent to its portal, and resolves its schedule.
 
 use std::collections::BTreeMap;
 
@@ -16,18 +16,18 @@ use crate::{
     schedule::{Param, Schedule},
 };
 
-/// Why Secrets could not be resolved: an answer for the user, or Kubernetes' own failure.
+/// Why Secrets could not be resolved: a verdict for the user, or a failure of Kubernetes.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// What the user must mend.
+    /// The user must correct something.
     #[error("{}", .0.message)]
     Refused(Verdict),
-    /// The API server did not answer as it should.
+    /// The API server did not answer or refused.
     #[error("cannot read Secret {name}")]
     Kubernetes {
-        /// Of the Secret.
+        /// Name of the Secret.
         name: String,
-        /// What the API server said.
+        /// The failure.
         source: kube::Error,
     },
 }
@@ -38,11 +38,11 @@ impl From<Verdict> for Error {
     }
 }
 
-/// So many characters may the key of a portal have,
+/// The longest API key, in characters.
 const LONGEST_KEY: usize = 4 * 1024;
-/// a CA,
+/// The longest CA, in characters.
 const LONGEST_CA: usize = 256 * 1024;
-/// and a storage parameter, as one that stands in a manifest.
+/// The longest storage parameter, as in a manifest.
 const LONGEST_PARAM: usize = 1024;
 
 /// The names of the Secrets that the spec refers to.
@@ -75,7 +75,7 @@ impl<'a> Reader<'a> {
     /// A reader for an object of this namespace.
     ///
     /// # Errors
-    /// The URL or Host header cannot be used, or the operator is not allowed to send anything there.
+    /// The URL or Host header is invalid, or the operator may not send anything there.
     pub fn new(
         client: Client,
         namespace: &str,
@@ -88,7 +88,7 @@ impl<'a> Reader<'a> {
             return Err(Verdict::new(
                 Reason::OriginNotAllowed,
                 format!(
-                    "The operator's --allowed-origin does not list {}",
+                    "The operator's --allowed-origin does not list {}; add it there, or correct portal.url",
                     address.origin()
                 ),
             ));
@@ -105,7 +105,7 @@ impl<'a> Reader<'a> {
     /// The key and the CA alone.
     ///
     /// # Errors
-    /// A Secret is missing, unfit, meant for another portal, or cannot be read.
+    /// A Secret is missing, invalid, meant for another portal, or cannot be read.
     pub async fn access(&mut self) -> Result<Access, Error> {
         let reference = &self.spec.portal.api_key_secret_ref;
         let key = self
@@ -114,7 +114,7 @@ impl<'a> Reader<'a> {
             .trim()
             .to_owned();
         if key.chars().any(char::is_control) {
-            return Err(invalid(&reference.name, &reference.key, "holds control characters").into());
+            return Err(invalid(&reference.name, &reference.key, "contains control characters").into());
         }
         let ca = match &self.spec.portal.ca_secret_ref {
             Some(reference) => Some(self.value(&reference.name, &reference.key, LONGEST_CA).await?),
@@ -127,7 +127,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// All that the spec refers to.
+    /// Everything that the spec refers to.
     ///
     /// # Errors
     /// As [`Self::access`].
@@ -158,7 +158,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// What is shown comes from no Secret. The CRD refuses it, too; an older one did not.
+    /// A parameter that the status shows must not come from a Secret. The current CRD refuses it; an older one did not.
     fn check_params(&self) -> Result<(), Verdict> {
         let is_shown = |key: &str| SHOWN_KEYS.iter().any(|shown| shown.eq_ignore_ascii_case(key));
         let mut params = self.spec.storage_params.iter();
@@ -167,7 +167,7 @@ impl<'a> Reader<'a> {
             Some(param) => Err(Verdict::new(
                 Reason::InvalidObject,
                 format!(
-                    "spec.storageParams: the value of {} comes from a Secret (valueFrom), and status shows it; \
+                    "spec.storageParams: the value of {} comes from a Secret (valueFrom), but the status shows this value; \
                      write it as value",
                     param.key
                 ),
@@ -183,7 +183,10 @@ impl<'a> Reader<'a> {
                 source,
             })?;
             let secret = found.ok_or_else(|| {
-                Verdict::new(Reason::SecretMissing, format!("Secret {name} does not exist"))
+                Verdict::new(
+                    Reason::SecretMissing,
+                    format!("Secret {name} does not exist; create it in the object's namespace"),
+                )
             })?;
             self.check_origin(name, &secret)?;
             self.read.insert(name.into(), secret);
@@ -195,13 +198,13 @@ impl<'a> Reader<'a> {
         let value = value.ok_or_else(|| {
             Verdict::new(
                 Reason::SecretMissing,
-                format!("Secret {name} exists, but has no key {key}"),
+                format!("Secret {name} has no key {key}; add the key, or correct the reference"),
             )
         })?;
         Ok(text(name, key, value, longest)?)
     }
 
-    /// A Secret goes only where it was meant to go.
+    /// Checks that the Secret may be sent to this portal.
     fn check_origin(&self, name: &str, secret: &Secret) -> Result<(), Verdict> {
         let origin = match self.address.host_header() {
             Some(host) => format!("{} {host}", self.address.origin()),
@@ -211,18 +214,20 @@ impl<'a> Reader<'a> {
         match secret.annotations().get(PORTAL_ORIGIN) {
             Some(list) if list.split(',').any(|entry| is_entry_for(entry, &origin)) => Ok(()),
             Some(_) => refuse(format!(
-                "Secret {name} is not meant for {origin}: its annotation {PORTAL_ORIGIN} does not list that"
+                "Secret {name} is not meant for {origin}: its annotation {PORTAL_ORIGIN} does not list this origin; add \
+                 it there, or correct portal.url"
             )),
             None if self.origins.require_annotation => refuse(format!(
-                "Secret {name} does not say where it may be sent, and this operator requires that; \
-                 annotate it with {PORTAL_ORIGIN}: {origin}"
+                "Secret {name} does not say where it may be sent, which this operator requires; annotate it with \
+                 {PORTAL_ORIGIN}: {origin}"
             )),
             None => Ok(()),
         }
     }
 }
 
-/// An entry is an origin, followed by a blank and the Host header where one is used.
+/// Whether an entry of the annotation allows the origin; an entry is an origin, with a blank and the Host header if
+/// used.
 fn is_entry_for(entry: &str, origin: &str) -> bool {
     let mut words = entry.split_whitespace();
     let parsed = words
@@ -234,7 +239,7 @@ fn is_entry_for(entry: &str, origin: &str) -> bool {
     })
 }
 
-/// The text of a value, without the line end that `kubectl create secret --from-file` leaves on it.
+/// The text of a value, without the line end that `kubectl create secret --from-file` keeps.
 fn text(name: &str, key: &str, value: &ByteString, longest: usize) -> Result<String, Verdict> {
     let text = std::str::from_utf8(&value.0).map_err(|_| invalid(name, key, "is not UTF-8 text"))?;
     let text = text.trim_end_matches(['\r', '\n']);
@@ -251,7 +256,7 @@ fn text(name: &str, key: &str, value: &ByteString, longest: usize) -> Result<Str
 fn invalid(name: &str, key: &str, what: &str) -> Verdict {
     Verdict::new(
         Reason::SecretInvalid,
-        format!("Key {key} of Secret {name} {what}"),
+        format!("Key {key} of Secret {name} {what}; write the Secret again"),
     )
 }
 
@@ -292,11 +297,17 @@ mod tests {
             |bytes: &[u8]| text("s", "k", &ByteString(bytes.to_vec()), 5).map_err(|verdict| verdict.message);
         assert_eq!(read(b"sk-1\r\n"), Ok("sk-1".into()));
         assert_eq!(read(b" a b "), Ok(" a b ".into()));
-        assert_eq!(read(b"\n"), Err("Key k of Secret s is empty".into()));
+        assert_eq!(
+            read(b"\n"),
+            Err("Key k of Secret s is empty; write the Secret again".into())
+        );
         assert_eq!(
             read(b"123456"),
-            Err("Key k of Secret s has more than 5 characters".into())
+            Err("Key k of Secret s has more than 5 characters; write the Secret again".into())
         );
-        assert_eq!(read(b"\xff"), Err("Key k of Secret s is not UTF-8 text".into()));
+        assert_eq!(
+            read(b"\xff"),
+            Err("Key k of Secret s is not UTF-8 text; write the Secret again".into())
+        );
     }
 }

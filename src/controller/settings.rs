@@ -1,11 +1,11 @@
-//! What the command line asks of the controller.
+//! The settings from the command line.
 
 use std::{collections::BTreeSet, time::Duration};
 
-/// What the command line asks of the controller.
+/// The settings from the command line.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How often a portal is checked, where the object does not say.
+    /// The default of `spec.interval`.
     pub interval: Duration,
     /// Where Secrets may be sent.
     pub origins: OriginPolicy,
@@ -14,8 +14,8 @@ pub struct Settings {
 /// Where Secrets may be sent.
 #[derive(Clone, Debug, Default)]
 pub struct OriginPolicy {
-    /// The only origins; empty for any.
+    /// Origins to which Secrets may be sent; empty for any.
     pub allowed: BTreeSet<String>,
-    /// Every Secret must name its origins in an annotation.
+    /// Whether every Secret must name the origins to which it may be sent.
     pub require_annotation: bool,
 }

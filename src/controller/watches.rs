@@ -1,4 +1,4 @@
-//! The watches of objects and Secrets, of one namespace or of all.
+//! The watches of objects and Secrets, in one namespace or in all.
 
 use std::{fmt::Debug, sync::Arc};
 
@@ -48,8 +48,8 @@ pub fn secrets_of(scope: Option<&str>) -> Watch {
     }
 }
 
-/// A watch that lists anew when this process begins to lead, and says so to `listed`: while it stood by, it may have hung,
-/// or lagged behind what the last leader did.
+/// A watch that lists again when this process begins to lead, then notifies `listed`: during standby it may have hung
+/// or lagged behind the last leader's writes.
 pub fn watch_for_a_leader<K>(
     client: &Client,
     scope: Option<&str>,
@@ -68,7 +68,7 @@ where
     let watch = || watcher(api.clone(), watcher::Config::default()).default_backoff();
     let leadership = leadership.clone();
     let anew = watch().inspect_ok(move |event| {
-        // Who waits for this finds the list in the store: it is put there before that one's turn.
+        // A waiter finds the complete list in the store, because the store is filled before the waiter runs.
         if let (Event::InitDone, Some(listed)) = (event, &listed) {
             listed.send_replace(true);
         }
@@ -78,7 +78,7 @@ where
         .chain(anew)
 }
 
-/// The objects of a namespace; each is filed on its way, and whoever shares a slot with one that is gone is woken.
+/// Watches the objects of a namespace, updates the index, and wakes objects that shared a slot with a deleted one.
 pub fn watch_objects<S: Stream<Item = watcher::Result<Event<Guarded>>>>(
     objects: S,
     scope: Option<&str>,
@@ -108,7 +108,7 @@ pub fn watch_objects<S: Stream<Item = watcher::Result<Event<Guarded>>>>(
         .applied_objects()
 }
 
-/// The Secrets of a namespace, by name and version only; whoever names one that changed is woken.
+/// Watches the Secrets of a namespace, by name and version only, and wakes objects that name a changed one.
 pub async fn watch_secrets(
     secrets: impl Stream<Item = watcher::Result<Event<PartialObjectMeta<Secret>>>>,
     scope: Option<&str>,
@@ -127,7 +127,7 @@ pub async fn watch_secrets(
         .modify(slim)
         .reflect(writer)
         .inspect_ok(|event| {
-            // What changed while nobody watched is known only now.
+            // Changes from before this list become known only now.
             if matches!(event, Event::InitDone) {
                 health.listed(&watch);
                 context.relisted(scope);
@@ -145,7 +145,7 @@ pub async fn watch_secrets(
                     health.failing(&watch, &code(&error), Timestamp::now());
                     tracing::warn!(
                         error = chain(&error),
-                        "watch of Secrets failed; it is taken up again"
+                        "watch of Secrets failed; the operator restarts it"
                     );
                 }
             }

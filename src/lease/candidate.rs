@@ -1,4 +1,4 @@
-//! The task that looks after the Lease: round by round, each with a deadline.
+//! The task that holds or awaits the Lease, in rounds with a deadline.
 
 use std::time::Duration;
 
@@ -23,23 +23,23 @@ use crate::{
     },
 };
 
-/// One that stands for election, or leads.
+/// A candidate or leader.
 pub struct Candidate {
     leases: Api<Lease>,
     name: String,
     me: String,
     times: Times,
     term: watch::Sender<Option<Term>>,
-    /// When it leads: when it sent the renewal that came through last.
+    /// For a leader: when it sent its last successful renewal.
     renewed: Option<Duration>,
-    /// The Lease as it was seen last, and since when it is so.
+    /// The Lease as last seen, and since when it is unchanged.
     seen: Option<(LeaseSpec, Duration)>,
-    /// What was logged last, so as not to repeat it.
+    /// The last logged trouble, to avoid repetition.
     trouble: Option<String>,
 }
 
 impl Candidate {
-    /// A new one, with an identity of its own; says in `term` until when it leads.
+    /// A new candidate with a unique identity; it publishes its term in `term`.
     pub fn new(leases: Api<Lease>, name: &str, times: Times, term: watch::Sender<Option<Term>>) -> Self {
         Self {
             leases,
@@ -53,25 +53,25 @@ impl Candidate {
         }
     }
 
-    /// Who it is.
+    /// Its identity.
     pub fn me(&self) -> &str {
         &self.me
     }
 
-    /// Looks after the Lease until it is to give it up, which it does.
+    /// Runs rounds until it must release the Lease, and then releases it.
     ///
     /// # Errors
-    /// It led, and must not go on.
+    /// It lost the lease.
     pub async fn run(mut self, give_up: CancellationToken) -> Result<(), Lost> {
         while !give_up.is_cancelled() {
-            // A process that was stopped learns so before it asks Kubernetes.
+            // A process that was paused notices the lost lease here, before it asks Kubernetes.
             let left = self.left()?;
-            // Two rounds fit into the deadline, the second on a new connection.
+            // Two rounds fit into the deadline; the second one uses a new connection.
             let limit = left.min(self.times.renew_deadline / 2);
             let trouble = match timeout(limit, self.round()).await {
                 Ok(Ok(())) => None,
                 Ok(Err(Error::Lost(lost))) => return Err(lost),
-                // Somebody else was faster; the next look tells who.
+                // Another process was faster; the next read shows which.
                 Ok(Err(Error::Kubernetes(kube::Error::Api(status)))) if status.code == 409 => None,
                 Ok(Err(Error::Kubernetes(error))) => Some(chain(&error)),
                 Err(_) => Some(format!("no answer within {limit:?}")),
@@ -83,7 +83,7 @@ impl Candidate {
         self.hand_over().await
     }
 
-    /// How long it may go on without a renewal.
+    /// How long it may continue without a renewal.
     fn left(&self) -> Result<Duration, Lost> {
         let ago = self.renewed_ago().unwrap_or_default();
         match self.times.renew_deadline.checked_sub(ago) {
@@ -96,7 +96,7 @@ impl Candidate {
         self.renewed.map(|renewed| clock::now().saturating_sub(renewed))
     }
 
-    /// Looks at the Lease, and does what is to be done about it.
+    /// Reads the Lease and does the next step.
     async fn round(&mut self) -> Result<(), Error> {
         let lease = self.leases.get_opt(&self.name).await?;
         let unchanged_for = self.note(lease.as_ref());
@@ -111,14 +111,14 @@ impl Candidate {
             (Step::End(lost), _) => Err(Error::Lost(lost)),
             (Step::Wait, _) => Ok(()),
             (Step::Create, None) => self.hold(None, false).await,
-            // There is one, and nothing in it.
+            // The Lease exists, with an empty spec.
             (Step::Create, Some(lease)) => self.hold(Some(lease), false).await,
             (Step::Take { given_up }, lease) => self.hold(lease, given_up).await,
             (Step::Renew, lease) => self.hold(lease, false).await,
         }
     }
 
-    /// Keeps in mind what was seen, and says for how long it has been so.
+    /// Remembers the Lease, and returns for how long it is unchanged.
     fn note(&mut self, lease: Option<&Lease>) -> Duration {
         let now = clock::now();
         let Some(spec) = lease.and_then(|lease| lease.spec.as_ref()) else {
@@ -142,7 +142,7 @@ impl Candidate {
         Duration::ZERO
     }
 
-    /// Writes itself into the Lease, over the one that was seen and no other.
+    /// Writes itself into the Lease, if the Lease is unchanged.
     async fn hold(&mut self, lease: Option<Lease>, given_up: bool) -> Result<(), Error> {
         let before = lease
             .as_ref()
@@ -203,7 +203,7 @@ impl Candidate {
         }
     }
 
-    /// Leaves the Lease to whoever comes, at once.
+    /// Releases the Lease at once.
     async fn hand_over(self) -> Result<(), Lost> {
         self.term.send_replace(None);
         if self.renewed.is_none() {
@@ -233,7 +233,7 @@ impl Candidate {
         Ok(())
     }
 
-    /// Logs trouble with the Lease when it comes, changes and goes.
+    /// Logs trouble with the Lease when it begins, changes and ends.
     fn report(&mut self, trouble: Option<String>) {
         if self.trouble == trouble {
             return;
@@ -246,7 +246,7 @@ impl Candidate {
     }
 }
 
-/// What ends or spoils a round.
+/// Why a round fails or ends the task.
 #[derive(Debug)]
 enum Error {
     Lost(Lost),
@@ -259,7 +259,7 @@ impl From<kube::Error> for Error {
     }
 }
 
-/// The pod's name, or the machine's, and what no other process has.
+/// The name of the pod or machine, with a suffix unique to this process.
 fn identity() -> String {
     let host = std::env::var("POD_NAME")
         .ok()
@@ -268,7 +268,7 @@ fn identity() -> String {
     format!("{host}_{:016x}", fastrand::u64(..))
 }
 
-/// Kubernetes knows no fractions: others rather wait too long.
+/// Rounded up, because Kubernetes has no fractions: others should rather wait too long.
 fn whole_seconds(duration: Duration) -> i32 {
     let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
     seconds.try_into().unwrap_or(i32::MAX)

@@ -1,4 +1,4 @@
-//! A client of Kubernetes whose writes ask for leadership first.
+//! A Kubernetes client that writes only while this process leads.
 
 use std::{
     pin::Pin,
@@ -14,12 +14,12 @@ use tower::{BoxError, Service, layer::layer_fn};
 
 use crate::lease::Leadership;
 
-/// A client that writes only while this process leads; reads always go through.
+/// A client that writes only while this process leads; reads are always allowed.
 ///
 /// # Errors
-/// The configuration is not usable.
+/// The configuration is invalid.
 pub fn client(mut config: Config, leadership: &Leadership) -> kube::Result<Client> {
-    // kube would repeat a request below the layer that asks; whoever made it tries again anyway.
+    // kube would repeat a request below this layer, without the check; the caller retries anyway.
     config.default_retry = !leadership.is_elected();
     let layer = layer_fn(|inner| WhileLeading {
         inner,
@@ -28,9 +28,9 @@ pub fn client(mut config: Config, leadership: &Leadership) -> kube::Result<Clien
     Ok(ClientBuilder::try_from(config)?.with_layer(&layer).build())
 }
 
-/// Why a write to Kubernetes was not made, or not ended.
+/// Why a write to Kubernetes was not made, or was aborted.
 #[derive(Debug, thiserror::Error)]
-#[error("this process does not lead: nothing is written")]
+#[error("this process does not lead, so it writes nothing")]
 struct NotLeading;
 
 struct WhileLeading<Inner> {

@@ -1,4 +1,4 @@
-//! Whether this process may write, asked at the last moment before each write.
+//! Whether this process may write, checked immediately before each write.
 
 use std::{pin::pin, task::Poll, time::Duration};
 
@@ -13,16 +13,16 @@ use tokio::sync::watch;
 
 use crate::lease::{SKEW, clock};
 
-/// Until when the lease holds, by [`clock::now`].
+/// The time for which this process may write, by [`clock::now`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Term {
-    /// Before, a predecessor's writes may still be under way.
+    /// Before this, writes of a predecessor may still be running.
     pub begins: Duration,
-    /// From then on somebody else may lead.
+    /// From then on another process may lead.
     pub ends: Duration,
 }
 
-/// Whether this process may write; clones know the same.
+/// Whether this process may write; clones share the state.
 #[derive(Clone, Debug)]
 pub struct Leadership(Option<Elected>);
 
@@ -33,29 +33,29 @@ struct Elected {
 }
 
 impl Leadership {
-    /// Nobody else is there, by whatever means: writes are always allowed.
+    /// Without an election: writes are always allowed.
     pub fn always() -> Self {
         Self(None)
     }
 
-    /// As the election says. No write to a portal may take longer than this.
+    /// With an election. No write to a portal may take longer than `longest_write`.
     pub(crate) fn elected(term: watch::Receiver<Option<Term>>, longest_write: Duration) -> Self {
         Self(Some(Elected { term, longest_write }))
     }
 
-    /// Whether there is an election at all.
+    /// Whether there is an election.
     pub fn is_elected(&self) -> bool {
         self.0.is_some()
     }
 
-    /// A write to a portal takes no longer than this.
+    /// The time limit of a write to a portal.
     pub fn longest_write(&self) -> Duration {
         self.0
             .as_ref()
             .map_or(Duration::MAX, |elected| elected.longest_write)
     }
 
-    /// Makes known whether this process may write, as of each scrape.
+    /// Registers a metric: whether this process may write at the time of a scrape.
     pub fn register(&self, registry: &mut Registry) {
         registry.register_collector(Box::new(Leads(self.clone())));
     }
@@ -65,15 +65,15 @@ impl Leadership {
         self.room_for(Duration::ZERO).await;
     }
 
-    /// A write to a portal that takes up to `limit`: begins only when that fits into what is left of the lease, and
-    /// waits for a renewal before. `None` when it was not begun or not ended, because this process no longer leads.
+    /// Runs a write to a portal that takes up to `limit`. It begins only if that fits into the rest of the lease, else
+    /// it waits for a renewal. `None` if it did not begin or end, because this process no longer leads.
     pub async fn portal_write<T>(&self, limit: Duration, write: impl Future<Output = T>) -> Option<T> {
         self.room_for(limit).await;
         self.while_held(write).await
     }
 
-    /// Goes on with a write only while the lease holds: a process that was stopped, or whose machine was suspended,
-    /// finds that out before it sends anything. `None` when it does not hold any more.
+    /// Continues a write only while the lease holds: after a pause of the process or a suspend of the machine, it
+    /// notices a lost lease before it sends anything. `None` if the lease no longer holds.
     pub async fn while_held<T>(&self, write: impl Future<Output = T>) -> Option<T> {
         let mut write = pin!(write);
         poll_fn(|task| {
@@ -91,7 +91,7 @@ impl Leadership {
         self.leaves(Duration::ZERO)
     }
 
-    /// Whether this much of the lease is left, with the skew.
+    /// Whether this much of the lease is left, including the margin.
     fn leaves(&self, time: Duration) -> bool {
         let Some(elected) = &self.0 else { return true };
         let now = clock::now();
@@ -117,7 +117,7 @@ impl Leadership {
                 () = begun => {}
                 changed = term.changed() => {
                     if changed.is_err() {
-                        // The election is over, and so is this process.
+                        // The election has ended, and the process ends, too.
                         std::future::pending::<()>().await;
                     }
                 }
@@ -132,7 +132,7 @@ struct Leads(Leadership);
 impl Collector for Leads {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
         let leads = ConstGauge::new(i64::from(self.0.leaves(Duration::ZERO)));
-        let help = "Whether this process looks after the objects: it leads, or there is no election.";
+        let help = "Whether this process reconciles the objects: it leads, or there is no election.";
         leads.encode(encoder.encode_descriptor("leads", help, None, leads.metric_type())?)
     }
 }

@@ -1,20 +1,20 @@
-//! Why a process that led must end.
+//! Why a former leader must end.
 
 use std::time::Duration;
 
-/// Why a process that led must end.
+/// Why a former leader must end.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Lost {
-    /// The renewals did not come through, or the process was stopped.
+    /// Renewals failed, or the process was paused.
     #[error("the lease was not renewed for {:.1} s, so another may lead soon; this process ends", .0.as_secs_f64())]
     NotRenewed(Duration),
-    /// Somebody else holds it, or nobody.
+    /// Another process or nobody holds the lease.
     #[error("the lease went to {}; this process ends", or_nobody(.0))]
     Taken(String),
-    /// The Lease is gone.
+    /// The Lease object was deleted.
     #[error("the Lease was deleted, so another may lead soon; this process ends")]
     Deleted,
-    /// The task that renews it has failed.
+    /// The renewing task failed.
     #[error("the election failed; please report this")]
     Failed,
 }

@@ -1,14 +1,14 @@
-//! Leader election on a Lease: of several operators one leads, and only that one writes.
+//! Leader election with a Lease: one of several operators leads, and only the leader writes.
 //!
-//! 1. [`mod@step`] says what a candidate may do, from what it sees of the Lease and for how long it has seen it so.
-//! 2. A task of its own (`candidate`) looks at the Lease every [`Times::retry_period`] and does that; each write
-//!    carries the resourceVersion of the look, so of two only one comes through.
-//! 3. [`Leadership`] is asked by the client of portals and by that of Kubernetes ([`client()`]) just before each write.
+//! 1. [`mod@step`] decides what a candidate does, from the Lease and the time for which it has seen it unchanged.
+//! 2. A separate task (`candidate`) reads the Lease every [`Times::retry_period`] and does that. Each write carries the
+//!    resourceVersion of the read, so only one of two concurrent writes succeeds.
+//! 3. The clients of portals and of Kubernetes ([`client()`]) check [`Leadership`] just before each write.
 //!
-//! A term is reckoned from before its renewal was sent, and by a clock that counts suspend; the others reckon from when
-//! they saw it. So a leader stops before another one starts, whatever their clocks show. A new leader waits for one
-//! [`Times::renew_deadline`] before its first write, unless the lease was given up: its predecessor's last one may still
-//! be under way.
+//! A leader counts its term from before it sent the renewal, by a clock that includes suspend; others count from when
+//! they saw the renewal. So a leader stops before another one starts, whatever their clocks show. A new leader waits
+//! one [`Times::renew_deadline`] before its first write, unless the lease was released, because its predecessor's last
+//! write may still be running.
 
 mod candidate;
 mod client;
@@ -31,16 +31,16 @@ pub use crate::lease::{
     times::{SKEW, Times},
 };
 
-/// A part in the election, taken by a task of its own.
+/// The participation in the election, run by a separate task.
 #[derive(Debug)]
 pub struct Campaign {
-    /// None where there is no election.
+    /// `None` without an election.
     task: Option<JoinHandle<Result<(), Lost>>>,
     give_up: CancellationToken,
 }
 
 impl Campaign {
-    /// There is no election: this process leads.
+    /// Without an election, this process always leads.
     pub fn none() -> (Self, Leadership) {
         let campaign = Self {
             task: None,
@@ -49,8 +49,8 @@ impl Campaign {
         (campaign, Leadership::always())
     }
 
-    /// Stands for election on the Lease of this name. `client` should not repeat requests by itself: each round has a
-    /// deadline.
+    /// Takes part in the election with the Lease of this name. `client` should not repeat requests itself, because each
+    /// round has a deadline.
     pub fn start(client: Client, namespace: &str, name: &str, times: Times) -> (Self, Leadership) {
         let (term, seen) = watch::channel(None);
         let give_up = CancellationToken::new();
@@ -68,7 +68,7 @@ impl Campaign {
         (campaign, Leadership::elected(seen, times.renew_deadline))
     }
 
-    /// Waits until this process, having led, must end.
+    /// Waits until this process must end because it lost the lease.
     pub async fn lost(&mut self) -> Lost {
         match &mut self.task {
             None => std::future::pending().await,
@@ -79,7 +79,7 @@ impl Campaign {
         }
     }
 
-    /// Gives the lease up, if this process leads. All writes must have ended.
+    /// Releases the lease, if this process leads. All writes must have ended.
     pub async fn give_up(self) {
         self.give_up.cancel();
         if let Some(task) = self.task

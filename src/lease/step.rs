@@ -1,6 +1,6 @@
-//! What a candidate does about the Lease: from what it sees, and for how long it has seen it so, without any I/O.
+//! Decides what a candidate does, from the Lease and the time for which it is unchanged. No I/O.
 //!
-//! No time that somebody else wrote is looked at but the duration: other clocks may show anything.
+//! It uses no time that another process wrote except the duration, because other clocks may be wrong.
 
 use std::time::Duration;
 
@@ -8,38 +8,38 @@ use k8s_openapi::api::coordination::v1::LeaseSpec;
 
 use crate::lease::{Times, lost::Lost};
 
-/// What to do about the Lease.
+/// The next step of a candidate.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step {
-    /// There is none: make it.
+    /// Create the missing Lease.
     Create,
-    /// Take it over. Where it was given up, whoever held it has ended all writes.
+    /// Take it over. If it was released, the former holder has ended all writes.
     Take {
-        /// Nobody holds it.
+        /// Whether nobody holds it.
         given_up: bool,
     },
-    /// Renew it: this candidate holds it.
+    /// Renew it, because this candidate holds it.
     Renew,
-    /// Somebody else holds it.
+    /// Wait, because another process holds it.
     Wait,
-    /// This candidate led, and must not go on.
+    /// End, because this candidate lost the lease.
     End(Lost),
 }
 
-/// What a candidate knows.
+/// The facts of a candidate.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
-    /// Who it is.
+    /// Its identity.
     pub me: &'a str,
-    /// The Lease, where there is one.
+    /// The Lease, if it exists.
     pub lease: Option<&'a LeaseSpec>,
-    /// For how long it has seen the Lease as it is now.
+    /// For how long it has seen the Lease unchanged.
     pub unchanged_for: Duration,
-    /// When it leads: how long ago it sent the renewal that came through last.
+    /// For a leader: how long ago it sent its last successful renewal.
     pub renewed_ago: Option<Duration>,
 }
 
-/// What a candidate may do.
+/// Decides the next step.
 pub fn step(view: View<'_>, times: &Times) -> Step {
     let leads = view.renewed_ago.is_some();
     if let Some(ago) = view.renewed_ago
@@ -63,7 +63,7 @@ pub fn step(view: View<'_>, times: &Times) -> Step {
     }
 }
 
-/// How long the holder says that the lease lasts, for its flags may be others than ours.
+/// The duration that the holder wrote, because its flags may differ from ours.
 fn holds_for(lease: &LeaseSpec, times: &Times) -> Duration {
     let told = lease
         .lease_duration_seconds

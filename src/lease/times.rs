@@ -1,29 +1,29 @@
-//! How long a lease holds, and what has to fit into it.
+//! The times of the leader election.
 
 use std::time::Duration;
 
-/// What two clocks may gain on each other while a lease lasts, with what lies between a look at one and a write.
+/// Margin for the drift between two clocks during a lease, and for the time between reading a clock and writing.
 pub const SKEW: Duration = Duration::from_secs(1);
-/// Kubernetes counts in whole seconds and 32 bits; nobody waits for so long.
+/// The longest duration; Kubernetes uses whole seconds in 32 bits.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// How long a lease holds, and what has to fit into it.
+/// The times of the leader election.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
-    /// From a renewal on, nobody else takes the lease for this long.
+    /// After a renewal, no other process takes the lease for this long.
     pub duration: Duration,
-    /// A leader that could not renew for this long ends. No write to a portal takes longer, either: so what one leader
-    /// began has ended, one way or the other, when the next one has waited for this long.
+    /// A leader that cannot renew for this long ends. No write to a portal takes longer, either, so the next leader
+    /// waits this long until its predecessor's writes have ended.
     pub renew_deadline: Duration,
-    /// From one look at the Lease to the next.
+    /// The interval between reads of the Lease.
     pub retry_period: Duration,
 }
 
 impl Times {
-    /// Times that go together.
+    /// Checks that the times fit together.
     ///
     /// # Errors
-    /// They do not; says which flag to change.
+    /// They do not; the message names the flag to change.
     pub fn new(duration: Duration, renew_deadline: Duration, retry_period: Duration) -> Result<Self, String> {
         if retry_period.is_zero() {
             return Err("--retry-period must be more than 0".into());

@@ -1,15 +1,15 @@
-//! What it takes to speak to a portal.
+//! Everything needed to call a portal.
 
 use secrecy::SecretString;
 
 use crate::portal::Address;
 
-/// What is needed to speak to a portal.
+/// Everything needed to call a portal.
 #[derive(Clone, Debug)]
 pub struct Access {
     /// Where it is.
     pub address: Address,
-    /// As whom to speak.
+    /// The API key or token.
     pub key: SecretString,
     /// Certificates (PEM) of a private CA.
     pub ca: Option<String>,

@@ -2,10 +2,10 @@
 
 use url::{Host, Url};
 
-/// Where a portal is: its URL, and the Host header that picks it there (trap 14).
+/// Where a portal is: its URL, and the Host header that selects it there (trap 14).
 ///
-/// Two addresses are equal when they name the same place: schemes and hosts are in lower case, a default port, a
-/// slash at the end, and a Host header that only repeats the URL are left out.
+/// Addresses of the same place are equal: schemes and hosts are in lower case; a default port, a trailing slash, and a
+/// Host header that only repeats the URL are removed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Address {
     url: Url,
@@ -15,28 +15,28 @@ pub struct Address {
 /// Why a text is not the address of a portal. Never repeats the text, which may hold a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidAddress {
-    /// Another scheme than http and https, or none.
+    /// The scheme is missing or not http(s).
     #[error("the portal's URL must start with https:// or http://")]
     Scheme,
-    /// No host, or one that cannot be a host.
+    /// The host is missing or invalid.
     #[error("the portal's URL has no valid host; write it as https://docs.example.com")]
     Host,
-    /// A port that is none.
+    /// The port is invalid.
     #[error("the portal's URL has no valid port; write one from 1 to 65535, or leave it out")]
     Port,
-    /// An `@`, which comes with a user or password.
-    #[error("the portal's URL must not hold a user or password (@); the API key belongs into a Secret")]
+    /// An `@`, which means a user or password.
+    #[error("the portal's URL must not contain a user or password (@); the API key belongs in a Secret")]
     User,
     /// A `?`.
-    #[error("the portal's URL must not hold a query (?); write the portal's address alone")]
+    #[error("the portal's URL must not contain a query (?); write only the portal's address")]
     Query,
     /// A `#`.
-    #[error("the portal's URL must not hold a fragment (#); write the portal's address alone")]
+    #[error("the portal's URL must not contain a fragment (#); write only the portal's address")]
     Fragment,
     /// Blanks, control characters or backslashes.
-    #[error("the portal's URL must not hold blanks, control characters or backslashes")]
+    #[error("the portal's URL must not contain blanks, control characters or backslashes")]
     Characters,
-    /// A Host header that is no host name with an optional port.
+    /// The Host header is not a host name with an optional port.
     #[error(
         "the Host header must be a host name, with :port where needed, of letters, digits, dots and hyphens \
          (other scripts as xn--…)"
@@ -48,7 +48,7 @@ impl Address {
     /// Reads an address.
     ///
     /// # Errors
-    /// The URL is not http(s) with a host, or carries more than an address; the Host header is no host name.
+    /// The URL is not http(s) with a host, or contains more than an address; the Host header is not a host name.
     pub fn parse(url: &str, host_header: Option<&str>) -> Result<Self, InvalidAddress> {
         let url = parse_url(url)?;
         let host_header = host_header.map(parse_host_header).transpose()?;
@@ -61,17 +61,17 @@ impl Address {
         self.url.origin().ascii_serialization()
     }
 
-    /// The URL; its path never ends in a slash, but for the root's.
+    /// The URL; its path never ends in a slash, except the root path.
     pub fn url(&self) -> &Url {
         &self.url
     }
 
-    /// The Host header, in lower case; none when it is the URL's own host.
+    /// The Host header, in lower case; `None` if it is the URL's own host.
     pub fn host_header(&self) -> Option<&str> {
         self.host_header.as_deref()
     }
 
-    /// The name that DocSpace is asked by, without its port: of the Host header, else of the URL.
+    /// The host name that DocSpace sees, without port: from the Host header, else from the URL.
     pub fn host_name(&self) -> String {
         let url = self.url.host_str().unwrap_or_default();
         let Some(header) = &self.host_header else {
@@ -83,12 +83,12 @@ impl Address {
         name.map_or(header.as_str(), |(name, _)| name).into()
     }
 
-    /// The URL of an API call: the portal's own, with this path and these pairs of a query, encoded, after it.
+    /// The URL of an API call: the portal's URL with this path and these query pairs, encoded.
     pub(super) fn call(&self, path: &str, query: &[(&str, &str)]) -> Url {
         let mut url = self.url.clone();
         let base = url.path().trim_end_matches('/').to_owned();
         url.set_path(&format!("{base}/api/2.0/{path}"));
-        // Without pairs there is to be no `?` either.
+        // Without pairs, the URL must have no `?`.
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
@@ -101,7 +101,7 @@ impl Address {
     }
 }
 
-/// For messages: the origin, and the Host header where there is one.
+/// For messages: the origin, and the Host header if there is one.
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.origin())?;
@@ -113,7 +113,7 @@ impl std::fmt::Display for Address {
 }
 
 fn parse_url(text: &str) -> Result<Url, InvalidAddress> {
-    // Url forgives these, or drops them silently; the CRD refuses them.
+    // Url accepts or silently drops these; the CRD refuses them.
     for (character, error) in [
         ('@', InvalidAddress::User),
         ('?', InvalidAddress::Query),
@@ -135,7 +135,7 @@ fn parse_url(text: &str) -> Result<Url, InvalidAddress> {
     let rest = after("https://")
         .or_else(|| after("http://"))
         .ok_or(InvalidAddress::Scheme)?;
-    // Url would skip further slashes and take what follows for the host.
+    // Url would skip further slashes and take the next part for the host.
     if rest.starts_with('/') {
         return Err(InvalidAddress::Host);
     }

@@ -1,8 +1,8 @@
-//! Tells DocSpace's answers apart: what a status and the shape of its body mean (traps 10 to 12, 16 and 17).
+//! Classifies DocSpace's answers by status and shape of the body (traps 10 to 12, 16 and 17).
 //!
-//! 1. A success is status 200 and `{status: 0, count, response?}`; what `response` must be depends on the call.
-//! 2. A refusal of DocSpace's has one of its own shapes, or is empty where DocSpace's is.
-//! 3. Anything else comes from something else. Only the HTTP status counts, never the body's statusCode (R 141).
+//! 1. A success is status 200 and `{status: 0, count, response?}`. The call determines what `response` must be.
+//! 2. A refusal by DocSpace has one of its own shapes, or is empty where DocSpace's is.
+//! 3. Any other answer is not DocSpace's. Only the HTTP status counts, never the body's statusCode (R 141).
 
 use serde_json::Value;
 
@@ -13,18 +13,18 @@ use crate::portal::{
     shape::{Shape, integer},
 };
 
-/// An answer as it came in.
+/// An answer as received.
 #[derive(Debug)]
 pub struct Reply {
     /// HTTP status.
     pub status: u16,
-    /// Origin of a redirect's target, if it is another one than the portal's.
+    /// Origin of a redirect's target, if it differs from the portal's.
     pub redirect: Option<String>,
     /// The whole body.
     pub body: Vec<u8>,
 }
 
-/// Why an answer is none: the failure and what to say of it, without the portal's address.
+/// Why an answer is not a success: the failure and its text, without the portal's address.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The kind of failure.
@@ -38,28 +38,36 @@ pub struct Refusal {
 pub enum Content {
     /// `response`.
     Response(Value),
-    /// No `response`, and a count of 0: DocSpace's way to say that there is none. Also how `keys/@self` is read for a
-    /// token that is no API key.
+    /// No `response`, and a count of 0: DocSpace has none. Also used when `keys/@self` is called with a token that is
+    /// not an API key.
     Nothing,
 }
 
-const UNAUTHORIZED: &str = "the portal does not know this API key or token (mistyped, expired, disabled, or of \
-                            another portal), or does not know itself by this host name";
-const KEY_NOT_ALLOWED: &str =
-    "the API key may not do this; give it all permissions (DocSpace has none for backups alone)";
-const NO_SETTINGS: &str = "the API key may not read the portal's settings; give it all permissions";
+const UNAUTHORIZED: &str = "the portal does not accept the API key or token (mistyped, expired, disabled, or of \
+                            another portal), or does not know this host name; put a valid key into the Secret, or \
+                            correct portal.url and portal.hostHeader";
+const KEY_NOT_ALLOWED: &str = "the API key lacks the permission for this call; use a key with all permissions \
+                               (DocSpace has none for backups alone)";
+const NO_SETTINGS: &str =
+    "the API key lacks the permission to read the portal's settings; use a key with all permissions";
 const USER_NOT_ALLOWED: &str = "the owner of the API key must be allowed to edit the portal's settings (and to write \
                                 to the folder, if one is named); a dump needs a standalone server without limited \
                                 access space";
-const UNAVAILABLE: &str = "the portal is being transferred, restored or encrypted";
-const DATABASE_DOWN: &str = "DocSpace's database does not answer";
-const GONE: &str = "the portal is suspended or removed";
-const NO_ROUTE: &str = "DocSpace's API is not there; the URL must be the portal's own address, or the service router \
-                        of DocSpace's Helm chart";
-const RATE_LIMITED: &str = "too many requests by the user of this API key or token";
-const CHECK_ADDRESS: &str = "check the portal's URL and Host header";
+const PLAN_NOT_ALLOWED: &str =
+    "the plan has no automatic backup, or a payment is due; see the portal's payments page";
+const UNAVAILABLE: &str = "the portal is being transferred, restored or encrypted; wait until that has ended";
+const DATABASE_DOWN: &str = "DocSpace cannot reach its database; check the database and DocSpace's logs";
+const GONE: &str = "the portal is suspended or removed; restore the portal, or delete this object";
+const NO_ROUTE: &str = "DocSpace's API is not at this URL; set portal.url to the portal's own address, or to the \
+                        service router of DocSpace's Helm chart";
+const RATE_LIMITED: &str = "too many requests by the user of this API key or token; use this user's keys for fewer \
+                            objects, or set a longer interval";
+const NO_REASON: &str = "DocSpace gives no reason";
+const CHECK_SCHEDULE: &str = "check storageType, storageParams and cronParams";
+const CHECK_LOGS: &str = "see DocSpace's logs";
+const CHECK_ADDRESS: &str = "check portal.url and portal.hostHeader";
 
-/// What the answer carries, or why it carries nothing. What DocSpace says is repeated without the secrets.
+/// The content of an answer, or the refusal. DocSpace's words are repeated without secrets.
 pub fn classify(call: Call, reply: &Reply, redactor: &Redactor) -> Result<Content, Refusal> {
     let status = reply.status;
     let shape = Shape::of(&reply.body, redactor);
@@ -68,14 +76,14 @@ pub fn classify(call: Call, reply: &Reply, redactor: &Redactor) -> Result<Conten
         300..=399 => (Failure::Redirected, redirected(reply, redactor)),
         400 => bad_request(call, &shape),
         401 => (Failure::Unauthorized, UNAUTHORIZED.into()),
-        402 => (Failure::PlanNotAllowed, said(&shape)),
+        402 => (Failure::PlanNotAllowed, with_advice(&shape, PLAN_NOT_ALLOWED)),
         403 => forbidden(call, &shape),
         404 => not_found(&shape),
         429 => (Failure::RateLimited, RATE_LIMITED.into()),
         500 if call == Call::Key && is_no_key(&shape) => return Ok(Content::Nothing),
         500..=599 => return Err(server_error(call, status, &shape)),
         _ => match shape.said() {
-            Some(said) => (Failure::ServerError, said),
+            Some(_) => (Failure::ServerError, with_advice(&shape, CHECK_LOGS)),
             None => (Failure::NotDocSpace, not_docspace(&shape)),
         },
     };
@@ -87,7 +95,7 @@ fn refusal(failure: Failure, status: u16, what: &str) -> Refusal {
     Refusal { failure, text }
 }
 
-/// An answer with status 200 that is not what the call gives.
+/// An answer with status 200 whose content does not fit the call.
 pub fn unexpected(what: &str) -> Refusal {
     let what = format!("the answer is not DocSpace's: {what}; {CHECK_ADDRESS}");
     refusal(Failure::NotDocSpace, 200, &what)
@@ -111,16 +119,17 @@ fn success(shape: Shape) -> Result<Content, Refusal> {
 fn redirected(reply: &Reply, redactor: &Redactor) -> String {
     match reply.redirect.as_deref().map(|target| redactor.clean(target)) {
         Some(target) => format!(
-            "a redirect to {target}, which is not followed; if that is the portal, write its address into the URL"
+            "a redirect to {target}, which the operator does not follow; if that is the portal, set portal.url to it"
         ),
-        None => "a redirect, which is not followed; write the portal's own address into the URL".into(),
+        None => "a redirect, which the operator does not follow; set portal.url to the portal's own address"
+            .into(),
     }
 }
 
-/// nginx answers 400 with a page of its own to http on its https port; a write is refused by it all the same.
+/// nginx answers 400 with its own page to http on its https port. Even then, a write was refused.
 fn bad_request(call: Call, shape: &Shape) -> (Failure, String) {
     if shape.said().is_some() || call.is_write() || matches!(shape, Shape::Empty) {
-        (Failure::Rejected, said(shape))
+        (Failure::Rejected, rejected(shape))
     } else {
         (Failure::NotDocSpace, not_docspace(shape))
     }
@@ -129,7 +138,7 @@ fn bad_request(call: Call, shape: &Shape) -> (Failure, String) {
 fn forbidden(call: Call, shape: &Shape) -> (Failure, String) {
     match shape {
         Shape::Empty => (Failure::KeyNotAllowed, KEY_NOT_ALLOWED.into()),
-        // Says nothing about the portal here, but that the key may not read its settings (R 814, 823, 825).
+        // For this call it only means that the key may not read the settings (R 814, 823, 825).
         Shape::Problem { bare: true, .. } if call == Call::Settings => {
             (Failure::KeyNotAllowed, NO_SETTINGS.into())
         }
@@ -139,10 +148,7 @@ fn forbidden(call: Call, shape: &Shape) -> (Failure, String) {
         {
             (Failure::DatabaseDown, DATABASE_DOWN.into())
         }
-        Shape::AppError(_) => (
-            Failure::UserNotAllowed,
-            format!("{}; {USER_NOT_ALLOWED}", said(shape)),
-        ),
+        Shape::AppError(_) => (Failure::UserNotAllowed, with_advice(shape, USER_NOT_ALLOWED)),
         _ => (Failure::NotDocSpace, not_docspace(shape)),
     }
 }
@@ -150,15 +156,12 @@ fn forbidden(call: Call, shape: &Shape) -> (Failure, String) {
 fn not_found(shape: &Shape) -> (Failure, String) {
     match shape {
         Shape::Problem { bare: true, .. } => (Failure::PortalGone, GONE.into()),
-        Shape::AppError(_) => (
-            Failure::FolderNotFound,
-            format!("{}; check folderId", said(shape)),
-        ),
+        Shape::AppError(_) => (Failure::FolderNotFound, with_advice(shape, "check folderId")),
         _ => (Failure::RouteNotFound, NO_ROUTE.into()),
     }
 }
 
-/// What `keys/@self` says of a session token (R 429, 430, 453).
+/// The answer of `keys/@self` to a session token (R 429, 430, 453).
 fn is_no_key(shape: &Shape) -> bool {
     matches!(shape, Shape::AppError(error) if error.kind == "System.NullReferenceException")
 }
@@ -169,24 +172,34 @@ fn server_error(call: Call, status: u16, shape: &Shape) -> Refusal {
             return refusal(Failure::DatabaseDown, status, DATABASE_DOWN);
         }
         Shape::AppError(error) if status == 500 && call == Call::Create && error.names_a_bad_value() => {
-            Failure::Rejected
+            return refusal(Failure::Rejected, status, &rejected(shape));
         }
         Shape::AppError(_) | Shape::Problem { .. } => Failure::ServerError,
-        // DocSpace itself gives no page, but nginx has one for 500, too.
+        // A page is nginx's: DocSpace itself sends none.
         Shape::Empty | Shape::Envelope(_) | Shape::OtherJson if status == 500 => Failure::ServerError,
         _ => {
-            let text = format!("HTTP {status} from a proxy in front of DocSpace");
+            let text = format!(
+                "HTTP {status} from a proxy in front of DocSpace; check the proxy, and that DocSpace runs behind it"
+            );
             return Refusal {
                 failure: Failure::Proxy,
                 text,
             };
         }
     };
-    refusal(failure, status, &said(shape))
+    refusal(failure, status, &with_advice(shape, CHECK_LOGS))
 }
 
-fn said(shape: &Shape) -> String {
-    shape.said().unwrap_or_else(|| "no reason was given".into())
+/// DocSpace's reason for refusing the schedule usually names the field; without one, the user must look.
+fn rejected(shape: &Shape) -> String {
+    shape
+        .said()
+        .unwrap_or_else(|| format!("{NO_REASON}; {CHECK_SCHEDULE}"))
+}
+
+fn with_advice(shape: &Shape, advice: &str) -> String {
+    let reason = shape.said();
+    format!("{}; {advice}", reason.as_deref().unwrap_or(NO_REASON))
 }
 
 fn not_docspace(shape: &Shape) -> String {
@@ -196,5 +209,5 @@ fn not_docspace(shape: &Shape) -> String {
     )
 }
 
-/// What a call gives, or why the answer cannot be DocSpace's.
+/// The result of a call, or why the answer cannot be DocSpace's.
 pub type Read<T> = Result<T, Refusal>;

@@ -1,4 +1,4 @@
-//! The calls of DocSpace's API, and the body of the one that has a body.
+//! The calls of DocSpace's API, and the body of `createbackupschedule`.
 
 use std::time::Duration;
 
@@ -63,12 +63,12 @@ impl Call {
         }
     }
 
-    /// Whether it changes what the portal holds.
+    /// Whether it changes the portal's schedule.
     pub const fn is_write(self) -> bool {
         matches!(self, Self::Create | Self::Delete)
     }
 
-    /// How long it may take as a whole.
+    /// Its time limit.
     pub const fn timeout(self) -> Duration {
         if self.is_write() {
             WRITE_TIMEOUT
@@ -77,8 +77,8 @@ impl Call {
         }
     }
 
-    /// How many bytes an answer may have. A history of some thousand archives stays below 4 MiB. The audit trail gives
-    /// at most 100 events: of those recorded, none has 500 bytes, so 1 MiB leaves each more than twenty times that.
+    /// The largest accepted answer, in bytes. A history of some thousand archives stays below 4 MiB. The audit trail
+    /// has at most 100 events of less than 500 bytes each in the recordings, so 1 MiB leaves a wide margin.
     pub const fn max_body(self) -> usize {
         const MIB: usize = 1024 * 1024;
         if matches!(self, Self::History) {
@@ -120,7 +120,7 @@ enum NameOrNumber {
 }
 
 impl NameOrNumber {
-    /// The name, or the number where it is all there is.
+    /// The name, or the number if there is no name.
     fn new(name: String, number: i64) -> Self {
         if name == number.to_string() {
             Self::Number(number)
@@ -130,7 +130,7 @@ impl NameOrNumber {
     }
 }
 
-/// The body of `createbackupschedule`. DocSpace adds tenantId itself, and fails when it is sent (R 185).
+/// The body of `createbackupschedule`, without tenantId: DocSpace adds it itself, and fails if it is sent (R 185).
 pub fn create_body(schedule: &Schedule) -> Vec<u8> {
     let params = schedule.params.iter().filter(|(key, _)| *key != "tenantId");
     let body = CreateBody {
@@ -149,16 +149,16 @@ pub fn create_body(schedule: &Schedule) -> Vec<u8> {
         },
         dump: schedule.dump,
     };
-    // Texts, numbers and lists of them always serialise.
+    // Cannot fail: texts, numbers and lists always serialise.
     serde_json::to_vec(&body).unwrap_or_default()
 }
 
-/// Reads are repeated anyway, and a database that is down makes them hang for minutes (R 376).
+/// Short, because reads are repeated anyway, and a failed database makes them hang for minutes (R 376).
 pub const READ_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Longer than for reads, because a write that is given up has an unknown outcome; not DocSpace's 327 s (R 376) nor
-/// its router's 60 s (trap 17), because the slot stays locked meanwhile. With leader election
-/// it is cut to [`Leadership::longest_write`](crate::lease::Leadership::longest_write).
+/// Longer than for reads, because an aborted write has an unknown outcome; shorter than DocSpace's 327 s (R 376) and
+/// its router's 60 s (trap 17), because the slot stays locked meanwhile. Leader election limits it to
+/// [`Leadership::longest_write`](crate::lease::Leadership::longest_write).
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[cfg(test)]

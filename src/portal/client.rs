@@ -30,13 +30,13 @@ use crate::{
 /// Names and values of a query, not yet encoded.
 type Query<'a> = &'a [(&'a str, &'a str)];
 
-/// The query of a call that is about the schedule for this dump value.
+/// The query of a call for the schedule with this dump value.
 fn of(dump: bool) -> [(&'static str, &'static str); 1] {
     [("dump", if dump { "true" } else { "false" })]
 }
 
-/// A portal, spoken to with one key; cheap to clone. At most
-/// [`CALLS_PER_ADDRESS`](super::CALLS_PER_ADDRESS) calls to its address go at a time.
+/// A portal, called with one key; cheap to clone. At most
+/// [`CALLS_PER_ADDRESS`](super::CALLS_PER_ADDRESS) calls to its address run at a time.
 #[derive(Clone, Debug)]
 pub struct Portal {
     pub(super) address: Address,
@@ -46,24 +46,24 @@ pub struct Portal {
     pub(super) leadership: Leadership,
     pub(super) secrets: Secrets,
     pub(super) metrics: Metrics,
-    /// In place of a call's own, for tests.
+    /// Replaces a call's own limit, in tests.
     pub(super) time_limit: Option<Duration>,
 }
 
-/// A call that failed fails with a [`PortalError`]; the failures are listed at [`Failure`](super::Failure).
+/// A failed call returns a [`PortalError`]; [`Failure`](super::Failure) lists the failures.
 impl Portal {
     /// Where it is.
     pub fn address(&self) -> &Address {
         &self.address
     }
 
-    /// The same portal, whose answers come without the values, too, that this schedule takes from Secrets.
+    /// The same portal; it also hides the values that this schedule takes from Secrets.
     pub fn without_secrets_of(mut self, schedule: &Schedule) -> Self {
         self.secrets = self.secrets.and_of(schedule);
         self
     }
 
-    /// The schedule that the portal holds for this dump value; `None` when DocSpace itself says that there is none.
+    /// The schedule that the portal holds for this dump value; `None` when DocSpace itself reports none.
     ///
     /// # Errors
     /// See [`Failure`](super::Failure).
@@ -71,7 +71,7 @@ impl Portal {
         self.ask(Call::Schedule, &of(dump), parse::schedule).await
     }
 
-    /// Writes the schedule, in place of one that the portal holds for its dump value.
+    /// Writes the schedule; it replaces the one that the portal holds for its dump value.
     ///
     /// # Errors
     /// See [`Failure::is_definite_for_a_write`](super::Failure::is_definite_for_a_write).
@@ -92,7 +92,8 @@ impl Portal {
             .await
     }
 
-    /// The archives that the portal lists, in no order. Asking strikes those from its books whose file it cannot see.
+    /// The archives that the portal lists, in no order. The call makes DocSpace remove records whose file it cannot
+    /// see.
     ///
     /// # Errors
     /// See [`Failure`](super::Failure).
@@ -100,7 +101,7 @@ impl Portal {
         self.ask(Call::History, &of(dump), parse::history).await
     }
 
-    /// The running or last run; `None` when the portal knows of none since its restart.
+    /// The running or last run; `None` when there was none since the portal's restart.
     ///
     /// # Errors
     /// See [`Failure`](super::Failure).
@@ -108,15 +109,15 @@ impl Portal {
         self.ask(Call::Progress, &of(dump), parse::progress).await
     }
 
-    /// The portal's settings. An answer says nothing about the key: without a good one, there are fewer settings.
+    /// The portal's settings. An answer does not prove the key: with a bad one, DocSpace returns fewer settings.
     ///
     /// # Errors
-    /// See [`Failure`](super::Failure); here `KeyNotAllowed` says nothing about the portal's state either (R 814).
+    /// See [`Failure`](super::Failure); here `KeyNotAllowed` does not show the portal's state either (R 814).
     pub async fn settings(&self) -> Result<Answer<PortalSettings>, PortalError> {
         self.ask(Call::Settings, &[], parse::settings).await
     }
 
-    /// What the portal says of the key; `None` when it is a session token, which fails as no other call does (R 429).
+    /// The portal's description of the key. A session token is recognized by its own failure (R 429).
     ///
     /// # Errors
     /// See [`Failure`](super::Failure).
@@ -124,9 +125,9 @@ impl Portal {
         self.ask(Call::Key, &[], parse::key).await
     }
 
-    /// The newest events of this kind, at most 100, in no fixed order; those from this time on, cut to whole seconds.
-    /// `None` when the trail is not to be had: a plan without it is not refused, but given the 20 newest events of any
-    /// kind (R 590), and this is told from their kinds and times. So an empty list need not mean that nothing happened.
+    /// The newest events of this kind since this time (cut to whole seconds), at most 100, in no fixed order. `None`
+    /// when the trail is not available: without it in the plan, DocSpace answers with the 20 newest events of any kind
+    /// (R 590), recognized by their kinds and times. So an empty list does not prove that nothing happened.
     ///
     /// Events are written with a short delay, and kept for 180 days by default.
     ///
@@ -137,7 +138,7 @@ impl Portal {
         action: AuditAction,
         from: Timestamp,
     ) -> Result<Answer<Option<Vec<AuditEvent>>>, PortalError> {
-        // Every whole second of a time is a time.
+        // Cannot fail: whole seconds of a valid time are valid.
         let from = Timestamp::from_second(from.as_second()).unwrap_or(from);
         // In UTC, always with its Z: DocSpace refuses a time without an offset (R 539).
         let text = from.to_string();
@@ -152,7 +153,7 @@ impl Portal {
         .await
     }
 
-    /// How many backups were made in the current calendar month (UTC) that nobody paid for, by a schedule or by hand.
+    /// The number of unpaid backups in the current calendar month (UTC), scheduled and manual.
     /// The answer is not recorded.
     ///
     /// # Errors
@@ -164,7 +165,7 @@ impl Portal {
         .await
     }
 
-    /// Whether backups beyond the free ones are made, and paid for. The answer is not recorded.
+    /// Whether the portal makes paid backups beyond the free ones. The answer is not recorded.
     ///
     /// # Errors
     /// See [`Failure`](super::Failure).
@@ -175,8 +176,8 @@ impl Portal {
         .await
     }
 
-    /// The domain that the portal's owner has given it. `None` when there is none, and when the key's owner is no
-    /// administrator, who gets mostly defaults (R 817). No recorded answer holds one.
+    /// The portal's own domain. `None` when it has none, or when the key's owner is not an administrator and gets
+    /// mostly defaults (R 817). No recorded answer has one.
     ///
     /// # Errors
     /// See [`Failure`](super::Failure).
@@ -220,7 +221,7 @@ impl Portal {
         }
     }
 
-    /// A write is sent, and waited for, only while this process leads.
+    /// Sends and awaits a write only while this process leads.
     async fn exchange(&self, call: Call, request: Request) -> (Head, Result<Reply, Refusal>) {
         let exchange = exchange(&self.client, request, call.max_body());
         if !call.is_write() {
@@ -230,7 +231,7 @@ impl Portal {
         written.unwrap_or_else(|| {
             let refusal = Refusal {
                 failure: Failure::TimedOut,
-                text: "the operator lost its lease before the portal answered".into(),
+                text: "the operator lost its lease before the portal answered; the next leader reads the outcome".into(),
             };
             (Head::default(), Err(refusal))
         })
@@ -252,7 +253,7 @@ impl Portal {
         let headers = request.headers_mut();
         headers.insert(AUTHORIZATION, self.authorization.clone());
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        // An address holds none that is no header value.
+        // Always valid: `Address` checked it.
         let host = self.address.host_header().map(HeaderValue::from_str);
         headers.extend(host.and_then(Result::ok).map(|host| (HOST, host)));
         if let Some(body) = body {

@@ -1,26 +1,26 @@
-//! What can go wrong with a call, and what that says of a write.
+//! The failures of a call, and what they mean for a write.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use prometheus_client::encoding::EncodeLabelValue;
 
-/// Why a call did not give what it was made for. A closed set; each has one row in the controller's table.
+/// Why a call failed. A closed set; `rules::reason` maps each to a reason.
 #[derive(Clone, Copy, Debug, EncodeLabelValue, PartialEq, Eq, Hash)]
 pub enum Failure {
-    /// The key cannot be sent, or the CA certificates cannot be read; found before any call.
+    /// The key cannot be sent, or the CA certificates cannot be read. Found before any call.
     SecretInvalid,
-    /// The address is one that is never a portal: loopback, link-local, cloud metadata, …
+    /// The address is never a portal: loopback, link-local, cloud metadata, …
     AddressNotAllowed,
-    /// The host's name has no address.
+    /// The host name has no address.
     Resolve,
     /// No connection within [`CONNECT_TIMEOUT`](super::CONNECT_TIMEOUT), or it was refused.
     Connect,
     /// No secure connection: certificate, name or protocol.
     Tls,
-    /// No answer, or not the whole of it, within the call's time.
+    /// No complete answer within the call's time limit.
     TimedOut,
-    /// The connection was lost, or the answer cut off or too large.
+    /// The connection was lost before the answer was complete.
     Interrupted,
     /// 401: key unknown, expired, disabled, of another portal; or the Host is unknown on SaaS (R 205).
     Unauthorized,
@@ -36,32 +36,32 @@ pub enum Failure {
     DatabaseDown,
     /// 404 with ProblemDetails: the portal is suspended or removed (R 337).
     PortalGone,
-    /// 404 with DocSpace's error: the folder is not there (R 163).
+    /// 404 with DocSpace's error: the folder does not exist (R 163).
     FolderNotFound,
     /// 404 otherwise: no such route, or not DocSpace (R 198).
     RouteNotFound,
-    /// 400, or a 500 of a create that names a bad value (trap 10): the schedule itself is refused.
+    /// 400, or a 500 of a create that names a bad value (trap 10): DocSpace refuses the schedule itself.
     Rejected,
     /// 429 (trap 16).
     RateLimited,
-    /// Any other error of DocSpace's.
+    /// Any other error of DocSpace.
     ServerError,
-    /// 5xx of something in front of DocSpace (R 970–980).
+    /// 5xx of a proxy in front of DocSpace (R 970–980).
     Proxy,
-    /// An answer that DocSpace does not give.
+    /// An answer that DocSpace never gives, or one that is too large.
     NotDocSpace,
     /// 3xx; redirects are never followed.
     Redirected,
 }
 
 impl Failure {
-    /// Whether the request cannot have reached anybody.
+    /// Whether the request was certainly not sent.
     pub fn nothing_was_sent(self) -> bool {
         use Failure::{AddressNotAllowed, Connect, Resolve, SecretInvalid, Tls};
         matches!(self, SecretInvalid | AddressNotAllowed | Resolve | Connect | Tls)
     }
 
-    /// Whether a write that ended so was certainly not carried out, and will not be: nothing was sent, or DocSpace
+    /// Whether a write with this failure certainly was not and will not be carried out: nothing was sent, or DocSpace
     /// answered 400, 401, 402, 404, 429, a permission's 403, or a 500 that names a bad value.
     pub fn is_definite_for_a_write(self) -> bool {
         use Failure::{
@@ -90,9 +90,9 @@ impl Failure {
 pub struct PortalError {
     /// The kind of failure.
     pub failure: Failure,
-    /// HTTP status; none when no answer came.
+    /// HTTP status; `None` if no answer came.
     pub status: Option<u16>,
-    /// For people; holds no secret, no body of an answer, and nothing that varies between equal situations.
+    /// For people. Contains no secret, no body of an answer, and nothing that varies between equal situations.
     pub message: String,
     /// The portal's clock: its Date header.
     pub date: Option<Timestamp>,

@@ -1,4 +1,4 @@
-//! Addresses that are never a portal: refused as literals, and again after DNS resolution.
+//! Refuses addresses that are never a portal, both as literals and after DNS resolution.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -16,9 +16,9 @@ const METADATA_V6: [Ipv6Addr; 2] = [
     Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
 ];
 
-/// A name has addresses, but none that may be a portal's.
+/// A name has addresses, but all are refused.
 #[derive(Debug, thiserror::Error)]
-#[error("every address of the name is one that is never a portal")]
+#[error("every address of the name is refused, because it is never a portal")]
 pub struct NotAllowed;
 
 /// A name has no address.
@@ -26,7 +26,7 @@ pub struct NotAllowed;
 #[error("the name cannot be resolved")]
 pub struct Unresolved;
 
-/// Tells addresses that may be a portal's from those that never are.
+/// Decides which addresses may be a portal.
 #[derive(Clone, Copy, Debug)]
 pub struct Guard {
     /// Whether 127.0.0.0/8 and ::1 may be portals.
@@ -34,7 +34,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Whether a URL's host may be called; a name may, until it is resolved.
+    /// Whether a URL's host may be called. Names pass; their addresses are checked after resolution.
     pub fn allows_host(self, host: Option<Host<&str>>) -> bool {
         match host {
             Some(Host::Ipv4(address)) => self.allows(address.into()),
@@ -90,7 +90,7 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     }
 }
 
-/// The system's resolver, less what the guard refuses.
+/// The system's resolver without the refused addresses.
 impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
         let guard = *self;

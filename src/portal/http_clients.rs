@@ -1,4 +1,4 @@
-//! HTTP clients, one for each set of CAs, and the number of calls that go to one address at a time.
+//! HTTP clients, one for each set of CAs, and the limit of concurrent calls to an address.
 
 use std::{
     collections::HashMap,
@@ -11,46 +11,46 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::portal::{Address, guard::Guard};
 
-/// Private CAs that have a client at a time; the one that was not used for longest goes first. A client holds the
-/// platform's roots, too, some hundred KiB.
+/// The number of clients with private CAs; the least recently used is dropped first. Each also holds the platform's
+/// roots, some hundred KiB.
 const MAX_PRIVATE: usize = 32;
-/// Certificates (PEM) beyond this many bytes are refused; all public CAs together have some 220 KiB.
+/// The largest accepted PEM text, in bytes; all public CAs together have about 220 KiB.
 const MAX_PEM: usize = 256 * 1024;
-/// Connections kept open for the next call of the same look, and no longer: there may be 10,000 portals.
+/// Connections stay open only for the next calls of the same reconcile, because there may be 10,000 portals.
 const IDLE_CONNECTIONS: usize = 2;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Why there is no client.
 #[derive(Debug)]
 pub enum NoClient {
-    /// The PEM text holds no certificate, or one that cannot be read.
+    /// The PEM text has no certificate, or an unreadable one.
     BadPem,
-    /// SSL_CERT_FILE or SSL_CERT_DIR gives no CA certificates, or TLS cannot be set up.
+    /// SSL_CERT_FILE or SSL_CERT_DIR yields no CA certificates, or TLS cannot be set up.
     NoRoots,
 }
 
-/// The client that trusts public CAs alone.
+/// The client that trusts only public CAs.
 #[derive(Clone, Debug)]
 struct Public {
     client: Client,
-    /// The system has no CAs: those of the program stand in for them.
+    /// The system has no CAs, so the client uses those of the program.
     bundled: bool,
 }
 
-/// Makes clients as they are needed and keeps them.
+/// Creates clients on demand and keeps them.
 #[derive(Debug)]
 pub struct Clients {
     options: Options,
     plain: Client,
     public: Mutex<Option<Public>>,
-    /// By PEM text, the one used last at the end.
+    /// By PEM text, the most recently used last.
     private: Mutex<Vec<(String, Client)>>,
 }
 
 impl Clients {
-    /// Clients with the one for http alone.
+    /// Creates the client for http only; the others are created on demand.
     pub fn new(options: Options) -> reqwest::Result<Self> {
-        // Without roots: they cost memory, a slim image may have none, and http needs none.
+        // Without roots: they cost memory, a slim image may have none, and http does not need them.
         let plain = builder(options).tls_certs_only([]).build()?;
         Ok(Self {
             options,
@@ -95,11 +95,11 @@ impl Clients {
             return Err(NoClient::BadPem);
         }
         let mut builder = builder(self.options).tls_certs_merge(certificates);
-        // What is trusted beside the private CA does not depend on the image.
+        // The other trusted CAs must not depend on the image.
         if self.public().is_ok_and(|public| public.bundled) {
             builder = builder.tls_certs_merge(bundled());
         }
-        // Fails for a certificate only: with one, missing roots of the platform are no error.
+        // Fails only for a bad certificate: with a certificate, missing roots of the platform are no error.
         let client = builder.build().map_err(|_| NoClient::BadPem)?;
         if private.len() >= MAX_PRIVATE {
             private.remove(0);
@@ -110,8 +110,8 @@ impl Clients {
 }
 
 impl Public {
-    /// The client with the system's CAs, else one with those of the program, unless CAs were asked for by name: who
-    /// names a store wants no other.
+    /// The client with the system's CAs, else with those of the program. If the environment names a CA store, there is
+    /// no fallback, because the user wants that store only.
     fn new(options: Options, of_system: reqwest::Result<Client>, named: bool) -> Result<Self, NoClient> {
         match of_system {
             Ok(client) => Ok(Self {
@@ -130,14 +130,14 @@ impl Public {
     }
 }
 
-/// The variables that the search for the system's CAs heeds.
+/// Whether the environment names a CA store.
 fn roots_are_named() -> bool {
     ["SSL_CERT_FILE", "SSL_CERT_DIR"]
         .iter()
         .any(|name| std::env::var_os(name).is_some())
 }
 
-/// Mozilla's list of public CAs, as it was when this program was built. An empty image has no other.
+/// Mozilla's list of public CAs at build time, for images without CAs.
 fn bundled() -> impl Iterator<Item = Certificate> {
     webpki_root_certs::TLS_SERVER_ROOT_CERTS
         .iter()
@@ -163,12 +163,12 @@ fn builder(options: Options) -> reqwest::ClientBuilder {
     }
 }
 
-/// The gates of all addresses that are in use.
+/// The gates of all addresses in use.
 #[derive(Debug, Default)]
 pub struct Gates(Arc<Mutex<HashMap<Address, Weak<Gate>>>>);
 
 impl Gates {
-    /// The gate of this address, shared by all who ask for it.
+    /// The shared gate of this address.
     pub fn gate(&self, address: &Address) -> Arc<Gate> {
         let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(gate) = gates.get(address).and_then(Weak::upgrade) {
@@ -184,7 +184,7 @@ impl Gates {
     }
 }
 
-/// Lets at most [`CALLS_PER_ADDRESS`] calls to one address through.
+/// Limits concurrent calls to one address to [`CALLS_PER_ADDRESS`].
 #[derive(Debug)]
 pub struct Gate {
     address: Address,
@@ -193,9 +193,9 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Waits for a place. There is no time-out of its own: those before each have one.
+    /// Waits for a place. Needs no time-out, because the calls before each have one.
     pub async fn enter(&self) -> Option<SemaphorePermit<'_>> {
-        // Never closed, so there always is one.
+        // The semaphore is never closed.
         self.permits.acquire().await.ok()
     }
 }
@@ -204,7 +204,7 @@ impl Drop for Gate {
     fn drop(&mut self) {
         let Some(gates) = self.gates.upgrade() else { return };
         let mut gates = gates.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another gate may have come in its place meanwhile.
+        // A new gate may have replaced this one meanwhile.
         if gates
             .get(&self.address)
             .is_some_and(|gate| gate.strong_count() == 0)
@@ -214,10 +214,10 @@ impl Drop for Gate {
     }
 }
 
-/// A host that does not answer a connection request within this time will hardly do so later; nothing was sent yet.
+/// A host that does not accept a connection within this time will hardly do so later; nothing was sent yet.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Calls that go to one URL and Host at a time; DocSpace's own limit is 15 writes at once for a user (trap 16).
+/// Concurrent calls to one URL and Host. DocSpace's own limit is 15 concurrent writes of a user (trap 16).
 pub const CALLS_PER_ADDRESS: usize = 4;
 
 /// How portals may be reached.
@@ -225,9 +225,9 @@ pub const CALLS_PER_ADDRESS: usize = 4;
 pub struct Options {
     /// Allow 127.0.0.0/8 and ::1, for tests and demos. Default: refused.
     pub allow_loopback: bool,
-    /// Use the proxies that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY name. Default: these are ignored. A proxy
-    /// resolves names itself, so behind one only literal addresses are checked. The proxy's own name is checked, too:
-    /// one at loopback must be written as 127.0.0.1, or `allow_loopback` be set.
+    /// Use the proxies in HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY. Default: ignored. A proxy resolves names
+    /// itself, so only literal addresses are checked then. The proxy's own name is checked, too: write a loopback proxy
+    /// as 127.0.0.1, or set `allow_loopback`.
     pub proxy_from_env: bool,
 }
 

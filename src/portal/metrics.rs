@@ -1,4 +1,4 @@
-//! How many calls were made to portals, what came of them, and how long they took.
+//! Metrics of calls to portals: number, result and duration.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use prometheus_client::{
 
 use crate::portal::{Failure, call::Call};
 
-/// In seconds: an answer beside the operator, one over the internet, and the time limits.
+/// In seconds: an answer from the same cluster, one over the internet, and the time limits.
 const BUCKETS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 
 /// The calls to all portals.
@@ -20,17 +20,17 @@ pub struct Metrics {
     seconds: Family<Of, Histogram, fn() -> Histogram>,
 }
 
-/// What came of a call, for a label.
+/// The result of a call, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CallResult {
     /// The HTTP status of the answer.
     Answered(u16),
-    /// Why none came.
+    /// The failure, if no answer came.
     Failed(Failure),
 }
 
 impl CallResult {
-    /// What came of it; a call without a failure was answered with 200.
+    /// The result; a call without a failure was answered with 200.
     pub fn new(status: Option<u16>, failure: Option<Failure>) -> Self {
         match (status, failure) {
             (None, Some(failure)) => Self::Failed(failure),
@@ -77,7 +77,7 @@ impl Metrics {
             .observe(took.as_secs_f64());
     }
 
-    /// Makes the counts known.
+    /// Registers the counts.
     pub fn register(&self, registry: &mut Registry) {
         registry.register(
             "portal_calls",

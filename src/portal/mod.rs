@@ -1,12 +1,12 @@
 //! The DocSpace client: one call, one classified answer.
 //!
-//! 1. [`Address`] says where a portal is; `guard` refuses addresses that are never a portal.
-//! 2. [`Portals`] gives a [`Portal`] for an [`Access`], without a call.
-//! 3. A call (`client`) waits for its turn (`http_clients`), sends and reads (`transport`), tells DocSpace's answers from
-//!    others (`shape`, `answer`), and reads its data (`parse`, `model`).
-//! 4. An error is a [`PortalError`] with a [`Failure`] out of a closed set.
+//! 1. [`Address`] is the address of a portal; `guard` refuses addresses that are never a portal.
+//! 2. [`Portals`] creates a [`Portal`] for an [`Access`], without a call.
+//! 3. A call (`client`) waits for its turn (`http_clients`), sends and reads (`transport`), classifies the answer
+//!    (`shape`, `answer`), and reads its data (`parse`, `model`).
+//! 4. An error is a [`PortalError`] with a [`Failure`] from a closed set.
 //!
-//! Nothing is retried here, and no redirect is followed.
+//! This module neither retries calls nor follows redirects.
 
 mod access;
 mod address;

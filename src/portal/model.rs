@@ -1,4 +1,4 @@
-//! What portals tell, as data: no HTTP.
+//! The data of portals, without HTTP.
 
 use jiff::Timestamp;
 
@@ -13,13 +13,13 @@ pub struct Progress {
     pub progress: i64,
     /// Why it failed; the status is the same for success and failure.
     pub error: Option<String>,
-    /// What the archive lacks: files that could not be read.
+    /// Files that are missing in the archive because they could not be read.
     pub warning: Option<String>,
     /// Id of the run.
     pub task_id: Option<String>,
 }
 
-/// A portal's settings; more of them are to be had with a good key than without one.
+/// A portal's settings; a valid key gives more of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PortalSettings {
     /// IANA name of the portal's time zone; absent when the key was not accepted (R 813).
@@ -30,17 +30,17 @@ pub struct PortalSettings {
     pub standalone: Option<bool>,
     /// Name of the portal inside its installation.
     pub alias: Option<String>,
-    /// Domain of the installation, under which its portals have their names; `localhost` on a standalone one that was
-    /// not told otherwise. Given without a good key, too (R 800, 840).
+    /// Base domain of the installation's portals; `localhost` by default on a standalone one. Also given without a
+    /// valid key (R 800, 840).
     pub base_domain: Option<String>,
 }
 
-/// As whom the portal is called.
+/// The kind of key that is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
-    /// With an API key.
+    /// An API key.
     ApiKey(KeyInfo),
-    /// With a session token, of which the portal says nothing.
+    /// A session token; the portal does not describe it.
     SessionToken,
 }
 
@@ -49,15 +49,15 @@ pub enum Credential {
 pub struct KeyInfo {
     /// Its id, the same at every address of the portal.
     pub id: String,
-    /// The name that it was given.
+    /// Its name.
     pub name: String,
-    /// What it may do; empty for everything.
+    /// Its permissions; empty means all.
     pub permissions: Vec<String>,
-    /// When it expires; absent for never.
+    /// When it expires; `None` means never.
     pub expires_at: Option<Timestamp>,
 }
 
-/// An archive, as the history lists it.
+/// An archive of the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Archive {
     /// Its id.
@@ -68,37 +68,37 @@ pub struct Archive {
     pub storage_type: Storage,
     /// The end of the run that made it.
     pub created_on: Timestamp,
-    /// When it is deleted for its age.
+    /// When DocSpace deletes it because of its age.
     pub expires: Expiry,
 }
 
-/// When an archive is deleted for its age, by DocSpace's cleaner, which comes every 15 minutes.
+/// When DocSpace's cleaner, which runs every 15 minutes, deletes an archive because of its age.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
     /// Not at all: year 1 without an offset, as MySQL and MariaDB give it (R 312).
     Never,
-    /// When the cleaner comes next: year 1 with an offset, as PostgreSQL gives it. It is meant to be never, but the
-    /// cleaner takes it for long past (trap 7, story cleaner-on-postgresql).
+    /// At the next pass: year 1 with an offset, as PostgreSQL gives it. It should mean never, but the cleaner treats it
+    /// as expired (trap 7, story cleaner-on-postgresql).
     AtNextCleaning,
-    /// The first time that the cleaner comes from this time on; a day after its end in DocSpace's temporary store
-    /// (trap 4, R 312). Until then it stays listed.
+    /// At the first pass from this time on; a day after the end of the run in DocSpace's temporary store (trap 4,
+    /// R 312). Until then the archive stays listed.
     At(Timestamp),
 }
 
-/// What the audit trail tells of backups, with DocSpace's numbers (R 503–510).
+/// The backup actions of the audit trail, with DocSpace's numbers (R 503–510).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AuditAction {
-    /// A backup that a person asked for has started.
+    /// A manual backup started.
     BackupStarted = 5041,
-    /// A backup that a person asked for has been made.
+    /// A manual backup completed.
     BackupCompleted = 5125,
-    /// A backup that a person asked for has failed.
+    /// A manual backup failed.
     BackupFailed = 5126,
-    /// A backup of the schedule has started.
+    /// A scheduled backup started.
     ScheduledBackupStarted = 5127,
-    /// A backup of the schedule has been made.
+    /// A scheduled backup completed.
     ScheduledBackupCompleted = 5128,
-    /// A backup of the schedule has failed.
+    /// A scheduled backup failed.
     ScheduledBackupFailed = 5129,
     /// The schedule was deleted through the API, also when there was none; not by DocSpace's scheduler (R 507).
     ScheduledBackupDeleted = 5130,
@@ -124,15 +124,15 @@ impl AuditAction {
 pub struct AuditEvent {
     /// When it happened; cut to whole seconds on MySQL and MariaDB.
     pub date: Timestamp,
-    /// What it was done to: for a deleted schedule, the portal's number, or -1 for the dump's (R 507). Events of runs
-    /// have none (R 503–510).
+    /// The target: for a deleted schedule the portal's number, or -1 for the dump's (R 507). Events of runs have none
+    /// (R 503–510).
     pub target: Option<String>,
 }
 
-/// What a portal answered.
+/// An answer of a portal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer<T> {
-    /// What was asked for.
+    /// The requested value.
     pub value: T,
     /// The portal's clock: its Date header.
     pub date: Option<Timestamp>,

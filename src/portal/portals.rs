@@ -1,4 +1,4 @@
-//! Gives portals to call.
+//! Creates portal clients.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// Gives portals; one for the process, cheap to clone.
+/// Creates portal clients; one instance for the process, cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Portals(Arc<Inner>);
 
@@ -40,12 +40,12 @@ impl Portals {
         Self::written_by(options, Leadership::always())
     }
 
-    /// The same, where portals are written to only while this process leads.
+    /// The same, with writes only while this process leads.
     ///
     /// # Errors
     /// The HTTP client cannot be set up.
     pub fn written_by(options: Options, leadership: Leadership) -> reqwest::Result<Self> {
-        // An error means that one is installed already, which serves as well.
+        // An error means that a provider is already installed, which is sufficient.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let clients = Clients::new(options)?;
         Ok(Self(Arc::new(Inner {
@@ -57,18 +57,18 @@ impl Portals {
         })))
     }
 
-    /// Makes known how many calls are made, what comes of them, and how long they take.
+    /// Registers the metrics of calls: number, result and duration.
     pub fn register(&self, registry: &mut Registry) {
         self.0.metrics.register(registry);
     }
 
-    /// A portal to call; makes no call itself. For https, the platform's CAs are trusted (where it has
-    /// none, those of the program), and those of `ca` (PEM).
+    /// A portal client; makes no call itself. For https it trusts the platform's CAs (the program's own if there are
+    /// none) and those of `ca` (PEM).
     ///
     /// # Errors
     /// [`Failure::AddressNotAllowed`] for an address that is never a portal; [`Failure::SecretInvalid`] for a key that
-    /// no header can carry, or a `ca` without readable certificates; [`Failure::Tls`] when the store of CAs that the
-    /// environment names has none.
+    /// no header can carry, or a `ca` without readable certificates; [`Failure::Tls`] if SSL_CERT_FILE or SSL_CERT_DIR
+    /// yields no CAs.
     pub fn portal(&self, access: &Access) -> Result<Portal, PortalError> {
         let Access { address, key, ca } = access;
         let refuse = |failure, text: &str| {
@@ -90,7 +90,7 @@ impl Portals {
         let Some(authorization) = authorization(key) else {
             return refuse(
                 Failure::SecretInvalid,
-                "the API key is empty, or holds characters that cannot be sent (line ends, others than ASCII)",
+                "the API key is empty or contains characters that cannot be sent (line ends, non-ASCII); write the Secret again",
             );
         };
         let client = match self
@@ -102,13 +102,13 @@ impl Portals {
             Err(NoClient::BadPem) => {
                 return refuse(
                     Failure::SecretInvalid,
-                    "the CA is not a list of PEM certificates of up to 256 KiB",
+                    "the CA is not a list of PEM certificates of at most 256 KiB; correct the Secret",
                 );
             }
             Err(NoClient::NoRoots) => {
                 return refuse(
                     Failure::Tls,
-                    "no secure connection: SSL_CERT_FILE or SSL_CERT_DIR, as set for the operator, gives no CA certificates",
+                    "no secure connection: the operator's SSL_CERT_FILE or SSL_CERT_DIR yields no CA certificates; correct it",
                 );
             }
         };

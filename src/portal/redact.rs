@@ -1,4 +1,4 @@
-//! Keeps our secrets out of what a portal says, whatever it echoes in whatever field.
+//! Removes the operator's secrets from texts of a portal, which may echo them in any field.
 
 use std::{cell::OnceCell, fmt, ops::Range, sync::Arc};
 
@@ -10,13 +10,12 @@ use crate::{
     schedule::{HIDDEN, Schedule, without_controls},
 };
 
-/// Of no text more is searched, in bytes, and what lies beyond is not shown.
+/// The searched length of a text, in bytes; the rest is not shown.
 const MAX_SEARCHED: usize = 4 * 1024;
-/// An id that holds this much of a secret is one.
+/// An id that contains this many bytes of a secret is hidden.
 const MUCH: usize = 16;
 
-/// What must not come back in what a portal says: the API key, and the values that a schedule takes from Secrets. Cheap
-/// to clone.
+/// The secrets to hide: the API key, and the values that a schedule takes from Secrets. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Secrets(Arc<Vec<SecretString>>);
 
@@ -26,13 +25,13 @@ impl Secrets {
         Self::default().and(std::iter::once(key))
     }
 
-    /// The values that the schedule takes from Secrets, too.
+    /// Also the values that the schedule takes from Secrets.
     pub fn and_of(&self, schedule: &Schedule) -> Self {
         let params = schedule.params.values().filter(|param| param.secret);
         self.and(params.map(|param| &param.value))
     }
 
-    /// Each once, and none empty.
+    /// All secrets, without duplicates and empty ones.
     fn and<'a>(&self, more: impl Iterator<Item = &'a SecretString>) -> Self {
         let mut secrets = self.clone();
         for secret in more {
@@ -55,19 +54,19 @@ impl fmt::Debug for Secrets {
 /// Hides secrets in the texts of one answer.
 pub struct Redactor<'a> {
     secrets: &'a Secrets,
-    /// Made when the first text comes. It spells the secrets, and so lives no longer than the answer is read.
+    /// Built for the first text. It contains the secrets, so it lives only while the answer is read.
     search: OnceCell<Search>,
 }
 
 enum Search {
     Nothing,
     For(AhoCorasick),
-    /// More secrets than can be searched for: every text is hidden.
+    /// Too many secrets to search for: every text is hidden.
     Impossible,
 }
 
 impl<'a> Redactor<'a> {
-    /// Hides these.
+    /// A redactor for these secrets.
     pub fn of(secrets: &'a Secrets) -> Self {
         Self {
             secrets,
@@ -75,14 +74,14 @@ impl<'a> Redactor<'a> {
         }
     }
 
-    /// The text fit to be shown: in one line, then without the secrets, then cut, lest what is left out puts one together
-    /// or a cut leaves a part of one.
+    /// The text for display: in one line, then without the secrets, then cut. In this order, neither a removed
+    /// character nor the cut can reveal a secret or a part of one.
     pub fn clean(&self, text: &str) -> String {
         cut(&self.hide(&one_line(text, self.most_searched())))
     }
 
-    /// An id fit to be shown. Ids are compared, so one of DocSpace's form stays as it is, but where it holds much of a
-    /// secret: a short secret may well be a part of it by chance.
+    /// The id for display. Ids are compared, so an id of DocSpace's form stays unchanged unless it contains much of a
+    /// secret: a short secret may be a part of it by chance.
     pub fn id(&self, text: &str) -> String {
         let is_id = text.len() <= 36 && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
         match is_id && self.found(text).iter().all(|found| found.len() < MUCH) {
@@ -91,8 +90,8 @@ impl<'a> Redactor<'a> {
         }
     }
 
-    /// The text with `(hidden)` in place of each secret, in whatever case of letters: that of a host, say, is changed on its
-    /// way. Secrets that overlap or touch are hidden as one, so that no part of any of them stays.
+    /// The text with `(hidden)` instead of each secret, case-insensitive because, for example, hosts change their case.
+    /// Overlapping or adjacent secrets are hidden as one, so that no part of them stays.
     pub fn hide(&self, text: &str) -> String {
         let searched = prefix(text, self.most_searched());
         let shown = prefix(text, MAX_SEARCHED);
@@ -111,7 +110,7 @@ impl<'a> Redactor<'a> {
         hidden
     }
 
-    /// Whether a secret would be shown with the text.
+    /// Whether the text contains a secret.
     pub fn finds_in(&self, text: &str) -> bool {
         let most = self.most_searched();
         let forms = [one_line(text, most), without_controls(text).take(most).collect()];
@@ -120,13 +119,13 @@ impl<'a> Redactor<'a> {
             .any(|text| !self.found(prefix(text, most)).is_empty())
     }
 
-    /// A secret that begins where no more is shown is not shown.
+    /// Ignores secrets that begin beyond the displayed part.
     fn most_searched(&self) -> usize {
         let lengths = self.secrets.0.iter().map(|secret| secret.expose_secret().len());
         MAX_SEARCHED + lengths.max().unwrap_or_default()
     }
 
-    /// Where the text must not be shown, from its beginning to its end.
+    /// The ranges to hide, in order.
     fn found(&self, text: &str) -> Vec<Range<usize>> {
         let search = match self.search.get_or_init(|| self.secrets.search()) {
             Search::Nothing => return Vec::new(),
@@ -134,7 +133,7 @@ impl<'a> Redactor<'a> {
             Search::For(search) => search,
         };
         let mut found: Vec<Range<usize>> = Vec::new();
-        // They come in the order of their ends, so a longer one may take in several before it.
+        // Matches are ordered by their ends, so a longer one may include several before it.
         for next in search.find_overlapping_iter(text).map(|found| found.range()) {
             let mut start = next.start;
             while let Some(last) = found.pop_if(|last| last.end >= start) {
@@ -147,7 +146,7 @@ impl<'a> Redactor<'a> {
 }
 
 impl Secrets {
-    /// As they are, and as they come out of what makes a text fit to be shown.
+    /// The secrets as they are, and as `one_line` changes them.
     fn search(&self) -> Search {
         if self.0.is_empty() {
             return Search::Nothing;

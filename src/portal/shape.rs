@@ -1,10 +1,10 @@
-//! What the body of an answer looks like, whatever its status.
+//! The shape of an answer's body, independent of its status.
 
 use serde_json::{Map, Value};
 
 use crate::portal::{redact::Redactor, text::clean};
 
-/// What a body looks like. Texts in it are fit to be shown.
+/// The shape of a body. Its texts are cleaned for display.
 #[derive(Debug, PartialEq)]
 pub enum Shape {
     /// No body: 401, missing routes, a key without permission, 429.
@@ -13,33 +13,34 @@ pub enum Shape {
     Envelope(Map<String, Value>),
     /// `{status: 1, statusCode, error: {message, type, stack, hresult}}`
     AppError(AppError),
-    /// ProblemDetails: of validation, under `response`, or of a portal's state, bare.
+    /// ProblemDetails: of a validation (under `response`), or of a portal's state (bare).
     Problem {
-        /// What is wrong, where it says so.
+        /// The errors, if it names any.
         texts: Vec<String>,
         /// Not under `response`.
         bare: bool,
     },
-    /// Other JSON, which is not DocSpace's.
+    /// Other JSON, not from DocSpace.
     OtherJson,
-    /// A web page or plain text, which is not DocSpace's.
+    /// A web page or plain text, not from DocSpace.
     NotJson,
 }
 
-/// DocSpace's way to say no.
+/// An error of DocSpace.
 #[derive(Debug, PartialEq)]
 pub struct AppError {
     /// The .NET type of the exception.
     pub kind: String,
-    /// What it says; may be empty.
+    /// Its message; may be empty.
     pub message: String,
-    /// It says "Access denied", and nothing else. (A secret may be part of that, and hidden in the message.)
+    /// Its message is exactly "Access denied". Stored, because a secret may be a part of that and hidden in the
+    /// message.
     pub denies_access: bool,
 }
 
 impl AppError {
-    /// The database or its driver failed (R 375, 376). `DbUpdateException` (R 908) is none of these: it also tells
-    /// of values that the database refuses.
+    /// Whether the database or its driver failed (R 375, 376). `DbUpdateException` (R 908) does not count, because it
+    /// also reports values that the database refuses.
     pub fn is_of_database(&self) -> bool {
         const DRIVERS: [&str; 3] = [
             "Microsoft.EntityFrameworkCore.Storage.",
@@ -49,11 +50,11 @@ impl AppError {
         DRIVERS.iter().any(|driver| self.kind.starts_with(driver))
     }
 
-    /// A value that a create sent is at fault, found before anything was written: a key that the storage needs is
-    /// not there (R 30, 33), a value cannot be read or makes no cron expression (R 66–107), or the storage is not to
-    /// be had on this server (R 357). `NullReferenceException` (R 130, 183) names nothing: DocSpace gives it for
-    /// values that are never sent here, so it counts as the server's own fault. `OverflowException` is what .NET says
-    /// of a number that can be read and is too large (not recorded).
+    /// Whether a sent value is at fault, found before anything was written: a storage key is missing (R 30, 33), a
+    /// value cannot be read or makes no cron expression (R 66–107), or the server does not offer the storage (R 357).
+    /// `NullReferenceException` (R 130, 183) names no value: DocSpace gives it for values that the operator never
+    /// sends, so it counts as the server's fault. .NET gives `OverflowException` for a number that is too large (not
+    /// recorded).
     pub fn names_a_bad_value(&self) -> bool {
         match self.kind.as_str() {
             "System.Collections.Generic.KeyNotFoundException"
@@ -66,7 +67,7 @@ impl AppError {
 }
 
 impl Shape {
-    /// The shape of this body; its texts come without the secrets.
+    /// The shape of this body, with secrets removed from its texts.
     pub fn of(body: &[u8], redactor: &Redactor) -> Self {
         if body.trim_ascii().is_empty() {
             return Self::Empty;
@@ -95,7 +96,7 @@ impl Shape {
         }
     }
 
-    /// What DocSpace itself says, if it says something.
+    /// DocSpace's own message, if there is one.
     pub fn said(&self) -> Option<String> {
         let text = match self {
             Self::AppError(error) => error.message.clone(),
@@ -105,7 +106,7 @@ impl Shape {
         (!text.is_empty()).then_some(text)
     }
 
-    /// For people, of an answer that is not DocSpace's.
+    /// A description of an answer that is not DocSpace's.
     pub fn describe(&self) -> &'static str {
         match self {
             Self::Empty => "it is empty",
@@ -116,7 +117,7 @@ impl Shape {
     }
 }
 
-/// Other software has `error` objects, too, but none with DocSpace's status.
+/// Other software has `error` objects, too, but without DocSpace's status.
 fn app_error(json: &Map<String, Value>, redactor: &Redactor) -> Option<AppError> {
     let error = json.get("error")?.as_object()?;
     let kind = error.get("type")?.as_str()?.to_owned();
@@ -128,14 +129,14 @@ fn app_error(json: &Map<String, Value>, redactor: &Redactor) -> Option<AppError>
     })
 }
 
-/// ProblemDetails as ASP.NET writes them.
+/// ProblemDetails of ASP.NET.
 fn is_problem(json: &Map<String, Value>) -> bool {
     json.get("title").is_some_and(Value::is_string)
         && json.get("status").is_some_and(Value::is_number)
         && json.get("type").is_some_and(Value::is_string)
 }
 
-/// `field: text` for each error, without its position in the body that was sent; else the title (R 141).
+/// `field: text` for each error, without its position in the sent body; else the title (R 141).
 fn problem_texts(problem: &Map<String, Value>, redactor: &Redactor) -> Vec<String> {
     let Some(Value::Object(errors)) = problem.get("errors") else {
         let title = problem.get("title").and_then(Value::as_str).unwrap_or_default();

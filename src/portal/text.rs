@@ -1,17 +1,17 @@
-//! Makes texts of a portal fit to be shown: bounded, and in one line.
+//! Prepares texts of a portal for display: bounded, and in one line.
 
-/// No text of a portal is repeated beyond this many characters.
+/// The longest text of a portal that is repeated, in characters.
 pub const MAX_CHARS: usize = 256;
 
 /// One line of at most [`MAX_CHARS`] characters.
 pub fn clean(text: &str) -> String {
-    // A character has four bytes at most; one more than is shown tells that there is more.
+    // A character has at most four bytes; one more character than is shown makes `cut` notice the rest.
     cut(&one_line(text, 4 * (MAX_CHARS + 1)))
 }
 
 /// One line of some `most` bytes: control and invisible formatting characters and runs of blanks become a blank.
 pub fn one_line(text: &str, most: usize) -> String {
-    // Some could make a message read as another one, or hold one that nobody sees.
+    // Invisible characters could disguise a message or hide text.
     let unseen = |c: char| {
         c.is_control()
             || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')

@@ -1,4 +1,4 @@
-//! One exchange over HTTP: sends a request, reads a bounded answer, and tells what went wrong on the way.
+//! One HTTP exchange: sends a request, reads a bounded answer, and classifies transport failures.
 
 use std::{error::Error, io, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::portal::{
     http_clients::CONNECT_TIMEOUT,
 };
 
-/// What the headers of an answer say.
+/// The status and the headers of an answer that are used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Head {
     /// HTTP status.
@@ -75,7 +75,8 @@ fn too_large(response: &Response, max_body: usize) -> Refusal {
     Refusal {
         failure: Failure::NotDocSpace,
         text: format!(
-            "HTTP {status}: the answer has more than {size} MiB, which no answer of DocSpace's has"
+            "HTTP {status}: the answer exceeds {size} MiB, more than DocSpace ever sends; check portal.url and \
+             portal.hostHeader"
         ),
     }
 }
@@ -84,7 +85,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &reqwest::header::HeaderName) -> Opt
     headers.get(name)?.to_str().ok()
 }
 
-/// A date that a clock may show: times are reckoned from it.
+/// Only plausible dates are accepted, because times are calculated from them.
 fn http_date(text: &str) -> Option<Timestamp> {
     const YEAR_3000: Timestamp = Timestamp::constant(32_503_680_000, 0);
     let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text);
@@ -99,27 +100,30 @@ fn retry_after(text: &str, date: Option<Timestamp>) -> Option<Duration> {
     }
 }
 
-/// The origin of a redirect's target, where it is another one; its path and query are nobody's business.
+/// The origin of a redirect's target if it differs from the portal's. Path and query may hold secrets.
 fn redirect_target(url: &Url, headers: &HeaderMap) -> Option<String> {
     let target = url.join(header(headers, &LOCATION)?).ok()?;
     let origin = target.origin();
     (origin.is_tuple() && origin != url.origin()).then(|| origin.ascii_serialization())
 }
 
-/// What went wrong on the way. Texts of libraries are left out where they tell times, numbers or addresses.
+/// Classifies a transport failure. Library texts with times, numbers or addresses are left out: messages stay constant.
 fn failed(error: &reqwest::Error, timeout: Option<Duration>) -> Refusal {
     let refusal = |failure, text: String| Refusal { failure, text };
     if !error.is_connect() {
-        // Also a TLS alert that comes after the handshake: by then, the request has been sent.
+        // Includes TLS alerts after the handshake, because the request has been sent by then.
         if error.is_timeout() {
             let within = timeout.map_or(String::new(), |timeout| {
                 format!(" within {} s", timeout.as_secs())
             });
-            return refusal(Failure::TimedOut, format!("no complete answer{within}"));
+            return refusal(
+                Failure::TimedOut,
+                format!("no complete answer{within}; check DocSpace, its database and the network"),
+            );
         }
         return refusal(
             Failure::Interrupted,
-            "the connection was lost before the answer was complete".into(),
+            "the connection was lost before the answer was complete; check DocSpace, its proxies and the network".into(),
         );
     }
     if let Some(tls) = cause::<rustls::Error>(error) {
@@ -132,23 +136,30 @@ fn failed(error: &reqwest::Error, timeout: Option<Duration>) -> Refusal {
         return refusal(Failure::AddressNotAllowed, NOT_ALLOWED.into());
     }
     if cause::<Unresolved>(error).is_some() {
-        return refusal(Failure::Resolve, "the host name cannot be resolved".into());
+        return refusal(
+            Failure::Resolve,
+            "the host name has no address; check portal.url and DNS".into(),
+        );
     }
     if error.is_timeout() {
         return refusal(
             Failure::Connect,
-            format!("no connection within {} s", CONNECT_TIMEOUT.as_secs()),
+            format!(
+                "no connection within {} s; check portal.url, the network and network policies",
+                CONNECT_TIMEOUT.as_secs()
+            ),
         );
     }
-    match cause::<io::Error>(error) {
-        Some(error) => refusal(Failure::Connect, format!("cannot connect: {}", error.kind())),
-        None => refusal(Failure::Connect, "cannot connect".into()),
-    }
+    let why = cause::<io::Error>(error).map_or(String::new(), |error| format!(": {}", error.kind()));
+    refusal(
+        Failure::Connect,
+        format!("cannot connect{why}; check portal.url, and that DocSpace runs there"),
+    )
 }
 
-/// Said of an address that is never a portal.
+/// For an address that is never a portal.
 pub const NOT_ALLOWED: &str = "the host is a loopback, link-local, cloud metadata, multicast or unspecified address, \
-                               which is never a portal";
+                               which is never a portal; set portal.url to the portal's real address";
 
 /// The first error of this type in the chain. An `io::Error` hides the error that it carries from `source()`.
 fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
@@ -174,20 +185,25 @@ fn tls_trouble(error: &rustls::Error) -> String {
     match error {
         rustls::Error::InvalidCertificate(certificate) => match certificate {
             UnknownIssuer => {
-                "the certificate is not signed by a known CA; a private one goes into caSecretRef".into()
+                "the certificate is not signed by a known CA; put a private CA into portal.caSecretRef".into()
             }
             NotValidForName | NotValidForNameContext { .. } => {
-                "the certificate is for another name than the URL's".into()
+                "the certificate is for another host name; use the name of the certificate in portal.url"
+                    .into()
             }
-            Expired | ExpiredContext { .. } => "the certificate has expired".into(),
-            NotValidYet | NotValidYetContext { .. } => "the certificate is not valid yet".into(),
-            _ => "the certificate is not valid".into(),
+            Expired | ExpiredContext { .. } => "the certificate has expired; renew it".into(),
+            NotValidYet | NotValidYetContext { .. } => {
+                "the certificate is not valid yet; check it, and the clocks".into()
+            }
+            _ => "the certificate is not valid; replace it".into(),
         },
         rustls::Error::InvalidMessage(_) => {
-            "the port does not speak TLS; if that is meant, write http://".into()
+            "the port does not speak TLS; correct the port, or use http:// in portal.url".into()
         }
-        rustls::Error::AlertReceived(alert) => format!("the server refused with alert {alert:?}"),
-        _ => "the TLS handshake failed".into(),
+        rustls::Error::AlertReceived(alert) => {
+            format!("the server refused with TLS alert {alert:?}; check its TLS settings")
+        }
+        _ => "the TLS handshake failed; check the server's TLS settings".into(),
     }
 }
 

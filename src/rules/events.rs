@@ -1,4 +1,4 @@
-//! Events of what is to be known before it hurts, and of what BackupFresh has become. Pure.
+//! The Events of a reconcile: what was done, changed reasons, and early warnings. Pure.
 
 use jiff::Timestamp;
 
@@ -16,7 +16,7 @@ use crate::{
     schedule::{Storage, timetable::Timetable},
 };
 
-/// What was done, what Ready's reason has become, and what is to be known before it hurts.
+/// All Events of a reconcile.
 pub fn notes(
     object: &DocSpaceBackupSchedule,
     facts: &Facts<'_>,
@@ -40,7 +40,8 @@ pub fn notes(
         && let Ownership::Elsewhere(applied) = facts.ownership
     {
         let text = format!(
-            "The portal's address was changed; a schedule stays as it is in {}",
+            "The portal's address was changed; the schedule at the old address {} remains. Delete it there if nobody \
+             needs it",
             applied.url
         );
         notes.push(Note::warning("ScheduleLeftBehind", text));
@@ -49,7 +50,7 @@ pub fn notes(
     notes
 }
 
-/// What to tell, given the status as it was (the object's) and as it becomes.
+/// The Events that follow from the change of the status, from the object's to `after`.
 pub(crate) fn news(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, after: &Status) -> Vec<Note> {
     let unlooked = Status::default();
     let before = object.status.as_ref().unwrap_or(&unlooked);
@@ -65,7 +66,7 @@ pub(crate) fn news(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, after: &S
     notes
 }
 
-/// Good news once, bad news whenever it changes. A new object that cannot have a backup yet is no news.
+/// Good news once, bad news at each change. Unknown is no news: a new object cannot have a backup yet.
 fn freshness(before: &Status, after: &Status) -> Option<Note> {
     let was = condition(Some(before), "BackupFresh");
     let now = condition(Some(after), "BackupFresh")?;
@@ -91,13 +92,13 @@ fn warning_of_an_archive(before: &Status, after: &Status) -> Option<Note> {
     ))
 }
 
-/// Trap 4.
+/// DocSpace deletes archives in DataStore after a day (trap 4).
 fn short_lived(after: &Status) -> Option<Note> {
     let in_force = after.in_force.as_ref()?;
     (Storage::shown(&in_force.storage_type) == Storage::Known(StorageType::DataStore)).then(|| {
         Note::warning(
             "ArchivesExpire",
-            "Archives in DocSpace's temporary store (storageType DataStore) are deleted after a day; choose \
+            "DocSpace deletes archives in its temporary store (storageType DataStore) after a day; choose \
              ThirdPartyConsumer, Documents or Local to keep them",
         )
     })
@@ -117,8 +118,8 @@ pub fn free_backups_low(bill: Bill) -> Option<Note> {
             "FreeBackupsLow",
             format!(
                 "{} free backups were made this month, and paid backup is off. When the free ones are used up (DocSpace's \
-                 cloud gives {FREE_BACKUPS} a month; the API does not tell how many this portal has), the portal removes \
-                 the schedule",
+                 cloud gives {FREE_BACKUPS} a month; the API does not show this portal's number), the portal removes the \
+                 schedule; see the portal's payments page",
                 bill.free
             ),
         )
@@ -130,18 +131,18 @@ pub fn same_hour(other: &str) -> Note {
     Note::warning(
         "SameHour",
         format!(
-            "{other} asks the same portal for its other schedule (dump true or false) at the same hour; the portal runs one \
-             backup at a time and drops the other, so give one of them another cronParams.hour"
+            "The portal's other schedule (dump true or false) has the same hour and belongs to {other}; the portal runs \
+             one backup at a time and drops the other, so give one of them another cronParams.hour"
         ),
     )
 }
 
-/// What to add to the Event of a write: what the portal's clock, which every write starts anew, makes of it (trap 2).
+/// Text for the Event of a write: every write resets the portal's clock, which affects the next start (trap 2).
 pub fn after_write(times: &Timetable, now: Timestamp) -> &'static str {
     if never_starts(times, now) {
-        ". As things are, the portal does not start it at this hour (see condition BackupFresh)"
+        ". The portal does not start it at this hour (see condition BackupFresh)"
     } else if times.portal_is_due(None, now) {
-        ". The portal makes a backup within 15 minutes, as every write starts its clock anew and the hour has passed"
+        ". The portal makes a backup within 15 minutes, because every write resets its clock and the hour has passed"
     } else {
         ""
     }

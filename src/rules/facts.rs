@@ -1,4 +1,4 @@
-//! What a reconcile knows; `observe` and `ask` fill it in, the pure parts read it.
+//! The facts of a reconcile. `recall`, `observe` and `fetch` fill them in; the rules read them.
 
 use std::collections::BTreeSet;
 
@@ -22,19 +22,19 @@ use crate::{
     schedule::{Held, Schedule},
 };
 
-/// What a portal was asked for.
+/// A fact that the portal is asked for.
 #[derive(Clone, Debug)]
 pub enum Asked<T> {
-    /// It was not asked yet.
+    /// Not asked yet.
     NotYet,
     /// The call failed.
     Failed(PortalError),
-    /// It has answered.
+    /// The portal answered.
     Answered(T),
 }
 
 impl<T> Asked<T> {
-    /// What was answered.
+    /// The answer.
     pub fn answer(&self) -> Option<&T> {
         match self {
             Self::Answered(answer) => Some(answer),
@@ -42,7 +42,7 @@ impl<T> Asked<T> {
         }
     }
 
-    /// Whether nothing was asked yet.
+    /// Whether the portal was not asked yet.
     pub fn is_not_yet(&self) -> bool {
         matches!(self, Self::NotYet)
     }
@@ -58,90 +58,90 @@ impl<T> From<Result<T, PortalError>> for Asked<T> {
 }
 
 impl<T> From<Option<T>> for Asked<T> {
-    /// What is recalled of an answer, if anything.
+    /// From a recalled answer, if there is one.
     fn from(recalled: Option<T>) -> Self {
         recalled.map_or(Self::NotYet, Self::Answered)
     }
 }
 
-/// What is known about an object and its portal. `None` is: not learnt yet.
+/// The facts about an object and its portal. `None` means not learnt yet.
 #[derive(Clone, Debug)]
 pub struct Facts<'a> {
-    /// What the user wants.
+    /// The spec.
     pub spec: &'a DocSpaceBackupScheduleSpec,
-    /// Whose the portal's schedule is, as the status tells.
+    /// Who owns the portal's schedule, according to the status.
     pub ownership: Ownership<'a>,
-    /// The parameters that are shown, but for values which the status hides: what was hidden once stays so.
+    /// Parameters whose values stay hidden although their kind is shown: a value that was hidden once stays hidden.
     pub hidden_params: BTreeSet<&'a str>,
     /// `status.corrections`.
     pub corrections: Option<&'a Tally>,
     /// Whether the object carries our finalizer.
     pub finalizer: bool,
-    /// When deletion was asked for.
+    /// When the object's deletion was requested.
     pub deleted_at: Option<Timestamp>,
-    /// The annotation requestedAt has a value that was not acted on yet.
+    /// The annotation requestedAt has a value that was not handled yet.
     pub requested: bool,
-    /// The status tells of a correction that was decided on and waits for a running backup.
+    /// The status shows that a correction waits for a running backup.
     pub correction_waits: bool,
     /// This operator's clock.
     pub local_now: Timestamp,
     /// The portal's clock, or this operator's until the portal has answered.
     pub now: Timestamp,
-    /// Since when looks fail, where the last one did; by this operator's clock.
+    /// When the current row of failures began, by this operator's clock.
     pub failing_since: Option<Timestamp>,
-    /// A write whose outcome is not known.
+    /// A write with an unknown outcome.
     pub lost_write: LostWrite,
-    /// `status.lastRequest` tells of a write.
+    /// `status.lastRequest` records a write.
     pub write_recorded: bool,
-    /// This very schedule was accepted by the portal, and it has shown another since.
+    /// The portal accepted exactly this schedule and has returned a different one since.
     pub not_converging: bool,
-    /// A storage Secret has changed, and the portal was not seen to hold its value since.
+    /// A storage Secret changed, and the portal has not shown its new value yet.
     pub secret_changed: bool,
-    /// Settings and key have not been read lately.
+    /// Settings and key must be read again.
     pub identity_due: bool,
-    /// The key is another one than the portal accepted last.
+    /// The key differs from the one that the portal accepted last.
     pub key_exchanged: bool,
     /// `status.removals`.
     pub removals: Option<&'a Tally>,
-    /// When the portal had queued a backup when its schedule was last seen.
+    /// The lastBackupTime that the portal showed last.
     pub last_queued: LastQueued,
     /// The object is stalled as RemovedByPortal.
     pub removed_by_portal: bool,
-    /// The portal is in the vendor's cloud, where backups are paid for.
+    /// The portal is in the vendor's cloud, which limits free backups.
     pub is_saas: bool,
-    /// The schedule in force, as the status tells.
+    /// The schedule in force, according to the status.
     pub expected: Result<Expected, Unexpected>,
-    /// What is recorded of its backups.
+    /// The record of its backups.
     pub record: Record,
 
     /// Whether the CRD is being deleted.
     pub crd_going: Option<Result<bool, Verdict>>,
-    /// The schedule with its values from Secrets, or why it cannot be had.
+    /// The schedule with its values from Secrets, or why it cannot be resolved.
     pub wanted: Option<Result<Schedule, Verdict>>,
-    /// The key and the CA alone, which is all that a deletion takes; or why they cannot be had.
+    /// The key and the CA, which suffice for a deletion; or why they cannot be resolved.
     pub access: Option<Result<Access, Verdict>>,
-    /// Whose slot it is, among the objects of this operator.
+    /// Who owns the slot, among the objects of this operator.
     pub slot: Slot,
     /// What the portal holds.
     pub held: Asked<Option<Held>>,
-    /// The portal and the key as they describe themselves, where that was read in this reconcile.
+    /// The portal's settings and key, if this reconcile read them.
     pub identity: Option<Identity>,
     /// The running or last run.
     pub progress: Asked<Option<Progress>>,
     /// The archives that the portal lists.
     pub archives: Asked<Vec<Archive>>,
-    /// What the audit trail tells of runs; `Ok(None)` when it is not to be had.
+    /// The runs in the audit trail; `None` when the trail is not available.
     pub events: Asked<Option<AuditTrail>>,
     /// The portal's other schedule: that of the other `dump`.
     pub other: Asked<Option<Held>>,
-    /// Whether the audit trail tells that somebody has deleted the schedule; `Ok(None)` when it is not to be had.
+    /// Whether the audit trail shows a deletion of the schedule; `None` when the trail is not available.
     pub deleted: Asked<Option<bool>>,
-    /// What free backups there were this month.
+    /// The free backups of the month.
     pub bill: Asked<Bill>,
 }
 
 impl<'a> Facts<'a> {
-    /// Facts of an object that nobody has looked at: nothing is owned, pending or learnt.
+    /// Facts of a new object: nothing is owned, pending or learnt.
     pub fn new(spec: &'a DocSpaceBackupScheduleSpec, now: Timestamp) -> Self {
         Self {
             spec,
@@ -182,7 +182,7 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// The applied schedule, where it still makes the slot this object's own.
+    /// The applied schedule, if this object owns the slot.
     pub fn owned(&self) -> Option<&'a Applied> {
         self.ownership.ours().filter(|_| self.finalizer)
     }
@@ -195,7 +195,7 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// Takes the portal's clock from an answer.
+    /// Updates `now` with the portal's clock from an answer.
     pub fn take_time<T>(&mut self, answer: Result<Answer<T>, PortalError>) -> Result<T, PortalError> {
         let date = match &answer {
             Ok(answer) => answer.date,
@@ -205,7 +205,7 @@ impl<'a> Facts<'a> {
         answer.map(|answer| answer.value)
     }
 
-    /// Keeps what the portal holds, with those values marked that must not be shown.
+    /// Stores the portal's schedule and marks the values that must stay hidden.
     pub fn take_held(&mut self, answer: Result<Answer<Option<Held>>, PortalError>) {
         let mut held = self.take_time(answer);
         if let Ok(Some(held)) = &mut held {
@@ -215,13 +215,14 @@ impl<'a> Facts<'a> {
         self.held = held.into();
     }
 
-    /// When the portal queued a run last, as it tells now; to the second, as all times of a status.
+    /// When the portal last queued a run, according to its current answer; in whole seconds, like all times of a
+    /// status.
     pub fn last_backup_time(&self) -> Option<Timestamp> {
         let held = self.held.answer()?.as_ref()?;
         Some(to_second(held.last_backup_time?).0)
     }
 
-    /// What the audit trail tells, where it is to be had.
+    /// The audit trail, if it is available.
     pub fn trail(&self) -> Option<&AuditTrail> {
         self.events.answer()?.as_ref()
     }
@@ -230,27 +231,27 @@ impl<'a> Facts<'a> {
         self.progress.answer()?.as_ref()
     }
 
-    /// Whether a run is under way.
+    /// Whether a backup is running.
     pub fn is_running(&self) -> bool {
         self.run().is_some_and(|run| !run.is_completed)
     }
 
-    /// What the last run failed with.
+    /// The error of the last run.
     pub fn run_error(&self) -> Option<&str> {
         self.run().filter(|run| run.is_completed)?.error.as_deref()
     }
 }
 
-/// Whose slot it is.
+/// Who owns a slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Slot {
-    /// Nobody's before this object.
+    /// No other object has precedence.
     Free,
-    /// Another object owns it, or comes first; how to name that object to this one's readers.
+    /// Another object owns it or has precedence; its name, as readers of this object may see it.
     Taken(String),
 }
 
-/// What the portal's owner has had for nothing.
+/// The portal's free backups of the month.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bill {
     /// Free backups made this calendar month (UTC).

@@ -1,13 +1,13 @@
-//! When a portal last queued a backup of the schedule that it holds.
+//! When a portal last queued a backup of its schedule.
 
 use jiff::Timestamp;
 
 use crate::{api::ShownSchedule, schedule::Held};
 
-/// The lastBackupTime of the schedule that a portal was last seen to hold.
+/// The lastBackupTime that a portal showed last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LastQueued {
-    /// It was not seen to hold one.
+    /// The portal showed no schedule.
     #[default]
     NoSchedule,
     /// Never since the last write, which clears it (trap 2).
@@ -17,14 +17,14 @@ pub enum LastQueued {
 }
 
 impl LastQueued {
-    /// As the status shows it.
+    /// From the schedule in the status.
     pub fn shown(observed: Option<&ShownSchedule>) -> Self {
         observed.map_or(Self::NoSchedule, |observed| {
             observed.last_backup_time.as_ref().map(|time| time.0).into()
         })
     }
 
-    /// This, or else the other, where no schedule was seen.
+    /// `self`, or `other` if no schedule was seen.
     pub fn or(self, other: Self) -> Self {
         match self {
             Self::NoSchedule => other,
@@ -32,7 +32,7 @@ impl LastQueued {
         }
     }
 
-    /// The time, where there is one.
+    /// The time, if there is one.
     pub fn time(self) -> Option<Timestamp> {
         match self {
             Self::At(time) => Some(time),
@@ -42,7 +42,7 @@ impl LastQueued {
 }
 
 impl From<Option<Timestamp>> for LastQueued {
-    /// Of a schedule that was seen.
+    /// From the lastBackupTime of a schedule that was seen.
     fn from(last: Option<Timestamp>) -> Self {
         last.map_or(Self::Never, Self::At)
     }

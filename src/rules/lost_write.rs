@@ -1,10 +1,10 @@
-//! A write to the portal whose outcome is not known.
+//! A write to the portal with an unknown outcome.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::api::{AppliedReason, Status};
 
-/// DocSpace may carry out a write for 327 s after its client has gone (R 376); no other is sent meanwhile.
+/// DocSpace may carry out a write up to 327 s after its client disconnected (R 376). Until then no other is sent.
 const MAY_LAND_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// The two clocks of a reconcile.
@@ -16,29 +16,29 @@ pub struct Clocks {
     pub operator: Timestamp,
 }
 
-/// The last write whose outcome is not known.
+/// The last write with an unknown outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LostWrite {
     /// There is none.
     None,
     /// This process made it.
     Ours {
-        /// When it was given up, by the operator's clock.
+        /// When the operator gave it up, by its own clock.
         since: Timestamp,
-        /// Why it was made.
+        /// Why the operator made it.
         reason: AppliedReason,
-        /// It was of what is wanted now.
+        /// It wrote the schedule that is wanted now.
         is_wanted: bool,
     },
     /// The status records it: another process may have made it.
     Recorded {
-        /// By the portal's clock, as that process saw it.
+        /// When it was made, by the portal's clock as that process saw it.
         time: Timestamp,
     },
 }
 
 impl LostWrite {
-    /// The one that the status records, if any.
+    /// From the status.
     pub fn recorded(status: &Status) -> Self {
         let request = status.last_request.as_ref();
         match request.filter(|request| request.outcome_unknown) {
@@ -52,7 +52,7 @@ impl LostWrite {
         match *self {
             Self::None => false,
             Self::Ours { since, .. } => clocks.operator.duration_since(since) < MAY_LAND_FOR,
-            // The portal's clock may stand still, and this operator's need not be that of the process that wrote.
+            // Either clock alone may mislead: the portal's may stand still, and another process may have written.
             Self::Recorded { time } => [clocks.portal, clocks.operator]
                 .iter()
                 .all(|now| now.duration_since(time).abs() < MAY_LAND_FOR),

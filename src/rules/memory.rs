@@ -1,4 +1,4 @@
-//! What is remembered of an object between its reconciles. All of it may be lost: status holds what must not be.
+//! The process's memory of an object between reconciles. It may be lost at any time; durable data is in the status.
 
 use std::{
     collections::{BTreeMap, hash_map::DefaultHasher},
@@ -25,70 +25,70 @@ use crate::{
 /// Settings, key and the bill are read again after this long.
 const IDENTITY_LASTS: SignedDuration = SignedDuration::from_hours(6);
 
-/// What is remembered of one object.
+/// The memory of one object.
 #[derive(Default)]
 pub struct Memory {
-    /// What the last reconcile had before it.
+    /// The trigger of the last reconcile.
     pub seen: Option<Trigger>,
-    /// When the portal is looked at next.
+    /// When the next check of the portal is due.
     pub next_look: Option<Instant>,
-    /// What the Secrets came to, and the generation of the spec that they were read for.
+    /// The resolved Secrets, and the generation of the spec that named them.
     pub resolved: Option<(i64, Resolved)>,
-    /// The access that the portal accepted last: it serves a deletion when the Secret is gone.
+    /// The access that the portal accepted last. A deletion uses it when the Secret is already gone.
     pub accepted: Option<Access>,
     /// Failures in a row.
     pub failures: Option<Failures>,
     /// A write whose outcome is not known.
     pub lost_write: Option<Lost>,
-    /// What the portal has accepted and not shown yet.
+    /// A write that the portal accepted but has not shown yet.
     pub accepted_write: Option<Written>,
-    /// A storage Secret has changed, and the portal was not seen to hold its value since.
+    /// A storage Secret changed, and the portal has not shown its new value yet.
     pub secret_changed: bool,
-    /// A reconcile was asked for, and what it was asked for has to wait.
+    /// A requested reconcile (requestedAt) is not finished yet.
     pub requested: bool,
     /// When settings and key were read last, by the operator's clock.
     pub identity_at: Option<Timestamp>,
-    /// The lastBackupTime of the schedule that the portal was last seen to hold.
+    /// The lastBackupTime that the portal showed last.
     pub last_held: LastQueued,
     /// How far the portal's clock is ahead of the operator's.
     pub skew: SignedDuration,
-    /// What the portal's clock showed last, and at how many looks in a row it has stood still.
+    /// The portal's clock at the last check.
     pub last_now: Option<Timestamp>,
-    /// See [`Self::last_now`].
+    /// At how many checks in a row that clock stood still.
     pub standstills: u32,
-    /// The free backups of the month, when they were asked for by the portal's clock, and of which portal.
+    /// The free backups of the month, when they were read by the portal's clock, and from which portal.
     pub bill: Option<(Bill, Timestamp, PortalSpec)>,
-    /// What was seen of its backups.
+    /// What this process saw of the backups.
     pub seen_backups: Option<Seen>,
-    /// The month and the number of free backups that were warned of.
+    /// The month and the number of free backups of the last warning.
     pub bill_told: Option<((i16, i8), i64)>,
-    /// Others may have the slot before it: since when it waits until they were looked at.
+    /// Since when the object waits for the check of others that may have precedence on its slot.
     pub lets_others_go_first_since: Option<Instant>,
     /// Kubernetes' own failures in a row.
     pub kubernetes_failures: u32,
-    /// The difference of the portal's clock to ours has been reported.
+    /// The difference between the clocks of portal and operator was reported.
     pub clock_reported: bool,
 }
 
-/// What can make a reconcile necessary: a trigger that changes none of it is ignored until the next look is due.
+/// What can make a reconcile necessary. A trigger equal to the last one is ignored until the next check is due.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trigger {
-    /// Of the spec.
+    /// Generation of the spec.
     pub generation: i64,
     /// The annotation requestedAt.
     pub requested_at: Option<String>,
-    /// Deletion has been asked for.
+    /// The object is being deleted.
     pub deleting: bool,
-    /// resourceVersions of the Secrets that the spec names, as far as they exist.
+    /// resourceVersions of the Secrets that the spec names; `None` for missing ones.
     pub secrets: Vec<Option<String>>,
-    /// Whose slot it is: that changes with other objects.
+    /// Who owns the slot, which depends on other objects.
     pub slot: Slot,
-    /// A digest of the status: somebody may have wiped it.
+    /// A digest of the status, to notice when somebody wipes it.
     pub status: u64,
 }
 
 impl Trigger {
-    /// What stands before a reconcile of this object with these Secrets and this standing.
+    /// The trigger of this object with these Secrets and this owner of the slot.
     pub fn of(object: &DocSpaceBackupSchedule, secrets: Vec<Option<String>>, slot: Slot) -> Self {
         Self {
             generation: object.metadata.generation.unwrap_or_default(),
@@ -110,7 +110,7 @@ pub fn digest(status: Option<&Status>) -> u64 {
     hasher.finish()
 }
 
-/// What was written, and where. It holds secrets, and so never goes into a status.
+/// A written schedule and its portal. Holds secrets, so it is never put into a status.
 #[derive(Clone, Debug)]
 pub struct Written {
     /// The schedule.
@@ -119,7 +119,7 @@ pub struct Written {
 }
 
 impl Written {
-    /// What a write of this would be.
+    /// The write of this schedule.
     pub fn of(resolved: &Resolved) -> Self {
         Self {
             wanted: resolved.wanted.clone(),
@@ -134,19 +134,19 @@ impl PartialEq for Written {
     }
 }
 
-/// A write whose outcome is not known.
+/// A write with an unknown outcome.
 #[derive(Clone, Debug)]
 pub struct Lost {
-    /// When it was given up, by the operator's clock.
+    /// When the operator gave it up, by its own clock.
     pub since: Timestamp,
-    /// Why it was made.
+    /// Why the operator made it.
     pub reason: AppliedReason,
-    /// What it would write.
+    /// What it wrote.
     pub written: Written,
 }
 
 impl Lost {
-    /// What it says to `decide`.
+    /// The fact for `decide`.
     pub fn as_fact(&self, is_wanted: bool) -> LostWrite {
         LostWrite::Ours {
             since: self.since,
@@ -159,32 +159,32 @@ impl Lost {
 /// A row of failures.
 #[derive(Clone, Copy, Debug)]
 pub struct Failures {
-    /// When the first of them was, by the operator's clock.
+    /// Time of the first one, by the operator's clock.
     pub since: Timestamp,
-    /// How many.
+    /// Number of failures.
     pub count: u32,
-    /// It is a Secret that is waited for.
+    /// They are missing Secrets.
     pub secret_missing: bool,
 }
 
 impl Memory {
-    /// How long a trigger that brings nothing new has to wait.
+    /// How long an unchanged trigger must wait.
     pub fn not_yet(&self, trigger: &Trigger, now: Instant) -> Option<Duration> {
         let left = self.next_look?.checked_duration_since(now)?;
         (self.seen.as_ref() == Some(trigger)).then_some(left)
     }
 
-    /// Whether settings and key have to be read again.
+    /// Whether settings and key must be read again.
     pub fn identity_due(&self, now: Timestamp) -> bool {
         self.identity_at
             .is_none_or(|at| now.duration_since(at) >= IDENTITY_LASTS)
     }
 
-    /// Keeps what a look has learnt for those to come.
+    /// Remembers what this reconcile learnt.
     pub fn learn(&mut self, facts: &Facts<'_>) {
         match &facts.held {
             Asked::Answered(Some(held)) => self.last_held = held.into(),
-            // Whoever answers, or as whom we speak, may have changed.
+            // The portal or the key may have changed.
             Asked::Failed(_) => self.identity_at = None,
             _ => {}
         }
@@ -208,14 +208,14 @@ impl Memory {
         };
     }
 
-    /// The free backups of the month, where they were read lately.
+    /// The free backups of the month, if they were read recently.
     pub fn recent_bill(&self, portal: &PortalSpec, now: Timestamp) -> Option<Bill> {
         let (bill, at, of) = self.bill.as_ref()?;
         let recent = now.duration_since(*at) < IDENTITY_LASTS && month(*at) == month(now);
         (recent && of == portal).then_some(*bill)
     }
 
-    /// Counts a failure; the wait for a Secret is a row of its own.
+    /// Counts a failure. Missing Secrets are a separate row.
     pub fn failed(&mut self, secret_missing: bool, now: Timestamp) -> Failures {
         let before = self
             .failures
@@ -232,12 +232,12 @@ impl Memory {
     }
 }
 
-/// What a spec and its Secrets come to.
+/// A spec with the values of its Secrets.
 #[derive(Clone, Debug)]
 pub struct Resolved {
     /// How to reach the portal.
     pub access: Access,
-    /// The schedule that it shall hold.
+    /// The schedule that the portal must hold.
     pub wanted: Schedule,
     /// The resourceVersion of each Secret that was read, by name.
     pub versions: BTreeMap<String, String>,

@@ -1,13 +1,13 @@
-//! The rules: everything that follows from facts and a clock. No I/O, no clock and no randomness of their own.
+//! The rules: pure functions of facts and a clock. They do no I/O and have no clock or randomness of their own.
 //!
-//! 1. [`recall::recall`] begins the [`facts::Facts`] with what status and memory hold.
-//! 2. [`decide::decide`] names a [`plan::Step`]: the next fact to learn, or the plan. [`reason`] holds the one table of
-//!    reasons. [`ownership`], [`lost_write`] and [`last_queued`] say what the facts mean.
-//! 3. What came of a plan is an [`outcome::Outcome`].
+//! 1. [`recall::recall`] starts the [`facts::Facts`] from status and memory.
+//! 2. [`decide::decide`] returns a [`plan::Step`]: the next fact to learn, or the plan. [`reason`] has the table of
+//!    reasons. [`ownership`], [`lost_write`] and [`last_queued`] interpret the facts.
+//! 3. The result of a plan is an [`outcome::Outcome`].
 //! 4. [`summary::summary`] turns facts and outcome into the [`status`], the [`events`] and the wait ([`retry`]).
 //!    [`backup`] judges BackupFresh, [`credentials`] judges CredentialsValid.
 //!
-//! [`memory`] is what the process remembers of an object between two reconciles; all of it may be lost.
+//! [`memory`] is the process's memory of an object between reconciles; it may be lost at any time.
 
 pub mod backup;
 pub mod credentials;

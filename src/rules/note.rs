@@ -1,6 +1,6 @@
 //! An Event before it is published.
 
-/// An Event in the making.
+/// An Event to publish.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Note {
     /// Whether its type is Warning.
@@ -12,7 +12,7 @@ pub struct Note {
 }
 
 impl Note {
-    /// Something went as it should.
+    /// An Event of type Normal.
     pub fn normal(reason: impl Into<String>, text: impl Into<String>) -> Self {
         Self {
             warning: false,
@@ -21,7 +21,7 @@ impl Note {
         }
     }
 
-    /// Something that somebody should look at.
+    /// An Event of type Warning: a person should look at it.
     pub fn warning(reason: impl Into<String>, text: impl Into<String>) -> Self {
         Self {
             warning: true,

@@ -1,4 +1,4 @@
-//! What came of a plan.
+//! The result of a plan.
 
 use crate::{
     api::{AppliedReason, LastRequest},
@@ -9,12 +9,12 @@ use crate::{
     schedule::Held,
 };
 
-/// What came of a plan.
+/// The result of a plan.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The object stays: a status is written.
+    /// The object stays; the operator writes its status.
     Kept(Kept),
-    /// The finalizer is off: there is nothing left to report on.
+    /// The finalizer is removed; there is no status to write.
     Released {
         /// The call that was made.
         request: Option<LastRequest>,
@@ -23,16 +23,16 @@ pub enum Outcome {
     },
 }
 
-/// What was done about an object that stays.
+/// What was done for an object that stays.
 #[derive(Debug)]
 pub struct Kept {
-    /// What to say.
+    /// What to report.
     pub verdict: Verdict,
-    /// The slot became this object's, or what it applied changed.
+    /// Why `status.applied` changes, if it does.
     pub applied: Option<AppliedReason>,
     /// The call that was made.
     pub request: Option<LastRequest>,
-    /// What was written over.
+    /// The schedule that the write replaced.
     pub replaced: Option<Held>,
     /// Events.
     pub notes: Vec<Note>,
@@ -51,7 +51,7 @@ impl Kept {
     }
 }
 
-/// The verdict of a portal that holds what is wanted.
+/// The verdict when the portal holds the wanted schedule.
 pub fn in_sync() -> Verdict {
     Verdict::new(
         Reason::InSync,

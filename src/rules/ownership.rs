@@ -1,23 +1,23 @@
-//! What makes the portal's schedule an object's own.
+//! Which object owns a portal's schedule.
 
 use crate::{
     api::{Applied, DocSpaceBackupSchedule, DocSpaceBackupScheduleSpec, FINALIZER, ManagementPolicy, Status},
     portal::Address,
 };
 
-/// Whose the portal's schedule is, as the status tells.
+/// Who owns the portal's schedule, according to the status.
 #[derive(Clone, Copy, Debug)]
 pub enum Ownership<'a> {
-    /// This very object wrote it, to the portal that the spec names now.
+    /// This object wrote it, to the portal that the spec names now.
     Ours(&'a Applied),
-    /// This very object wrote one, to another address.
+    /// This object wrote one, to another address.
     Elsewhere(&'a Applied),
-    /// This object wrote none; a restored or copied object carries another's uid.
+    /// This object wrote none. The status of a restored or copied object has another uid.
     None,
 }
 
 impl<'a> Ownership<'a> {
-    /// What this status makes of the object.
+    /// The ownership that this status records.
     pub fn of(object: &DocSpaceBackupSchedule, status: &'a Status) -> Self {
         let wrote = |applied: &&Applied| object.metadata.uid.as_ref() == Some(&applied.uid);
         match status.applied.as_ref().filter(wrote) {
@@ -29,7 +29,7 @@ impl<'a> Ownership<'a> {
         }
     }
 
-    /// What this object wrote to the portal that the spec names now.
+    /// The schedule that this object applied to the portal that the spec names now.
     pub fn ours(self) -> Option<&'a Applied> {
         match self {
             Self::Ours(applied) => Some(applied),
@@ -38,14 +38,14 @@ impl<'a> Ownership<'a> {
     }
 }
 
-/// Whether the slot that the spec names is this object's own.
+/// Whether this object owns the slot that its spec names.
 pub fn is_owner(object: &DocSpaceBackupSchedule) -> bool {
     let status = object.status.as_ref();
     has_finalizer(object.metadata.finalizers.as_ref())
         && status.is_some_and(|status| Ownership::of(object, status).ours().is_some())
 }
 
-/// Whether a URL and Host header are the address that the spec names now, however it is spelt.
+/// Whether a URL and Host header are the address in the spec, in any spelling.
 pub fn leads_to(url: &str, host_header: Option<&str>, spec: &DocSpaceBackupScheduleSpec) -> bool {
     let now = Address::parse(&spec.portal.url, spec.portal.host_header.as_deref());
     Address::parse(url, host_header).is_ok_and(|then| now.is_ok_and(|now| then == now))

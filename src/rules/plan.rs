@@ -1,4 +1,4 @@
-//! What `decide` answers: the next fact to learn, or the plan.
+//! The result of `decide`: the next fact to learn, or the plan.
 
 use crate::{
     api::AppliedReason,
@@ -12,25 +12,25 @@ use crate::{
 pub enum Step {
     /// Learn this fact, and decide again.
     Ask(Need),
-    /// Nothing more is to be learnt: do this.
+    /// All facts are known: do this.
     Do(Plan),
 }
 
 impl Step {
-    /// Leave things as they are, and say why.
+    /// Change nothing, and report why.
     pub fn refuse(verdict: impl Into<Verdict>) -> Self {
         Self::Do(Plan::Refuse(verdict.into()))
     }
 }
 
-/// A fact that is wanted before a plan can be named.
+/// A fact that `decide` needs before it can name a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
     /// Whether the CRD is being deleted.
     CrdState,
-    /// The Secrets: how to reach the portal, and the schedule that is wanted.
+    /// The Secrets: access to the portal, and the wanted schedule.
     Secrets,
-    /// The Secrets that a deletion takes.
+    /// The Secrets that a deletion needs.
     Access,
     /// The portal's schedule.
     Schedule,
@@ -40,39 +40,39 @@ pub enum Need {
     Progress,
     /// The history.
     Archives,
-    /// What the audit trail tells of runs.
+    /// The runs in the audit trail.
     Events,
     /// The portal's other schedule.
     OtherSchedule,
-    /// Whether the audit trail tells of a deletion.
+    /// Whether the audit trail shows a deletion of the schedule.
     Deletion,
     /// The free backups of the month.
     Bill,
 }
 
-/// What to do, with all that it takes. A closed set.
+/// What to do, with all data for it. A closed set.
 #[derive(Clone, Debug)]
 pub enum Plan {
-    /// The portal holds what is wanted, and what must be recorded is recorded.
+    /// The portal holds the wanted schedule, and the status records it.
     Nothing,
-    /// Record, without a write to the portal, that what it holds is this object's.
+    /// Record that this object owns the portal's schedule, without a write to the portal.
     Adopt(AppliedReason),
     /// Write the schedule.
     Write(Box<Write>),
-    /// Leave things as they are, and say why.
+    /// Change nothing, and report why.
     Refuse(Verdict),
     /// Make no call at all.
     Suspend,
-    /// Delete the portal's schedule, then take the finalizer off.
+    /// Delete the portal's schedule, then remove the finalizer.
     Delete {
         /// How to reach the portal.
         access: Access,
     },
-    /// Take the finalizer off; what is left behind in the portal, if anything.
+    /// Remove the finalizer. The text says why a schedule may remain in the portal.
     Release(Option<String>),
 }
 
-/// A write, with all that it takes.
+/// A write, with all data for it.
 #[derive(Clone, Debug)]
 pub struct Write {
     /// Why.
@@ -81,7 +81,7 @@ pub struct Write {
     pub access: Access,
     /// The schedule.
     pub wanted: Schedule,
-    /// What the portal holds, and will no longer.
+    /// The schedule that the write replaces.
     pub over: Option<Held>,
 }
 

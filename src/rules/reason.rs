@@ -1,8 +1,8 @@
-//! The one table: every reason that Ready can have, and what follows from it.
+//! The table of reasons: every reason of Ready, and what follows from it.
 
 use crate::portal::{Failure, PortalError};
 
-/// Why Ready is what it is. A closed list; docs/conditions.md says what to do about each.
+/// The reasons of Ready. A closed list; docs/conditions.md explains each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "each is explained by its row in `Reason::rule`")]
 pub enum Reason {
@@ -43,45 +43,45 @@ pub enum Reason {
     RemovedByPortal,
 }
 
-/// How a situation stands in terms of kstatus.
+/// The kstatus class of a reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// Ready=True.
     Ready,
-    /// Ready=False, Reconciling=True: it goes on by itself, soon.
+    /// Ready=False, Reconciling=True: the operator retries automatically.
     Retrying,
-    /// Ready=False, Stalled=True: somebody must decide or mend something.
+    /// Ready=False, Stalled=True: the object needs the user's action.
     Stalled,
-    /// Ready=False, neither reconciling nor stalled: nothing is to be done about it here.
+    /// Ready=False, neither reconciling nor stalled: the operator only reports.
     Reported,
-    /// As it was while the schedule is as applied, else Unknown.
+    /// Ready is unchanged while the manifest is as applied, else Unknown.
     Suspended,
 }
 
-/// What the reason says of the key.
+/// What a reason means for CredentialsValid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Credentials {
-    /// It is at fault, for this reason.
+    /// The key is at fault, for this reason.
     AtFault(&'static str),
-    /// There is none to judge.
+    /// There is no key.
     Missing,
-    /// Nothing: it is good when the portal has answered a look, else as before.
+    /// Nothing: the key is valid if the portal answered, else as before.
     Nothing,
 }
 
 /// A row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// How it stands.
+    /// The kstatus class.
     pub class: Class,
-    /// What it says of the key.
+    /// What it means for CredentialsValid.
     pub credentials: Credentials,
-    /// A failure of the portal or of the way to it, which must not turn a verified object at once.
+    /// A passing failure of the portal or the network: a verified object stays Ready for a while.
     pub passing: bool,
 }
 
 impl Rule {
-    /// How it stands: a failure that passes by itself is retried where the portal was seen to hold what is wanted.
+    /// The class, given whether the portal held this generation: then a passing failure is retried, never stalled.
     pub fn class_of(self, verified: bool) -> Class {
         if self.passing && verified {
             Class::Retrying
@@ -92,7 +92,7 @@ impl Rule {
 }
 
 impl Reason {
-    /// Whether the operator tries again by itself, soon.
+    /// Whether the operator retries automatically.
     pub fn is_retried(self) -> bool {
         self.rule().class == Class::Retrying
     }
@@ -117,25 +117,25 @@ impl Reason {
             }
         }
         match self {
-            // The portal holds what the manifest says.
+            // The portal holds the schedule of the manifest.
             Self::InSync => row(Ready, Nothing),
-            // spec.suspend: no call is made.
+            // spec.suspend: the operator makes no call.
             Self::Suspended => row(Class::Suspended, Nothing),
             // managementPolicy Observe, and the portal differs.
             Self::OutOfSync => row(Reported, Nothing),
 
-            // A Secret or its key is not there; stalled after five minutes.
+            // A Secret or its key is missing; stalled after five minutes.
             Self::SecretMissing => row(Retrying, Missing),
-            // A write whose answer does not tell what became of it; settled by looking.
+            // A write with an unknown outcome; reads of the portal settle it.
             Self::OutcomeUnknown => row(Retrying, Nothing),
             // A correction waits for a running backup to end.
             Self::BackupRunning => row(Retrying, Nothing),
 
-            // The portal or the way to it fails for now.
+            // Passing failures of the portal or the network.
             Self::Unreachable | Self::TlsFailed | Self::TimedOut | Self::RateLimited => passing(Retrying),
             Self::PortalUnavailable | Self::DatabaseDown => passing(Retrying),
             Self::ServerError | Self::ProxyError => passing(Retrying),
-            // Something else answers there; passing where DocSpace has answered before.
+            // Something else answers at the URL; retried if DocSpace has answered there before.
             Self::NotDocSpace | Self::RouteNotFound => passing(Stalled),
 
             // The portal refuses the key, its user, or the plan (trap 11).
@@ -147,13 +147,13 @@ impl Reason {
             Self::FolderNotFound | Self::Rejected => row(Stalled, Nothing),
             Self::Redirected => row(Stalled, Nothing),
 
-            // The operator refuses, before any call.
+            // The operator refuses before any call.
             Self::InvalidObject | Self::InvalidAddress => row(Stalled, Nothing),
             Self::OriginNotAllowed | Self::AddressNotAllowed => row(Stalled, Nothing),
             Self::SecretInvalid => row(Stalled, AtFault("Invalid")),
             Self::Conflict => row(Stalled, Nothing),
 
-            // The operator refuses to write, and says what to decide.
+            // The operator refuses to write; the message says what to decide.
             Self::AdoptionRefused | Self::WouldDeleteArchives => row(Stalled, Nothing),
             Self::Contested | Self::NotConverging => row(Stalled, Nothing),
             // The portal removed the schedule again after it was restored (trap 6).
@@ -195,21 +195,21 @@ impl std::fmt::Display for Reason {
     }
 }
 
-/// What to say of a situation, and when to look again.
+/// A reason with its message, and when to retry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
     /// The row of the table.
     pub reason: Reason,
     /// What happened, where, and what to do.
     pub message: String,
-    /// When the portal wants to be asked again at the earliest.
+    /// The portal's Retry-After.
     pub retry_after: Option<std::time::Duration>,
-    /// HTTP status of the answer that led here.
+    /// HTTP status of the answer behind it.
     pub status: Option<u16>,
 }
 
 impl Verdict {
-    /// A verdict of the operator's own.
+    /// A verdict without an answer of the portal.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self {
             reason,

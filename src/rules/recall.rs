@@ -1,4 +1,4 @@
-//! What status and memory recall of an object before anything was asked.
+//! The facts that status and memory give, before any call.
 
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// What status and memory know of an object at this time, by the operator's clock, before anything was asked.
+/// The facts of an object before any call; `now` is the operator's clock.
 pub fn recall<'a>(
     object: &'a DocSpaceBackupSchedule,
     memory: &Memory,
@@ -28,7 +28,7 @@ pub fn recall<'a>(
     let wrote = !matches!(ownership, Ownership::None);
     let unlooked = Status::default();
     let told = status.unwrap_or(&unlooked);
-    // Until it answers, the portal's clock is as far off as it was.
+    // Until the portal answers, its clock is assumed to differ as before.
     let there = now.checked_add(memory.skew).unwrap_or(now);
     Facts {
         ownership,
@@ -46,7 +46,7 @@ pub fn recall<'a>(
         secret_changed: memory.secret_changed,
         identity_due: memory.identity_due(now),
         removals: status.and_then(|status| status.removals.as_ref()),
-        // Where nothing is remembered of a schedule that is gone: as our own write has left it.
+        // Nothing remembered of a removed schedule: assume the state after our own write.
         last_queued: LastQueued::shown(told.observed.as_ref())
             .or(memory.last_held)
             .or(if wrote {
@@ -69,12 +69,12 @@ pub fn recall<'a>(
     }
 }
 
-/// Whether this is the reason of Ready.
+/// Whether Ready has this reason.
 fn is_ready_for(status: &Status, reason: Reason) -> bool {
     condition(Some(status), "Ready").is_some_and(|ready| ready.reason == reason.to_string())
 }
 
-/// The annotation requestedAt has a value that the status does not echo yet.
+/// Whether the annotation requestedAt has a value that the status does not repeat yet.
 pub fn is_requested(object: &DocSpaceBackupSchedule) -> bool {
     let requested = object.annotations().get(crate::api::REQUESTED_AT);
     let echoed = object

@@ -1,4 +1,4 @@
-//! When an object is looked at again. Looks are spread, so that objects do not gang up.
+//! When an object is checked again. Checks are spread, so that objects do not burst at the same time.
 
 use std::time::Duration;
 
@@ -17,55 +17,55 @@ use crate::{
     },
 };
 
-/// A portal is looked at no more often than this,
+/// The shortest interval between checks of a portal.
 pub const SHORTEST_INTERVAL: Duration = Duration::from_secs(60);
-/// and no less often than this.
+/// The longest interval between checks of a portal.
 pub const LONGEST_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 
-/// The first try after a failure; doubled with each, up to the interval.
+/// The wait after the first failure; doubled with each further one, up to the interval.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 
-/// Where backups are not in order, a start brings a look within this time.
+/// After a start, objects whose backups are not in order are checked within this time.
 const SOON: Duration = Duration::from_secs(15 * 60);
 
-/// Objects whose backups are due at the same hour are spread over this time.
+/// Checks of backups that are due at the same hour are spread over this time.
 const GATHERING: Duration = Duration::from_secs(10);
 
-/// How long a wait is, beside what the facts say.
+/// The inputs of a wait that are not facts.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// How often the portal is looked at.
+    /// The interval between checks.
     pub interval: Duration,
-    /// By the operator's clock, at the end of the look.
+    /// The operator's clock at the end of the reconcile.
     pub now: Timestamp,
-    /// A number drawn for this wait, 0 to 1: objects do not gang up.
+    /// A random number for this wait, 0 to 1, to spread objects.
     pub chance: f64,
 }
 
 impl Pace {
-    /// The wait, spread by a tenth either way.
+    /// The wait, spread by ±10 %.
     fn spread(self, wait: Duration) -> Duration {
         wait.mul_f64(0.9 + self.chance / 5.0)
     }
 }
 
-/// What the next look depends on.
+/// The inputs of the wait until the next check.
 pub struct Retry<'a> {
-    /// The interval, the time and the draw.
+    /// Interval, time and random number.
     pub pace: Pace,
-    /// The row of failures that this look is one of.
+    /// The current row of failures.
     pub failures: Option<Failures>,
     /// What was done.
     pub outcome: &'a Kept,
     /// What was learnt.
     pub facts: &'a Facts<'a>,
-    /// The object as it was looked at.
+    /// The object as reconciled.
     pub object: &'a DocSpaceBackupSchedule,
-    /// Its status now.
+    /// Its new status.
     pub status: &'a Status,
-    /// What is recorded of its backups now.
+    /// Its new record of backups.
     pub record: &'a Record,
-    /// At how many looks in a row the portal's clock has stood still.
+    /// At how many checks in a row the portal's clock stood still.
     pub standstills: u32,
 }
 
@@ -74,13 +74,13 @@ impl Retry<'_> {
     pub fn wait(&self) -> Duration {
         let wait = match self.failures {
             Some(failures) => backoff(failures.count, self.pace),
-            // Somebody must act, which brings a look of its own.
+            // The user must act, which triggers a check anyway.
             None if self.outcome.verdict.reason.rule().class == Class::Stalled => self
                 .pace
                 .spread(self.pace.interval.saturating_mul(2).min(LONGEST_INTERVAL)),
             None => self.pace.spread(self.pace.interval),
         };
-        // A long wait is for writes; a look that is due tells that Ready no longer holds.
+        // A long Retry-After is honoured for writes only: reads must notice in time that Ready no longer holds.
         let longest = if self.outcome.request.is_some() {
             LONGEST_INTERVAL
         } else {
@@ -92,7 +92,7 @@ impl Retry<'_> {
         self.until_released().map_or(wait, |left| wait.min(left))
     }
 
-    /// A deletion does not wait for its portal for ever.
+    /// The time until a deletion stops waiting for its portal.
     fn until_released(&self) -> Option<Duration> {
         let left = DELETION_PATIENCE - self.pace.now.duration_since(self.facts.deleted_at?);
         Some(
@@ -102,12 +102,12 @@ impl Retry<'_> {
         )
     }
 
-    /// By the portal's clock.
+    /// The time until new evidence is expected, by the portal's clock.
     fn until_evidence(&self) -> Option<Duration> {
         let expected = Expected::of(self.object, self.status).ok()?;
         let next = next_look(&expected, self.record, self.facts.now)?;
         let left: Duration = next.duration_since(self.facts.now).try_into().ok()?;
-        // A clock that stands still brings no look after look.
+        // A portal clock that stands still must not cause check after check.
         let floor = match self.standstills {
             0 => Duration::ZERO,
             standstills => backoff(standstills, self.pace),
@@ -116,14 +116,14 @@ impl Retry<'_> {
     }
 }
 
-/// The wait before the next try: doubled with each failure up to the interval.
+/// The wait before the next retry: doubled with each failure, up to the interval.
 pub fn backoff(failures: u32, pace: Pace) -> Duration {
     let doubled = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(16));
     doubled.min(pace.interval).mul_f64(0.5 + pace.chance / 2.0)
 }
 
-/// The wait after a start, when the object was in order and has a record: over an interval, but no later than something
-/// can be learnt of its backups, and soon where there is bad news.
+/// The wait after a start for an object that was in order: spread over an interval, but no later than new evidence is
+/// expected, and short if its backups are not in order.
 pub fn after_start(object: &DocSpaceBackupSchedule, status: &Status, pace: Pace) -> Duration {
     let Pace {
         interval,

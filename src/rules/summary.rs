@@ -1,4 +1,4 @@
-//! From facts and outcome to what is told: the status, the Events, and when to look again.
+//! Turns facts and outcome into the status, the Events and the wait until the next check.
 
 use std::time::Duration;
 
@@ -23,20 +23,20 @@ use crate::{
 /// The portal's clock and the operator's may differ by this much.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
-/// What a reconcile has to tell.
+/// The result of a reconcile.
 #[derive(Debug)]
 pub struct Summary {
-    /// The status to write; equal to the present one when nothing is to be written.
+    /// The status to write; equal to the current one if nothing changed.
     pub status: Status,
     /// The Events to publish.
     pub notes: Vec<Note>,
-    /// How long until the next look.
+    /// The wait until the next check.
     pub wait: Duration,
     seen: Seen,
     requested: bool,
 }
 
-/// Sums a look up. What it taught is remembered; what is to be remembered once the status is written, [`Summary::keep`] keeps.
+/// Sums up a reconcile and updates the memory. [`Summary::keep`] does the rest once the status is written.
 pub fn summary(
     object: &DocSpaceBackupSchedule,
     facts: &Facts<'_>,
@@ -67,7 +67,7 @@ pub fn summary(
         memory.clock_reported = true;
         notes.push(Note::warning(
             "ClockSkew",
-            "The portal's clock and the operator's differ by more than 5 minutes",
+            "The clocks of the portal and the operator differ by more than 5 minutes; correct them",
         ));
     }
     let retry = Retry {
@@ -86,13 +86,13 @@ pub fn summary(
         notes,
         wait,
         seen,
-        // What was asked for and has to wait is still asked for.
+        // A request that must wait stays open.
         requested: facts.requested && reason.is_retried(),
     }
 }
 
 impl Summary {
-    /// Remembers what the status does not hold, now that it is written.
+    /// Remembers what is not in the status, after the status was written.
     pub fn keep(self, memory: &mut Memory) {
         memory.kubernetes_failures = 0;
         memory.requested = self.requested;

@@ -1,4 +1,4 @@
-//! What differs between what a manifest asks for and what a portal holds.
+//! The difference between the schedules of a manifest and a portal.
 
 use secrecy::ExposeSecret;
 
@@ -7,24 +7,24 @@ use crate::schedule::{
     shown::{HIDDEN, MOST_SHOWN, bounded, shown_key, shown_value},
 };
 
-/// What differs between a wanted and a held schedule.
+/// The difference between a wanted and a held schedule.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Difference {
-    /// A line for each field, for people; values that may be secret read `(hidden)`.
+    /// A line for each field, for people; values that may be secret are shown as `(hidden)`.
     pub lines: Vec<String>,
-    /// A value that the manifest takes from a Secret differs.
+    /// Whether a value that the manifest takes from a Secret differs.
     pub in_secret: bool,
 }
 
 impl Difference {
-    /// Nothing differs.
+    /// Whether nothing differs.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
 }
 
 impl Schedule {
-    /// What differs between this wanted schedule and the one that the portal holds, as far as DocSpace minds.
+    /// The difference between this wanted schedule and the portal's, ignoring what DocSpace adds or ignores.
     pub fn difference(&self, held: Option<&Schedule>) -> Difference {
         let Some(held) = held else {
             return Difference {

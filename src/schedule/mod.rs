@@ -1,4 +1,4 @@
-//! A backup schedule as manifest and portal both mean it: compared, shown and told apart here, and nowhere else.
+//! A backup schedule of a manifest or a portal. Only this module compares and shows schedules.
 
 mod difference;
 mod names;
@@ -20,7 +20,7 @@ pub use crate::schedule::{
     shown::{HIDDEN, without_controls},
 };
 
-/// A schedule: what a manifest asks for, or what a portal holds.
+/// A schedule of a manifest or of a portal.
 ///
 /// Storage types and periods are DocSpace's numbers, because a portal may hold numbers that have no name (R 42–44).
 #[derive(Clone, Debug)]
@@ -33,9 +33,9 @@ pub struct Schedule {
     pub period: i64,
     /// Hour on the portal's wall clock.
     pub hour: i64,
-    /// Day of the week or month; 0 for every day, as DocSpace gives it back (trap 8).
+    /// Day of the week or month; 0 for every day, as DocSpace returns it (trap 8).
     pub day: i64,
-    /// How many archives are kept.
+    /// Number of archives to keep.
     pub backups_stored: i64,
     /// Whether it is the installation's schedule.
     pub dump: bool,
@@ -53,7 +53,7 @@ pub struct Param {
 }
 
 impl Param {
-    /// A value that is no secret of a manifest.
+    /// A value that does not come from a Secret.
     pub fn plain(value: impl Into<String>) -> Self {
         Self {
             value: value.into().into(),
@@ -72,7 +72,7 @@ impl Param {
     }
 }
 
-/// What a portal holds: a schedule, and when it last queued a backup.
+/// A portal's schedule, and when the portal last queued a backup.
 #[derive(Clone, Debug)]
 pub struct Held {
     /// The schedule.
@@ -82,7 +82,7 @@ pub struct Held {
 }
 
 impl Schedule {
-    /// What a manifest asks for, with these values of its storage parameters.
+    /// The schedule of a manifest, with these values of its storage parameters.
     pub fn new(spec: &DocSpaceBackupScheduleSpec, params: BTreeMap<String, Param>) -> Self {
         Self {
             storage_type: Storage::Known(spec.storage_type),
@@ -95,7 +95,7 @@ impl Schedule {
         }
     }
 
-    /// What a manifest asks for, as far as it can be told without its Secrets: enough to show it.
+    /// The schedule of a manifest without the values of its Secrets: sufficient to show it.
     pub fn without_secrets(spec: &DocSpaceBackupScheduleSpec) -> Self {
         let param = |param: &StorageParam| match &param.value {
             Some(value) => Param::plain(value.to_string()),
@@ -110,7 +110,7 @@ impl Schedule {
         )
     }
 
-    /// The day as DocSpace keeps it: none for every day.
+    /// The day as DocSpace stores it: 0 for every day.
     fn day_of(cron: &CronParams) -> i64 {
         match cron.period {
             Period::EveryDay => 0,
@@ -118,8 +118,8 @@ impl Schedule {
         }
     }
 
-    /// The parameters that count: DocSpace adds tenantId to a dump's, and folderId to any but a
-    /// ThirdPartyConsumer's, where it means something to the two Documents types only (trap 8, R 13, 173).
+    /// The parameters to compare. DocSpace adds tenantId to a dump's parameters, and folderId to all except
+    /// ThirdPartyConsumer's, although only the two Documents types use it (trap 8, R 13, 173).
     fn counting_params(&self) -> BTreeMap<&str, &Param> {
         let folder_counts = matches!(
             self.storage_type,

@@ -53,7 +53,7 @@ impl Storage {
         }
     }
 
-    /// Whether there is a storage behind it: not behind CustomCloud, nor behind a number without a name (trap 4).
+    /// Whether it has a storage. CustomCloud has none, nor have numbers without a name (trap 4).
     pub fn can_back_up(self) -> bool {
         !matches!(self, Self::Known(StorageType::CustomCloud) | Self::Other(_))
     }
@@ -77,18 +77,18 @@ impl std::fmt::Display for Storage {
     }
 }
 
-/// DocSpace's name of a storage type, or the number where it has none.
+/// DocSpace's name of a storage type, or the number if it has none.
 pub fn storage_name(number: i64) -> String {
     Storage::from(number).to_string()
 }
 
-/// DocSpace's name of a period, or the number where it has none.
+/// DocSpace's name of a period, or the number if it has none.
 pub fn period_name(number: i64) -> String {
     let known = Period::ALL.into_iter().find(|known| known.number() == number);
     known.map_or_else(|| number.to_string(), |known| format!("{known:?}"))
 }
 
-/// The number of a period that [`period_name`] shows so; one that is no period's where it is none.
+/// The number of a period, the inverse of [`period_name`]; an unused number if the name is unknown.
 pub fn period_number(name: &str) -> i64 {
     let known = Period::ALL
         .into_iter()

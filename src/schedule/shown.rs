@@ -1,4 +1,4 @@
-//! How a schedule is shown, and which of its values are not.
+//! How a schedule is shown, and which of its values are hidden.
 
 use std::collections::BTreeSet;
 
@@ -9,14 +9,14 @@ use crate::{
     schedule::{Held, Param, Schedule, period_name},
 };
 
-/// What stands in place of a value that may be a secret.
+/// Shown instead of a value that may be a secret.
 pub const HIDDEN: &str = "(hidden)";
 
-/// A manifest has at most 32 parameters; a portal may hold any number, and a status has its limits.
+/// Limits the parameters in a status: a manifest has at most 32, but a portal may hold any number.
 pub const MOST_SHOWN: usize = 64;
 
 impl Schedule {
-    /// As it is shown in `status.applied`: values out of the manifest as they stand there, those of Secrets hidden.
+    /// For `status.applied`: values of the manifest in clear, values of Secrets hidden.
     pub fn shown_as_applied(&self) -> ShownSchedule {
         self.shown(|_, param| match param.secret {
             true => HIDDEN,
@@ -24,7 +24,7 @@ impl Schedule {
         })
     }
 
-    /// Whether this is what `applied` shows, as far as it tells: hidden values are not compared.
+    /// Whether this is the schedule in `applied`; hidden values are not compared.
     pub fn is_as_applied(&self, applied: &ShownSchedule) -> bool {
         let hidden = |key: &str| applied.storage_params.iter().any(|param| param.hides(key));
         *applied
@@ -64,7 +64,7 @@ impl Schedule {
 }
 
 impl ShownSchedule {
-    /// For people, as [`Schedule::in_words`].
+    /// For people, like [`Schedule::in_words`].
     pub fn in_words(&self, time_zone: Option<&str>) -> String {
         const DAYS: [&str; 7] = [
             "Sunday",
@@ -92,7 +92,7 @@ impl ShownSchedule {
 }
 
 impl Status {
-    /// The parameters whose values are hidden, although such are shown: what was hidden once stays so.
+    /// The parameters whose values are hidden although their kind is shown: a value that was hidden once stays hidden.
     pub fn hidden_params(&self) -> BTreeSet<&str> {
         let applied = self.applied.as_ref().map(|applied| &applied.schedule);
         let shown = [applied, self.replaced.as_ref(), self.observed.as_ref()];
@@ -108,15 +108,15 @@ impl Status {
 }
 
 impl ShownParam {
-    /// Whether it is the parameter of this key, and its value is hidden.
+    /// Whether this is the parameter with this key and its value is hidden.
     fn hides(&self, key: &str) -> bool {
         self.key == key && self.value == HIDDEN
     }
 }
 
 impl Held {
-    /// Marks the values that must not be shown: those of parameters that the manifest takes from a Secret, and those of
-    /// `hidden`, which an earlier manifest took from one. What the manifest itself says in clear is none of them.
+    /// Marks values that must not be shown: parameters that the manifest takes from a Secret, and those in `hidden`,
+    /// which an earlier manifest took from one. Values that the manifest has in clear are not marked.
     pub fn conceal(&mut self, hidden: &BTreeSet<&str>, wanted: Option<&Schedule>) {
         for (key, param) in &mut self.schedule.params {
             let wanted = wanted.and_then(|wanted| wanted.params.get(key));
@@ -129,7 +129,7 @@ impl Held {
         }
     }
 
-    /// As it is shown in `status.observed` and `status.replaced`: only values that are known to be no secrets.
+    /// For `status.observed` and `status.replaced`: only values that are known not to be secret.
     pub fn shown(&self) -> ShownSchedule {
         ShownSchedule {
             last_backup_time: self.last_backup_time.map(to_second),
@@ -138,12 +138,12 @@ impl Held {
     }
 }
 
-/// What a portal holds may be of any length, and hold anything; what a manifest may hold is left as it is.
+/// A portal's value may have any length and content; values that a manifest may have stay unchanged.
 pub fn bounded(text: &str) -> String {
     without_controls(text).take(1024).collect()
 }
 
-/// The text as status shows it, before it is cut.
+/// The text for the status, before it is cut.
 pub fn without_controls(text: &str) -> impl Iterator<Item = char> {
     text.chars().filter(|c| !c.is_control())
 }

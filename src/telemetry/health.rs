@@ -1,4 +1,4 @@
-//! Whether the program is alive, and whether it is ready: what the probes tell.
+//! The state of the program for the liveness and readiness probes.
 
 use std::{
     collections::BTreeMap,
@@ -11,17 +11,17 @@ use std::{
 use jiff::Timestamp;
 use tokio::time::sleep;
 
-/// The main loop tells this often that it turns,
+/// How often the main loop reports that it runs.
 const BEAT: Duration = Duration::from_secs(1);
-/// and counts as hanging when it has not for this long.
+/// Without a report for this long, the main loop counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A watch, by what it watches.
+/// A watch, identified by its resource and namespace.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Watch {
-    /// What is watched, in the plural.
+    /// The watched kind, in the plural.
     pub kind: &'static str,
-    /// Where; `None` for all namespaces.
+    /// The namespace; `None` for all.
     pub namespace: Option<String>,
 }
 
@@ -34,19 +34,19 @@ impl fmt::Display for Watch {
     }
 }
 
-/// What is known of the program's own state.
+/// The state of the program.
 #[derive(Debug)]
 pub struct Health {
     beat: Mutex<Instant>,
     start: Mutex<Start>,
 }
 
-/// How far the start has come.
+/// The progress of the start.
 #[derive(Debug)]
 enum Start {
     /// The cluster does not know the CRD yet.
     NoCrd,
-    /// The watches whose first list is not complete yet, and since when and how they fail, where they do.
+    /// The watches whose first list is not complete; for failing ones, since when and with which status.
     Listing(BTreeMap<Watch, Option<(Timestamp, String)>>),
     /// Every object is known.
     Done,
@@ -66,7 +66,7 @@ impl Health {
         self.start.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does the main work, and notes that it goes on: what hangs there, hangs this.
+    /// Runs the main work and reports that it continues; if the work blocks, the reports stop.
     pub async fn watch_over<T>(&self, work: impl Future<Output = T>) -> T {
         tokio::select! {
             ended = work => ended,
@@ -81,12 +81,12 @@ impl Health {
         }
     }
 
-    /// The CRD is there; these watches have to list what there is.
+    /// The CRD exists; these watches must complete their lists.
     pub fn lists(&self, watches: impl IntoIterator<Item = Watch>) {
         *self.start() = Start::Listing(watches.into_iter().map(|watch| (watch, None)).collect());
     }
 
-    /// A watch has listed all that it watches.
+    /// A watch has completed its list.
     pub fn listed(&self, watch: &Watch) {
         if let Start::Listing(missing) = &mut *self.start() {
             missing.remove(watch);
@@ -103,34 +103,36 @@ impl Health {
         }
     }
 
-    /// Every object is known, and can be worked on.
+    /// All objects are known and can be reconciled.
     pub fn filled(&self) {
         *self.start() = Start::Done;
     }
 
-    /// Whether the main loop turns.
+    /// Whether the main loop runs.
     ///
     /// # Errors
-    /// Since when it does not.
+    /// How long it has been hanging.
     pub fn alive(&self, now: Instant) -> Result<(), String> {
         let beat = *self.beat.lock().unwrap_or_else(PoisonError::into_inner);
         let silent = now.saturating_duration_since(beat);
         if silent < PATIENCE {
             Ok(())
         } else {
-            Err(format!("the main loop has not turned for {} s", silent.as_secs()))
+            Err(format!("the main loop has not run for {} s", silent.as_secs()))
         }
     }
 
     /// Whether the objects are known.
     ///
     /// # Errors
-    /// What is missing, a line each.
+    /// What is missing, one line each.
     pub fn ready(&self) -> Result<(), String> {
         let missing = match &*self.start() {
             Start::Done => return Ok(()),
             Start::NoCrd => "waiting for the CRD of DocSpaceBackupSchedule".into(),
-            Start::Listing(missing) if missing.is_empty() => "all is listed; about to begin".into(),
+            Start::Listing(missing) if missing.is_empty() => {
+                "all objects are listed; reconciles begin soon".into()
+            }
             Start::Listing(missing) => {
                 let lines: Vec<_> = missing.iter().map(line).collect();
                 lines.join("\n")
@@ -140,7 +142,7 @@ impl Health {
     }
 }
 
-/// Why a watch fails is in the log; who asks a probe need not be who may read that.
+/// The cause of a failing watch is only in the log, because callers of a probe may have no right to read it.
 fn line((watch, failing): (&Watch, &Option<(Timestamp, String)>)) -> String {
     match failing {
         None => format!("listing {watch}"),
@@ -197,7 +199,7 @@ mod tests {
         // Nobody runs the work any more.
         assert_eq!(
             health.alive(Instant::now() + PATIENCE),
-            Err("the main loop has not turned for 30 s".into())
+            Err("the main loop has not run for 30 s".into())
         );
     }
 }

@@ -1,5 +1,5 @@
-//! What the program tells of itself over HTTP: metrics for Prometheus ([`server`]), and whether it is alive and ready
-//! ([`health`]). The metrics are those that its parts put into the [`registry`].
+//! The program's HTTP interface: metrics for Prometheus ([`server`]), liveness and readiness ([`health`]). Each part of
+//! the program adds its metrics to the [`registry`].
 
 mod health;
 mod server;
@@ -11,10 +11,10 @@ pub use crate::telemetry::{
     server::{Listening, listen},
 };
 
-/// Every metric's name begins so.
+/// The prefix of every metric.
 const PREFIX: &str = "docspace_backup";
 
-/// A registry that knows the program's version; its parts add what they count.
+/// A registry with the program's version; the program's parts add their metrics.
 pub fn registry() -> Registry {
     let mut registry = Registry::with_prefix(PREFIX);
     let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);

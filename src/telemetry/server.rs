@@ -30,13 +30,13 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::telemetry::Health;
 
-/// A connection carries one request, and has this long for it.
+/// The time limit of a connection, which carries one request.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
-/// Connections at a time; more wait in the system's queue.
+/// Concurrent connections; more wait in the system's queue.
 const CONNECTIONS: usize = 64;
-/// Answers with metrics that are made at a time.
+/// Concurrent answers with metrics.
 const SCRAPES: usize = 2;
-/// The text of the metrics goes out in pieces of about this many bytes, so that it is never whole in memory.
+/// The metrics are sent in pieces of about this many bytes, so that their text is never completely in memory.
 const PIECE: usize = 64 * 1024;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -45,7 +45,7 @@ const PLAIN: &str = "text/plain; charset=utf-8";
 type Piece = Result<Frame<Bytes>, Infallible>;
 type Reply = Response<Either<Full<Bytes>, StreamBody<BoxStream<'static, Piece>>>>;
 
-/// The server; it ends when this is dropped.
+/// The server; it ends when this value is dropped.
 #[derive(Debug)]
 pub struct Listening(#[allow(dead_code, reason = "ends the server when dropped")] AbortOnDropHandle<()>);
 
@@ -55,10 +55,10 @@ struct Served {
     scrapes: Arc<Semaphore>,
 }
 
-/// Serves metrics and probes at this address; with port 0 at one that is free, which the log tells.
+/// Serves metrics and probes at this address. With port 0, the system chooses a free port, which is logged.
 ///
 /// # Errors
-/// The address cannot be listened at.
+/// The server cannot listen at the address.
 pub async fn listen(address: SocketAddr, registry: Registry, health: Arc<Health>) -> io::Result<Listening> {
     let listener = TcpListener::bind(address).await.map_err(|error| {
         io::Error::new(
@@ -100,14 +100,14 @@ async fn serve(stream: TcpStream, served: Arc<Served>, _place: OwnedSemaphorePer
     let connection = http1::Builder::new()
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), answer);
-    // Whoever asks hears of trouble; here it is of no interest.
+    // The client notices errors of its connection; the server ignores them.
     let _ = tokio::time::timeout(TIME_LIMIT, connection).await;
 }
 
 impl Served {
     async fn answer(self: Arc<Self>, request: &Request<Incoming>) -> Reply {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let mut reply = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered");
+            let mut reply = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET is supported");
             reply
                 .headers_mut()
                 .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -117,7 +117,10 @@ impl Served {
             "/metrics" => self.metrics(Format::asked_for(request)).await,
             "/livez" => probe(self.health.alive(Instant::now())),
             "/readyz" => probe(self.health.ready()),
-            _ => plain(StatusCode::NOT_FOUND, "there are /metrics, /livez and /readyz"),
+            _ => plain(
+                StatusCode::NOT_FOUND,
+                "not found; there are /metrics, /livez and /readyz",
+            ),
         }
     }
 
@@ -131,7 +134,7 @@ impl Served {
                 pieces,
                 piece: String::with_capacity(PIECE),
             };
-            // It fails when whoever asked is gone.
+            // Fails if the client has disconnected.
             let written = match format {
                 Format::OpenMetrics => text::encode(&mut writer, &self.registry),
                 Format::Plain => prometheus_text::encode(&mut writer, &self.registry),
@@ -151,12 +154,12 @@ impl Served {
     }
 }
 
-/// Forms of the metrics.
+/// Formats of the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
-    /// The standard.
+    /// The OpenMetrics standard.
     OpenMetrics,
-    /// What was there before, for those that ask for it alone.
+    /// The older Prometheus text format, for clients that accept nothing else.
     Plain,
 }
 
@@ -180,7 +183,7 @@ impl Format {
     }
 }
 
-/// Sends what is written in pieces; whoever reads slowly is waited for.
+/// Sends written text in pieces, and waits for slow readers.
 struct Writer {
     pieces: mpsc::Sender<Piece>,
     piece: String,

@@ -169,7 +169,7 @@ async fn an_archive_that_a_person_made_proves_nothing() {
     world.live_until("11-23 15:05");
     let object = world.look("nightly", "Overdue").await;
     let words = message(&object, "BackupFresh");
-    assert!(words.contains("the portal has queued it"), "{words}");
+    assert!(words.contains("the portal queued it"), "{words}");
     assert_eq!(object.status.and_then(|status| status.last_backup), None);
     assert_eq!(world.event("Overdue").await.0, "Warning");
 }

@@ -86,7 +86,8 @@ async fn a_session_token_serves_and_its_end_cannot_be_known() {
         ("True", "Accepted")
     );
     assert!(
-        credentials.message.contains("session token") && credentials.message.contains("cannot be known"),
+        credentials.message.contains("session token")
+            && credentials.message.contains("its expiry is unknown"),
         "{}",
         credentials.message
     );

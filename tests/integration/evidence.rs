@@ -153,7 +153,7 @@ async fn a_backup_that_comes_late_clears_its_overdue() {
     world.sleep_until("11-23 13:35");
     let object = world.look("nightly", "Overdue").await;
     let words = message(&object, "BackupFresh");
-    assert!(words.contains("does not tell that it has started"), "{words}");
+    assert!(words.contains("does not show that it started"), "{words}");
     assert_eq!(
         condition(&object, "BackupFresh").map(|fresh| fresh.status.as_str()),
         Some("False")

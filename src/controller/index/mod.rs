@@ -1,4 +1,4 @@
-//! The objects that this operator watches: the newest of each, and which of them share a slot or a Secret.
+//! The index of watched objects: the newest version of each, and which of them share a slot or a Secret.
 
 mod claims;
 mod shared;
@@ -44,7 +44,7 @@ impl std::fmt::Debug for Index {
 }
 
 impl Index {
-    /// The objects of these stores.
+    /// An index over these stores.
     pub fn new(stores: Vec<Store<Guarded>>) -> Self {
         Self {
             stores,
@@ -67,7 +67,7 @@ impl Index {
         Ok(())
     }
 
-    /// The newest that is known of an object: as the watch has it, or as our own last write returned it.
+    /// The newest known version of an object: from the watch, or from this operator's last write.
     pub fn newest(&self, key: &Key) -> Option<Arc<Guarded>> {
         let watched = self.stores.iter().find_map(|store| store.get(key))?;
         let mut shared = self.shared();
@@ -81,7 +81,7 @@ impl Index {
         }
     }
 
-    /// The newest that is known of every object.
+    /// The newest known version of every object.
     pub fn all(&self) -> Vec<Arc<Guarded>> {
         let mut all: Vec<_> = self.stores.iter().flat_map(Store::state).collect();
         let shared = self.shared();
@@ -94,18 +94,18 @@ impl Index {
         all
     }
 
-    /// Keeps what a write of ours returned.
+    /// Keeps the version that a write returned.
     pub fn wrote(&self, mut object: DocSpaceBackupSchedule) {
         object.metadata.managed_fields = None;
         let key = key_of(&object);
         let mut shared = self.shared();
-        // What is gone already stays forgotten.
+        // A deleted object stays forgotten.
         if shared.listed.contains_key(&key) {
             shared.written.insert(key, Arc::new(DeserializeGuard(Ok(object))));
         }
     }
 
-    /// Files an object that came or changed; returned are those whose slot it claimed and no longer does.
+    /// Adds or updates an object; returns the objects of a slot that it no longer claims.
     pub fn file(&self, object: &Guarded) -> Vec<Key> {
         let key = ObjectRef::from_obj(object);
         let spec = object.0.as_ref().ok().map(|object| &object.spec);
@@ -137,7 +137,7 @@ impl Index {
         others
     }
 
-    /// Forgets an object that is gone; its uid and those that shared its slot are returned.
+    /// Forgets a deleted object; returns its uid and the objects that shared its slot.
     pub fn forget(&self, key: &Key) -> (Option<String>, Vec<Key>) {
         let mut shared = self.shared();
         let mut others = shared.others(key);
@@ -151,12 +151,12 @@ impl Index {
         (uid, others)
     }
 
-    /// Every object that is filed.
+    /// Every object of the index.
     pub fn keys(&self) -> Vec<Key> {
         self.shared().listed.keys().cloned().collect()
     }
 
-    /// Whether the watch knows the object.
+    /// Whether the watch has the object.
     pub fn is_there(&self, key: &Key) -> bool {
         self.stores.iter().any(|store| store.get(key).is_some())
     }
@@ -177,7 +177,7 @@ impl Index {
             .collect()
     }
 
-    /// The lock under which this object's slot is looked at and written.
+    /// The lock for reading and writing this object's slot.
     pub fn lock(&self, object: &DocSpaceBackupSchedule) -> Arc<tokio::sync::Mutex<()>> {
         let Some(slot) = SlotKey::of(&object.spec) else {
             return Arc::default();
@@ -185,7 +185,7 @@ impl Index {
         lock_of(&mut self.shared().locks, slot)
     }
 
-    /// The object's Secret holds this API key. Returned are those that shared a slot with it by another key.
+    /// Records the API key of the object; returns objects that shared a slot with it through another key.
     pub fn uses_key(&self, object: &DocSpaceBackupSchedule, key: &SecretString) -> Vec<Key> {
         let claims = &mut self.shared().claims;
         let digest = claims.digest(key);
@@ -193,7 +193,7 @@ impl Index {
         former.into_iter().collect()
     }
 
-    /// The portal has accepted the object's key. Returned are those for whom that is news.
+    /// Records that the portal accepted the object's key; returns the objects that this affects.
     pub fn accept(&self, object: &DocSpaceBackupSchedule) -> Vec<Key> {
         let (key, mut shared) = (key_of(object), self.shared());
         if !shared.claims.accept(&Claimant::of(object)) {
@@ -204,8 +204,8 @@ impl Index {
         others
     }
 
-    /// The portal has told the id of the object's key. Returned is the lock of the portal, which is taken after that of the
-    /// address.
+    /// Records the id of the object's key from the portal; returns the lock of the portal, to be taken after that of
+    /// the address.
     pub fn recognize(&self, object: &DocSpaceBackupSchedule, id: &str) -> Arc<tokio::sync::Mutex<()>> {
         let shared = &mut *self.shared();
         match shared.claims.recognize(&Claimant::of(object), id) {
@@ -214,28 +214,28 @@ impl Index {
         }
     }
 
-    /// The portal is to be asked again for the id of the object's key.
+    /// Forgets the id of the object's key, so that it is read again.
     pub fn unrecognize(&self, object: &DocSpaceBackupSchedule) {
         self.shared().claims.unrecognize(&key_of(object));
     }
 
-    /// Who waits until the object was looked at.
+    /// The objects that wait for the check of this one.
     pub fn waiting(&self, key: &Key) -> HashSet<Key> {
         self.shared().claims.waiting(key)
     }
 
-    /// The object was looked at, and these waited for it when that began.
+    /// Records that the object was checked; `waiting` are the objects that waited when the check began.
     pub fn examined(&self, object: &DocSpaceBackupSchedule, waited: &HashSet<Key>) {
         self.shared().claims.examined(&Claimant::of(object), waited);
     }
 
-    /// The object's own turn has come, whether or not it has waited for others before.
+    /// The object no longer waits for others.
     pub fn stop_waiting(&self, key: &Key) {
         self.shared().claims.stop_waiting(key);
     }
 }
 
-/// The id of the object's key, as its status tells.
+/// The id of the object's key, according to its status.
 fn told_key(object: &DocSpaceBackupSchedule) -> Option<String> {
     let key = object.status.as_ref()?.api_key.as_ref()?;
     key.id.clone()

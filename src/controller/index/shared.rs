@@ -16,32 +16,32 @@ type Lock = Weak<tokio::sync::Mutex<()>>;
 pub struct Shared {
     pub listed: HashMap<Key, Listing>,
     pub slots: HashMap<SlotKey, HashSet<Key>>,
-    /// Locks that somebody holds or waits for; whoever is on the slot meanwhile.
+    /// Locks of slots that are held or awaited.
     pub locks: HashMap<SlotKey, Lock>,
-    /// What this process has seen of them.
+    /// The claims that this process has verified.
     pub claims: Claims,
     pub keyed_locks: HashMap<KeyedSlot, Lock>,
     pub by_secret: HashMap<(String, String), BTreeSet<String>>,
-    /// What our own writes returned, until the watch has caught up with them.
+    /// Versions that this operator's writes returned, until the watch has caught up.
     pub written: HashMap<Key, Arc<Guarded>>,
 }
 
-/// Where an object is listed.
+/// Where an object is indexed.
 #[derive(PartialEq)]
 pub struct Listing {
     pub uid: Option<String>,
     pub slot: Option<SlotKey>,
-    /// It may write there: others on the slot have to know when that ends.
+    /// Whether it may write there; if that ends, others on the slot must be woken.
     pub enforces: bool,
     pub secrets: BTreeSet<String>,
 }
 
-/// A lock that everybody shares who is on this slot meanwhile.
+/// The lock of a slot, shared by all objects on it.
 pub fn lock_of<K: Eq + std::hash::Hash>(
     locks: &mut HashMap<K, Lock>,
     slot: K,
 ) -> Arc<tokio::sync::Mutex<()>> {
-    // Every so often, those that nobody holds are dropped.
+    // From time to time, unused locks are dropped.
     if locks.len() == locks.capacity() {
         locks.retain(|_, lock| lock.strong_count() > 0);
     }
@@ -85,7 +85,7 @@ impl Shared {
         }
     }
 
-    /// Takes away what `before` says and what is filed now does not.
+    /// Removes the entries of `before` that no longer apply.
     pub fn remove(&mut self, key: &Key, before: Listing) {
         let now = self.listed.get(key);
         if let Some(slot) = before.slot

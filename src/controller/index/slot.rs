@@ -1,4 +1,4 @@
-//! How objects and slots are named.
+//! The keys of objects and slots.
 
 use kube::{ResourceExt, core::DeserializeGuard, runtime::reflector::ObjectRef};
 
@@ -7,7 +7,7 @@ use crate::{
     portal::Address,
 };
 
-/// An object, or what is known of one that cannot be parsed.
+/// An object, or the metadata of one that cannot be parsed.
 pub type Guarded = DeserializeGuard<DocSpaceBackupSchedule>;
 /// Namespace and name of an object.
 pub type Key = ObjectRef<Guarded>;
@@ -18,8 +18,8 @@ pub fn key_of(object: &DocSpaceBackupSchedule) -> Key {
     key.within(object.metadata.namespace.as_deref().unwrap_or_default())
 }
 
-/// A schedule's listing in DocSpace: one for each portal, and one for dumps of the whole installation,
-/// whatever the Host (trap 1).
+/// A schedule in DocSpace: one for each portal, and one for dumps of the whole installation, independent of the Host
+/// (trap 1).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SlotKey {
     address: Address,
@@ -27,7 +27,7 @@ pub struct SlotKey {
 }
 
 impl SlotKey {
-    /// The slot that the spec names; none where its address is none.
+    /// The slot that the spec names; `None` if its address is invalid.
     pub fn of(spec: &DocSpaceBackupScheduleSpec) -> Option<Self> {
         if spec.dump {
             return Self::of_dump(spec);
@@ -47,7 +47,7 @@ impl SlotKey {
         self.dump
     }
 
-    /// Whether both are at the same URL, whatever the Host.
+    /// Whether both have the same URL, independent of the Host.
     pub fn is_beside(&self, other: &Self) -> bool {
         self.address.url() == other.address.url()
     }

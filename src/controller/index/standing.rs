@@ -1,4 +1,4 @@
-//! Whose slot it is, among the objects of this operator.
+//! Which object of this operator owns a slot.
 
 use std::collections::HashSet;
 
@@ -19,14 +19,14 @@ use crate::{
 };
 
 impl Index {
-    /// An object of the same portal with the other `dump` whose backup the portal would start in the same pass; how to
-    /// name it to this one's readers.
+    /// An object of the same portal with the other `dump` whose backup the portal would start in the same pass; its
+    /// name, as readers of this object may see it.
     pub fn at_same_hour(&self, me: &DocSpaceBackupSchedule, expected: &Expected) -> Option<String> {
         let slot = SlotKey::of(&me.spec)?;
         let others: Vec<_> = {
             let shared = self.shared();
             let members: Vec<_> = match slot.is_of_dump() {
-                // Dumps at an address are one slot, whatever the Host.
+                // Dumps at an address are one slot, independent of the Host.
                 false => SlotKey::of_dump(&me.spec)
                     .and_then(|dump| shared.slots.get(&dump))
                     .into_iter()
@@ -51,7 +51,7 @@ impl Index {
             .next()
     }
 
-    /// Has the object wait for those whose claims come first if they are true, which is known once they were looked at.
+    /// Makes the object wait for objects whose claims have precedence if they are true, until these were checked.
     pub fn wait_for_others(&self, me: &DocSpaceBackupSchedule) -> Vec<Key> {
         let key = key_of(me);
         let mut others: HashSet<Key> = {
@@ -71,8 +71,8 @@ impl Index {
         others.into_iter().collect()
     }
 
-    /// Whose slot it is: the owner's, else that of the oldest that enforces, is not suspended, and whose key
-    /// the portal has accepted. This object may be none of these yet: it is judged as if it were.
+    /// Who owns the slot: the owner, else the oldest object that enforces, is not suspended, and whose key the portal
+    /// has accepted. This object is judged as if it met these conditions.
     pub fn standing(&self, me: &DocSpaceBackupSchedule) -> Slot {
         let sharing = self.shared().sharing(SlotKey::of(&me.spec).as_ref(), &key_of(me));
         if sharing.is_empty() {
@@ -84,14 +84,14 @@ impl Index {
         first(me, others).map_or(Slot::Free, |first| Slot::Taken(owner_for(first, me)))
     }
 
-    /// Whether what the other's status claims counts against this object: in its own namespace at once, in others when its
-    /// portal was seen to accept its key.
+    /// Whether the claim of another object's status counts against this one: in the same namespace always, in others
+    /// once its portal was seen to accept its key.
     fn counts(&self, other: &Key, me: &DocSpaceBackupSchedule) -> bool {
         other.namespace == me.metadata.namespace || self.shared().claims.is_accepted(other)
     }
 }
 
-/// Who of the others has the slot before this object, if their statuses are true.
+/// The other object that has precedence on the slot, if the statuses are true.
 fn first<'a>(
     me: &DocSpaceBackupSchedule,
     others: impl Iterator<Item = &'a DocSpaceBackupSchedule> + Clone,
@@ -109,7 +109,7 @@ fn first<'a>(
     }
 }
 
-/// An object that may take a free slot: its key was accepted when its portal was asked last.
+/// An object that may take a free slot: its portal last accepted its key.
 fn competes(object: &DocSpaceBackupSchedule) -> bool {
     let conditions = object.status.as_ref().map(|status| &status.conditions);
     let generation = object.metadata.generation;
@@ -130,7 +130,7 @@ fn age(object: &DocSpaceBackupSchedule) -> impl Ord + use<'_> {
     )
 }
 
-/// Whose slot it is, for this object's readers.
+/// Who owns the slot, as readers of this object may see it.
 fn owner_for(owner: &DocSpaceBackupSchedule, me: &DocSpaceBackupSchedule) -> String {
     let name = name_for(owner, me);
     if SlotKey::of(&owner.spec) == SlotKey::of(&me.spec) {
@@ -140,7 +140,7 @@ fn owner_for(owner: &DocSpaceBackupSchedule, me: &DocSpaceBackupSchedule) -> Str
     }
 }
 
-/// An object is named within its own namespace only.
+/// The name of an object, shown only within its own namespace.
 fn name_for(other: &DocSpaceBackupSchedule, me: &DocSpaceBackupSchedule) -> String {
     if other.metadata.namespace == me.metadata.namespace {
         format!("DocSpaceBackupSchedule {}", other.name_any())

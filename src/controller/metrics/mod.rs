@@ -1,4 +1,4 @@
-//! What the controller counts of its own work, for Prometheus.
+//! Prometheus metrics of the controller's own work.
 
 mod objects;
 
@@ -22,10 +22,10 @@ use crate::{
     rules::reason::Class,
 };
 
-/// In seconds: a look that costs no call, one with its calls, one whose portal does not answer.
+/// In seconds: a reconcile without calls, one with its calls, one whose portal does not answer.
 const BUCKETS: [f64; 10] = [0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0];
 
-/// What is counted; cheap to clone.
+/// The metrics of the controller; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     reconciles: Family<OfReconciles, Counter>,
@@ -53,22 +53,22 @@ struct OfKubernetes {
     code: String,
 }
 
-/// What a reconcile came to.
+/// The result of a reconcile.
 #[derive(Clone, Copy, Debug, EncodeLabelValue, PartialEq, Eq, Hash)]
 pub enum ReconcileResult {
     /// The portal holds what the manifest says.
     Ready,
-    /// It goes on by itself, soon.
+    /// The operator retries automatically.
     Retrying,
-    /// Somebody must decide or mend something.
+    /// The object needs the user's action.
     Stalled,
-    /// Observe, and the portal differs.
+    /// managementPolicy is Observe, and the portal differs.
     Reported,
     /// `spec.suspend`.
     Suspended,
-    /// The object is deleted, and was let go.
+    /// The object was deleted and released.
     Released,
-    /// Kubernetes' own failure.
+    /// Kubernetes failed.
     Failed,
 }
 
@@ -84,14 +84,14 @@ impl From<Class> for ReconcileResult {
     }
 }
 
-/// Why a portal was written to.
+/// The reason of a write to a portal.
 #[derive(Clone, Copy, Debug, EncodeLabelValue, PartialEq, Eq, Hash)]
 pub enum WriteReason {
     /// First written.
     Created,
     /// After a change of the manifest or of a storage Secret.
     Changed,
-    /// Put back after somebody had changed or removed it.
+    /// Restored after somebody had changed or removed it.
     Corrected,
     /// Restored after the portal itself had removed it.
     Recreated,
@@ -102,7 +102,7 @@ pub enum WriteReason {
 impl From<AppliedReason> for WriteReason {
     fn from(reason: AppliedReason) -> Self {
         match reason {
-            // What is adopted is not written.
+            // An adoption is not a write.
             AppliedReason::Created | AppliedReason::Adopted => Self::Created,
             AppliedReason::Changed => Self::Changed,
             AppliedReason::Corrected => Self::Corrected,
@@ -111,14 +111,14 @@ impl From<AppliedReason> for WriteReason {
     }
 }
 
-/// What Kubernetes was asked for.
+/// An operation of the Kubernetes API.
 #[derive(Clone, Copy, Debug, EncodeLabelValue, PartialEq, Eq, Hash)]
 pub enum KubeOperation {
-    /// To write an object or its status, or what else a reconcile takes.
+    /// Writes of an object or its status, and other requests of a reconcile.
     Reconcile,
-    /// To read a Secret.
+    /// Reads of a Secret.
     Secret,
-    /// To make an Event.
+    /// Creation of an Event.
     Event,
     /// The watch of objects.
     WatchObjects,
@@ -140,7 +140,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Makes the counts known, and the objects as they are at each scrape.
+    /// Registers the counts, and a collector that exports the objects at each scrape.
     pub fn register(&self, registry: &mut Registry) {
         registry.register(
             "reconciles",
@@ -171,13 +171,13 @@ impl Metrics {
         registry.register_collector(Box::new(Series(self.index.clone())));
     }
 
-    /// From now on, these are the objects that are told of.
+    /// Sets the objects to export.
     pub(super) fn tell_of(&self, index: Arc<Index>) {
-        // There is one start.
+        // Called once, at the start.
         let _ = self.index.set(index);
     }
 
-    /// Counts a reconcile that looked at its object.
+    /// Counts a reconcile that handled its object.
     pub(super) fn reconciled(&self, result: ReconcileResult, took: Duration) {
         self.reconciles.get_or_create(&OfReconciles { result }).inc();
         self.seconds.observe(took.as_secs_f64());
@@ -193,12 +193,12 @@ impl Metrics {
         self.writes.get_or_create(&OfWrites { reason, code }).inc();
     }
 
-    /// Counts a schedule that may have been left in its portal.
+    /// Counts a schedule that may remain in its portal.
     pub(super) fn left_behind(&self) {
         self.left_behind.inc();
     }
 
-    /// Counts a failure of Kubernetes' API.
+    /// Counts a failed request to the Kubernetes API.
     pub(super) fn refused(&self, operation: KubeOperation, error: &(dyn Error + 'static)) {
         let code = code(error);
         self.kubernetes

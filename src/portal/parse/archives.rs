@@ -12,10 +12,10 @@ use crate::{
     schedule::storage_name,
 };
 
-/// `getbackuphistory`. An item that cannot be read spoils the list: archives must not be missed.
+/// `getbackuphistory`. An unreadable item makes the whole list an error, because no archive may be missed.
 pub fn history(content: Content, redactor: &Redactor) -> Read<Vec<Archive>> {
     let Content::Response(Value::Array(items)) = content else {
-        return Err(unexpected("the history is no list"));
+        return Err(unexpected("the history is not a list"));
     };
     items.iter().map(|item| archive(item, redactor)).collect()
 }
@@ -23,7 +23,7 @@ pub fn history(content: Content, redactor: &Redactor) -> Read<Vec<Archive>> {
 fn archive(item: &Value, redactor: &Redactor) -> Read<Archive> {
     let fields = item
         .as_object()
-        .ok_or_else(|| unexpected("an archive is no object"))?;
+        .ok_or_else(|| unexpected("an archive is not an object"))?;
     let id = id(fields, "id", redactor).ok_or_else(|| unexpected("an archive has no id"))?;
     let created_on = time(fields, "createdOn")?;
     Ok(Archive {

@@ -11,14 +11,14 @@ use crate::portal::{
     text::clean,
 };
 
-/// An event that is older than asked for by this much was not found by what was asked; less may come of rounding.
+/// An event older than requested by more than this was not found by the filter; a smaller difference may be rounding.
 const CLEARLY_BEFORE: SignedDuration = SignedDuration::from_mins(1);
 
-/// `security/audit/events/filter`; `None` when the events are not those that were asked for (R 590). An item that
-/// cannot be read spoils the list.
+/// `security/audit/events/filter`; `None` if the events are not the requested ones (R 590). An unreadable item makes
+/// the whole list an error.
 pub fn events(content: Content, action: AuditAction, from: Timestamp) -> Read<Option<Vec<AuditEvent>>> {
     let Content::Response(Value::Array(items)) = content else {
-        return Err(unexpected("the audit trail is no list"));
+        return Err(unexpected("the audit trail is not a list"));
     };
     let mut events = Vec::with_capacity(items.len());
     for item in &items {
@@ -34,7 +34,7 @@ pub fn events(content: Content, action: AuditAction, from: Timestamp) -> Read<Op
 fn event(item: &Value) -> Read<(i64, AuditEvent)> {
     let fields = item
         .as_object()
-        .ok_or_else(|| unexpected("an event is no object"))?;
+        .ok_or_else(|| unexpected("an event is not an object"))?;
     let id = integer(fields.get("actionId")).ok_or_else(|| unexpected("an event has no actionId"))?;
     let date = time(fields, "date")?.ok_or_else(|| unexpected("an event has no date"))?;
     let targets = fields.get("target").and_then(Value::as_array);

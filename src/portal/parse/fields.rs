@@ -1,4 +1,4 @@
-//! The fields of DocSpace's objects, one kind of value each.
+//! Reads the fields of DocSpace's objects, by kind of value.
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use serde_json::{Map, Value};
@@ -9,18 +9,18 @@ use crate::portal::{
     shape::integer,
 };
 
-/// An object, or `None` when DocSpace says that there is nothing.
+/// An object, or `None` if DocSpace reports none.
 pub fn object(content: Content) -> Read<Option<Map<String, Value>>> {
     match content {
         Content::Response(Value::Object(fields)) => Ok(Some(fields)),
-        Content::Response(_) => Err(unexpected("its response is no object")),
+        Content::Response(_) => Err(unexpected("its response is not an object")),
         Content::Nothing => Ok(None),
     }
 }
 
-/// A number, or a name in any case (of the names that `name` knows); 0 when missing, as DocSpace has it.
+/// A number, or a name that `name` knows, in any case; 0 if missing, as in DocSpace.
 pub fn named(fields: &Map<String, Value>, field: &str, name: fn(i64) -> String) -> Read<i64> {
-    // No enum of DocSpace's has as many names.
+    // No enum of DocSpace has that many names.
     const NAMES: i64 = 16;
     match fields.get(field) {
         None | Some(Value::Null) => Ok(0),
@@ -36,7 +36,7 @@ pub fn named(fields: &Map<String, Value>, field: &str, name: fn(i64) -> String) 
     }
 }
 
-/// A whole number, also as text. DocSpace's have 32 bits, and what has more may hold anything.
+/// A whole number, also as text. DocSpace's numbers have 32 bits; larger ones are not trusted.
 pub fn number(fields: &Map<String, Value>, field: &str, default: i64) -> Read<i64> {
     match fields.get(field) {
         None | Some(Value::Null) => Ok(default),
@@ -59,19 +59,19 @@ pub fn truth(fields: &Map<String, Value>, field: &str) -> Read<Option<bool>> {
     }
 }
 
-/// A text to be shown; none when it is empty.
+/// A text for display; `None` if empty.
 pub fn text(fields: &Map<String, Value>, field: &str, redactor: &Redactor) -> Option<String> {
     let text = redactor.clean(fields.get(field)?.as_str()?);
     (!text.is_empty()).then_some(text)
 }
 
-/// An id, which is shown and compared; none when it is empty.
+/// An id, for display and comparison; `None` if empty.
 pub fn id(fields: &Map<String, Value>, field: &str, redactor: &Redactor) -> Option<String> {
     let id = redactor.id(fields.get(field)?.as_str()?);
     (!id.is_empty()).then_some(id)
 }
 
-/// An instant; `None` where it is missing or never.
+/// An instant; `None` if it is missing or means never.
 pub fn time(fields: &Map<String, Value>, field: &str) -> Read<Option<Timestamp>> {
     Ok(date(fields, field)?.and_then(|date| match date {
         Date::Never { .. } => None,
@@ -79,7 +79,7 @@ pub fn time(fields: &Map<String, Value>, field: &str) -> Read<Option<Timestamp>>
     }))
 }
 
-/// A date as DocSpace writes it.
+/// A date in DocSpace's format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Date {
     /// .NET's first instant, in year 1.
@@ -91,7 +91,7 @@ pub enum Date {
     At(Timestamp),
 }
 
-/// A date; `None` where it is missing.
+/// A date; `None` if it is missing.
 pub fn date(fields: &Map<String, Value>, field: &str) -> Read<Option<Date>> {
     let no_time = || unexpected(&format!("{field} is no time"));
     match fields.get(field) {
@@ -116,5 +116,5 @@ fn read_date(text: &str) -> Option<Date> {
     })
 }
 
-/// Year 1 stands for never; a day more covers what a zone makes of it.
+/// Year 1 means never; one day more covers time zones.
 const NEVER_UNTIL: Timestamp = Timestamp::constant(-62_135_596_800 + 86_400, 0);

@@ -1,7 +1,7 @@
-//! Reads what DocSpace answers, as forgiving as its own readers: enums as numbers or names, numbers as texts, dates
-//! with or without Z (both UTC), missing fields by DocSpace's defaults (trap 8).
+//! Reads DocSpace's answers as leniently as DocSpace reads its own: enums as numbers or names, numbers as texts, dates
+//! with or without Z (both UTC), defaults for missing fields (trap 8).
 //!
-//! Texts that are shown come without our secrets. What is compared is read as it is.
+//! Displayed texts are cleaned of secrets. Compared values are read unchanged.
 
 mod archives;
 mod audit;
@@ -137,8 +137,8 @@ pub fn key(content: Content, redactor: &Redactor) -> Read<Credential> {
     }))
 }
 
-/// A map, or the list of keys and values that is sent; null values are left out (R 13, 179). They are compared, so they stay
-/// as they are; what holds a secret of ours is marked as such.
+/// A map, or the list of keys and values that is sent; null values are left out (R 13, 179). They are compared, so they
+/// stay as they are; what holds a secret of ours is marked as such.
 fn params(value: Option<&Value>, redactor: &Redactor) -> Read<BTreeMap<String, Param>> {
     let param = |text: String| Param {
         secret: redactor.finds_in(&text),

@@ -1,4 +1,4 @@
-//! The client against canned bytes of a server that knows nothing of HTTP.
+//! The client against canned bytes from a plain TCP server.
 
 mod reads;
 mod recordings;
@@ -71,14 +71,14 @@ async fn request(stream: &mut TcpStream) -> String {
     }
 }
 
-/// Answers one connection with these bytes, closes it, and gives the request.
+/// Answers one connection with these bytes, closes it, and returns the request.
 async fn serve(answer: impl Into<Vec<u8>>) -> (String, JoinHandle<String>) {
     let (listener, address) = listen().await;
     let answer = answer.into();
     let server = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.expect("a connection");
         let request = request(&mut stream).await;
-        // The client may have gone after a part of a large answer.
+        // The client may have disconnected after a part of a large answer.
         let _ = stream.write_all(&answer).await;
         request
     });
@@ -106,7 +106,7 @@ fn schedule() -> Schedule {
     }
 }
 
-/// The failure of reading the schedule from a server that answers so.
+/// The failure of reading the schedule from a server with this answer.
 async fn failure(answer: impl Into<Vec<u8>>) -> PortalError {
     let (url, _server) = serve(answer).await;
     let mut error = portal_at(&url, None).schedule(false).await.expect_err("an error");
@@ -203,8 +203,8 @@ async fn a_redirect_is_told_and_not_followed() {
     assert_eq!(error.failure, Failure::Redirected);
     assert_eq!(
         error.to_string(),
-        "http://x: HTTP 302: a redirect to https://sso.example.com, which is not followed; if that is the portal, \
-         write its address into the URL"
+        "http://x: HTTP 302: a redirect to https://sso.example.com, which the operator does not follow; if that is the \
+         portal, set portal.url to it"
     );
     let error = failure(http("301 Moved", "Location: /elsewhere\r\n", "")).await;
     assert_eq!(error.failure, Failure::Redirected);
@@ -225,7 +225,9 @@ async fn a_proxys_page_is_not_repeated() {
         assert_eq!(error.failure, Failure::Proxy, "{status}");
         assert_eq!(
             error.message,
-            format!("http://x: HTTP {code} from a proxy in front of DocSpace")
+            format!(
+                "http://x: HTTP {code} from a proxy in front of DocSpace; check the proxy, and that DocSpace runs behind it"
+            )
         );
         assert_eq!(
             error.status.map(|status| status.to_string()).as_deref(),

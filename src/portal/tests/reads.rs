@@ -1,4 +1,4 @@
-//! The calls that tell what became of backups, on the wire.
+//! The calls that read evidence of backups, on the wire.
 
 use super::*;
 

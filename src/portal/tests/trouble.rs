@@ -1,4 +1,4 @@
-//! What happens before there is an answer, or when there is none.
+//! Failures before an answer, or without one.
 
 use std::{
     pin::pin,
@@ -80,7 +80,9 @@ async fn nothing_is_sent_where_nobody_listens_or_tls_fails() {
     assert_eq!(error.failure, Failure::Connect);
     assert_eq!(
         error.message,
-        format!("http://{address}: cannot connect: connection refused")
+        format!(
+            "http://{address}: cannot connect: connection refused; check portal.url, and that DocSpace runs there"
+        )
     );
     assert!(error.failure.nothing_was_sent() && error.failure.is_definite_for_a_write());
 
@@ -172,7 +174,7 @@ async fn four_calls_go_to_one_address_at_a_time() {
             tokio::spawn(async move {
                 request(&mut stream).await;
                 peak.fetch_max(active.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                // Less than four at a time would wait here until they time out.
+                // With fewer than four calls at a time, they would wait here until they time out.
                 barrier.wait().await;
                 active.fetch_sub(1, Ordering::SeqCst);
                 let answer = http("200 OK", "Connection: close\r\n", ABSENT);

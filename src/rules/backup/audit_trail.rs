@@ -1,35 +1,35 @@
-//! What the audit trail tells of runs, and which archives are a person's.
+//! Backup runs in the audit trail, and which archives a person made.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::portal::Archive;
 
-/// An event of a run's end and the archive that it made are no further apart: the trail is written with a delay.
+/// The longest time between the end of a run in the trail and its archive: the trail is written with a delay.
 pub const SAME_RUN: SignedDuration = SignedDuration::from_mins(15);
 
-/// What the audit trail tells of runs.
+/// Backup runs in the audit trail.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditTrail {
-    /// Runs that a person started: when they started, and when they ended well or not.
+    /// Starts of manual runs.
     pub manual_started: Vec<Timestamp>,
-    /// Of these, ended well.
+    /// Successful ends of manual runs.
     pub manual_completed: Vec<Timestamp>,
-    /// Of these, failed.
+    /// Failures of manual runs.
     pub manual_failed: Vec<Timestamp>,
-    /// Scheduled runs that ended well.
+    /// Successful ends of scheduled runs.
     pub completed: Vec<Timestamp>,
-    /// Scheduled runs that failed.
+    /// Failures of scheduled runs.
     pub failed: Vec<Timestamp>,
 }
 
 impl AuditTrail {
-    /// A person's run started or ended about this time or later.
+    /// Whether a manual run started or ended about this time or later.
     pub fn manual_about(&self, time: Timestamp) -> bool {
         let all = [&self.manual_started, &self.manual_completed, &self.manual_failed];
         all.into_iter().flatten().any(|event| *event >= time - SAME_RUN)
     }
 
-    /// A person's run was under way when one was queued, or began before the worker came to that.
+    /// Whether a manual run was running when a scheduled one was queued, or began before the worker started that one.
     pub fn manual_at(&self, queued: Timestamp) -> bool {
         let started = self
             .manual_started
@@ -42,7 +42,7 @@ impl AuditTrail {
         })
     }
 
-    /// Whether a person made the archive: the nearest end of a run is a manual one's.
+    /// Whether a person made the archive: the nearest end of a run is that of a manual one.
     pub fn is_manual(&self, archive: &Archive) -> bool {
         let nearest = |ends: &[Timestamp]| {
             let apart = ends

@@ -1,4 +1,4 @@
-//! How new evidence is taken in.
+//! Takes new evidence into the record.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -16,16 +16,15 @@ use crate::{
     schedule::{Storage, timetable::PASS},
 };
 
-/// An archive counts when it is listed again after this long: a pass of the cleaner is among it (trap 7).
+/// An archive counts when it is still listed after this time, which includes a pass of the cleaner (trap 7).
 pub const CONFIRMED_AFTER: SignedDuration = SignedDuration::from_mins(30);
-/// So long an audit trail that fails is waited for; then it counts as one that is not to be had.
+/// A failing audit trail is awaited for this time; then it counts as not available.
 const TRAIL_PATIENCE: SignedDuration = SignedDuration::from_hours(6);
 /// Archives in DocSpace's temporary store expire after this long (trap 4).
 const DATA_STORE_KEEPS: SignedDuration = SignedDuration::from_hours(24);
 
 impl Record {
-    /// Takes in the archives, and what was learnt beside them. `awaited` is since when an archive is waited for, if one
-    /// is.
+    /// Takes in the archives and the other evidence. `awaited` is since when an archive is awaited, if one is.
     pub fn absorb(&mut self, facts: &Facts<'_>, expected: &Expected, awaited: Option<Timestamp>) {
         let archives = match &facts.archives {
             Asked::NotYet => return,
@@ -47,7 +46,7 @@ impl Record {
         if let Some(awaited) = awaited.filter(|awaited| !listed_since(*awaited)) {
             self.absorb_failure(facts, trail, awaited);
         }
-        // What fails for now is asked again.
+        // Passing failures are asked again.
         let all_asked = matches!(
             (&facts.events, &facts.other),
             (Asked::Answered(_), Asked::Answered(_))
@@ -62,7 +61,7 @@ impl Record {
         }
     }
 
-    /// What a clock that was ahead has left.
+    /// Removes records from the future, left by a clock that was ahead.
     fn forget_what_is_ahead(&mut self, now: Timestamp) {
         let ahead = |time: Timestamp| time.duration_since(now) > SAME_RUN;
         self.last_backup.take_if(|backup| ahead(backup.created_on.0));
@@ -73,7 +72,7 @@ impl Record {
         self.seen.over_at.take_if(|over| ahead(*over));
     }
 
-    /// Which of the listed archives are a person's, as long as they are listed; and since when the trail fails.
+    /// Notes which listed archives a person made, and since when the trail fails.
     fn absorb_trail(&mut self, archives: &[Archive], facts: &Facts<'_>) {
         let by_hand = facts.trail().into_iter().flat_map(|trail| {
             let by_hand = archives.iter().filter(|archive| trail.is_manual(archive));
@@ -90,7 +89,7 @@ impl Record {
         }
     }
 
-    /// A trail that fails for now may yet tell that an archive is a person's.
+    /// Whether a failing trail may still show that a person made an archive.
     fn waits_for_the_trail(&self, facts: &Facts<'_>) -> bool {
         let lately = |since: Timestamp| facts.now.duration_since(since) < TRAIL_PATIENCE;
         matches!(facts.events, Asked::Failed(_)) && self.seen.trail_fails_since.is_some_and(lately)
@@ -108,7 +107,7 @@ impl Record {
             .and_then(|run| run.task_id.as_ref())
             .filter(|id| self.last_run.as_ref().is_none_or(|run| run.id != **id));
         if let Some(id) = is_new {
-            // The first that is ever told of, and is over, may be of any time.
+            // The first run that is reported, if already over, may be of any time.
             let first_seen = (read_before || running).then(|| to_second(now));
             self.last_run = Some(LastRun {
                 id: id.clone(),
@@ -143,12 +142,12 @@ impl Record {
                     self.last_backup = Some(confirmed(archive, candidate.warning, expected));
                 }
                 Some(_) => self.candidate = Some(candidate),
-                // Known by now to be a person's, or in another storage than the schedule in force.
+                // Listed, but made by a person or in another storage than the schedule in force.
                 None if is_listed(&candidate.id) => {}
                 None => self.candidate = Some(candidate),
             }
         }
-        // What is known to be gone proves nothing any more, once there is another to be proved.
+        // A vanished archive proves nothing once there is a new candidate.
         let gone = |backup: &mut LastBackup| !is_listed(&backup.id);
         if let Some(archive) = eligible.iter().max_by_key(|archive| archive.created_on)
             && let created_on = to_second(archive.created_on)
@@ -179,10 +178,10 @@ impl Record {
         self.seen.vanished = recorded.is_some_and(|(id, made)| !is_listed(id) && !expired(made));
     }
 
-    /// A run that ended with an error, or a failure that the trail tells; no error where a person's run may be meant.
+    /// Takes in a run's error or a failure from the trail. Errors that may belong to a manual run are ignored.
     fn absorb_failure(&mut self, facts: &Facts<'_>, trail: Option<&AuditTrail>, awaited: Timestamp) {
-        const NO_REASON: &str =
-            "nothing; its audit trail tells of a scheduled backup that failed, without a reason";
+        const NO_REASON: &str = "the portal gives no reason (seen in its audit trail); see the logs of DocSpace's \
+            backup services";
         if trail.is_some() {
             self.seen.explained = self.last_run.as_ref().map(|run| run.id.clone());
         }
@@ -215,7 +214,7 @@ impl Record {
         trail: Option<&AuditTrail>,
         missed: Timestamp,
     ) -> Option<(Timestamp, &'static str)> {
-        // What was queued later says nothing of this one.
+        // A later run says nothing about this one.
         let next = expected.times.next(missed)?;
         let queued = facts
             .last_backup_time()
@@ -232,10 +231,10 @@ impl Record {
     }
 }
 
-const MANUAL_IN_THE_WAY: &str = "The portal queued the backup and dropped it, as a backup that a person had started was \
-    under way; the next one comes at its time";
-const TWO_AT_ONE_HOUR: &str = "The portal queued the backup and dropped it, as it runs one at a time and its other schedule \
-    (dump true or false) starts at the same hour; give one of them another cronParams.hour";
+const MANUAL_IN_THE_WAY: &str = "The portal queued the backup and dropped it, because a backup started by a person was \
+    running; the next backup starts at its time";
+const TWO_AT_ONE_HOUR: &str = "The portal queued the backup and dropped it, because it runs one at a time and its other \
+    schedule (dump true or false) starts at the same hour; give one of them another cronParams.hour";
 
 fn confirmed(archive: &Archive, warning: Option<String>, expected: &Expected) -> LastBackup {
     LastBackup {
@@ -247,10 +246,10 @@ fn confirmed(archive: &Archive, warning: Option<String>, expected: &Expected) ->
     }
 }
 
-/// What the portal itself says of an archive: its run has the same id (stories).
+/// The portal's warning about an archive; its run has the same id (stories).
 fn warning(archive: &Archive, facts: &Facts<'_>) -> Option<String> {
-    const AT_RISK: &str = "the portal's cleaner takes it for expired and deletes it within 15 minutes (expiresOn ends in \
-        Z, as on PostgreSQL); keep DocSpace's database in MySQL or MariaDB";
+    const AT_RISK: &str = "DocSpace's cleaner treats the archive as expired and deletes it within 15 minutes (expiresOn \
+        ends in Z, as on PostgreSQL); keep DocSpace's database in MySQL or MariaDB";
     let run = facts.progress.answer().and_then(Option::as_ref);
     let run = run.filter(|run| run.task_id.as_ref() == Some(&archive.id));
     let said = run.and_then(|run| run.warning.clone());

@@ -8,36 +8,36 @@ use crate::{
     schedule::{Storage, timetable::Timetable},
 };
 
-/// `spec.backupDeadline` where it is not set.
+/// The default of `spec.backupDeadline`.
 const DEFAULT_DEADLINE: SignedDuration = SignedDuration::from_hours(2);
 
-/// The schedule in force: what backups are expected of it.
+/// The schedule in force, with the backups that it must produce.
 #[derive(Clone, Debug)]
 pub struct Expected {
-    /// Since when. What was due before does not count.
+    /// When it came into force. Earlier due times do not count.
     pub since: Timestamp,
-    /// Its times.
+    /// Its due times.
     pub times: Timetable,
-    /// Where archives go, by DocSpace's name.
+    /// Where archives go.
     pub storage_type: Storage,
-    /// An archive that is not there this long after it was due is overdue.
+    /// An archive that is missing this long after the due time is overdue.
     pub deadline: SignedDuration,
 }
 
-/// Why nothing can be expected.
+/// Why no backup is expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unexpected {
-    /// No schedule is in force: none was applied to this portal, or Observe and the portal holds none.
+    /// No schedule is in force: none was applied to this portal, or with Observe the portal holds none.
     NotInForce,
-    /// The portal's time zone is not known yet, or not to this operator.
+    /// The portal's time zone is not known yet, or this operator does not know it.
     ZoneUnknown,
 }
 
 impl Expected {
-    /// What the status says is in force.
+    /// The schedule in force according to the status.
     ///
     /// # Errors
-    /// Nothing can be expected, and why.
+    /// Why no backup is expected.
     pub fn of(object: &DocSpaceBackupSchedule, status: &Status) -> Result<Self, Unexpected> {
         let schedule = schedule_in_force(object, status).ok_or(Unexpected::NotInForce)?;
         let zone = status.time_zone.as_deref().ok_or(Unexpected::ZoneUnknown)?;
@@ -70,7 +70,7 @@ impl Expected {
     }
 }
 
-/// What was applied to the portal that the spec names now; with Observe, what the portal holds.
+/// The schedule applied to the portal that the spec names now; with Observe, the portal's schedule.
 pub fn schedule_in_force<'a>(
     object: &DocSpaceBackupSchedule,
     status: &'a Status,

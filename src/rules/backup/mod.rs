@@ -1,11 +1,11 @@
-//! Whether archives come of a schedule: the condition BackupFresh. Pure, as `decide` is.
+//! Whether a schedule produces archives: the condition BackupFresh. Pure, like `decide`.
 //!
-//! 1. [`next_question`] says which evidence is to be asked for now, cheapest first, and when to look again.
-//! 2. [`evidence`] takes what was learnt into the [`record`]; status keeps what must survive a restart.
-//! 3. [`judge`] names the first of the reasons that fits.
+//! 1. [`next_question`] names the evidence to ask for now, cheapest first, and the time of the next check.
+//! 2. [`evidence`] takes the answers into the [`record`]; the status keeps what must survive a restart.
+//! 3. [`judge`] names the first reason that fits.
 //!
-//! A due time is one that the schedule itself names in its zone ([`expected`]), whatever the portal makes of it: lastBackupTime
-//! only says that the portal has queued a run (trap 5), and saves calls.
+//! Due times follow from the schedule and its zone alone ([`expected`]). The portal's lastBackupTime only says that a
+//! run was queued (trap 5); it is used to save calls.
 
 pub mod audit_trail;
 pub mod evidence;
@@ -37,7 +37,7 @@ fn judged(freshness: Freshness, message: impl Into<String>) -> ConditionState {
     }
 }
 
-/// The first reason that fits. `last` is what the portal showed last.
+/// The first reason that fits. `last` is the lastBackupTime that the portal showed last.
 pub fn judge(
     expected: Result<&Expected, Unexpected>,
     record: &Record,
@@ -51,7 +51,7 @@ pub fn judge(
             return judged(NotDueYet, "No schedule is in force, so no backup is due");
         }
         Err(Unexpected::ZoneUnknown) => {
-            let message = "When backups are due cannot be told, as the portal's time zone is not known (status.timeZone)";
+            let message = "Due times are unknown because the portal's time zone is unknown (status.timeZone)";
             return judged(NoEvidence, message);
         }
     };
@@ -61,26 +61,26 @@ pub fn judge(
     let candidate = record.candidate.as_ref();
 
     if let Some(failure) = record.failure(expected) {
-        let message = format!("The last backup failed. The portal says: {failure}");
+        let message = format!("The last backup failed: {failure}");
         return judged(Failed, message);
     }
     if record.vanished() {
         return judged(
             Vanished,
-            "The newest archive was listed, and is no longer before its time; the file may still exist. On PostgreSQL, \
-             DocSpace's cleaner deletes every archive but DataStore's within 15 minutes; MySQL or MariaDB keeps them",
+            "The newest archive was listed and disappeared before its time; the file may still exist. On PostgreSQL, \
+             DocSpace's cleaner deletes every archive except DataStore's within 15 minutes; use MySQL or MariaDB for \
+             DocSpace's database",
         );
     }
     if let Some(backup) = last_backup.filter(|backup| belongs(backup.created_on.0)) {
-        let found = "The portal has listed the archive of the last due backup twice, half an hour apart";
+        let found = "The portal listed the archive of the last due backup twice, half an hour apart";
         return judged(BackupFound, with_warning(found, backup.warning.as_deref()));
     }
     if record.is_running(now) {
-        return judged(Running, "A backup is under way");
+        return judged(Running, "A backup is running");
     }
     if let Some(candidate) = candidate.filter(|candidate| belongs(candidate.created_on.0)) {
-        let once =
-            "The portal has listed a new archive once; it counts when it is still listed half an hour later";
+        let once = "The portal listed a new archive once; the archive counts when it is still listed half an hour later";
         return judged(Confirming, with_warning(once, candidate.warning.as_deref()));
     }
     if last == LastQueued::Never && never_starts(&expected.times, now) {
@@ -92,7 +92,7 @@ pub fn judge(
     let Some(due) = expected.missed(now) else {
         return judged(
             NotDueYet,
-            "No backup of the schedule in force has passed its deadline (backupDeadline) yet",
+            "No due backup of the schedule in force has reached its deadline (backupDeadline) yet",
         );
     };
     if let Some(why) = record
@@ -106,14 +106,15 @@ pub fn judge(
     if !record.seen.read_since(due + expected.deadline, now) {
         return judged(
             NoEvidence,
-            "Whether the last due backup was made is not known: the portal's history was not read since its deadline passed",
+            "It is unknown whether the last due backup was made: the portal's history was not read after the deadline; see \
+             condition Ready",
         );
     }
     let queued = last.time().is_some_and(|last| last >= due);
     judged(Overdue, if queued { OVERDUE_QUEUED } else { OVERDUE })
 }
 
-/// Whether the portal's clock, which every write starts anew, does not come to the schedule's next time.
+/// Whether the portal misses the schedule's next time, because every write resets its clock (trap 2).
 pub fn never_starts(times: &Timetable, now: Timestamp) -> bool {
     let starts = times.portal_starts(None, now);
     let next = times.next(now);
@@ -124,20 +125,20 @@ fn with_warning(text: &str, warning: Option<&str>) -> String {
     warning.map_or_else(|| text.into(), |warning| format!("{text}. Warning: {warning}"))
 }
 
-/// What to choose instead of an hour that is never reached (trap 2).
+/// For an hour that the portal never reaches (trap 2).
 pub const NEVER_STARTS: &str = "\
-    The portal accepted the schedule and does not start it at this hour: after every write DocSpace (known of 3.7.2) \
-    counts from the beginning of the UTC day, and its clock comes to this hour only after UTC midnight. Choose an \
-    earlier cronParams.hour: one that the portal's clock shows before UTC midnight";
-/// What to choose instead of a storage that is none (trap 4).
+    The portal accepted the schedule but does not start it at this hour: after every write, DocSpace (seen in 3.7.2) \
+    counts from the start of the UTC day, and its clock reaches this hour only after UTC midnight. Choose an earlier \
+    cronParams.hour, one that the portal's clock reaches before UTC midnight";
+/// For a storage type without a storage (trap 4).
 pub const STORAGE_CANNOT_BACK_UP: &str = "\
-    The portal accepts this storageType and can never back up to it: there is no storage behind it (known of DocSpace \
-    3.7.2). Choose ThirdPartyConsumer with module s3, Documents with a folderId, or Local with a filePath on a \
+    The portal accepts this storageType but can never back up to it, because it has no storage behind it (seen in \
+    DocSpace 3.7.2). Choose ThirdPartyConsumer with module s3, Documents with a folderId, or Local with a filePath on a \
     standalone server";
-const OVERDUE: &str = "No archive came of the last due backup within backupDeadline, and the portal does not tell that it \
-    has started one; see that DocSpace's backup services run";
-const OVERDUE_QUEUED: &str = "No archive came of the last due backup within backupDeadline, though the portal has queued \
-    it; see the logs of DocSpace's backup services";
+const OVERDUE: &str = "The last due backup produced no archive within backupDeadline, and the portal does not show that it \
+    started one; check that DocSpace's backup services run";
+const OVERDUE_QUEUED: &str = "The last due backup produced no archive within backupDeadline, although the portal queued it; \
+    see the logs of DocSpace's backup services";
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Which evidence is asked for, cheapest first, at a rate that a portal does not notice; and when to look again.
+//! Which evidence to ask for, cheapest first and at a low rate; and when the next check is due.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -12,17 +12,17 @@ use crate::{
     schedule::timetable::PASS,
 };
 
-/// So long after it was due, or past its deadline, a backup is no longer looked for at every look,
+/// This long after the due time (or the deadline, if earlier), a missing backup is no longer looked for at every check.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(2);
-/// but so often.
+/// The interval for late backups.
 const LATE_PACE: SignedDuration = SignedDuration::from_mins(60);
-/// While nothing is awaited, the archives are counted so often.
+/// The interval for counting archives while none is awaited.
 const IDLE_PACE: SignedDuration = SignedDuration::from_hours(6);
-/// What runs is looked at so long before a run is due, so that an old run is not taken for the new one.
+/// Progress is read this long before a due time, so that an old run does not count as the new one.
 const BEFOREHAND: SignedDuration = SAME_RUN;
 
-/// Since when an archive is awaited that was not confirmed yet: the last due time, or a run that the portal queued
-/// since the schedule is in force (a POST may bring one at once).
+/// Since when an unconfirmed archive is awaited: the last due time, or a run that the portal queued since the schedule
+/// came into force (a POST may cause one at once).
 pub fn awaited(expected: &Expected, record: &Record, facts: &Facts<'_>) -> Option<Timestamp> {
     let queued = facts
         .last_backup_time()
@@ -31,7 +31,7 @@ pub fn awaited(expected: &Expected, record: &Record, facts: &Facts<'_>) -> Optio
     expected.due(facts.now).filter(open).or(queued.filter(open))
 }
 
-/// What to ask for next; `None` when all that is worth a call is known.
+/// The next evidence to ask for; `None` if no further call is worthwhile.
 pub fn next_question(expected: &Expected, record: &Record, facts: &Facts<'_>) -> Option<Need> {
     let awaited = awaited(expected, record, facts);
     let wanted = Wanted {
@@ -47,7 +47,7 @@ pub fn next_question(expected: &Expected, record: &Record, facts: &Facts<'_>) ->
     if facts.archives.is_not_yet() {
         return wanted.history().then_some(Need::Archives);
     }
-    // Without the archives, nothing else tells anything.
+    // Without the archives, other evidence is of no use.
     facts.archives.answer()?;
     if facts.events.is_not_yet() && wanted.events() {
         return Some(Need::Events);
@@ -58,7 +58,7 @@ pub fn next_question(expected: &Expected, record: &Record, facts: &Facts<'_>) ->
     (facts.is_saas && facts.bill.is_not_yet()).then_some(Need::Bill)
 }
 
-/// What is worth a call, each for its own reasons.
+/// Whether each call is worthwhile.
 struct Wanted<'a> {
     expected: &'a Expected,
     record: &'a Record,
@@ -76,7 +76,7 @@ impl Wanted<'_> {
         }
     }
 
-    /// A run is about to start, and what ran before it was not looked at yet.
+    /// Whether a run is due soon and the progress before it was not read yet.
     fn is_before_a_run(&self, read: Option<Timestamp>) -> bool {
         let next = self.expected.times.next(self.now);
         let soon = next.filter(|next| next.duration_since(self.now) <= BEFOREHAND);
@@ -111,8 +111,7 @@ impl Wanted<'_> {
         missed || over || self.is_ripe() || waited && !self.is_listed_once(awaited)
     }
 
-    /// The trail tells an archive that is not confirmed yet from a person's, why a run failed, and what else is known of
-    /// a backup that did not come.
+    /// The trail shows whether a person made an unconfirmed archive, why a run failed, and why a backup is missing.
     fn events(&self) -> bool {
         let failed = self.awaited.is_some_and(|awaited| self.has_failed_since(awaited));
         let run = self.record.last_run.as_ref().map(|run| &run.id);
@@ -126,7 +125,7 @@ impl Wanted<'_> {
         self.is_unsettled()
     }
 
-    /// A backup did not come, and not everything was asked of it.
+    /// Whether a backup is missing and not all evidence about it was read.
     fn is_unsettled(&self) -> bool {
         let missed = self.missed();
         missed.is_some() && missed != self.record.seen.settled
@@ -142,7 +141,7 @@ impl Wanted<'_> {
         candidate.is_some_and(|candidate| candidate.created_on.0 >= awaited) && !self.record.vanished()
     }
 
-    /// An archive was listed long enough ago to be confirmed.
+    /// Whether a candidate was listed long enough ago to be confirmed.
     fn is_ripe(&self) -> bool {
         let candidate = self.record.candidate.as_ref().filter(|_| !self.record.vanished());
         candidate.is_some_and(|candidate| self.is_due(Some(candidate.first_listed.0), CONFIRMED_AFTER))
@@ -152,7 +151,7 @@ impl Wanted<'_> {
         self.facts.run_error().is_some() && self.record.may_have_run_since(awaited)
     }
 
-    /// The news is out, or it is long overdue: what may still come is no hurry.
+    /// Whether further evidence is not urgent: the verdict is known, or the backup is long overdue.
     fn is_slow(&self, awaited: Timestamp) -> bool {
         let failure = self.record.last_failure.as_ref();
         let patience = PATIENCE.min(self.expected.deadline);
@@ -177,13 +176,13 @@ impl Wanted<'_> {
         }
     }
 
-    /// What was done last is so long ago; a time that lies ahead is of a clock that was wrong.
+    /// Whether `pace` has passed since `last`. A time in the future comes from a wrong clock and counts as due.
     fn is_due(&self, last: Option<Timestamp>, pace: SignedDuration) -> bool {
         last.is_none_or(|last| last > self.now || self.now.duration_since(last) >= pace)
     }
 }
 
-/// The newest archive of the schedule, where it is not the one that was confirmed last.
+/// The newest archive of the schedule, unless it is the one that was confirmed last.
 fn newest_unconfirmed<'a>(expected: &Expected, record: &Record, facts: &'a Facts<'_>) -> Option<&'a Archive> {
     let archives = facts.archives.answer()?.iter();
     let eligible = archives.filter(|archive| record.is_eligible(archive, expected, facts.trail(), facts.now));
@@ -193,21 +192,21 @@ fn newest_unconfirmed<'a>(expected: &Expected, record: &Record, facts: &'a Facts
         .filter(|archive| confirmed != Some(&archive.id))
 }
 
-/// Since when the audit trail is asked for: what may have been in the way of the awaited run, and what made the
+/// The start of the audit trail to read: it must cover runs that may have blocked the awaited one, and runs that made
 /// archives that are not recorded yet.
 pub fn trail_from(expected: &Expected, record: &Record, facts: &Facts<'_>) -> Timestamp {
     const BEFORE: SignedDuration = SignedDuration::from_hours(24);
     let awaited = awaited(expected, record, facts).unwrap_or(facts.now);
     let newest = newest_unconfirmed(expected, record, facts);
     let newest = newest.map_or(awaited, |newest| newest.created_on);
-    // What was made since the last deadline may be taken for its backup.
+    // An archive made since the last passed due time may count as its backup.
     let passed = expected.deadline_passed(facts.now).unwrap_or(awaited);
     let from = newest.min(awaited).min(passed);
     from.checked_sub(BEFORE).unwrap_or(Timestamp::MIN)
 }
 
-/// When there will be something to learn or to say, by the portal's clock: a run is about to start or has had its
-/// pass, a deadline passes, an archive may be confirmed.
+/// When new evidence or a new verdict is expected, by the portal's clock: around a due time, at a deadline, or when an
+/// archive can be confirmed.
 pub fn next_look(expected: &Expected, record: &Record, now: Timestamp) -> Option<Timestamp> {
     let soon = SignedDuration::from_mins(5);
     let around = |due: Timestamp| [due - soon, due + PASS + soon, due + expected.deadline];
@@ -219,7 +218,7 @@ pub fn next_look(expected: &Expected, record: &Record, now: Timestamp) -> Option
     let candidate = record.candidate.as_ref().filter(|_| !record.vanished());
     let confirmed =
         candidate.and_then(|candidate| candidate.first_listed.0.checked_add(CONFIRMED_AFTER).ok());
-    // A deadline of a day ago may pass only now.
+    // With a long backupDeadline, the deadline of an earlier due time may still lie ahead.
     let passing = expected
         .times
         .next(now - expected.deadline)

@@ -1,6 +1,6 @@
-//! Every reason that BackupFresh can have.
+//! The reasons of BackupFresh.
 
-/// Why BackupFresh is what it is. A closed list; docs/conditions.md says what to do about each.
+/// The reasons of BackupFresh. A closed list; docs/conditions.md explains each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "each is explained where `judge` names it")]
 pub enum Freshness {

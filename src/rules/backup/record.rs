@@ -1,4 +1,4 @@
-//! What is recorded of a schedule's backups: in the status what must survive a restart.
+//! The record of a schedule's backups. The status keeps the part that must survive a restart.
 
 use std::collections::BTreeSet;
 
@@ -15,46 +15,47 @@ use crate::{
     schedule::Storage,
 };
 
-/// What is known of a run that is under way holds no longer than this.
+/// A running backup counts as running for at most this long after the progress was read.
 const RUNNING_LASTS: SignedDuration = SignedDuration::from_hours(2);
 
-/// What was seen since the operator started. It may be lost: then the portal is asked again.
+/// What this process has seen. It may be lost; then the operator reads the portal again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// When the history was read last, by the portal's clock.
     pub history_at: Option<Timestamp>,
-    /// The newest recorded archive was not listed then, nor a newer one.
+    /// The newest recorded archive was missing then, and there was no newer one.
     pub vanished: bool,
-    /// When it could not be read last.
+    /// When a read of the history last failed.
     pub history_failed_at: Option<Timestamp>,
-    /// When the progress was asked for last,
+    /// When the progress was last requested.
     pub progress_asked_at: Option<Timestamp>,
-    /// and when it was read.
+    /// When the progress was last read.
     pub progress_at: Option<Timestamp>,
-    /// A run was under way then.
+    /// A backup was running then.
     pub running: bool,
-    /// When the run that was told of last was first seen to be over.
+    /// When the last reported run was first seen to be over.
     pub over_at: Option<Timestamp>,
-    /// Archives that the audit trail has shown to be a person's, while they are listed.
+    /// Listed archives that a person made, according to the audit trail.
     pub manual: BTreeSet<String>,
     /// Since when the audit trail fails.
     pub trail_fails_since: Option<Timestamp>,
-    /// The failed run of which the audit trail was asked.
+    /// The failed run for which the audit trail was read.
     pub explained: Option<String>,
     /// The due time whose run was dropped, and why.
     pub dropped: Option<(Timestamp, &'static str)>,
-    /// The due time whose deadline has passed, and of which everything was asked then.
+    /// The last due time for which all evidence was read after its deadline.
     pub settled: Option<Timestamp>,
 }
 
 impl Seen {
-    /// Whether the history was read at this time or later; a time that lies ahead is of a clock that was wrong.
+    /// Whether the history was read at this time or later. A read in the future comes from a wrong clock and does not
+    /// count.
     pub fn read_since(&self, time: Timestamp, now: Timestamp) -> bool {
         self.history_at.is_some_and(|at| at >= time && at <= now)
     }
 }
 
-/// What is recorded.
+/// The record.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Record {
     /// `status.lastBackup`
@@ -67,12 +68,12 @@ pub struct Record {
     pub last_failure: Option<LastFailure>,
     /// `status.lastRun`
     pub last_run: Option<LastRun>,
-    /// What may be lost.
+    /// The part that may be lost.
     pub seen: Seen,
 }
 
 impl Record {
-    /// What the status records; after a start, nothing else.
+    /// From the status, and from what this process has seen, if it has.
     pub fn of(status: &Status, seen: Option<&Seen>) -> Self {
         let fresh = condition(Some(status), "BackupFresh");
         let recalled = || Seen {
@@ -89,13 +90,13 @@ impl Record {
         }
     }
 
-    /// What is judged by the storage is judged anew.
+    /// Forgets what depends on the storage type.
     pub fn change_storage(&mut self) {
         self.candidate = None;
         (self.seen.vanished, self.seen.history_at) = (false, None);
     }
 
-    /// Writes what must survive a restart.
+    /// Writes the durable part into the status and returns the rest.
     pub fn keep(self, status: &mut Status) -> Seen {
         status.last_backup = self.last_backup;
         status.candidate = self.candidate;
@@ -105,8 +106,8 @@ impl Record {
         self.seen
     }
 
-    /// Whether an archive counts: of the schedule's storage, not known to be a person's, and not of a clock that was
-    /// ahead.
+    /// Whether an archive counts: it is in the schedule's storage, not known to be made by a person, and not from the
+    /// future.
     pub fn is_eligible(
         &self,
         archive: &Archive,
@@ -120,7 +121,7 @@ impl Record {
             && trail.is_none_or(|trail| !trail.is_manual(archive))
     }
 
-    /// The newest confirmed archive, where it is in this storage.
+    /// The newest confirmed archive, if it is in this storage.
     pub fn last_backup(&self, storage_type: Storage) -> Option<&LastBackup> {
         self.last_backup
             .as_ref()
@@ -135,13 +136,13 @@ impl Record {
         confirmed.max(candidate)
     }
 
-    /// Whether an archive was confirmed that was made at this time or later.
+    /// Whether a confirmed archive was made at this time or later.
     pub fn covers(&self, expected: &Expected, time: Timestamp) -> bool {
         self.last_backup(expected.storage_type)
             .is_some_and(|backup| backup.created_on.0 >= time)
     }
 
-    /// What a failure says since which no archive was made, of the schedule in force.
+    /// The message of a failure of the schedule in force, unless an archive was made since.
     pub fn failure(&self, expected: &Expected) -> Option<&str> {
         let failure = self.last_failure.as_ref()?;
         let since = failure.time.0 >= expected.since;
@@ -149,24 +150,24 @@ impl Record {
         (since && !archive).then_some(failure.message.as_str())
     }
 
-    /// The same, or it was over when it was told of first: then the audit trail tells whether it was since.
+    /// Like [`Self::has_run_since`], but also true for a run of unknown age; the audit trail then shows its time.
     pub fn may_have_run_since(&self, time: Timestamp) -> bool {
         let run = self.last_run.as_ref();
         run.is_some_and(|run| run.first_seen.is_none()) || self.has_run_since(time)
     }
 
-    /// Whether a run was under way when that was looked at, lately.
+    /// Whether a backup was running at the last recent read of the progress.
     pub fn is_running(&self, now: Timestamp) -> bool {
         let lately = |at: Timestamp| at <= now && now.duration_since(at) <= RUNNING_LASTS;
         self.seen.running && self.seen.progress_at.is_some_and(lately)
     }
 
-    /// Whether the newest recorded archive is gone before its time.
+    /// Whether the newest recorded archive disappeared before its time.
     pub fn vanished(&self) -> bool {
         self.seen.vanished
     }
 
-    /// Whether the run that the portal told of last was first seen at this time or later.
+    /// Whether the last reported run was first seen at this time or later.
     pub fn has_run_since(&self, time: Timestamp) -> bool {
         let run = self.last_run.as_ref().and_then(|run| run.first_seen.as_ref());
         run.is_some_and(|seen| seen.0 >= time)

@@ -1,4 +1,4 @@
-//! Who answers, and as whom we speak: what portal and key say of themselves, and the condition CredentialsValid. Pure.
+//! The identity of portal and key, and the condition CredentialsValid. Pure.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -12,27 +12,26 @@ use crate::{
     },
 };
 
-/// A key that expires within this time is told.
+/// CredentialsValid warns about keys that expire within this time.
 const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
-/// The alias of every fresh standalone installation (R 801); it names no portal.
+/// The alias of every fresh standalone installation (R 801); it does not identify a portal.
 const NO_ALIAS: &str = "localhost";
 
-/// The portal as it describes itself, and the key as the portal describes it; what could not be read is absent.
+/// The portal's settings and its description of the key; absent if they could not be read.
 #[derive(Clone, Debug, Default)]
 pub struct Identity {
-    /// Of the portal.
+    /// Settings of the portal.
     pub settings: Option<PortalSettings>,
-    /// Of the key.
+    /// The key or token.
     pub credential: Option<Credential>,
-    /// Settings or key could not be read for now, and are to be read again at the next look.
+    /// A passing failure prevented reading settings or key; they must be read again at the next check.
     pub is_to_be_repeated: bool,
-    /// A domain that leads to the portal; asked for only where its other names do not fit.
+    /// The portal's own domain; read only if its other names do not match.
     pub mapped_domain: Option<String>,
 }
 
 impl Identity {
-    /// What to tell where a standalone server answers for a Host that none of its portals is known by: it answers as
-    /// its first portal (trap 14).
+    /// The warning if a standalone server does not know the Host: it then answers as its first portal (trap 14).
     pub fn wrong_portal(&self, address: &Address) -> Option<String> {
         let settings = self
             .settings
@@ -51,28 +50,28 @@ impl Identity {
         let known = names.iter().any(|name| name.eq_ignore_ascii_case(&host));
         (!known).then(|| {
             format!(
-                "No portal of the server is known as {host}: the portal {full} has answered in its place, and it is its \
-                 schedule that is looked after. If another is meant, set portal.hostHeader to a name that is its own"
+                "No portal of the server is known as {host}: the portal {full} answered instead, and the operator manages \
+                 its schedule. If you mean another portal, set portal.hostHeader to that portal's name"
             )
         })
     }
 }
 
-/// What to say of the key after a look; `None` to leave it as it is.
+/// The inputs of CredentialsValid.
 pub struct Judge<'a> {
-    /// What Ready's reason says of it.
+    /// What Ready's reason means for the key.
     pub credentials: Credentials,
-    /// What happened.
+    /// The verdict of the reconcile.
     pub verdict: &'a Verdict,
-    /// The portal has answered a look.
+    /// The portal answered a read of the schedule.
     pub accepted: bool,
-    /// What the portal says of the key, where that was read in this look.
+    /// The portal's description of the key, if this reconcile read it.
     pub credential: Option<&'a Credential>,
-    /// It is another one than the portal accepted last, of which the status tells.
+    /// The key differs from the one that the portal accepted last and that the status describes.
     pub exchanged: bool,
-    /// The condition as it was.
+    /// The condition before.
     pub before: Option<&'a Condition>,
-    /// The status, with the key that is in use now.
+    /// The status, with the current key.
     pub status: &'a Status,
     /// The operator writes with it.
     pub writes: bool,
@@ -81,7 +80,7 @@ pub struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// The condition.
+    /// The new condition; `None` to leave it unchanged.
     pub fn valid(&self) -> Option<ConditionState> {
         match self.credentials {
             Credentials::Missing => Some(ConditionState::of("Unknown", self.verdict)),
@@ -112,20 +111,19 @@ impl Judge<'_> {
     fn described(&self, credential: &Credential) -> ConditionState {
         match credential {
             Credential::SessionToken => accepted(
-                "The portal accepts the token; it is no API key but a session token, so when it expires \
-                              cannot be known",
+                "The portal accepts the token; it is a session token and not an API key, so its expiry is unknown",
             ),
             Credential::ApiKey(key) if self.writes && !may_write(&key.permissions) => state(
                 "False",
                 "MissingPermission",
-                "The API key may not write, so a change of the manifest could not be carried out; give it all permissions \
-                 (DocSpace has none for backups alone)",
+                "The API key may not write, so the operator could not apply a change of the manifest; use a key with all \
+                 permissions (DocSpace has none for backups alone)",
             ),
             Credential::ApiKey(_) => accepted("The portal accepts the key"),
         }
     }
 
-    /// What a look without a description of the key leaves as it is.
+    /// The condition when this reconcile did not read the description of the key.
     fn as_before(&self) -> ConditionState {
         let lasting = |before: &&Condition| match before.reason.as_str() {
             "MissingPermission" => self.writes && before.status == "False",
@@ -165,7 +163,7 @@ fn state(status: &'static str, reason: &str, message: &str) -> ConditionState {
     }
 }
 
-/// No list is every permission (R 438).
+/// An empty list means every permission (R 438).
 fn may_write(permissions: &[String]) -> bool {
     permissions.is_empty() || permissions.iter().any(|name| name == "*" || name == "*:write")
 }

@@ -1,4 +1,4 @@
-//! The table of CredentialsValid, and of who answers.
+//! The tables of CredentialsValid and of the portal's identity.
 
 use serde_json::json;
 
@@ -98,7 +98,7 @@ fn the_key_is_judged_by_what_is_known_of_it() {
             Some(("False", "MissingPermission")),
         ),
         (InSync, true, token, None, None, true, Some(("True", "Accepted"))),
-        // Between two descriptions of the key, what was told stays.
+        // Between two descriptions of the key, the condition stays.
         (
             InSync,
             true,
@@ -297,7 +297,7 @@ fn whoever_answers_in_anothers_place_is_named() {
             identity("docs", true, Some("other.test")),
             true,
         ),
-        // A fresh installation's alias names no portal, and the cloud answers 401.
+        // A fresh installation's alias does not identify a portal, and the cloud answers 401.
         (
             "https://files.test",
             None,

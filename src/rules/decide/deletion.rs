@@ -1,4 +1,4 @@
-//! What to do about an object that is being deleted.
+//! Decides about objects that are being deleted.
 
 use jiff::SignedDuration;
 
@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// After this long a deletion no longer waits for the portal.
+/// A deletion waits this long for the portal.
 pub const DELETION_PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// The next step for an object that carries our finalizer.
@@ -52,7 +52,7 @@ pub fn decide_deletion(facts: &Facts<'_>) -> Step {
         Asked::Answered(Some(held)) if held.schedule.is_as_applied(&applied.schedule) => {
             Step::Do(Plan::Delete { access })
         }
-        Asked::Answered(Some(_)) => left("it is not as this object wrote it"),
+        Asked::Answered(Some(_)) => left("it differs from the one that this object wrote"),
     }
 }
 
@@ -63,21 +63,19 @@ fn retry_deletion(facts: &Facts<'_>, verdict: Verdict) -> Step {
     })
 }
 
-/// Why the schedule is left behind, once the deletion was tried for long enough: it is never blocked for ever.
+/// Why the schedule stays behind, after DELETION_PATIENCE: a deletion is never blocked forever.
 pub fn give_up(facts: &Facts<'_>, verdict: &Verdict) -> Option<String> {
     let waited = facts.local_now.duration_since(facts.deleted_at?);
     (waited >= DELETION_PATIENCE).then(|| verdict.message.clone())
 }
 
-/// What an object may leave behind that does not own its slot.
+/// Why an object that does not own its slot may still leave a schedule behind.
 fn left_by_no_owner(facts: &Facts<'_>) -> Option<String> {
     match facts.ownership {
-        _ if facts.lost_write != LostWrite::None => {
-            Some("a write was under way whose outcome is not known".into())
-        }
-        Ownership::Elsewhere(applied) => Some(format!("this object's was written to {}", applied.url)),
+        _ if facts.lost_write != LostWrite::None => Some("the outcome of the last write is unknown".into()),
+        Ownership::Elsewhere(applied) => Some(format!("this object wrote its schedule to {}", applied.url)),
         Ownership::None if !facts.write_recorded => {
-            Some("a write may have been under way that was not recorded".into())
+            Some("the operator may have written it without recording that".into())
         }
         _ => None,
     }

@@ -1,7 +1,7 @@
-//! What to do, from facts alone: no I/O, no clock of its own.
+//! Decides what to do from facts alone: no I/O, no clock of its own.
 //!
-//! [`decide`] is asked again whenever a fact that it wanted has been learnt, until it names a plan. The order of its
-//! lines is the order of the rules; each verdict says what the user can decide.
+//! The caller repeats [`decide`] after each learnt fact until it names a plan. The order of its lines is the order of
+//! the rules; each verdict says what the user can decide.
 
 pub mod deletion;
 pub mod removed_by_portal;
@@ -25,7 +25,7 @@ use crate::{
 /// A second foreign change within this time after a correction is contested.
 pub const CONTEST_WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
-/// The next step for these facts; where the portal is left as it is, what its backups tell is learnt, too.
+/// The next step for these facts. If the portal needs no change, the evidence of backups is learnt, too.
 pub fn decide(facts: &Facts<'_>) -> Step {
     let step = decide_schedule(facts);
     let left = matches!(step, Step::Do(Plan::Nothing | Plan::Refuse(_)));
@@ -37,7 +37,7 @@ pub fn decide(facts: &Facts<'_>) -> Step {
     }
 }
 
-/// What portal and manifest hold.
+/// The schedules of portal and manifest.
 struct Compared<'a> {
     facts: &'a Facts<'a>,
     access: &'a Access,
@@ -79,8 +79,8 @@ fn decide_schedule(facts: &Facts<'_>) -> Step {
     if facts.spec.management_policy == ManagementPolicy::Observe {
         return Step::refuse(Verdict::new(
             Reason::OutOfSync,
-            "The portal's schedule differs from the manifest (status.difference); \
-             managementPolicy Observe leaves it so",
+            "The portal's schedule differs from the manifest (status.difference); managementPolicy is Observe, so the \
+             operator does not change it",
         ));
     }
     let compared = Compared {
@@ -97,7 +97,7 @@ fn conflict(facts: &Facts<'_>) -> Option<Verdict> {
         Slot::Taken(by) if facts.spec.management_policy == ManagementPolicy::Enforce => Some(Verdict::new(
             Reason::Conflict,
             format!(
-                "The portal has one schedule for dump={}, and it belongs to {by}; delete one of the two",
+                "The portal has one schedule for dump={}, and it belongs to {by}; delete one of the two objects",
                 facts.spec.dump
             ),
         )),
@@ -124,7 +124,7 @@ fn decide_equal(facts: &Facts<'_>, wanted: &Schedule) -> Step {
     }
 }
 
-/// Who answers there, and as whom we speak, is looked up before anything becomes ours.
+/// Reads the portal's settings and key before this object takes ownership of anything.
 fn before_taking(facts: &Facts<'_>, plan: Plan) -> Step {
     if facts.identity.is_some() {
         Step::Do(plan)
@@ -134,7 +134,7 @@ fn before_taking(facts: &Facts<'_>, plan: Plan) -> Step {
 }
 
 impl Compared<'_> {
-    /// What a portal holds that differs from the manifest, told apart: ours to change, foreign to correct, new to us.
+    /// Classifies a difference: our change, a foreign change to correct, or a first contact.
     fn decide_different(&self, in_secret: bool) -> Step {
         let facts = self.facts;
         if facts.not_converging {
@@ -144,13 +144,13 @@ impl Compared<'_> {
             if self.held.is_some() && facts.spec.adoption_policy == AdoptionPolicy::Never {
                 return Step::refuse(Verdict::new(
                     Reason::AdoptionRefused,
-                    "The portal holds a different schedule (status.observed), and adoptionPolicy is Never; \
-                     make the manifest equal to it, or set adoptionPolicy to Safe to replace it",
+                    "The portal holds a different schedule (status.observed), and adoptionPolicy is Never; make the \
+                     manifest equal to it, or set adoptionPolicy to Safe to replace it",
                 ));
             }
             return self.write(AppliedReason::Created);
         };
-        // A value that differs although the Secret has not changed was changed in the portal.
+        // If the Secret has not changed, a different secret value was changed in the portal.
         if applied.schedule != self.wanted.shown_as_applied() || in_secret && facts.secret_changed {
             return self.write(AppliedReason::Changed);
         }
@@ -174,8 +174,8 @@ impl Compared<'_> {
         if facts.lost_write.may_still_land(&facts.clocks()) {
             return Step::refuse(Verdict::new(
                 Reason::OutcomeUnknown,
-                "A write to the portal got no answer that tells its outcome, and the portal does not show it; \
-                 DocSpace may still carry it out, so it is repeated after ten minutes at the earliest",
+                "The outcome of the last write is unknown, and the portal does not show its result; DocSpace may still \
+                 carry it out, so the operator repeats it after ten minutes at the earliest",
             ));
         }
         if let Some(step) = self.hold_for_archives(reason) {
@@ -190,7 +190,7 @@ impl Compared<'_> {
         before_taking(facts, Plan::Write(Box::new(write)))
     }
 
-    /// Whether the write would make the portal's cleaner delete archives (trap 7), and nobody has said that it may.
+    /// Holds a write that would make the portal's cleaner delete archives (trap 7) without the user's consent.
     fn hold_for_archives(&self, reason: AppliedReason) -> Option<Step> {
         let (facts, stored) = (self.facts, self.wanted.backups_stored);
         let keeps_as_few = self
@@ -211,16 +211,16 @@ impl Compared<'_> {
             Asked::Answered(archives) => {
                 let count = archives.len();
                 let message = format!(
-                    "The portal lists {count} archives and would delete the oldest of them, as backupsStored is \
-                     {stored}; set backupsStored to {count} or more (30 at most), or adoptionPolicy to Always to let \
-                     them be deleted"
+                    "The portal lists {count} archives and would delete the oldest of them, because backupsStored is \
+                     {stored}; set backupsStored to {count} or more (30 at most), or set adoptionPolicy to Always to \
+                     allow the deletion"
                 );
                 (None, message)
             }
             Asked::Failed(error) => {
                 let message = format!(
-                    "How many archives the portal would delete cannot be told, as its history cannot be read ({error}); \
-                     set adoptionPolicy to Always to write the schedule all the same"
+                    "The portal's history cannot be read ({error}), so it is unknown how many archives a write would \
+                     delete; set adoptionPolicy to Always to write the schedule anyway"
                 );
                 (error.status, message)
             }
@@ -232,23 +232,24 @@ impl Compared<'_> {
     }
 }
 
-/// The verdict of a schedule that the portal accepts and then gives back as something else.
+/// The verdict when the portal accepts a schedule and then returns a different one.
 pub fn not_converging() -> Verdict {
     Verdict::new(
         Reason::NotConverging,
-        "The portal accepted the schedule and then gave it back as something else (status.difference); \
-         it is not sent again until the manifest or a storage Secret changes",
+        "The portal accepted the schedule and then returned a different one; correct the fields in status.difference. \
+         The operator does not send the schedule again until the manifest or a storage Secret changes",
     )
 }
 
-/// What a correction waits for. It may cost a backup and push out an old archive: one a day, unless asked for.
+/// What a correction waits for. A correction may cost a backup and an old archive, so there is one a day unless
+/// requested.
 fn hold_correction(facts: &Facts<'_>) -> Option<Step> {
     let recent = |tally: &Tally| facts.now.duration_since(tally.last_time.0) < CONTEST_WINDOW;
     if facts.corrections.is_some_and(recent) && !facts.requested && !facts.correction_waits {
         return Some(Step::refuse(Verdict::new(
             Reason::Contested,
-            "Somebody changed the portal's schedule again within a day of its correction (status.difference); \
-             agree on one, then change the manifest or set the annotation docspace.onlyoffice.com/requestedAt",
+            "Somebody changed the portal's schedule again within a day of its correction (status.difference); agree on \
+             one schedule, then change the manifest or set the annotation docspace.onlyoffice.com/requestedAt",
         )));
     }
     match &facts.progress {
@@ -256,7 +257,7 @@ fn hold_correction(facts: &Facts<'_>) -> Option<Step> {
         Asked::Failed(error) => Some(Step::refuse(error)),
         Asked::Answered(_) if facts.is_running() => Some(Step::refuse(Verdict::new(
             Reason::BackupRunning,
-            "The portal's schedule was changed by somebody; it is put back when the running backup has ended",
+            "Somebody changed the portal's schedule; the operator restores it when the running backup has ended",
         ))),
         Asked::Answered(_) => None,
     }

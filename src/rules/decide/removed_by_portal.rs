@@ -1,4 +1,4 @@
-//! Who removed the schedule: somebody, who is put right, or the portal itself over a bill (trap 6), which is told. Pure.
+//! Who removed the schedule: somebody (the operator restores it), or the portal over a bill (trap 6). Pure.
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
@@ -12,21 +12,21 @@ use crate::{
     },
 };
 
-/// DocSpace's own cloud gives so many free backups a calendar month (story quota-used-up); the API tells no number.
+/// Free backups a calendar month in DocSpace's own cloud (story quota-used-up). The API does not show the number.
 pub const FREE_BACKUPS: i64 = 2;
 
 /// Who removed the schedule.
 #[derive(Debug)]
 pub enum Remover {
-    /// The portal itself: it went after it came due, and nobody is known to have deleted it.
+    /// The portal itself: the schedule disappeared after it was due, without a known deletion.
     Portal,
     /// A person or a program.
     Somebody,
-    /// It is not known yet; what to do first.
+    /// Not known yet; what to do first.
     Unsettled(Step),
 }
 
-/// Who removed the schedule that the portal no longer holds.
+/// Who removed the schedule from the portal.
 pub fn remover(facts: &Facts<'_>) -> Remover {
     if facts.removed_by_portal {
         return Remover::Portal;
@@ -37,21 +37,21 @@ pub fn remover(facts: &Facts<'_>) -> Remover {
     match &facts.deleted {
         Asked::NotYet => Remover::Unsettled(Step::Ask(Need::Deletion)),
         Asked::Answered(Some(true)) => Remover::Somebody,
-        // Without the trail nobody can be blamed.
+        // Without the trail, no deletion is known.
         Asked::Answered(Some(false) | None) => Remover::Portal,
         Asked::Failed(_) if facts.requested || fails_long(facts) => Remover::Portal,
         Asked::Failed(error) => Remover::Unsettled(Step::refuse(error)),
     }
 }
 
-/// A trail that fails for long is as good as none.
+/// A trail that fails for long counts as not available.
 fn fails_long(facts: &Facts<'_>) -> bool {
     const PATIENCE: SignedDuration = SignedDuration::from_hours(1);
     let since = facts.failing_since;
     since.is_some_and(|since| facts.local_now.duration_since(since) >= PATIENCE)
 }
 
-/// Whether the portal's scheduler came to the schedule since it was last seen there.
+/// Whether the schedule was due on the portal since it was last seen.
 fn came_due(facts: &Facts<'_>) -> bool {
     let (Ok(expected), Some(applied)) = (&facts.expected, facts.ownership.ours()) else {
         return false;
@@ -65,7 +65,7 @@ fn came_due(facts: &Facts<'_>) -> bool {
     starts.is_some_and(|starts| starts <= facts.now)
 }
 
-/// What stands against restoring it. It is restored once a calendar month: each time, the portal's owner gets a mail.
+/// What a restoration waits for. It happens once a calendar month, because each one sends the portal's owner a mail.
 pub fn hold(facts: &Facts<'_>) -> Option<Step> {
     let this_month = |tally: &&Tally| month(tally.last_time.0) == month(facts.now);
     if facts.removals.filter(this_month).is_none() || facts.requested {
@@ -75,26 +75,29 @@ pub fn hold(facts: &Facts<'_>) -> Option<Step> {
         return Some(Step::Ask(Need::Bill));
     }
     let message = format!(
-        "The portal removed the schedule when it came due, and again after it was restored; {}. It is restored \
-         next month, when the manifest changes, or when the annotation docspace.onlyoffice.com/requestedAt is set",
+        "The portal removed the schedule when it was due, and again after the operator restored it; {}. The operator \
+         restores it next month, when the manifest changes, or when the annotation \
+         docspace.onlyoffice.com/requestedAt is set",
         likely_cause(facts.bill.answer())
     );
     Some(Step::refuse(Verdict::new(Reason::RemovedByPortal, message)))
 }
 
-/// Why the portal does such a thing.
+/// The likely reason of the removal.
 fn likely_cause(bill: Option<&Bill>) -> String {
     match bill {
         Some(Bill { free, paid: false }) => format!(
             "it does so when the free backups of the month are used up ({free} were made) and paid backup is off: see \
-             the payments page of the portal"
+             the portal's payments page"
         ),
         Some(Bill { paid: true, .. }) => {
-            "paid backup is on, so it may have found no means to pay: see the payments page of the portal"
+            "paid backup is on, so the portal may have found no means to pay: see the portal's payments page"
                 .into()
         }
         None => {
-            "it does so when the free backups of the month are used up, or a paid one cannot be paid".into()
+            "it does so when the free backups of the month are used up, or when a paid one cannot be paid: see the \
+             portal's payments page"
+                .into()
         }
     }
 }

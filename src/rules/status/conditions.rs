@@ -1,23 +1,23 @@
-//! How conditions are written.
+//! Writes conditions.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::{api::to_second, rules::reason::Verdict};
 
-/// What a condition says.
+/// The state of a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConditionState {
     /// `True`, `False` or `Unknown`.
     pub status: &'static str,
-    /// In CamelCase, out of a closed list.
+    /// In CamelCase, from a closed list.
     pub reason: String,
     /// For people. Equal situations have equal messages.
     pub message: String,
 }
 
 impl ConditionState {
-    /// This status, for the verdict's reason.
+    /// This status, with the verdict's reason and message.
     pub fn of(status: &'static str, verdict: &Verdict) -> Self {
         Self {
             status,
@@ -31,17 +31,17 @@ impl ConditionState {
 pub struct Conditions<'a> {
     /// The list in the status.
     pub list: &'a mut Vec<Condition>,
-    /// Of the object.
+    /// The object's generation.
     pub generation: Option<i64>,
-    /// By the operator's clock.
+    /// The operator's clock.
     pub now: Timestamp,
 }
 
 impl Conditions<'_> {
-    /// Writes a condition. Its lastTransitionTime moves only with its status, so an equal one is not written again.
+    /// Writes a condition. lastTransitionTime moves only with the status, so equal conditions cause no patch.
     pub fn set(&mut self, kind: &str, state: ConditionState) {
         let before = self.list.iter().position(|condition| condition.type_ == kind);
-        // The CRD's own default is since 1970, which is no time that anybody saw.
+        // The CRD's default has lastTransitionTime 1970, which is not a real transition.
         let since = before.map(|at| &self.list[at]).filter(|before| {
             before.status == state.status && before.last_transition_time.0 != Timestamp::UNIX_EPOCH
         });
@@ -60,7 +60,7 @@ impl Conditions<'_> {
         }
     }
 
-    /// Takes a condition out.
+    /// Removes a condition.
     pub fn remove(&mut self, kind: &str) {
         self.list.retain(|condition| condition.type_ != kind);
     }

@@ -1,4 +1,4 @@
-//! The fields of a status beside its conditions, and those of backups.
+//! The fields of a status other than its conditions and its backups.
 
 use jiff::Timestamp;
 
@@ -17,7 +17,7 @@ use crate::{
     schedule::Schedule,
 };
 
-/// The annotation requestedAt that this look answers.
+/// Repeats the annotation requestedAt, which this reconcile handles.
 pub fn echo(object: &DocSpaceBackupSchedule, status: &mut Status) {
     let annotations = object.metadata.annotations.as_ref();
     if let Some(requested) = annotations.and_then(|annotations| annotations.get(REQUESTED_AT)) {
@@ -25,7 +25,7 @@ pub fn echo(object: &DocSpaceBackupSchedule, status: &mut Status) {
     }
 }
 
-/// Portal, time zone and key, as they describe themselves.
+/// Portal, time zone and key.
 pub fn identity(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, status: &mut Status) {
     let Some(identity) = &facts.identity else {
         return;
@@ -54,7 +54,7 @@ pub fn identity(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, status: &mut
     }
 }
 
-/// What was written, what the portal holds, and how that differs from the manifest.
+/// The written schedule, the portal's schedule, and how it differs from the manifest.
 pub fn schedule(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, outcome: &Kept, status: &mut Status) {
     let Some(Ok(wanted)) = &facts.wanted else {
         return;
@@ -105,7 +105,7 @@ pub fn corrections(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, outcome: 
         }),
         (Some(AppliedReason::Recreated), before) => before.cloned(),
         (Some(_), _) => None,
-        // A quiet day is counted from the last foreign change that was seen.
+        // A quiet day counts from the last foreign change that was seen.
         (None, Some(before))
             if outcome.verdict.reason == Reason::Contested && changed_again(object, status) =>
         {
@@ -118,7 +118,7 @@ pub fn corrections(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, outcome: 
     };
 }
 
-/// How often the portal has removed the schedule this month; the month is DocSpace's, in UTC.
+/// How often the operator restored the schedule this month after the portal had removed it (DocSpace's month, in UTC).
 pub fn removals(facts: &Facts<'_>, outcome: &Kept, status: &mut Status) {
     let now = facts.now;
     let before = facts

@@ -1,4 +1,4 @@
-//! Since when the schedule in force is expected to make backups.
+//! Since when the schedule in force must produce backups.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -7,10 +7,10 @@ use crate::{
     rules::{backup::expected::schedule_in_force, facts::Facts, ownership::leads_to},
 };
 
-/// A time that lies this far ahead is of a clock that was wrong.
+/// A time this far in the future comes from a wrong clock.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_hours(1);
 
-/// Whether what is recorded is of another portal, of its other schedule, or of none for all that is known.
+/// Whether the record belongs to another portal, to its other schedule, or to no known schedule.
 pub fn has_moved(object: &DocSpaceBackupSchedule, status: &Status) -> bool {
     let before = status.in_force.as_ref();
     before.is_none_or(|before| !is_of_this_slot(object, before))
@@ -21,7 +21,7 @@ fn is_of_this_slot(object: &DocSpaceBackupSchedule, in_force: &InForce) -> bool 
     in_force.dump == spec.dump && leads_to(&in_force.url, in_force.host_header.as_deref(), spec)
 }
 
-/// Since when the schedule in force is expected to make backups: another one begins anew.
+/// Sets since when the schedule in force must produce backups; a different schedule restarts that time.
 pub fn set_in_force(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, status: &mut Status) {
     let Some(schedule) = schedule_in_force(object, status) else {
         status.in_force = None;

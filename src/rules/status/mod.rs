@@ -1,4 +1,4 @@
-//! Step 4, report: what the status says after a reconcile, and which Events tell of it. Pure, as `decide` is.
+//! The status after a reconcile. Pure, like `decide`.
 
 pub mod conditions;
 mod fields;
@@ -33,24 +33,24 @@ use crate::{
 
 /// A verified object stays Ready this long while its portal cannot be reached.
 pub const READY_LASTS: Duration = Duration::from_secs(3600);
-/// That many failures in a row are told, while the object stays Ready.
+/// After this many failures in a row, Synced turns Unknown while the object stays Ready.
 const FAILURES_TOLD: u32 = 3;
-/// A Secret may be this late before that counts as stalled.
+/// A missing Secret counts as stalled after this time.
 const SECRET_PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 
-/// What a reconcile came to, as far as the status depends on it.
+/// The inputs of the status.
 pub struct Report<'a> {
-    /// The object as it was looked at.
+    /// The object as reconciled.
     pub object: &'a DocSpaceBackupSchedule,
     /// What was learnt.
     pub facts: &'a Facts<'a>,
     /// What was done.
     pub outcome: &'a Kept,
-    /// The row of failures that this one ends, if it is one.
+    /// The current row of failures.
     pub failures: Option<Failures>,
 }
 
-/// Whether the portal was seen to hold this generation, so that a passing failure must not turn Ready at once.
+/// Whether the portal was seen to hold this generation. Then a passing failure does not turn Ready at once.
 pub fn verified(object: &DocSpaceBackupSchedule) -> bool {
     let status = object.status.as_ref();
     status.is_some_and(|status| status.observed_generation == object.metadata.generation)
@@ -58,7 +58,7 @@ pub fn verified(object: &DocSpaceBackupSchedule) -> bool {
 }
 
 impl Report<'_> {
-    /// The status to write; equal to the present one when nothing is to be written. With it, what was seen of backups.
+    /// The status to write (equal to the current one if nothing changed), and what was seen of backups.
     pub fn status(&self) -> (Status, Seen) {
         let before = self.object.status.clone().unwrap_or_default();
         let mut status = if self.is_blip() {
@@ -72,7 +72,7 @@ impl Report<'_> {
         (status, seen)
     }
 
-    /// A failure of a verified object's portal that has not lasted yet.
+    /// Whether this is a short passing failure of a verified object's portal.
     fn is_blip(&self) -> bool {
         let reason = self.outcome.verdict.reason;
         let recent = |failures: Failures| {
@@ -111,7 +111,7 @@ impl Report<'_> {
         if verdict.reason == Reason::InSync
             && let Some(request) = &mut status.last_request
         {
-            // The portal shows it.
+            // The portal shows the written schedule.
             request.outcome_unknown = false;
         }
         status
@@ -218,7 +218,7 @@ impl Report<'_> {
         }
     }
 
-    /// BackupFresh, and what it is judged by.
+    /// Sets BackupFresh and the fields of backups.
     fn set_fresh(&self, status: &mut Status) -> Seen {
         let facts = self.facts;
         let mut record = if has_moved(self.object, status) {
@@ -245,7 +245,7 @@ impl Report<'_> {
         let held = expected.ok().filter(|_| last != LastQueued::NoSchedule);
         let starts = held.and_then(|expected| {
             let starts = expected.times.portal_starts(last.time(), facts.now)?;
-            // Due since before the write that started the clock anew.
+            // The clock was reset by the write, so the backup cannot be due before it.
             Some(match last {
                 LastQueued::At(_) => starts,
                 LastQueued::Never | LastQueued::NoSchedule => starts.max(expected.since),

@@ -1,11 +1,10 @@
-//! When a schedule is due: two things, told apart.
+//! When a schedule is due, in two meanings:
 //!
-//! - What people expect: the wall-clock times that the schedule names in its zone ([`Timetable::latest`], [`Timetable::next`]).
-//! - What DocSpace's own scheduler does with the schedule as it holds it ([`Timetable::portal_starts`]): it counts from
-//!   the last run on the portal's wall clock, and after every POST from the beginning of the UTC day (trap 2), so that
-//!   some hours never come.
+//! - For people: the wall-clock times that the schedule names in its zone ([`Timetable::latest`], [`Timetable::next`]).
+//! - For DocSpace's scheduler ([`Timetable::portal_starts`]): it counts from the last run on the portal's wall clock,
+//!   and after every POST from the start of the UTC day (trap 2), so that it never reaches some hours.
 //!
-//! `next-runs` and `due` name recordings of that scheduler.
+//! `next-runs` and `due` are recordings of that scheduler.
 
 use jiff::{
     SignedDuration, Span, Timestamp, ToSpan,
@@ -18,14 +17,14 @@ use crate::{
     schedule::{self, Schedule},
 };
 
-/// DocSpace's scheduler passes so often; a run starts at the first pass after it is due.
+/// The interval of DocSpace's scheduler; a run starts at the first pass after it is due.
 pub const PASS: SignedDuration = SignedDuration::from_mins(15);
-/// A start is looked for so far ahead: every day of a month comes within that time.
+/// How far ahead a start is searched: every day of a month occurs within that time.
 const HORIZON_DAYS: i64 = 420;
 /// DocSpace's cron class takes this number for every hour or day (next-runs 77–79).
 const EVERY: i64 = 99;
 
-/// Period, hour and day, as DocSpace numbers them; a portal may hold numbers that no manifest can name.
+/// Period, hour and day in DocSpace's numbers. A portal may hold numbers that no manifest can express.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cron {
     /// 0 every day, 1 every week, 2 every month.
@@ -57,11 +56,11 @@ impl From<&ShownCron> for Cron {
 }
 
 impl Cron {
-    /// The first time that it names at or after this one. Months are looked through from this one's on, as DocSpace
-    /// does: a 30th of February is looked for in February only, and found in March (next-runs 71).
+    /// Its first time at or after this one. Like DocSpace, the search begins with the month of `from`: a 30th of
+    /// February is searched in February only, and found in March (next-runs 71).
     fn at_or_after(self, from: DateTime) -> Option<DateTime> {
         let mut date = from.date();
-        // A day has one of its hours after `from`, or the next day has.
+        // Either this day or the next one has one of its hours after `from`.
         for _ in 0..3 {
             date = self.date_from(date)?;
             let found = self.hours().map(|hour| date.at(hour, 0, 0, 0));
@@ -96,11 +95,11 @@ impl Cron {
     }
 }
 
-/// A day of the month: in February the 29th and 30th roll over into March, and months without a 31st are left out
+/// A day of the month: in February the 29th and 30th roll over into March, and months without a 31st are skipped
 /// (next-runs 67–71).
 fn month_day_from(date: Date, day: i64) -> Option<Date> {
     let mut month = date.first_of_month();
-    // No two months in a row lack a 31st, and the present one may be over.
+    // No two consecutive months lack a 31st, and the day of the current month may have passed.
     for _ in 0..4 {
         if day <= 30 || month.days_in_month() == 31 {
             let found = month.checked_add((day - 1).days()).ok()?;
@@ -121,7 +120,7 @@ pub struct Timetable {
 }
 
 impl Timetable {
-    /// The times of a schedule in the zone of this IANA name; `None` for a zone that is not known here.
+    /// The times of a schedule in the zone with this IANA name; `None` if the zone is unknown.
     pub fn new(cron: Cron, zone: &str) -> Option<Self> {
         let zone = TimeZone::get(zone).ok()?;
         Some(Self { cron, zone })
@@ -160,7 +159,8 @@ impl Timetable {
         }
     }
 
-    /// Whether one of its times within two months comes in the same pass of the portal's scheduler as another schedule's.
+    /// Whether, within two months, one of its times falls into the same pass of the portal's scheduler as another
+    /// schedule's.
     pub fn meets(&self, other: &Self, from: Timestamp) -> bool {
         let two_months = SignedDuration::from_hours(62 * 24);
         let end = from.checked_add(two_months).unwrap_or(from);
@@ -175,7 +175,7 @@ impl Timetable {
         false
     }
 
-    /// A time that rolls over into this month is found from the month before.
+    /// Starts in the month before, because a time may roll over into this month.
     fn first_from(&self, from: DateTime) -> Option<(DateTime, Timestamp)> {
         let month_before = from.date().first_of_month().yesterday().ok()?;
         let rolled = self.cron.at_or_after(month_before.at(0, 0, 0, 0));
@@ -186,7 +186,7 @@ impl Timetable {
         Some((wall, self.instant(wall)?))
     }
 
-    /// Whether the portal's next pass would start a run, were it now.
+    /// Whether a pass of the portal's scheduler at `now` would start a run.
     pub fn portal_is_due(&self, last_backup_time: Option<Timestamp>, now: Timestamp) -> bool {
         let from = match last_backup_time {
             Some(last) => self.just_after(last),
@@ -196,13 +196,13 @@ impl Timetable {
         due.is_some_and(|due| due <= self.wall(now))
     }
 
-    /// Since when the portal has been due at `now`, or when it will be next, for a schedule with this lastBackupTime
-    /// that nobody writes meanwhile. `None` when no run starts within 420 days: never, for all that is known.
+    /// Since when a run is due on the portal at `now`, or when the next one will be, for a schedule with this
+    /// lastBackupTime that is not written meanwhile. `None` if no run starts within 420 days, which counts as never.
     pub fn portal_starts(&self, last_backup_time: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
         if let Some(last) = last_backup_time {
             return self.instant(self.cron.at_or_after(self.just_after(last)?)?);
         }
-        // The count begins anew with each UTC day, so what is not reached within it is not reached by that count.
+        // The count restarts with each UTC day, so a time that is not reached within that day is never reached by it.
         let mut day = utc_date(now);
         let last_day = day.checked_add(HORIZON_DAYS.days()).ok()?;
         while day <= last_day {
@@ -224,7 +224,7 @@ impl Timetable {
         self.zone.to_datetime(at)
     }
 
-    /// When the wall clock first shows this time, or has passed it where it is left out in spring.
+    /// When the wall clock first shows this time, or has passed it if the change to summer time skips it.
     fn instant(&self, wall: DateTime) -> Option<Timestamp> {
         self.zone.to_timestamp(wall).ok()
     }

@@ -1,4 +1,4 @@
-//! The recorded scheduler, row by row (`RECORDINGS=<folder>` takes other recordings), and what no recording tells.
+//! The recorded scheduler, row by row (`RECORDINGS=<folder>` takes other recordings), and cases without a recording.
 
 use std::{env, fs, path::PathBuf};
 
@@ -20,8 +20,8 @@ fn rows(file: &str) -> Vec<Value> {
     rows
 }
 
-/// A row's times. GET settings gives the IANA name of a zone that is stored by Windows' (R 807), and UTC for one that
-/// is not known (R 801, 808), so the operator never sees another.
+/// A row's times. GET settings returns the IANA name of a zone stored by its Windows name (R 807), and UTC for an
+/// unknown one (R 801, 808), so the operator never sees other names.
 fn times(row: &Value) -> Timetable {
     let number = |field: &str| row[field].as_i64().expect("a number");
     let periods = ["EveryDay", "EveryWeek", "EveryMonth"];
@@ -92,14 +92,14 @@ fn people_expect_the_times_on_the_wall() {
             "2026-11-24T03:00:00Z",
             "2026-11-25T03:00:00Z",
         ),
-        // An hour that no POST ever starts is expected all the same.
+        // An hour that no POST ever starts is expected anyway.
         (
             every(0, 22, 0, "America/New_York"),
             "2026-11-24T12:00:00Z",
             "2026-11-24T03:00:00Z",
             "2026-11-25T03:00:00Z",
         ),
-        // Left out in spring: when the wall has passed it.
+        // Skipped in spring: when the wall clock has passed it.
         (
             every(0, 2, 0, "Europe/Berlin"),
             "2027-03-28T00:30:00Z",

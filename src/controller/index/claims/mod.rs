@@ -1,9 +1,9 @@
-//! What this process has seen for itself of the claims that objects lay to a slot.
+//! The claims of objects to slots that this process has verified itself.
 //!
-//! A status can be forged, and it shows the id of an API key to everybody. So the same portal behind two addresses is
-//! known by the text of the key and its id together, and what a status claims counts against another namespace once the
-//! portal was seen to accept that object's key. After a start nothing of this is known: those whose claims could come
-//! first are looked at first.
+//! A status can be forged, and its readers learn the id of an API key. So one portal behind two addresses is recognized
+//! by the text of the key and its id together, and the claim of a status counts against other namespaces only once the
+//! portal was seen to accept that object's key. After a start nothing is verified: objects whose claims may have
+//! precedence are checked first.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,7 +17,7 @@ use crate::{
     controller::index::slot::{Key, SlotKey, key_of},
 };
 
-/// An object as it lays claim to a slot. What is learnt of it is learnt of no other that has its name, and of no other slot.
+/// An object that claims a slot. Verified facts apply to this uid and this slot only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claimant {
     key: Key,
@@ -27,7 +27,7 @@ pub struct Claimant {
 }
 
 impl Claimant {
-    /// The object as it is here.
+    /// The claim of an object.
     pub fn of(object: &DocSpaceBackupSchedule) -> Self {
         Self {
             key: key_of(object),
@@ -38,11 +38,11 @@ impl Claimant {
     }
 }
 
-/// A digest of an API key, of use in this process alone.
+/// A digest of an API key, valid in this process only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct KeyDigest(u64);
 
-/// A slot by the API key that is used there, which leads to the same portal from every address.
+/// A slot identified by its API key, independent of the address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KeyedSlot {
     digest: KeyDigest,
@@ -50,38 +50,38 @@ pub struct KeyedSlot {
     dump: bool,
 }
 
-/// How a key is known by its status: its id, and which schedule of the portal it is for.
+/// A slot as a status identifies it: the id of the key, and the dump value.
 type ToldSlot = (String, bool);
 
-/// See the module.
+/// The verified claims; see the module.
 #[derive(Default)]
 pub struct Claims {
     hasher: RandomState,
     known: HashMap<Key, Known>,
     keyed: HashMap<KeyedSlot, HashSet<Key>>,
-    /// Owners that were never looked at, by what their status tells.
+    /// Owners that were never checked, by the slot in their status.
     unsettled: HashMap<ToldSlot, HashSet<Key>>,
 }
 
 struct Known {
     claimant: Claimant,
-    /// The id of the key that its status tells.
+    /// The id of the key in its status.
     told: Option<String>,
-    /// Its status tells that it owns its slot.
+    /// Whether it owns its slot according to its status.
     owns: bool,
     digest: Option<KeyDigest>,
-    /// The id that the portal told this process.
+    /// The id of the key that this process read from the portal.
     id: Option<String>,
     keyed: Option<KeyedSlot>,
     accepted: bool,
-    /// It was looked at.
+    /// Whether it was checked.
     examined: bool,
-    /// Who shared a slot with it by the key that it had before, and was not looked at since: the key may have been replaced
-    /// for both.
+    /// Objects that shared a slot with it through its former key and were not checked since: the key may have been
+    /// replaced for both.
     former: HashSet<Key>,
-    /// Who waits until it was looked at.
+    /// The objects that wait for its check.
     waiting: HashSet<Key>,
-    /// For whom it waits itself.
+    /// The objects that it waits for.
     waits_for: HashSet<Key>,
 }
 
@@ -126,8 +126,8 @@ impl Claims {
         KeyDigest(self.hasher.hash_one(key.expose_secret()))
     }
 
-    /// Files an object that came or changed, the id of the key that its status tells, and whether that tells that it owns its
-    /// slot. One of another uid or address begins with nothing known.
+    /// Adds or updates an object, with the id of the key in its status and whether the status says that it owns its
+    /// slot. A new uid or address starts unverified.
     pub fn file(&mut self, claimant: Claimant, told: Option<String>, owns: bool) {
         let key = claimant.key.clone();
         if !self.is_current(&claimant) {
@@ -141,13 +141,13 @@ impl Claims {
         self.change(&key, |known| (known.told, known.owns) = (told, owns));
     }
 
-    /// Whether the object is filed as it is here.
+    /// Whether this object, with this uid and slot, is known.
     fn is_current(&self, claimant: &Claimant) -> bool {
         let known = self.known.get(&claimant.key);
         known.is_some_and(|known| known.claimant == *claimant)
     }
 
-    /// Forgets an object; returned is who waited for it.
+    /// Forgets an object; returns the objects that waited for it.
     pub fn forget(&mut self, key: &Key) -> HashSet<Key> {
         self.stop_waiting(key);
         self.change(key, |known| {
@@ -159,7 +159,7 @@ impl Claims {
             .unwrap_or_default()
     }
 
-    /// The object's Secret holds this key. Returned is who shared a slot with it by another one.
+    /// Records the API key of the object; returns objects that shared a slot with it through another key.
     pub fn uses_key(&mut self, claimant: &Claimant, digest: KeyDigest) -> HashSet<Key> {
         let key = &claimant.key;
         let before = self.known.get(key).and_then(|known| known.digest);
@@ -168,7 +168,7 @@ impl Claims {
         }
         let former: HashSet<_> = self.sharing(key).cloned().collect();
         self.change(key, |known| {
-            // What is known of the key is known of the one before.
+            // Facts about the former key do not apply to the new one.
             (known.digest, known.id, known.accepted) = (Some(digest), None, false);
             known.former.extend(former.iter().cloned());
         });
@@ -180,7 +180,7 @@ impl Claims {
         former
     }
 
-    /// The portal told the id of the object's key; returned is the slot by its key.
+    /// Records the id of the object's key from the portal; returns the slot of this key.
     pub fn recognize(&mut self, claimant: &Claimant, id: &str) -> Option<KeyedSlot> {
         if !self.is_current(claimant) {
             return None;
@@ -189,12 +189,12 @@ impl Claims {
         self.known.get(&claimant.key)?.keyed.clone()
     }
 
-    /// What the portal told of the object's key is not known any more.
+    /// Forgets the id of the object's key.
     pub fn unrecognize(&mut self, key: &Key) {
         self.change(key, |known| known.id = None);
     }
 
-    /// The portal has accepted the object's key; returned is whether that is news.
+    /// Records that the portal accepted the object's key; returns whether that is new.
     pub fn accept(&mut self, claimant: &Claimant) -> bool {
         let is_current = self.is_current(claimant);
         let known = self.known.get_mut(&claimant.key).filter(|_| is_current);
@@ -206,7 +206,7 @@ impl Claims {
         self.known.get(key).is_some_and(|known| known.accepted)
     }
 
-    /// Who waits until the object was looked at.
+    /// The objects that wait for the check of this one.
     pub fn waiting(&self, key: &Key) -> HashSet<Key> {
         self.known
             .get(key)
@@ -214,7 +214,7 @@ impl Claims {
             .unwrap_or_default()
     }
 
-    /// The object was looked at, and these waited for it when that began.
+    /// Records that the object was checked; `waiting` are the objects that waited when the check began.
     pub fn examined(&mut self, claimant: &Claimant, waited: &HashSet<Key>) {
         if !self.is_current(claimant) {
             return;
@@ -232,12 +232,12 @@ impl Claims {
         }
     }
 
-    /// Whether the object was looked at.
+    /// Whether the object was checked.
     pub fn was_examined(&self, key: &Key) -> bool {
         self.known.get(key).is_some_and(|known| known.examined)
     }
 
-    /// The object waits until the other was looked at.
+    /// The object waits for the check of the other one.
     pub fn wait_for(&mut self, key: &Key, other: &Key) {
         if let Some(known) = self.known.get_mut(key) {
             known.waits_for.insert(other.clone());
@@ -247,7 +247,7 @@ impl Claims {
         }
     }
 
-    /// The object's own turn has come, whether or not it has waited for others before.
+    /// The object no longer waits for others.
     pub fn stop_waiting(&mut self, key: &Key) {
         let known = self.known.get_mut(key);
         for other in known
@@ -260,16 +260,16 @@ impl Claims {
         }
     }
 
-    /// Who shares a slot with the object by its key.
+    /// The objects that share a slot with this one through its key.
     pub fn sharing(&self, key: &Key) -> impl Iterator<Item = &Key> {
         let keyed = self.known.get(key).and_then(|known| known.keyed.as_ref());
         let members = keyed.and_then(|slot| self.keyed.get(slot)).into_iter().flatten();
         members.filter(move |other| *other != key)
     }
 
-    /// Who may turn out to share a slot with the object by its key, once looked at: owners that never were and whose status
-    /// tells the same id, and those that shared its former key. The id that its own status tells counts, too: after a start,
-    /// the key may have been replaced for both.
+    /// Objects that may share a slot with this one through its key, to be checked first: unchecked owners with the same
+    /// key id in their status, and objects that shared its former key. The id in its own status counts, too, because
+    /// the key may have been replaced for both before a start.
     pub fn may_share(&self, key: &Key) -> HashSet<Key> {
         let Some(known) = self.known.get(key) else {
             return HashSet::new();
@@ -281,7 +281,7 @@ impl Claims {
         others.cloned().collect()
     }
 
-    /// Changes what is known of an object, and files it anew where that moves it.
+    /// Changes the facts of an object and updates the indexes.
     fn change(&mut self, key: &Key, change: impl FnOnce(&mut Known)) {
         let Some(known) = self.known.get_mut(key) else {
             return;
@@ -295,7 +295,7 @@ impl Claims {
     }
 }
 
-/// Moves an object from one set to another; none stays empty.
+/// Moves an object from one set to another, and drops empty sets.
 fn relocate<S: Eq + std::hash::Hash>(
     sets: &mut HashMap<S, HashSet<Key>>,
     key: &Key,

@@ -11,7 +11,7 @@ fn claimant(name: &str) -> Claimant {
     }
 }
 
-/// An object for each name, all on slots of their own, with the id that each status tells.
+/// An object for each name, each on its own slot, with the key id in its status.
 fn filed<const N: usize>(objects: [(&str, Option<&str>); N]) -> (Claims, [Claimant; N]) {
     let mut claims = Claims::default();
     let claimants = objects.map(|(name, told)| {
@@ -29,7 +29,7 @@ fn shares(claims: &Claims, one: &Claimant) -> Vec<String> {
     claims.sharing(&one.key).map(|key| key.name.clone()).collect()
 }
 
-/// It waits for the other, which is looked at from then on to its end.
+/// The object waits for the other one, whose check then begins and ends.
 fn waits(claims: &mut Claims, one: &Claimant, other: &Claimant) {
     claims.wait_for(&one.key, &other.key);
     let waited = claims.waiting(&other.key);
@@ -136,7 +136,7 @@ fn an_object_that_is_made_anew_or_moved_begins_with_nothing_known() {
         ..a.clone()
     };
     claims.file(anew.clone(), None, false);
-    // A look that began before ends now, and has learnt nothing of this one.
+    // A check that began earlier ends now; it has learnt nothing about this key.
     claims.uses_key(&a, digest);
     claims.recognize(&a, "id");
     assert!(!claims.accept(&a));

@@ -1,5 +1,5 @@
-//! The objects as Prometheus sees them: made at each scrape from the newest of each, so that there is nothing to keep,
-//! and an object's series go with it.
+//! Prometheus series of the objects, generated at each scrape from the newest version of each. So nothing is stored,
+//! and the series end with their object.
 
 use std::sync::{Arc, OnceLock};
 
@@ -33,10 +33,10 @@ impl Collector for Series {
     }
 }
 
-/// An object; `None` for one that cannot be parsed, which is stalled.
+/// An object; `None` if it cannot be parsed, which counts as stalled.
 type Known<'a> = Option<&'a DocSpaceBackupSchedule>;
 
-/// A metric that each object has a value of, or none.
+/// A metric with at most one value for each object.
 struct Gauge {
     name: &'static str,
     help: &'static str,
@@ -146,7 +146,7 @@ fn known(object: &Guarded) -> Known<'_> {
     object.as_ref().ok()
 }
 
-/// One line: an object's value.
+/// One line: the value of an object.
 fn of(
     metric: &mut MetricEncoder,
     object: &Guarded,

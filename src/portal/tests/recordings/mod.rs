@@ -1,4 +1,4 @@
-//! Every recorded answer to a call that the client makes: told apart as the table says, and read where it is good.
+//! Every recorded answer to a call that the client makes: classified as in the table, and read if it is a success.
 
 mod told;
 
@@ -16,10 +16,11 @@ use crate::portal::{
     redact::{Redactor, Secrets},
 };
 
-/// What an answer comes to, by the first row that fits: its status, shape, type of exception, call, and the failure.
+/// The result of an answer, by the first row that fits: its status, shape, type of exception, call, and the failure.
 ///
 /// The client never sends what leads to 415 (another content type), to a create's `NullReferenceException` (null for a
-/// value or for cronParams), or to a read's `FormatException` (Basic authorization). A key's is a session token (R 429).
+/// value or for cronParams), or to a read's `FormatException` (Basic authorization). A key's is a session token
+/// (R 429).
 const TABLE: &str = "\
     200 envelope         -                                                    any      good
     400 error            System.ArgumentException                             any      Rejected
@@ -80,7 +81,7 @@ impl Exchange {
         }
     }
 
-    /// Told from the recording alone, by other means than the client's.
+    /// Read from the recording alone, independent of the client's code.
     fn shape(&self) -> (&str, &str) {
         let body = &self.answer["body"];
         let content_type = self.answer["headers"]["Content-Type"]
@@ -192,11 +193,11 @@ fn read(call: Call, content: Content) -> answer::Read<()> {
             let Content::Response(mut key) = content else {
                 return parse::key(content, &Redactor::of(&Secrets::default())).map(drop);
             };
-            // The recordings put a placeholder where a time stands.
+            // The recordings have placeholders instead of times.
             key["expiresAt"].take();
             parse::key(Content::Response(key), &Redactor::of(&Secrets::default())).map(drop)
         }
-        // What these hold is asked for in `told`.
+        // `told` checks the content of these.
         Call::Events => parse::events(content, AuditAction::BackupStarted, Timestamp::UNIX_EPOCH).map(drop),
         Call::BackupsCount => parse::count(content).map(drop),
         Call::ServiceState => parse::service_is_on(content).map(drop),

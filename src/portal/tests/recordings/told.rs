@@ -1,4 +1,4 @@
-//! What the recorded answers hold.
+//! The content of the recorded answers.
 
 use jiff::{SignedDuration, Timestamp};
 use url::form_urlencoded;
@@ -137,7 +137,7 @@ const ACTIONS: [AuditAction; 7] = [
     AuditAction::ScheduledBackupDeleted,
 ];
 
-/// The action and the time that are asked for by this path; the first of more, as DocSpace has it (R 531).
+/// The action and the time in this path; the first ones if repeated, as in DocSpace (R 531).
 fn asked_for(path: &str) -> (Option<AuditAction>, Timestamp) {
     let query = path.split_once('?').map_or("", |(_, query)| query);
     let value = |name| {
@@ -161,7 +161,7 @@ fn the_trail_is_read_where_it_is_to_be_had() {
         let Ok(content) = exchange.content() else { continue };
         let items = exchange.answer["body"]["response"].as_array().expect("a list");
         let (action, from) = asked_for(&exchange.path);
-        // Where none is asked for, any will do: no recording has one kind of events alone then.
+        // Without a requested action, any will do: no such recording has only one kind of events.
         let events = parse::events(content, action.unwrap_or(AuditAction::BackupStarted), from).expect(name);
         // R 590 to 592 are from a SaaS without the trail.
         let is_trail = !(590..=592).contains(&exchange.id()) && (action.is_some() || items.is_empty());

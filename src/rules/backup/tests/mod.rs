@@ -1,4 +1,4 @@
-//! The table of BackupFresh: a situation a row. Daily at 03:00 UTC into a local folder, two hours' time for a backup, in
+//! The table of BackupFresh: one situation a row. Daily at 03:00 UTC into a local folder, backupDeadline two hours, in
 //! force since Friday, judged on Tuesday at noon unless a row says otherwise.
 
 mod evidence;
@@ -59,7 +59,7 @@ fn failure(time: &str) -> Option<LastFailure> {
     serde_json::from_value(json!({"time": time, "message": "No space left"})).expect("a failure")
 }
 
-/// A run was under way a quarter of an hour ago.
+/// A backup was running a quarter of an hour ago.
 fn running() -> Seen {
     Seen {
         history_at: Some(at("2026-11-24T11:00:00Z")),
@@ -195,14 +195,14 @@ fn what_is_recorded_decides_in_the_tables_order() {
             Overdue,
         ),
         ("nothing", night(|_| {}), Overdue),
-        ("under way", night(|n| n.record.seen = running()), Running),
+        ("running", night(|n| n.record.seen = running()), Running),
         (
-            "under way, and yesterday's there",
+            "running, and yesterday's there",
             night(|n| (n.record.seen, n.record.last_backup) = (running(), backup(YESTERDAY))),
             Running,
         ),
         (
-            "under way when that was looked at, long ago",
+            "running at the last read, long ago",
             night(|n| {
                 n.record.seen = Seen {
                     progress_at: Some(at("2026-11-24T09:59:00Z")),
@@ -212,12 +212,12 @@ fn what_is_recorded_decides_in_the_tables_order() {
             Overdue,
         ),
         (
-            "under way, and tonight's there",
+            "running, and tonight's there",
             night(|n| (n.record.seen, n.record.last_backup) = (running(), backup(TONIGHT))),
             BackupFound,
         ),
         (
-            "under way, and tonight's listed once",
+            "running, and tonight's listed once",
             night(|n| (n.record.seen, n.record.candidate) = (running(), candidate(TONIGHT))),
             Running,
         ),
@@ -259,7 +259,7 @@ fn a_failure_counts_until_an_archive_is_listed() {
             Overdue,
         ),
         (
-            "failed and under way again",
+            "failed and running again",
             night(|n| (n.record.last_failure, n.record.seen) = (failure(FAILED), running())),
             Failed,
         ),
@@ -281,7 +281,7 @@ fn a_failure_counts_until_an_archive_is_listed() {
         ),
     ]);
     let told = verdict(&night(|n| n.record.last_failure = failure(FAILED))).message;
-    assert!(told.ends_with("The portal says: No space left"), "{told}");
+    assert_eq!(told, "The last backup failed: No space left");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! When it is looked again.
+//! When the next check is due.
 
 use super::*;
 use crate::rules::backup::next_question::next_look;

@@ -1,4 +1,4 @@
-//! What is asked for, and when it is looked again.
+//! Which evidence is asked for, and when.
 
 use crate::{
     portal::{Archive, Progress},
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// A look with these answers so far; `None` is not asked yet.
+/// A check with these answers so far; `None` is not asked yet.
 #[derive(Default)]
 struct So {
     record: Record,
@@ -108,7 +108,7 @@ fn while_nothing_is_awaited_little_is_asked() {
         ),
         None
     );
-    // An archive that is not recorded is told from a person's.
+    // The trail shows who made an archive that is not recorded.
     let listed = |id| So {
         archives: Some(vec![archive(id, YESTERDAY)]),
         ..idle(None, recent)
@@ -342,7 +342,7 @@ fn a_deadline_longer_than_the_period_is_looked_after_too() {
         };
         next_question(&expected, &read(history, Some(now)), &facts)
     };
-    // Yesterday's was confirmed, so that it is tonight's whose day passes tomorrow at three.
+    // Yesterday's was confirmed, so the next deadline is tonight's, tomorrow at three.
     assert_eq!(asked(Some("2026-11-25T02:30:00Z"), "2026-11-25T02:59:00Z"), None);
     assert_eq!(
         asked(Some("2026-11-25T02:30:00Z"), "2026-11-25T03:00:00Z"),

@@ -20,12 +20,12 @@ use crate::{
     },
 };
 
-/// A look: minutes since the last, and every answer that the portal may give.
+/// A check: minutes since the last one, and every answer that the portal may give.
 #[derive(Clone, Debug)]
 struct Step {
     minutes: i64,
     restarted: bool,
-    /// Which of the archives so far are listed, or the history fails.
+    /// Which of the archives are listed; or the history fails.
     history: Option<Vec<bool>>,
     /// An archive appears: its storage and how many minutes ago it was made (or is said to have been).
     archive: Option<(i64, i64, Expiry)>,
@@ -70,7 +70,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(step, 1..30)
 }
 
-/// What the portal has listed, and when.
+/// The archives that the portal listed, and when.
 type Listings = BTreeMap<String, Vec<Timestamp>>;
 
 struct Story {
@@ -147,7 +147,8 @@ impl Story {
         judged
     }
 
-    /// An archive of the schedule that the portal listed twice, half an hour apart, made since the due time that counts.
+    /// An archive of the schedule that the portal listed twice, half an hour apart, made since the due time that
+    /// counts.
     fn is_proved(&self) -> bool {
         let due = self.expected.deadline_passed(self.now).expect("a daily schedule");
         self.archives.iter().any(|archive| {

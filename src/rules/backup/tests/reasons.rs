@@ -1,4 +1,4 @@
-//! Rows of reasons that need one of their own.
+//! Situations that need separate rows.
 
 use crate::{rules::backup::tests::*, schedule::Storage};
 
@@ -85,7 +85,7 @@ fn what_cannot_work_is_foretold_and_withdrawn_when_the_portal_proves_it_wrong() 
             Failed,
         ),
         (
-            "CustomCloud, under way",
+            "CustomCloud, running",
             of(custom, |n| n.record.seen = running()),
             Running,
         ),
@@ -128,14 +128,14 @@ fn what_was_dropped_is_told_for_its_due_time_only() {
 #[test]
 fn overdue_says_whether_the_portal_has_queued_it() {
     let message = |held| verdict(&night(|n| n.last = held)).message;
-    assert!(message(LastQueued::At(at("2026-11-24T03:07:00Z"))).contains("has queued"));
+    assert!(message(LastQueued::At(at("2026-11-24T03:07:00Z"))).contains("queued it"));
     for held in [
         LastQueued::NoSchedule,
         LastQueued::Never,
         LastQueued::At(at("2026-11-23T03:07:00Z")),
     ] {
         assert!(
-            message(held).contains("does not tell that it has started"),
+            message(held).contains("does not show that it started"),
             "{held:?}"
         );
     }

@@ -1,4 +1,4 @@
-//! Objects that are deleted, and schedules that are gone.
+//! Deleted objects and removed schedules.
 
 use crate::{rules::decide::tests::*, schedule::Storage};
 
@@ -192,7 +192,7 @@ fn a_schedule_that_is_gone_was_removed_by_somebody_or_by_the_portal() {
         ),
         ("again the month after", again(25), "write Recreated"),
         (
-            "stalled so, and looked at again",
+            "stalled so, and checked again",
             again(2)
                 .with(|f| (f.removed_by_portal, f.last_queued) = (true, LastQueued::NoSchedule))
                 .with(bill),

@@ -1,4 +1,4 @@
-//! The table of decisions: a situation a row.
+//! The table of decisions: one situation a row.
 
 mod gone;
 mod writes;
@@ -20,7 +20,7 @@ use crate::{
     schedule::{HIDDEN, Held, Param},
 };
 
-/// Facts that own what they speak of. As made, an object of daily backups at 3 that was never looked at.
+/// Facts with their data. Initially an object with daily backups at 3 that was never checked.
 struct Scene {
     object: DocSpaceBackupSchedule,
     applied: Option<Applied>,
@@ -46,7 +46,7 @@ fn wanted() -> Schedule {
     wanted
 }
 
-/// What the portal gives back for [`wanted`], changed as told.
+/// The portal's schedule for [`wanted`], with this change.
 fn held(change: impl FnOnce(&mut Schedule)) -> Option<Held> {
     let mut schedule = wanted();
     schedule
@@ -116,7 +116,7 @@ impl Scene {
         }
     }
 
-    /// Nothing is owned yet; all that can be asked has been answered; the portal holds this.
+    /// Nothing is owned yet; all facts are known; the portal holds this schedule.
     fn first_contact(held: Option<Held>) -> Self {
         Self::new().with(move |facts| {
             facts.wanted = Some(Ok(wanted()));
@@ -157,7 +157,7 @@ impl Scene {
         self
     }
 
-    /// What was applied was this instead.
+    /// A different schedule was applied.
     fn had_applied(mut self, change: impl FnOnce(&mut ShownSchedule)) -> Self {
         change(&mut self.applied.as_mut().expect("applied").schedule);
         self
@@ -189,7 +189,7 @@ impl Scene {
     }
 }
 
-/// A step in short.
+/// A short form of a step.
 fn short(step: &Step) -> String {
     match step {
         Step::Ask(need) => format!("observe {need:?}"),
@@ -215,7 +215,7 @@ fn check(rows: Vec<(&str, Scene, &str)>) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// What was applied was applied to another address.
+/// The schedule was applied to another address.
 fn moved(facts: &mut Facts<'_>) {
     if let Ownership::Ours(applied) = facts.ownership {
         facts.ownership = Ownership::Elsewhere(applied);

@@ -1,4 +1,4 @@
-//! What is written, and what stands against it.
+//! Writes, and what prevents them.
 
 use super::*;
 
@@ -69,12 +69,12 @@ fn changes_of_the_manifest() {
             "write Corrected",
         ),
         (
-            "accepted, and given back otherwise",
+            "accepted, and returned differently",
             Scene::applied(held(earlier_hour)).with(|f| f.not_converging = true),
             "refuse NotConverging",
         ),
         (
-            "a Secret's value, given back otherwise",
+            "a Secret's value, returned differently",
             Scene::applied(held(|s| {
                 drop(s.params.insert("ssekey".into(), Param::plain("S3CRET")))
             }))
@@ -254,22 +254,22 @@ fn an_unknown_outcome_waits() {
             "refuse OutcomeUnknown",
         ),
         (
-            "the status alone tells of it",
+            "only the status records it",
             Scene::first_contact(None).with(|f| f.lost_write = LostWrite::Recorded { time: ago(9) }),
             "refuse OutcomeUnknown",
         ),
         (
-            "the status alone tells of it, ten minutes later",
+            "only the status records it, ten minutes later",
             Scene::first_contact(None).with(|f| f.lost_write = LostWrite::Recorded { time: ago(10) }),
             "write Created",
         ),
         (
-            "the status alone tells of it, by a clock that is ahead",
+            "only the status records it, by a clock that is ahead",
             Scene::first_contact(None).with(|f| f.lost_write = LostWrite::Recorded { time: ago(-9) }),
             "refuse OutcomeUnknown",
         ),
         (
-            "the status alone tells of it, and the portal's clock stands still",
+            "only the status records it, and the portal's clock stands still",
             Scene::first_contact(None)
                 .with(|f| (f.lost_write, f.now) = (LostWrite::Recorded { time: ago(10) }, ago(10))),
             "write Created",

@@ -1,8 +1,8 @@
-//! The schedule in force, the next start, and news.
+//! The schedule in force, the next start, and Events.
 
 use super::*;
 
-/// What was applied to p.test two hours ago, and looked at since: daily at 3, in Berlin.
+/// An object applied to p.test two hours ago and checked since: daily at 3, in Berlin.
 fn in_force() -> DocSpaceBackupSchedule {
     let schedule = json!({
         "storageType": "Local", "cronParams": {"period": "EveryDay", "hour": 3, "day": 0}, "backupsStored": 7,
@@ -118,7 +118,7 @@ fn the_next_start_is_the_portals() {
         next(Some("2026-11-24T02:07:00Z")).as_deref(),
         Some("2026-11-25T02:00:00Z")
     );
-    // Due since the write that started the clock anew.
+    // Due since the write that reset the clock.
     assert_eq!(next(None).as_deref(), Some("2026-11-24T10:00:00Z"));
 }
 

@@ -1,4 +1,4 @@
-//! The conditions table: a situation a row.
+//! The table of conditions: one situation a row.
 
 mod in_force;
 
@@ -35,7 +35,7 @@ fn condition_json(kind: &str, status: &str, reason: &str) -> serde_json::Value {
     json!({"type": kind, "status": status, "reason": reason, "message": "", "lastTransitionTime": "2026-11-24T10:00:00Z"})
 }
 
-/// What is said of backups while no schedule is in force.
+/// BackupFresh while no schedule is in force.
 fn not_due() -> serde_json::Value {
     let mut condition = condition_json("BackupFresh", "Unknown", "NotDueYet");
     condition["message"] = json!("No schedule is in force, so no backup is due");
@@ -43,7 +43,7 @@ fn not_due() -> serde_json::Value {
     condition
 }
 
-/// As the CRD defaults it.
+/// The CRD's default.
 fn fresh() -> DocSpaceBackupSchedule {
     let conditions = [
         condition_json("Ready", "Unknown", "Pending"),
@@ -122,7 +122,7 @@ fn held(hour: i64) -> Option<Held> {
     })
 }
 
-/// Ready, Reconciling, Stalled, Synced, CredentialsValid: the first letter of each status, `-` where there is none.
+/// Ready, Reconciling, Stalled, Synced, CredentialsValid: the first letter of each status, `-` if absent.
 fn letters(status: &Status) -> String {
     let letter =
         |kind: &str| condition(Some(status), kind).and_then(|condition| condition.status.chars().next());

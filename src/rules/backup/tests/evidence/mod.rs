@@ -1,4 +1,4 @@
-//! What becomes of evidence: a look a row.
+//! How evidence changes the record: one check a row.
 
 mod runs;
 
@@ -60,7 +60,7 @@ pub(super) fn run(id: &str, error: Option<&str>, is_completed: bool) -> Progress
     }
 }
 
-/// A look at noon, after tonight's run was queued at 03:07.
+/// A check at noon, after tonight's run was queued at 03:07.
 struct Look {
     record: Record,
     expected: Expected,
@@ -91,7 +91,7 @@ impl Look {
         self
     }
 
-    /// What is recorded after it.
+    /// The record after it.
     fn taken_in(self) -> Record {
         let spec = spec();
         let mut facts = Facts {
@@ -252,7 +252,7 @@ fn an_archive_that_a_person_made_does_not_count_where_the_trail_tells() {
             .taken_in();
         assert_eq!(ids(&after).1, candidate, "{told}");
     }
-    // It was taken for the schedule's until the trail told.
+    // It counted as the schedule's until the trail was read.
     let late = look(&[archive("new", TONIGHT)])
         .with(|look| (look.record, look.trail) = (listed(30), manual("2026-11-24T03:20:02Z")));
     assert_eq!(ids(&late.taken_in()), (None, None, false));
@@ -290,7 +290,7 @@ fn a_failure_is_the_portals_word_for_the_awaited_run() {
         failed(look(&[archive("old", YESTERDAY)]).with(seen(Some(after_due)))),
         told(after_due)
     );
-    // Nor with a person's run about.
+    // Nor with a manual run near it.
     for about in ["2026-11-24T02:50:00Z", "2026-11-24T03:11:00Z"] {
         let manual = trail(|trail| trail.manual_failed = vec![at(about)]);
         let look = look(&[])
@@ -303,7 +303,7 @@ fn a_failure_is_the_portals_word_for_the_awaited_run() {
         .with(seen(Some(after_due)))
         .with(|look| look.trail = long_ago);
     assert_eq!(failed(look_back), told(after_due));
-    // Without a history, nothing is said.
+    // Without a history, nothing is recorded.
     assert_eq!(
         failed(
             look(&[])

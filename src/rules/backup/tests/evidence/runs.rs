@@ -1,4 +1,4 @@
-//! What progress and audit trail tell of runs.
+//! Runs in the progress and in the audit trail.
 
 use super::*;
 
@@ -52,7 +52,7 @@ fn a_run_is_known_again_by_its_id() {
     assert_eq!(
         first_seen(&record),
         ("one".into(), Some(at(NOON))),
-        "under way is new"
+        "running is new"
     );
     let mut record = Record::default();
     record.absorb_progress(None, at(DUE));
@@ -120,7 +120,7 @@ fn a_run_is_dropped_for_a_known_reason_only() {
         None
     );
     assert_eq!(why(look(&[archive("new", TONIGHT)]).with(same_hour)), None);
-    // A failure is told as one.
+    // A failure is reported as a failure.
     let failed = trail(|trail| trail.failed = vec![at("2026-11-24T03:10:00Z")]);
     assert_eq!(why(look(&[]).with(same_hour).with(|l| l.trail = failed)), None);
 }
@@ -146,7 +146,7 @@ fn a_warning_goes_with_the_archive_of_the_same_run() {
     assert_eq!(warned("old", Expiry::Never), None);
     let at_risk = warned("new", Expiry::AtNextCleaning).expect("a warning");
     assert!(
-        at_risk.starts_with("2 files could not be read; the portal's cleaner"),
+        at_risk.starts_with("2 files could not be read; DocSpace's cleaner"),
         "{at_risk}"
     );
     assert!(warned("old", Expiry::AtNextCleaning).is_some_and(|warning| warning.contains("PostgreSQL")));
@@ -228,6 +228,6 @@ fn an_archive_known_to_be_a_persons_is_so_while_the_trail_fails() {
     assert_eq!(
         ids(&trail_fails(long)).1,
         Some("other"),
-        "for hours: it is not to be had"
+        "for hours: it counts as not available"
     );
 }
