@@ -25,7 +25,7 @@ use crate::{
 /// Carries out a plan.
 ///
 /// # Errors
-/// Kubernetes refused the finalizer.
+/// Kubernetes refused the finalizer, the object changed meanwhile, or the process lost its lease.
 pub async fn act(observation: &mut Observation<'_>, plan: Plan) -> Result<Outcome, Error> {
     let kept = match plan {
         Plan::Nothing => {

@@ -1,7 +1,8 @@
 //! The errors of a reconcile: failures of Kubernetes, and early ends.
 
-use crate::controller::secrets;
 use std::time::Duration;
+
+use crate::controller::secrets;
 
 /// The errors of a reconcile.
 #[derive(Debug, thiserror::Error)]
@@ -12,7 +13,7 @@ pub enum Error {
     /// A Secret could not be read.
     #[error(transparent)]
     Secret(#[from] secrets::Error),
-    /// The operator is stopping.
+    /// The operator is stopping, or lost its lease.
     #[error("the operator is stopping")]
     Stopping,
     /// The object changed during the reconcile, which is repeated.

@@ -1,4 +1,4 @@
-//! Adds the finalizer (before the first write to a portal) and removes it.
+//! Adds the finalizer (before the first write to a portal, or an adoption) and removes it.
 
 use std::fmt::Debug;
 

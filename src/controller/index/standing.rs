@@ -57,9 +57,9 @@ impl Index {
         let mut others: HashSet<Key> = {
             let shared = self.shared();
             let strangers = shared.others(&key).into_iter();
-            let unsettled = strangers
+            let unexamined = strangers
                 .filter(|other| other.namespace != key.namespace && !shared.claims.was_examined(other));
-            unsettled.chain(shared.claims.may_share(&key)).collect()
+            unexamined.chain(shared.claims.may_share(&key)).collect()
         };
         others.retain(|other| {
             let newest = self.newest(other);

@@ -60,7 +60,7 @@ pub struct Claims {
     known: HashMap<Key, Known>,
     keyed: HashMap<KeyedSlot, HashSet<Key>>,
     /// Owners that were never checked, by the slot in their status.
-    unsettled: HashMap<ToldSlot, HashSet<Key>>,
+    unexamined: HashMap<ToldSlot, HashSet<Key>>,
 }
 
 struct Known {
@@ -275,7 +275,7 @@ impl Claims {
             return HashSet::new();
         };
         let ids = known.id.iter().chain(&known.told);
-        let told = ids.filter_map(|id| self.unsettled.get(&(id.clone(), known.claimant.dump)));
+        let told = ids.filter_map(|id| self.unexamined.get(&(id.clone(), known.claimant.dump)));
         let others = told.flatten().chain(&known.former);
         let others = others.filter(|other| *other != key && self.known.contains_key(other));
         others.cloned().collect()
@@ -290,7 +290,7 @@ impl Claims {
         change(known);
         let (now_told, now_keyed) = (known.told_slot(), known.keyed_slot());
         let keyed = std::mem::replace(&mut known.keyed, now_keyed.clone());
-        relocate(&mut self.unsettled, key, told, now_told);
+        relocate(&mut self.unexamined, key, told, now_told);
         relocate(&mut self.keyed, key, keyed, now_keyed);
     }
 }

@@ -142,7 +142,7 @@ fn an_object_that_is_made_anew_or_moved_begins_with_nothing_known() {
     assert!(!claims.accept(&a));
     claims.examined(&a, &HashSet::new());
     assert!(!claims.is_accepted(&anew.key) && !claims.was_examined(&anew.key));
-    assert!(claims.keyed.is_empty() && claims.unsettled.is_empty());
+    assert!(claims.keyed.is_empty() && claims.unexamined.is_empty());
     claims.forget(&anew.key);
     assert!(claims.known.is_empty());
 }
