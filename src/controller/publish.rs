@@ -66,8 +66,11 @@ impl Context {
             return Ok(Action::await_change());
         };
         // After the patch, others see this schedule: of two concurrent objects, at least one sees the other.
-        let foretold = self.foretold(object, &summary.status).into_iter().collect();
-        self.publish_events(object, foretold).await;
+        let same_hour_warning = self
+            .same_hour_warning(object, &summary.status)
+            .into_iter()
+            .collect();
+        self.publish_events(object, same_hour_warning).await;
         memory.seen = Some(Trigger {
             status: digest(newest.status.as_ref()),
             ..trigger
@@ -82,7 +85,7 @@ impl Context {
     }
 
     /// The warning about two schedules of one portal at the same hour, when one of them comes into force.
-    fn foretold(&self, object: &DocSpaceBackupSchedule, status: &Status) -> Option<Note> {
+    fn same_hour_warning(&self, object: &DocSpaceBackupSchedule, status: &Status) -> Option<Note> {
         let before = object.status.as_ref().and_then(|status| status.in_force.as_ref());
         if before == status.in_force.as_ref() {
             return None;

@@ -110,14 +110,14 @@ pub fn error_policy(object: Arc<Guarded>, failed: &Failed, _: Arc<Context>) -> A
 }
 
 /// The result of a reconcile.
-struct Looked {
+struct Reconciled {
     /// When to check again.
     action: Action,
     /// It did not end with a passing failure of the portal, so the object's claim is known now.
     is_definite: bool,
 }
 
-impl Looked {
+impl Reconciled {
     /// Nothing more to do.
     fn for_good() -> Self {
         Self {
@@ -149,7 +149,7 @@ impl Context {
             Some(left) if waiting.is_empty() => return Ok(Action::requeue(left)),
             _ => {}
         }
-        let outcome = self.look_at(object, memory, trigger, began).await?;
+        let outcome = self.reconcile_now(object, memory, trigger, began).await?;
         memory.lets_others_go_first_since = None;
         self.index.stop_waiting(&key);
         if outcome.is_definite {
@@ -163,13 +163,13 @@ impl Context {
     }
 
     /// Observes, decides, acts and publishes.
-    async fn look_at(
+    async fn reconcile_now(
         &self,
         object: &DocSpaceBackupSchedule,
         memory: &mut Memory,
         mut trigger: Trigger,
         began: Instant,
-    ) -> Result<Looked, Error> {
+    ) -> Result<Reconciled, Error> {
         let interval = self.interval(object);
         let lock = self.index.lock(object);
         let slot = lock.lock().await;
@@ -183,7 +183,7 @@ impl Context {
             }
         };
         if trigger.deleting && matches!(plan, Plan::Nothing) {
-            return Ok(Looked::for_good());
+            return Ok(Reconciled::for_good());
         }
         tracing::debug!(
             name = object.name_any(),
@@ -200,14 +200,14 @@ impl Context {
                     .reconciled(ReconcileResult::Released, began.elapsed());
                 self.publish_events(object, notes).await;
                 self.wake(self.index.others(&key_of(object)));
-                return Ok(Looked::for_good());
+                return Ok(Reconciled::for_good());
             }
         };
         trigger.slot = observation.facts.slot.clone();
         let rule = kept.verdict.reason.rule();
         let action = self.publish(observation, kept, trigger, interval).await?;
         self.metrics.reconciled(rule.class.into(), began.elapsed());
-        Ok(Looked {
+        Ok(Reconciled {
             action,
             is_definite: !rule.passing,
         })
