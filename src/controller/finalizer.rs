@@ -20,9 +20,7 @@ pub async fn add<K>(api: &Api<K>, metadata: &ObjectMeta) -> kube::Result<Partial
 where
     K: Clone + DeserializeOwned + Debug,
 {
-    let name = metadata.name.as_deref().unwrap_or_default();
-    api.patch_metadata(name, &PatchParams::default(), &with_finalizer(metadata))
-        .await
+    send(api, metadata, &with_finalizer(metadata)).await
 }
 
 /// Removes the finalizer from an object, even if the object cannot be parsed.
@@ -33,9 +31,20 @@ pub async fn remove<K>(api: &Api<K>, metadata: &ObjectMeta) -> kube::Result<Part
 where
     K: Clone + DeserializeOwned + Debug,
 {
+    send(api, metadata, &without_finalizer(metadata)).await
+}
+
+/// By metadata alone, so that it works for objects that cannot be parsed.
+async fn send<K>(
+    api: &Api<K>,
+    metadata: &ObjectMeta,
+    patch: &Patch<Value>,
+) -> kube::Result<PartialObjectMeta<K>>
+where
+    K: Clone + DeserializeOwned + Debug,
+{
     let name = metadata.name.as_deref().unwrap_or_default();
-    api.patch_metadata(name, &PatchParams::default(), &without_finalizer(metadata))
-        .await
+    api.patch_metadata(name, &PatchParams::default(), patch).await
 }
 
 /// The patch that adds the finalizer if the object is unchanged.

@@ -224,12 +224,8 @@ impl<'a> Observation<'a> {
 
     /// Connects to the portal. The secrets of `wanted` are hidden in its answers.
     fn connect(&mut self, access: &Access, wanted: Option<&Schedule>) -> Result<(), Verdict> {
-        let portal = self.context.portals.portal(access);
-        let portal = portal.map_err(|error| Verdict::from(&error))?;
-        self.portal = Some(match wanted {
-            Some(wanted) => portal.without_secrets_of(wanted),
-            None => portal,
-        });
+        let portal = self.open(access, wanted);
+        self.portal = Some(portal.map_err(|error| Verdict::from(&error))?);
         let accepted = self.memory.accepted.as_ref();
         self.facts.key_exchanged =
             accepted.is_some_and(|accepted| accepted.key.expose_secret() != access.key.expose_secret());
@@ -309,13 +305,21 @@ impl<'a> Observation<'a> {
     /// # Errors
     /// The access cannot be used.
     pub(super) fn portal(&self, access: &Access) -> Result<Portal, PortalError> {
-        if let Some(portal) = &self.portal {
-            return Ok(portal.clone());
+        match &self.portal {
+            Some(portal) => Ok(portal.clone()),
+            None => {
+                let wanted = self.facts.wanted.as_ref();
+                self.open(access, wanted.and_then(|wanted| wanted.as_ref().ok()))
+            }
         }
+    }
+
+    /// A portal client that hides the secrets of `wanted` in answers.
+    fn open(&self, access: &Access, wanted: Option<&Schedule>) -> Result<Portal, PortalError> {
         let portal = self.context.portals.portal(access)?;
-        Ok(match &self.facts.wanted {
-            Some(Ok(wanted)) => portal.without_secrets_of(wanted),
-            _ => portal,
+        Ok(match wanted {
+            Some(wanted) => portal.without_secrets_of(wanted),
+            None => portal,
         })
     }
 }

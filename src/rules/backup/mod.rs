@@ -30,11 +30,7 @@ use crate::{
 };
 
 fn judged(freshness: Freshness, message: impl Into<String>) -> ConditionState {
-    ConditionState {
-        status: freshness.status(),
-        reason: freshness.to_string(),
-        message: message.into(),
-    }
+    ConditionState::new(freshness.status(), freshness.to_string(), message)
 }
 
 /// The first reason that fits. `last` is the lastBackupTime that the portal showed last.

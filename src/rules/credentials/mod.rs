@@ -87,9 +87,9 @@ impl Judge<'_> {
             Credentials::AtFault(_) if self.verdict.reason == Reason::Unauthorized && self.has_expired() => {
                 let message =
                     "The API key has expired (status.apiKey.expiresAt); put a new one into the Secret";
-                Some(state("False", "Expired", message))
+                Some(ConditionState::new("False", "Expired", message))
             }
-            Credentials::AtFault(reason) => Some(state("False", reason, &self.verdict.message)),
+            Credentials::AtFault(reason) => Some(ConditionState::new("False", reason, &self.verdict.message)),
             Credentials::Nothing if self.accepted => Some(self.accepted()),
             Credentials::Nothing => None,
         }
@@ -103,7 +103,7 @@ impl Judge<'_> {
         if valid.status == "True" && self.expires_soon() {
             let message =
                 "The API key expires within 14 days (status.apiKey.expiresAt); put a new one into the Secret";
-            return state("True", "ExpiresSoon", message);
+            return ConditionState::new("True", "ExpiresSoon", message);
         }
         valid
     }
@@ -113,7 +113,7 @@ impl Judge<'_> {
             Credential::SessionToken => accepted(
                 "The portal accepts the token; it is a session token and not an API key, so its expiry is unknown",
             ),
-            Credential::ApiKey(key) if self.writes && !may_write(&key.permissions) => state(
+            Credential::ApiKey(key) if self.writes && !may_write(&key.permissions) => ConditionState::new(
                 "False",
                 "MissingPermission",
                 "The API key may not write, so the operator could not apply a change of the manifest; use a key with all \
@@ -130,7 +130,9 @@ impl Judge<'_> {
             reason => reason == "Accepted" && before.status == "True",
         };
         match self.before.filter(lasting) {
-            Some(before) if before.status == "False" => state("False", &before.reason, &before.message),
+            Some(before) if before.status == "False" => {
+                ConditionState::new("False", &before.reason, &before.message)
+            }
             Some(before) => accepted(&before.message),
             None => accepted("The portal accepts the key"),
         }
@@ -152,15 +154,7 @@ impl Judge<'_> {
 }
 
 fn accepted(message: &str) -> ConditionState {
-    state("True", "Accepted", message)
-}
-
-fn state(status: &'static str, reason: &str, message: &str) -> ConditionState {
-    ConditionState {
-        status,
-        reason: reason.into(),
-        message: message.into(),
-    }
+    ConditionState::new("True", "Accepted", message)
 }
 
 /// An empty list means every permission (R 438).

@@ -17,13 +17,18 @@ pub struct ConditionState {
 }
 
 impl ConditionState {
-    /// This status, with the verdict's reason and message.
-    pub fn of(status: &'static str, verdict: &Verdict) -> Self {
+    /// This status, reason and message.
+    pub fn new(status: &'static str, reason: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             status,
-            reason: verdict.reason.to_string(),
-            message: verdict.message.clone(),
+            reason: reason.into(),
+            message: message.into(),
         }
+    }
+
+    /// This status, with the verdict's reason and message.
+    pub fn of(status: &'static str, verdict: &Verdict) -> Self {
+        Self::new(status, verdict.reason.to_string(), &verdict.message)
     }
 }
 
