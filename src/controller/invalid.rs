@@ -3,13 +3,14 @@
 use std::time::Instant;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
     Api, Resource,
     api::{DynamicObject, PatchParams},
     core::{ApiResource, error_boundary::InvalidObject},
     runtime::controller::Action,
 };
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
@@ -26,7 +27,8 @@ use crate::{
         memory::{Memory, Trigger},
         note::Note,
         ownership::has_finalizer,
-        reason::Reason,
+        reason::{Reason, Verdict},
+        status::conditions::{ConditionState, Conditions},
     },
 };
 
@@ -109,26 +111,25 @@ pub async fn reconcile(
 }
 
 /// Ready=False and Stalled=True; lastTransitionTime is kept if the status of the condition is unchanged.
-fn conditions(object: &DynamicObject, message: &str) -> Vec<Value> {
+fn conditions(object: &DynamicObject, message: &str) -> Vec<Condition> {
     let before = object
         .data
         .pointer("/status/conditions")
         .and_then(Value::as_array);
-    let since = |kind: &str, status: &str| {
-        let same = before?
-            .iter()
-            .find(|condition| condition["type"] == kind && condition["status"] == status);
-        same?.get("lastTransitionTime").cloned()
+    let parsed = before.into_iter().flatten().filter_map(|condition| {
+        let condition = Condition::deserialize(condition).ok()?;
+        ["Ready", "Stalled"]
+            .contains(&condition.type_.as_str())
+            .then_some(condition)
+    });
+    let mut list: Vec<_> = parsed.collect();
+    let mut conditions = Conditions {
+        list: &mut list,
+        generation: object.metadata.generation,
+        now: Timestamp::now(),
     };
-    let condition = |kind: &str, status: &str| {
-        json!({
-            "type": kind,
-            "status": status,
-            "reason": Reason::InvalidObject.to_string(),
-            "message": message,
-            "observedGeneration": object.metadata.generation,
-            "lastTransitionTime": since(kind, status).unwrap_or_else(|| json!(Time(Timestamp::now()))),
-        })
-    };
-    vec![condition("Ready", "False"), condition("Stalled", "True")]
+    let verdict = Verdict::new(Reason::InvalidObject, message);
+    conditions.set("Ready", ConditionState::of("False", &verdict));
+    conditions.set("Stalled", ConditionState::of("True", &verdict));
+    list
 }
