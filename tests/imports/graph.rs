@@ -6,12 +6,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A file without its tests.
+/// A file without its comments and unit tests.
 pub struct Source {
     /// Its path from the repository's root.
     pub file: String,
-    /// Its text, without comments and unit tests.
-    pub code: String,
+    /// Its code without imports.
+    pub body: String,
+    /// The trees of what it imports.
+    uses: Vec<String>,
+    /// The trees of what it exports again.
+    exports: Vec<String>,
 }
 
 /// Every Rust file below a folder.
@@ -37,20 +41,42 @@ pub fn sources() -> Vec<Source> {
     files
         .map(|path| path.to_string_lossy().into_owned())
         .filter(|file| !of_tests(file) && !outside(file))
-        .map(|file| Source {
-            code: code(&fs::read_to_string(&file).expect("source is text")),
-            file,
+        .map(|file| {
+            let text = fs::read_to_string(&file).expect("source is text");
+            Source::new(file, &text)
         })
         .collect()
 }
 
-fn code(text: &str) -> String {
-    let (text, _) = text.split_once("#[cfg(test)]\nmod tests {").unwrap_or((text, ""));
-    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-    lines.fold(String::new(), |code, line| code + line + "\n")
-}
-
 impl Source {
+    fn new(file: String, text: &str) -> Self {
+        let (text, _) = text.split_once("#[cfg(test)]\nmod tests {").unwrap_or((text, ""));
+        let (mut body, mut uses, mut exports) = (String::new(), Vec::new(), Vec::new());
+        let code = text.lines().map(str::trim).filter(|line| !line.starts_with("//"));
+        let mut lines = code.into_iter();
+        while let Some(line) = lines.next() {
+            let (trees, tree) = match line.split_once("use ") {
+                Some(("", tree)) => (&mut uses, tree),
+                Some((before, tree)) if before.starts_with("pub") => (&mut exports, tree),
+                _ => {
+                    body = body + line + "\n";
+                    continue;
+                }
+            };
+            let mut tree = tree.to_owned();
+            while !tree.ends_with(';') {
+                tree += lines.next().expect("an import ends");
+            }
+            trees.push(tree.trim_end_matches(';').into());
+        }
+        Self {
+            file,
+            body,
+            uses,
+            exports,
+        }
+    }
+
     /// The module that the file is.
     fn module(&self) -> String {
         let path = self.file.trim_start_matches("src/").trim_end_matches(".rs");
@@ -59,76 +85,38 @@ impl Source {
 
     /// Every path that it imports or writes out, from the crate's root.
     pub fn imports(&self) -> Vec<String> {
-        let uses = self.uses(false);
-        let children = self.children();
-        uses.into_iter()
-            .chain(self.written_out())
-            .chain(children)
-            .collect()
+        let uses = self.absolute_leaves(&self.uses);
+        let written_out = self.paths("crate::").map(|rest| format!("crate::{rest}"));
+        uses.chain(written_out).chain(self.children()).collect()
     }
 
-    /// The modules that it declares and names in its code.
-    fn children(&self) -> Vec<String> {
-        let declared = self.code.lines().filter_map(|line| {
+    /// The modules that it declares and names in its body.
+    fn children(&self) -> impl Iterator<Item = String> {
+        let declared = self.body.lines().filter_map(|line| {
             let line = line.trim_start_matches("pub ");
             line.strip_prefix("mod ")?.strip_suffix(';')
         });
-        let body = self.body();
-        let named = |child: &&str| {
-            let path = format!("{child}::");
-            let part_of_another =
-                |before: &str| before.ends_with(|c: char| c == ':' || c == '_' || c.is_alphanumeric());
-            body.match_indices(&path)
-                .any(|(at, _)| !part_of_another(&body[..at]))
-        };
-        declared
-            .filter(named)
-            .map(|child| format!("{}::{child}", self.module()))
-            .collect()
+        let named = declared.filter(|child| self.paths(&format!("{child}::")).next().is_some());
+        named.map(|child| format!("{}::{child}", self.module()))
     }
 
-    /// Its code without imports.
-    fn body(&self) -> String {
-        let (mut body, mut importing) = (String::new(), false);
-        for line in self.code.lines() {
-            importing |= line.starts_with("use ") || line.starts_with("pub use ");
-            if !importing {
-                body = body + line + "\n";
-            }
-            importing &= !line.ends_with(';');
-        }
-        body
+    /// What follows each place of the body where a path begins so.
+    fn paths(&self, start: &str) -> impl Iterator<Item = &str> {
+        let is_of_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+        let places = self
+            .body
+            .match_indices(start)
+            .map(|(at, _)| (at, at + start.len()));
+        let beginnings = places.filter(move |(at, _)| !self.body[..*at].ends_with(is_of_path));
+        beginnings.filter_map(move |(_, end)| {
+            let rest = self.body[end..].split(|c: char| !is_of_path(c)).next()?;
+            Some(rest.trim_end_matches(':')).filter(|rest| !rest.is_empty())
+        })
     }
 
-    /// What it imports, or what it exports again.
-    fn uses(&self, exported: bool) -> Vec<String> {
-        let statements = self.code.split("use ").zip(self.code.split("use ").skip(1));
-        let statements = statements.filter(|(before, _)| {
-            let line = before.rsplit('\n').next().unwrap_or_default().trim();
-            if exported {
-                line.starts_with("pub")
-            } else {
-                line.is_empty()
-            }
-        });
-        statements
-            .filter_map(|(_, after)| after.split_once(';'))
-            .flat_map(|(tree, _)| leaves("", &tree.replace('\n', " ")))
-            .map(|path| self.absolute(&path))
-            .collect()
-    }
-
-    /// `crate::…` in its code.
-    fn written_out(&self) -> Vec<String> {
-        let paths = self.code.split("crate::").zip(self.code.split("crate::").skip(1));
-        let paths = paths.filter(|(before, _)| !before.trim_end().ends_with("use"));
-        let paths = paths.map(|(_, path)| path);
-        let end = |c: char| !(c.is_alphanumeric() || c == '_' || c == ':');
-        paths
-            .filter_map(|path| path.split(end).next())
-            .filter(|path| !path.is_empty())
-            .map(|path| format!("crate::{}", path.trim_end_matches(':')))
-            .collect()
+    fn absolute_leaves(&self, trees: &[String]) -> impl Iterator<Item = String> {
+        let leaves = trees.iter().flat_map(|tree| leaves("", tree));
+        leaves.map(|path| self.absolute(&path))
     }
 
     fn absolute(&self, path: &str) -> String {
@@ -192,7 +180,7 @@ impl Graph {
             .flat_map(|source| {
                 let name = |path: &String| path.rsplit("::").next().unwrap_or_default().to_owned();
                 let module = source.module();
-                let paths = source.uses(true).into_iter();
+                let paths = source.absolute_leaves(&source.exports);
                 paths.map(move |path| (format!("{module}::{}", name(&path)), path))
             })
             .collect();
