@@ -25,7 +25,7 @@ use crate::{
 /// Carries out a plan.
 ///
 /// # Errors
-/// Kubernetes refused the finalizer, the object changed meanwhile, or the process lost its lease.
+/// Kubernetes refused the finalizer, or the object changed meanwhile.
 pub async fn act(observation: &mut Observation<'_>, plan: Plan) -> Result<Outcome, Error> {
     let kept = match plan {
         Plan::Nothing => {
@@ -100,7 +100,6 @@ async fn write(observation: &mut Observation<'_>, portal: &Portal, plan: Write) 
         observation.memory.accepted_write = observation.would_write();
     }
 
-    observation.check_leads()?;
     let answer = observation
         .context
         .within_grace(portal.schedule(wanted.dump))
@@ -180,7 +179,6 @@ async fn delete(observation: &mut Observation<'_>, portal: &Portal) -> Result<Ou
         deleted.as_ref().err(),
         observation.facts.now,
     );
-    observation.check_leads()?;
     let seen = observation.context.within_grace(portal.schedule(dump)).await;
     let gone = match (&deleted, observation.facts.take_time(seen)) {
         (_, Ok(held)) => held.is_none(),
@@ -342,19 +340,6 @@ impl Observation<'_> {
         }
         self.memory.accepted_write = None;
         self.memory.secret_changed = false;
-    }
-
-    /// A process that lost its lease stops here; the next leader reads the outcome of the write.
-    fn check_leads(&self) -> Result<(), Error> {
-        if self.context.leadership.holds() {
-            return Ok(());
-        }
-        tracing::warn!(
-            name = self.object.name_any(),
-            namespace = self.object.namespace(),
-            "the lease was lost during a write to the portal; the next leader checks its outcome"
-        );
-        Err(Error::Stopping)
     }
 
     /// The reads may have taken long, so the object may have changed meanwhile.

@@ -25,7 +25,6 @@ use crate::{
         metrics::Metrics,
         secrets,
     },
-    lease::Leadership,
     portal::{Answer, Failure, PortalError, Portals},
     rules::{
         memory::{Memory, Trigger},
@@ -45,7 +44,6 @@ pub struct Context {
     pub(super) client: Client,
     pub(super) settings: Settings,
     pub(super) portals: Portals,
-    pub(super) leadership: Leadership,
     pub(super) index: Arc<Index>,
     pub(super) metrics: Metrics,
     pub(super) secrets: Vec<Store<PartialObjectMeta<Secret>>>,

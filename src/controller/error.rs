@@ -13,7 +13,7 @@ pub enum Error {
     /// A Secret could not be read.
     #[error(transparent)]
     Secret(#[from] secrets::Error),
-    /// The operator is stopping, or lost its lease.
+    /// The operator is stopping.
     #[error("the operator is stopping")]
     Stopping,
     /// The object changed during the reconcile, which is repeated.

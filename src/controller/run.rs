@@ -130,7 +130,6 @@ pub async fn run(
         client,
         settings,
         portals,
-        leadership: leadership.clone(),
         index,
         metrics,
         secrets: secrets.clone(),

@@ -72,23 +72,18 @@ impl Leadership {
         self.while_held(write).await
     }
 
-    /// Continues a write only while the lease holds: after a pause of the process or a suspend of the machine, it
+    /// Continues a call only while the lease holds: after a pause of the process or a suspend of the machine, it
     /// notices a lost lease before it sends anything. `None` if the lease no longer holds.
-    pub async fn while_held<T>(&self, write: impl Future<Output = T>) -> Option<T> {
-        let mut write = pin!(write);
+    pub async fn while_held<T>(&self, call: impl Future<Output = T>) -> Option<T> {
+        let mut call = pin!(call);
         poll_fn(|task| {
-            if self.holds() {
-                write.as_mut().poll(task).map(Some)
+            if self.leaves(Duration::ZERO) {
+                call.as_mut().poll(task).map(Some)
             } else {
                 Poll::Ready(None)
             }
         })
         .await
-    }
-
-    /// Whether this process leads.
-    pub fn holds(&self) -> bool {
-        self.leaves(Duration::ZERO)
     }
 
     /// Whether this much of the lease is left, including the margin.

@@ -3,7 +3,8 @@
 //! 1. [`mod@step`] decides what a candidate does, from the Lease and the time for which it has seen it unchanged.
 //! 2. A separate task (`candidate`) reads the Lease every [`Times::retry_period`] and does that. Each write carries the
 //!    resourceVersion of the read, so only one of two concurrent writes succeeds.
-//! 3. The clients of portals and of Kubernetes ([`client()`]) check [`Leadership`] just before each write.
+//! 3. [`Leadership`] is checked by the client of portals for each call, and by that of Kubernetes ([`client()`]) just
+//!    before each write.
 //!
 //! A leader counts its term from before it sent the renewal, by a clock that includes suspend; others count from when
 //! they saw the renewal. So a leader stops before another one starts, whatever their clocks show. A new leader waits

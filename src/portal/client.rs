@@ -221,14 +221,15 @@ impl Portal {
         }
     }
 
-    /// Sends and awaits a write only while this process leads.
+    /// Sends and awaits a call only while this process leads; a write begins only if it fits into the lease.
     async fn exchange(&self, call: Call, request: Request) -> (Head, Result<Reply, Refusal>) {
         let exchange = exchange(&self.client, request, call.max_body());
-        if !call.is_write() {
-            return exchange.await;
-        }
-        let written = self.leadership.portal_write(self.limit(call), exchange).await;
-        written.unwrap_or_else(|| {
+        let reply = if call.is_write() {
+            self.leadership.portal_write(self.limit(call), exchange).await
+        } else {
+            self.leadership.while_held(exchange).await
+        };
+        reply.unwrap_or_else(|| {
             let refusal = Refusal {
                 failure: Failure::TimedOut,
                 text: "the operator lost its lease before the portal answered; the next leader reads the outcome".into(),

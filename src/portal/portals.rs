@@ -40,7 +40,7 @@ impl Portals {
         Self::written_by(options, Leadership::always())
     }
 
-    /// The same, with writes only while this process leads.
+    /// The same, with calls only while this process leads.
     ///
     /// # Errors
     /// The HTTP client cannot be set up.
