@@ -152,7 +152,7 @@ pub async fn publish_event(client: &Client, metrics: &Metrics, object: ObjectRef
             name: object
                 .name
                 .as_deref()
-                .map(|name| format!("{}.{:x}", prefix(name, LONGEST_NAME), now.as_nanosecond())),
+                .map(|name| format!("{}.{:x}", start_of(name), now.as_nanosecond())),
             ..ObjectMeta::default()
         },
         event_time: Some(MicroTime(now)),
@@ -172,6 +172,11 @@ pub async fn publish_event(client: &Client, metrics: &Metrics, object: ObjectRef
         let (name, reason) = (event.metadata.name.as_deref(), event.reason.as_deref());
         tracing::warn!(name, namespace, reason, note = event.note.as_deref(), %error, "the Event could not be created");
     }
+}
+
+/// The start of the object's name for that of its Event. A cut at a separator would leave an invalid name.
+fn start_of(name: &str) -> &str {
+    prefix(name, LONGEST_NAME).trim_end_matches(['-', '.'])
 }
 
 fn cut_with_dots(text: &str) -> String {

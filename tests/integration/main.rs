@@ -13,6 +13,7 @@ mod hidden;
 mod invalid;
 mod leader;
 mod lifecycle;
+mod long_names;
 mod metrics;
 mod predicted;
 mod process;
