@@ -6,6 +6,7 @@ use clap::Parser;
 use docspace_backup_operator::{
     api,
     cli::{Cli, Command, ElectionArgs, LogFormat, ReleaseArgs, RunArgs, Scope},
+    cluster,
     controller::{self, Clients, Metrics, Namespaces, OriginPolicy, Settings, Told},
     error::chain,
     lease::{self, Campaign, Leadership, Times},
@@ -61,7 +62,7 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
     let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     start_log(&args);
     let times = args.election.times()?;
-    let config = kube::Config::infer().await?;
+    let config = cluster::config().await?;
     let namespaces = namespaces(args.scope, &config.default_namespace)?;
     let settings = Settings {
         interval: args.interval,
@@ -160,7 +161,7 @@ fn stand(
 }
 
 async fn release(args: ReleaseArgs) -> Result<(), Failure> {
-    let mut config = kube::Config::infer().await?;
+    let mut config = cluster::config().await?;
     config.read_timeout = Some(KUBERNETES_ANSWERS);
     let release = Release {
         namespaces: namespaces(args.scope, &config.default_namespace)?,

@@ -15,7 +15,7 @@ use k8s_openapi::api::{authentication::v1::TokenRequest, core::v1::ServiceAccoun
 use kube::{
     Api, Client, Config,
     api::PostParams,
-    config::{KubeConfigOptions, Kubeconfig},
+    config::{Cluster, KubeConfigOptions, Kubeconfig},
 };
 
 use crate::Audit;
@@ -165,15 +165,19 @@ impl ControlPlane {
 
     /// The same kubeconfig with this address of a proxy to the API server.
     pub fn kubeconfig_by(&self, kubeconfig: &Path, address: SocketAddr) -> PathBuf {
+        self.kubeconfig_with(kubeconfig, |cluster| {
+            cluster.server = Some(format!("https://{address}"));
+        })
+    }
+
+    /// The same kubeconfig with changed clusters.
+    pub fn kubeconfig_with(&self, kubeconfig: &Path, change: impl Fn(&mut Cluster)) -> PathBuf {
         let mut kubeconfig = Kubeconfig::read_from(kubeconfig).expect("the kubeconfig is readable");
         for cluster in &mut kubeconfig.clusters {
-            let cluster = cluster
-                .cluster
-                .as_mut()
-                .expect("written by tests/programs/control-plane/run");
-            cluster.server = Some(format!("https://{address}"));
+            let cluster = cluster.cluster.as_mut();
+            change(cluster.expect("written by tests/programs/control-plane/run"));
         }
-        self.write_kubeconfig(&kubeconfig, &address.port().to_string())
+        self.write_kubeconfig(&kubeconfig, "changed")
     }
 
     /// The requests of service accounts to this control plane.
