@@ -29,7 +29,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Print the CustomResourceDefinition as YAML.
     Crd,
-    /// Stop the operator and remove its finalizer from every object, before an uninstall. The portals keep their schedules.
+    /// Remove the operator's finalizer from objects: from all, before an uninstall, or from those of namespaces that it no
+    /// longer watches. The portals keep their schedules.
     Release(ReleaseArgs),
 }
 
@@ -50,13 +51,36 @@ pub struct Scope {
     pub all_namespaces: bool,
 }
 
-/// The flags of `release`. Its namespaces are those that the operator watches.
+/// The flags of `release`.
 #[derive(Args, Debug)]
 pub struct ReleaseArgs {
-    /// Name of the operator's Deployment, in the namespace that this command runs in; outside a cluster, in the namespace
-    /// of the current kubeconfig context.
-    #[arg(long, value_name = "NAME", env = "DOCSPACE_BACKUP_DEPLOYMENT")]
-    pub deployment: String,
+    /// Name of the operator's Deployment, which is stopped first, in the namespace that this command runs in; outside a
+    /// cluster, in the namespace of the current kubeconfig context.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "DOCSPACE_BACKUP_DEPLOYMENT",
+        required_unless_present = "objects_only"
+    )]
+    pub deployment: Option<String>,
+
+    /// Stop no operator: for objects in namespaces that it no longer watches. Needs --namespace.
+    #[arg(long, env = "DOCSPACE_BACKUP_OBJECTS_ONLY", value_parser = FalseyValueParser::new(), conflicts_with_all = ["deployment", "all_namespaces"])]
+    pub objects_only: bool,
+
+    /// Do it. Without this flag, the command only says what it would do.
+    #[arg(long, env = "DOCSPACE_BACKUP_YES", value_parser = FalseyValueParser::new())]
+    pub yes: bool,
+
+    /// Do it only while Helm uninstalls this release, according to Helm's record in the namespace that this command runs
+    /// in; for the chart's Job.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "DOCSPACE_BACKUP_HELM_RELEASE",
+        conflicts_with = "yes"
+    )]
+    pub helm_release: Option<String>,
 
     /// Where the objects are.
     #[command(flatten)]
@@ -228,7 +252,7 @@ mod tests {
             .flat_map(|name| cli.find_subcommand(name).expect("a command").get_arguments())
             .filter(|flag| flag.get_id() != "help")
             .collect();
-        assert!(flags.len() >= 19);
+        assert!(flags.len() >= 22);
         for flag in flags {
             let variable = flag
                 .get_env()
@@ -259,6 +283,22 @@ mod tests {
         for text in ["", "15", "0s", "999ms", "-1m", "61m"] {
             assert!(timeout(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn release_stops_a_deployment_or_says_that_it_stops_none() {
+        let accepted =
+            |flags: &[&str]| Cli::try_parse_from([&["operator", "release"], flags].concat()).is_ok();
+        assert!(accepted(&["--deployment=operator"]));
+        assert!(accepted(&["--objects-only", "--namespace=b"]));
+        assert!(!accepted(&["--namespace=b"]));
+        assert!(!accepted(&["--objects-only", "--deployment=operator"]));
+        assert!(!accepted(&["--objects-only", "--all-namespaces"]));
+        assert!(!accepted(&[
+            "--deployment=operator",
+            "--yes",
+            "--helm-release=operator"
+        ]));
     }
 
     #[test]

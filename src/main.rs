@@ -11,7 +11,7 @@ use docspace_backup_operator::{
     error::chain,
     lease::{self, Campaign, Leadership, Times},
     portal::{Options, Portals},
-    release::Release,
+    release::{Release, objection_of_helm},
     telemetry::{self, Health},
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -163,13 +163,29 @@ fn stand(
 async fn release(args: ReleaseArgs) -> Result<(), Failure> {
     let mut config = cluster::config().await?;
     config.read_timeout = Some(KUBERNETES_ANSWERS);
+    let named = args.scope.namespaces.iter().any(|name| !name.is_empty());
+    if args.objects_only && !named {
+        return Err(
+            "--objects-only needs --namespace: the namespaces that the operator no longer watches".into(),
+        );
+    }
     let release = Release {
         namespaces: namespaces(args.scope, &config.default_namespace)?,
         operator_namespace: config.default_namespace.clone(),
         deployment: args.deployment,
         timeout: args.timeout,
     };
+    let helm_release = args.helm_release.filter(|name| !name.is_empty());
+    if helm_release.is_none() && !args.yes {
+        return Err(release.explain().into());
+    }
     let client = kube::Client::try_from(config)?;
+    if let Some(name) = helm_release
+        && let Some(objection) = objection_of_helm(&client, &release.operator_namespace, &name).await?
+    {
+        println!("{objection}: nothing is stopped or released; by hand, --yes does it");
+        return Ok(());
+    }
     Ok(release.run(&client, |step| println!("{step}")).await?)
 }
 

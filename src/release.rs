@@ -1,17 +1,22 @@
 //! Stops the operator and removes its finalizer from every object, so that the objects can be deleted without it. The
 //! portals keep their schedules. The order prevents an operator from adding a finalizer again:
 //!
-//! 1. scale the Deployment to zero,
-//! 2. wait until its pods have terminated,
-//! 3. remove the finalizer, repeatedly until no object carries it.
+//! 1. as the chart's Job: ask Helm whether the release is being uninstalled,
+//! 2. scale the Deployment to zero,
+//! 3. wait until its pods have terminated,
+//! 4. remove the finalizer, repeatedly until no object carries it.
 //!
-//! Steps that are already done do not fail, so the command can be run again.
+//! Steps that are already done do not fail, so the command can be run again. For objects in namespaces that the operator
+//! no longer watches, it goes on: steps 2 and 3 are left out.
 
 use std::{collections::BTreeSet, time::Duration};
 
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{ConfigMap, Pod, Secret},
+};
 use kube::{
-    Api, Client, ResourceExt,
+    Api, Client, Resource, ResourceExt,
     api::{ListParams, Patch, PatchParams},
     core::{ParseExpressionError, PartialObjectMeta, Selector},
 };
@@ -28,6 +33,10 @@ type Object = PartialObjectMeta<DocSpaceBackupSchedule>;
 
 /// Pause between two checks of a condition.
 const PAUSE: Duration = Duration::from_millis(500);
+/// The same where an operator runs on: it would put a finalizer back within this time.
+const LONG_PAUSE: Duration = Duration::from_secs(3);
+/// The status of a Helm release, from before its pre-delete hooks run until it is gone.
+const UNINSTALLING: &str = "uninstalling";
 /// Page size of a list: there may be thousands of objects.
 const PIECE: u32 = 500;
 
@@ -36,8 +45,8 @@ const PIECE: u32 = 500;
 pub struct Release {
     /// The namespace of the operator's Deployment.
     pub operator_namespace: String,
-    /// The name of the operator's Deployment.
-    pub deployment: String,
+    /// The name of the operator's Deployment; `None` to stop no operator.
+    pub deployment: Option<String>,
     /// The namespaces of its objects.
     pub namespaces: Namespaces,
     /// Maximum time for all steps together.
@@ -86,14 +95,83 @@ fn is_absent(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
+/// Why Helm wants nothing released; `None` while it uninstalls this release. Helm keeps one record of each revision, as a
+/// Secret or, with another storage driver, as a ConfigMap. The labels say it all.
+///
+/// # Errors
+/// The records cannot be listed.
+pub async fn objection_of_helm(
+    client: &Client,
+    namespace: &str,
+    release: &str,
+) -> Result<Option<String>, Error> {
+    let mut records = records::<Secret>(client, namespace, release).await?;
+    records.extend(self::records::<ConfigMap>(client, namespace, release).await?);
+    Ok(match records.into_iter().max() {
+        Some((_, status)) if status == UNINSTALLING => None,
+        Some((revision, status)) => Some(format!(
+            "Helm's record of release {namespace}/{release}, revision {revision}, says {status:?}, not {UNINSTALLING:?}"
+        )),
+        None => Some(format!("Helm has no record of release {namespace}/{release}")),
+    })
+}
+
+/// The revisions of a Helm release, each with its status.
+async fn records<K>(client: &Client, namespace: &str, release: &str) -> Result<Vec<(u32, String)>, Error>
+where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned,
+{
+    let of_release = ListParams::default().labels(&format!("owner=helm,name={release}"));
+    let kind = K::plural(&());
+    let list = Api::<K>::namespaced(client.clone(), namespace)
+        .list_metadata(&of_release)
+        .await
+        .map_err(cannot(format!(
+            "list Helm's records of release {release} among the {kind}"
+        )))?;
+    let records = list.items.iter().filter_map(|record| {
+        let label = |name: &str| record.labels().get(name);
+        Some((label("version")?.parse().ok()?, label("status")?.clone()))
+    });
+    Ok(records.collect())
+}
+
 impl Release {
+    /// Says what it does, for somebody who has not agreed yet.
+    pub fn explain(&self) -> String {
+        let place = match &self.namespaces {
+            Namespaces::All => "of all namespaces".into(),
+            Namespaces::These(names) => format!("in namespace {}", names.join(", ")),
+        };
+        let stop = match &self.deployment {
+            Some(name) => format!(
+                "scale Deployment {}/{name} to zero and then ",
+                self.operator_namespace
+            ),
+            None => String::new(),
+        };
+        format!(
+            "this would {stop}remove the operator's finalizer from every DocSpaceBackupSchedule {place}; their portals \
+             keep their schedules, and nobody checks the backups any more. Nothing was done; add --yes to do it"
+        )
+    }
+
     /// Runs all steps and reports each of them.
     ///
     /// # Errors
     /// Objects may still carry the finalizer.
     pub async fn run(&self, client: &Client, tell: impl Fn(String)) -> Result<(), Error> {
         let deadline = Instant::now() + self.timeout;
-        self.end_operator(client, deadline, &tell).await?;
+        let pause = match &self.deployment {
+            Some(deployment) => {
+                self.end_operator(client, deployment, deadline, &tell).await?;
+                PAUSE
+            }
+            None => LONG_PAUSE,
+        };
         let scopes = match &self.namespaces {
             Namespaces::All => vec![Api::all(client.clone())],
             Namespaces::These(names) => names
@@ -104,7 +182,7 @@ impl Release {
         let mut released = BTreeSet::new();
         let mut trouble = Vec::new();
         for api in &scopes {
-            trouble.extend(release_all(client, api, deadline, &mut released, &tell).await?);
+            trouble.extend(release_all(client, api, (pause, deadline), &mut released, &tell).await?);
         }
         if !trouble.is_empty() {
             return Err(Error::NotReleased(trouble));
@@ -120,13 +198,14 @@ impl Release {
     async fn end_operator(
         &self,
         client: &Client,
+        deployment: &str,
         deadline: Instant,
         tell: &impl Fn(String),
     ) -> Result<(), Error> {
-        let name = format!("{}/{}", self.operator_namespace, self.deployment);
+        let name = format!("{}/{deployment}", self.operator_namespace);
         let deployments = Api::<Deployment>::namespaced(client.clone(), &self.operator_namespace);
         let found = deployments
-            .get_opt(&self.deployment)
+            .get_opt(deployment)
             .await
             .map_err(cannot(format!("read Deployment {name}")))?;
         let Some(found) = found else {
@@ -134,7 +213,7 @@ impl Release {
             return Ok(());
         };
         match deployments
-            .patch_scale(&self.deployment, &PatchParams::default(), &scale_to_none(&found))
+            .patch_scale(deployment, &PatchParams::default(), &scale_to_none(&found))
             .await
         {
             Ok(_) => tell(format!("Deployment {name} is scaled to zero")),
@@ -187,7 +266,7 @@ fn runs(pod: &Pod) -> bool {
 async fn release_all(
     client: &Client,
     api: &Api<DocSpaceBackupSchedule>,
-    deadline: Instant,
+    (pause, deadline): (Duration, Instant),
     released: &mut BTreeSet<String>,
     tell: &impl Fn(String),
 ) -> Result<Vec<String>, Error> {
@@ -233,10 +312,12 @@ async fn release_all(
         }
         if Instant::now() >= deadline {
             return Ok(vec![
-                "objects keep getting the finalizer back: an operator is still running; stop it and run this command again".into(),
+                "objects keep getting the finalizer back: an operator still watches them; stop it, or take their namespace \
+                 from those that it watches, and run this command again"
+                    .into(),
             ]);
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause).await;
     }
 }
 

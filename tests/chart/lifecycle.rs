@@ -1,6 +1,10 @@
 //! A release from installation to uninstall, with Helm. There is no node, so nothing waits for pods.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use docspace_backup_operator::api::{FINALIZER, crd_yaml};
 use harness::{ControlPlane, Namespace, control_plane, nightly, unused};
@@ -102,7 +106,8 @@ async fn installed_upgraded_rolled_back_and_uninstalled() {
     helm(&["rollback", release, "1"], None);
     assert_eq!((replicas().as_str(), short_names(&client).await), ("1", None));
 
-    helm(&["upgrade", release, &chart], Some(&json!({"clusterWide": true})));
+    let said = helm(&["upgrade", release, &chart], Some(&json!({"clusterWide": true})));
+    assert!(said.contains("release --objects-only --namespace"), "{said}");
     let hooks = helm(&["get", "hooks", release], None);
     assert_eq!(of_kind(&documents(&hooks), "Job").len(), 1);
 
@@ -155,6 +160,70 @@ async fn a_crd_that_is_there_already_is_taken_over_when_asked() {
     assert!(installed.is_ok(), "{installed:?}");
 }
 
+/// Runs the real program with the arguments of a Job; returns what it says.
+fn run_job(job: &Value, kubeconfig: &Path) -> String {
+    let arguments = job["containers"][0]["args"].as_array().expect("a list");
+    let arguments = arguments
+        .iter()
+        .map(|argument| argument.as_str().expect("a text"));
+    let output = Command::new(env!("CARGO_BIN_EXE_docspace-backup-operator"))
+        .args(arguments)
+        .env("KUBECONFIG", kubeconfig)
+        .output()
+        .expect("it runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Tools that render the chart and know no hooks create the Job together with the operator, or at any time later.
+#[tokio::test]
+async fn the_job_does_nothing_until_helm_itself_uninstalls() {
+    let plane = tokio::task::spawn_blocking(ControlPlane::start)
+        .await
+        .expect("it starts");
+    let client = plane.client().await;
+    let namespace = Namespace::create(&client).await;
+    let helm = |arguments: &[&str], values: Option<&Value>| on(&plane, namespace.name(), arguments, values);
+    let replicas = || {
+        let (deployment, path) = ("deployment/docspace-backup-operator", "jsonpath={.spec.replicas}");
+        plane.kubectl_ok(&["get", deployment, "-n", namespace.name(), "-o", path], "")
+    };
+    let release = "docspace-backup-operator";
+    let rendered = template(OPERATOR, release, namespace.name(), &json!({})).expect("it renders");
+    plane.kubectl_ok(&["apply", "-f", "-"], &rendered);
+    let job = of_kind(&documents(&rendered), "Job")[0]["spec"]["template"]["spec"].clone();
+    let account = job["serviceAccountName"].as_str().expect("a name");
+    let token = plane.kubectl_ok(&["create", "token", account, "-n", namespace.name()], "");
+    let own = plane.kubeconfig_for(namespace.name(), token.trim());
+    let said = run_job(&job, &own);
+    assert!(said.contains("Helm has no record"), "{said}");
+    assert_eq!(replicas(), "1");
+    plane.kubectl_ok(&["delete", "-f", "-"], &rendered);
+
+    let chart = path(OPERATOR).to_string_lossy().into_owned();
+    helm(&["install", release, &chart], Some(&json!({}))).expect("it is installed");
+    helm(&["upgrade", release, &chart], Some(&json!({}))).expect("it is upgraded");
+    helm(&["rollback", release, "1"], None).expect("it is rolled back");
+    with_finalizer(&client, &namespace).await;
+    // Helm deletes the rights of a Job that has failed, so they are an administrator's here.
+    let token = std::fs::read_to_string(plane.folder().join("tokens")).expect("a file of tokens");
+    let administrator = token.split(',').next().expect("a token");
+    let administrator = plane.kubeconfig_for(namespace.name(), administrator);
+    let said = run_job(&job, &administrator);
+    assert!(said.contains("revision 3, says \"deployed\""), "{said}");
+    assert_eq!(replicas(), "1");
+
+    // Without a node, Helm waits for the Job in vain.
+    helm(&["uninstall", release, "--timeout", "2s"], None).expect_err("the Job does not end");
+    let said = run_job(&job, &administrator);
+    assert!(said.contains("1 object released"), "{said}");
+    assert_eq!(replicas(), "0");
+}
+
 /// Runs the real program with the hook's own rights and the arguments of its Job.
 #[tokio::test]
 async fn what_runs_before_the_end_has_the_rights_for_it() {
@@ -199,23 +268,21 @@ async fn what_runs_before_the_end_has_the_rights_for_it() {
             }
         }
 
+        // As Helm's record is while it uninstalls.
+        let record = json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": format!("sh.helm.release.v1.{release}.v1"),
+                "namespace": own.name(),
+                "labels": {"owner": "helm", "name": release, "version": "1", "status": "uninstalling"},
+            },
+        });
+        plane.kubectl_ok(&["apply", "-f", "-"], &yaml([&record]));
         let job = of_kind(&hooks, "Job")[0]["spec"]["template"]["spec"].clone();
         let account = job["serviceAccountName"].as_str().expect("a name");
         let token = plane.kubectl_ok(&["create", "token", account, "-n", own.name()], "");
-        let arguments = job["containers"][0]["args"].as_array().expect("a list");
-        let arguments = arguments
-            .iter()
-            .map(|argument| argument.as_str().expect("a text"));
-        let output = Command::new(env!("CARGO_BIN_EXE_docspace-backup-operator"))
-            .args(arguments)
-            .env("KUBECONFIG", plane.kubeconfig_for(own.name(), token.trim()))
-            .output()
-            .expect("it runs");
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        run_job(&job, &plane.kubeconfig_for(own.name(), token.trim()));
         for namespace in &schedules {
             let object = namespace
                 .schedules(&client)

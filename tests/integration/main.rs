@@ -17,6 +17,7 @@ mod long_names;
 mod metrics;
 mod predicted;
 mod process;
+mod proxied;
 mod recreated;
 mod release;
 mod removed_schedules;

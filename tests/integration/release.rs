@@ -1,29 +1,67 @@
 //! `release` stops the operator, removes its finalizer from every object, and leaves the portals unchanged.
 
-use std::{path::Path, process::Output};
+use std::{path::Path, process::Output, time::Duration};
 
 use docspace_backup_operator::api::{DocSpaceBackupSchedule, FINALIZER};
-use harness::{DEADLINE, Namespace, control_plane, wait_for};
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use harness::{API_KEY, DEADLINE, Namespace, control_plane, wait_for};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{ConfigMap, Pod, Secret},
+};
 use kube::{
     Api, Client, ResourceExt,
-    api::{DeleteParams, PostParams},
+    api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::world::{OPERATOR, World, every_day};
+use crate::world::{OPERATOR, Setup, World, every_day, is_ready, rights::may_watch};
 
 const DEPLOYMENT: &str = "docspace-backup-operator";
 
+/// Stops the operator and releases its objects.
 async fn release(kubeconfig: &Path, arguments: &[&str]) -> Output {
+    let by_hand = ["--deployment", DEPLOYMENT, "--yes"];
+    run(kubeconfig, &[&by_hand, arguments].concat()).await
+}
+
+/// Releases the objects of this namespace, while an operator for other namespaces runs on.
+async fn release_objects(kubeconfig: &Path, namespace: &str) -> Output {
+    let arguments = [
+        "--objects-only",
+        "--namespace",
+        namespace,
+        "--yes",
+        "--timeout",
+        "2s",
+    ];
+    run(kubeconfig, &arguments).await
+}
+
+/// Does what the chart's Job does.
+async fn release_for_helm(kubeconfig: &Path) -> Output {
+    let job = ["--deployment", DEPLOYMENT, "--helm-release", "backups"];
+    run(kubeconfig, &job).await
+}
+
+async fn run(kubeconfig: &Path, arguments: &[&str]) -> Output {
     Command::new(OPERATOR)
-        .args(["release", "--deployment", DEPLOYMENT])
+        .arg("release")
         .args(arguments)
         .env("KUBECONFIG", kubeconfig)
         .output()
         .await
         .expect("it runs")
+}
+
+/// What Helm's storage keeps of a revision of a release, as far as its labels go.
+fn record(release: &str, revision: u32, status: &str) -> Value {
+    json!({
+        "metadata": {
+            "name": format!("sh.helm.release.v1.{release}.v{revision}"),
+            "labels": {"owner": "helm", "name": release, "version": revision.to_string(), "status": status},
+        },
+    })
 }
 
 /// What it printed, when it has done it.
@@ -112,6 +150,12 @@ async fn create_with_finalizers(client: &Client, namespace: &Namespace, name: &s
         .expect("the object is accepted");
 }
 
+async fn replicas(client: &Client, namespace: &Namespace) -> Option<i32> {
+    let deployments = Api::<Deployment>::namespaced(client.clone(), namespace.name());
+    let deployment = deployments.get(DEPLOYMENT).await.expect("it is there");
+    deployment.spec.replicas
+}
+
 async fn finalizers(client: &Client, namespace: &Namespace, name: &str) -> Vec<String> {
     let object = namespace.schedules(client).get(name).await.expect("it is there");
     object.finalizers().to_vec()
@@ -155,9 +199,7 @@ async fn the_operators_pods_are_waited_for() {
         "{said}"
     );
     assert_eq!(finalizers(&client, &namespace, "nightly").await, [FINALIZER]);
-    let deployments = Api::<Deployment>::namespaced(client.clone(), namespace.name());
-    let deployment = deployments.get(DEPLOYMENT).await.expect("it is there");
-    assert_eq!(deployment.spec.replicas, Some(0));
+    assert_eq!(replicas(&client, &namespace).await, Some(0));
 
     let arguments = ["--timeout", "25s"];
     let (output, ()) = tokio::join!(release(&kubeconfig, &arguments), async {
@@ -243,4 +285,125 @@ async fn without_rights_it_fails_and_says_what_for() {
         said.contains("cannot read Deployment") && said.contains("forbidden"),
         "{said}"
     );
+}
+
+#[tokio::test]
+async fn by_hand_it_wants_a_yes() {
+    let client = control_plane().client().await;
+    let namespace = Namespace::create(&client).await;
+    create_deployment(&client, namespace.name()).await;
+    create_with_finalizers(&client, &namespace, "nightly", &[FINALIZER]).await;
+    let kubeconfig = inside(namespace.name());
+    for (arguments, would) in [
+        (
+            vec!["--deployment", DEPLOYMENT],
+            format!("scale Deployment {}/{DEPLOYMENT} to zero", namespace.name()),
+        ),
+        (
+            vec!["--objects-only", "--namespace", namespace.name()],
+            format!("in namespace {}", namespace.name()),
+        ),
+    ] {
+        let said = failed(&run(&kubeconfig, &arguments).await);
+        assert!(said.contains(&would) && said.contains("--yes"), "{said}");
+    }
+    assert_eq!(finalizers(&client, &namespace, "nightly").await, [FINALIZER]);
+    assert_eq!(replicas(&client, &namespace).await, Some(2));
+}
+
+#[tokio::test]
+async fn as_a_job_it_does_nothing_unless_helm_uninstalls() {
+    let client = control_plane().client().await;
+    let namespace = Namespace::create(&client).await;
+    let name = namespace.name();
+    create_deployment(&client, name).await;
+    create_with_finalizers(&client, &namespace, "nightly", &[FINALIZER]).await;
+    let kubeconfig = inside(name);
+
+    let said = done(&release_for_helm(&kubeconfig).await);
+    assert!(said.contains("Helm has no record of release"), "{said}");
+    // Of another release, of revisions before the last one, and one that Helm itself did not write.
+    create::<Secret>(&client, name, record("other", 1, "uninstalling")).await;
+    create::<Secret>(&client, name, record("backups", 9, "uninstalling")).await;
+    create::<Secret>(&client, name, record("backups", 10, "deployed")).await;
+    let mut foreign = record("backups", 11, "uninstalling");
+    foreign["metadata"]["labels"]["owner"] = json!("somebody");
+    create::<Secret>(&client, name, foreign).await;
+    let said = done(&release_for_helm(&kubeconfig).await);
+    assert!(said.contains("revision 10, says \"deployed\""), "{said}");
+    assert_eq!(finalizers(&client, &namespace, "nightly").await, [FINALIZER]);
+    assert_eq!(replicas(&client, &namespace).await, Some(2));
+
+    // HELM_DRIVER=configmap
+    create::<ConfigMap>(&client, name, record("backups", 12, "uninstalling")).await;
+    let said = done(&release_for_helm(&kubeconfig).await);
+    assert!(said.contains("1 object released"), "{said}");
+    assert!(finalizers(&client, &namespace, "nightly").await.is_empty());
+    assert_eq!(replicas(&client, &namespace).await, Some(0));
+}
+
+#[tokio::test]
+async fn objects_of_a_namespace_that_is_no_longer_watched_are_released_alone() {
+    let mut world = Setup::default().idle().await;
+    let left = Namespace::create(&world.client).await;
+    may_watch(&world.client, world.namespace.name(), left.name()).await;
+    create_deployment(&world.client, world.namespace.name()).await;
+    let secret = harness::secret(API_KEY, &[("apiKey", &world.key)]);
+    let secrets = left.secrets(&world.client);
+    let created = secrets.create(&PostParams::default(), &secret).await;
+    created.expect("the Secret is created");
+    world.operator.start(&["--namespace", left.name()]).await;
+    world.create(&world.nightly()).await;
+    world.ready("nightly").await;
+    let (schedules, mut dump) = (left.schedules(&world.client), world.nightly());
+    dump.spec.dump = true;
+    let created = schedules.create(&PostParams::default(), &dump).await;
+    created.expect("the object is accepted");
+    wait_for(&schedules, "nightly", DEADLINE, is_ready).await;
+
+    let kubeconfig = inside(world.namespace.name());
+    world.operator.stop().await;
+    world.operator.start(&[]).await;
+    let said = done(&release_objects(&kubeconfig, left.name()).await);
+    assert!(said.contains("1 object released"), "{said}");
+    assert!(finalizers(&world.client, &left, "nightly").await.is_empty());
+    assert_eq!(
+        finalizers(&world.client, &world.namespace, "nightly").await,
+        [FINALIZER]
+    );
+    assert_eq!(replicas(&world.client, &world.namespace).await, Some(2));
+    assert_eq!(world.deletes(), 0);
+
+    let said = failed(&run(&kubeconfig, &["--objects-only", "--yes"]).await);
+    assert!(said.contains("--objects-only needs --namespace"), "{said}");
+}
+
+#[tokio::test]
+async fn an_operator_that_puts_the_finalizer_back_is_noticed() {
+    let client = control_plane().client().await;
+    let namespace = Namespace::create(&client).await;
+    create_with_finalizers(&client, &namespace, "nightly", &[FINALIZER]).await;
+    let schedules = namespace.schedules(&client);
+    let operator = async {
+        loop {
+            wait_for(
+                &schedules,
+                "nightly",
+                DEADLINE,
+                |object: &DocSpaceBackupSchedule| object.finalizers().is_empty(),
+            )
+            .await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let back = Patch::Merge(json!({"metadata": {"finalizers": [FINALIZER]}}));
+            let patched = schedules.patch("nightly", &PatchParams::default(), &back).await;
+            patched.map(drop).expect("the patch is accepted");
+        }
+    };
+    let kubeconfig = inside(namespace.name());
+    let output = tokio::select! {
+        output = release_objects(&kubeconfig, namespace.name()) => output,
+        () = operator => unreachable!("it goes on"),
+    };
+    let said = failed(&output);
+    assert!(said.contains("an operator still watches them"), "{said}");
 }
