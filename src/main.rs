@@ -93,6 +93,7 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
     };
     let mut registry = telemetry::registry();
     told.metrics.register(&mut registry);
+    told.health.register(&mut registry);
     portals.register(&mut registry);
     leadership.register(&mut registry);
     let health = told.health.clone();
@@ -212,11 +213,13 @@ fn start_log(args: &RunArgs) {
         // The innermost span names the object, and there is no other.
         LogFormat::Json => log.json().with_span_list(false).boxed(),
     };
-    // kube would log the complete body of an answer that it cannot parse, even that of a Secret.
+    // kube would log the complete body of an answer that it cannot parse, even that of a Secret, and each of many
+    // failures of a watch, which the operator logs when they begin.
     let filter = args
         .log_level
         .clone()
-        .with_target("kube_client::client", LevelFilter::ERROR);
+        .with_target("kube_client::client", LevelFilter::ERROR)
+        .with_target("kube_runtime::watcher", LevelFilter::ERROR);
     tracing_subscriber::registry()
         .with(log.with_filter(filter))
         .init();

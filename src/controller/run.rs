@@ -12,7 +12,7 @@ use kube::{
     Client,
     core::PartialObjectMeta,
     runtime::{
-        controller::{self, Controller},
+        controller::{self, Action, Controller},
         reflector,
     },
 };
@@ -23,6 +23,7 @@ use crate::{
     controller::{
         context::{Context, WORKER_SLOTS, WRITE_GRACE},
         discovery::crd_offers_create,
+        error::Failed,
         index::{
             Index,
             slot::{Guarded, Key},
@@ -32,10 +33,9 @@ use crate::{
         settings::Settings,
         watches::{objects_of, secrets_of, watch_for_a_leader, watch_objects, watch_secrets},
     },
-    error::chain,
     lease::Leadership,
     portal::Portals,
-    telemetry::Health,
+    telemetry::{Health, Watch},
 };
 
 /// The operator waits this long for the CRD.
@@ -146,23 +146,23 @@ pub async fn run(
     });
 
     let (listed, anew): (Vec<_>, Vec<_>) = scopes.iter().map(|_| watch::channel(false)).unzip();
-    let feeds = writers.into_iter().zip(listed);
+    let feeds = writers.into_iter().zip(listed).zip(anew.clone());
     let controllers = scopes.iter().zip(stores.iter().zip(feeds)).zip(triggered).map(
-        |((scope, (store, (writer, listed))), triggered)| {
+        |((scope, (store, ((writer, listed), anew))), triggered)| {
             let watch = watch_for_a_leader(&watches, *scope, &leadership, Some(listed));
             let objects = watch_objects(watch, *scope, writer, context.clone(), health.clone());
-            Controller::for_stream(objects, store.clone())
+            let reconciles = {
+                let anew = anew.clone();
+                move |object, context| once_listed(anew.clone(), object, context)
+            };
+            let controller = Controller::for_stream(objects, store.clone())
                 .with_config(controller::Config::default())
                 .reconcile_on(triggered)
                 .graceful_shutdown_on(stop.clone().cancelled_owned())
-                .run(reconcile, error_policy, context.clone())
-                .for_each(|outcome| {
-                    // The error policy logs failed reconciles; only failures of the watch remain.
-                    if let Err(controller::Error::QueueError(error)) = outcome {
-                        tracing::warn!(error = chain(&error), "watch failed; the operator restarts it");
-                    }
-                    ready(())
-                })
+                .run(reconciles, error_policy, context.clone())
+                // The error policy logs failed reconciles, and the watch its own failures.
+                .for_each(|_| ready(()));
+            until(controller, idle_at_the_end(stop.clone(), anew))
         },
     );
     let secret_watches = scopes.iter().zip(secret_writers).map(|(scope, writer)| {
@@ -170,25 +170,16 @@ pub async fn run(
         watch_secrets(watch, *scope, writer, context.clone(), &health)
     });
     let fill = async {
-        for store in &secrets {
-            store.wait_until_ready().await?;
-        }
-        context.index.filled().await?;
-        let namespaces: Vec<_> = scopes.iter().map(|scope| scope.unwrap_or("all")).collect();
-        tracing::info!(
-            namespaces = namespaces.join(","),
-            "all watched objects are listed"
-        );
+        let without = health.settled().await;
+        tell_filled(&scopes, &without);
         health.filled();
         leadership.begins().await;
-        health.lists(scopes.iter().map(|scope| objects_of(*scope)));
-        for mut listed in anew {
-            // The watches end with the controllers.
-            let _ = listed.wait_for(|listed| *listed).await;
-        }
+        // Without an election, they have completed their only list.
+        let lists = scopes.iter().zip(&anew).filter(|(_, listed)| !*listed.borrow());
+        health.lists_again(lists.map(|(scope, _)| objects_of(*scope)));
+        health.settled().await;
         health.filled();
         fill.send_replace(true);
-        Ok::<_, reflector::store::WriterDropped>(())
     };
     let grace = async {
         stop.cancelled().await;
@@ -205,6 +196,51 @@ pub async fn run(
         () = background => {}
     }
     Ok(())
+}
+
+/// Reconciles an object once its namespace has been listed by this leader: an older list may hold objects that are gone.
+async fn once_listed(
+    mut listed: watch::Receiver<bool>,
+    object: Arc<Guarded>,
+    context: Arc<Context>,
+) -> Result<Action, Failed> {
+    // When the operator stops, `reconcile` ends by itself.
+    let _ = context
+        .stop
+        .run_until_cancelled(listed.wait_for(|listed| *listed))
+        .await;
+    drop(listed);
+    reconcile(object, context).await
+}
+
+/// Returns when the operator stops, if this namespace was not listed: its controller would wait for the list.
+async fn idle_at_the_end(stop: CancellationToken, listed: watch::Receiver<bool>) {
+    stop.cancelled().await;
+    if *listed.borrow() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn until(work: impl Future<Output = ()>, end: impl Future<Output = ()>) {
+    tokio::select! {
+        () = work => {}
+        () = end => {}
+    }
+}
+
+fn tell_filled(scopes: &[Option<&str>], without: &[Watch]) {
+    let namespaces: Vec<_> = scopes.iter().map(|scope| scope.unwrap_or("all")).collect();
+    let namespaces = namespaces.join(",");
+    if without.is_empty() {
+        tracing::info!(namespaces, "all watched objects are listed");
+        return;
+    }
+    let without: Vec<_> = without.iter().map(ToString::to_string).collect();
+    tracing::warn!(
+        namespaces,
+        without = without.join(", "),
+        "the operator begins without what it cannot list; these objects follow when their list succeeds"
+    );
 }
 
 /// Waits for the CRD.

@@ -1,6 +1,6 @@
 //! The watches of objects and Secrets, in one namespace or in all.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt, TryStreamExt, future::ready};
 use jiff::Timestamp;
@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client, Resource, ResourceExt,
     core::PartialObjectMeta,
-    runtime::{WatchStreamExt, reflector::store::Writer, watcher, watcher::Event},
+    runtime::{WatchStreamExt, reflector::store::Writer, utils::Backoff, watcher, watcher::Event},
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
@@ -48,6 +48,23 @@ pub fn secrets_of(scope: Option<&str>) -> Watch {
     }
 }
 
+/// Growing pauses before a failed watch is repeated, up to half a minute. They begin anew after two minutes without a
+/// failure only: a watch says that it begins before it lists, which is no success.
+#[derive(Default)]
+struct Pauses(watcher::DefaultBackoff);
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.0.next()
+    }
+}
+
+impl Backoff for Pauses {
+    fn reset(&mut self) {}
+}
+
 /// A watch that lists again when this process begins to lead, then notifies `listed`: during standby it may have hung
 /// or lagged behind the last leader's writes.
 pub fn watch_for_a_leader<K>(
@@ -65,7 +82,7 @@ where
         + 'static,
 {
     let api: Api<K> = api(client, scope);
-    let watch = || watcher(api.clone(), watcher::Config::default()).default_backoff();
+    let watch = || watcher(api.clone(), watcher::Config::default()).backoff(Pauses::default());
     let leadership = leadership.clone();
     let anew = watch().inspect_ok(move |event| {
         // A waiter finds the complete list in the store, because the store is filled before the waiter runs.
@@ -78,6 +95,21 @@ where
         .chain(anew)
 }
 
+/// Logs a failure, as a warning once: a watch is repeated for as long as it fails.
+fn tell_failing(health: &Health, watch: &Watch, error: &watcher::Error) {
+    let (kind, namespace, error_text) = (watch.kind, watch.namespace.as_deref(), chain(error));
+    if health.failing(watch, &code(error), Timestamp::now()) {
+        tracing::warn!(
+            kind,
+            namespace,
+            error = error_text,
+            "watch failed; the operator repeats it"
+        );
+    } else {
+        tracing::debug!(kind, namespace, error = error_text, "watch failed again");
+    }
+}
+
 /// Watches the objects of a namespace, updates the index, and wakes objects that shared a slot with a deleted one.
 pub fn watch_objects<S: Stream<Item = watcher::Result<Event<Guarded>>>>(
     objects: S,
@@ -88,9 +120,15 @@ pub fn watch_objects<S: Stream<Item = watcher::Result<Event<Guarded>>>>(
 ) -> impl Stream<Item = watcher::Result<Guarded>> + use<S> {
     let watch = objects_of(scope);
     let (failing, metrics) = ((watch.clone(), health.clone()), context.metrics.clone());
+    let works = failing.clone();
     objects
         .modify(|object: &mut Guarded| object.meta_mut().managed_fields = None)
         .reflect(writer)
+        .inspect_ok(move |event| {
+            if !matches!(event, Event::Init) {
+                works.1.works(&works.0);
+            }
+        })
         .inspect_ok(move |event| match event {
             Event::Apply(object) | Event::InitApply(object) => context.wake(context.index.file(object)),
             Event::Delete(object) => context.forget(&Key::from_obj(object)),
@@ -103,7 +141,7 @@ pub fn watch_objects<S: Stream<Item = watcher::Result<Event<Guarded>>>>(
         .inspect_err(move |error| {
             let (watch, health) = &failing;
             metrics.refused(KubeOperation::WatchObjects, error);
-            health.failing(watch, &code(error), Timestamp::now());
+            tell_failing(health, watch, error);
         })
         .applied_objects()
 }
@@ -126,12 +164,15 @@ pub async fn watch_secrets(
     secrets
         .modify(slim)
         .reflect(writer)
-        .inspect_ok(|event| {
+        .inspect_ok(|event| match event {
             // Changes from before this list become known only now.
-            if matches!(event, Event::InitDone) {
+            Event::InitDone => {
                 health.listed(&watch);
                 context.relisted(scope);
             }
+            // Before the request.
+            Event::Init => {}
+            _ => health.works(&watch),
         })
         .touched_objects()
         .for_each(|secret| {
@@ -142,11 +183,7 @@ pub async fn watch_secrets(
                 }
                 Err(error) => {
                     context.metrics.refused(KubeOperation::WatchSecrets, &error);
-                    health.failing(&watch, &code(&error), Timestamp::now());
-                    tracing::warn!(
-                        error = chain(&error),
-                        "watch of Secrets failed; the operator restarts it"
-                    );
+                    tell_failing(health, &watch, &error);
                 }
             }
             ready(())

@@ -1,69 +1,70 @@
 //! The state of the program for the liveness and readiness probes.
 
 use std::{
-    collections::BTreeMap,
     convert::Infallible,
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
-use tokio::time::sleep;
+use prometheus_client::{
+    collector::Collector, encoding::DescriptorEncoder, metrics::MetricType, registry::Registry,
+};
+use tokio::{sync::Notify, time::sleep};
+
+use crate::telemetry::watches::{Watch, Watches};
 
 /// How often the main loop reports that it runs.
 const BEAT: Duration = Duration::from_secs(1);
 /// Without a report for this long, the main loop counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A watch, identified by its resource and namespace.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Watch {
-    /// The watched kind, in the plural.
-    pub kind: &'static str,
-    /// The namespace; `None` for all.
-    pub namespace: Option<String>,
-}
-
-impl fmt::Display for Watch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.namespace {
-            Some(namespace) => write!(f, "{} in namespace {namespace}", self.kind),
-            None => write!(f, "{} in all namespaces", self.kind),
-        }
-    }
-}
+/// A namespace that cannot be listed for this long holds up the others no longer.
+const LISTS_TAKE: Duration = Duration::from_secs(30);
 
 /// The state of the program.
 #[derive(Debug)]
 pub struct Health {
     beat: Mutex<Instant>,
-    start: Mutex<Start>,
-}
-
-/// The progress of the start.
-#[derive(Debug)]
-enum Start {
-    /// The cluster does not know the CRD yet.
-    NoCrd,
-    /// The watches whose first list is not complete; for failing ones, since when and with which status.
-    Listing(BTreeMap<Watch, Option<(Timestamp, String)>>),
-    /// Every object is known.
-    Done,
+    watches: Mutex<Watches>,
+    /// Notified when a list is complete or a watch fails.
+    changed: Notify,
 }
 
 impl Default for Health {
     fn default() -> Self {
         Self {
             beat: Mutex::new(Instant::now()),
-            start: Mutex::new(Start::NoCrd),
+            watches: Mutex::default(),
+            changed: Notify::new(),
         }
     }
 }
 
+/// Exports at each scrape which watches fail.
+#[derive(Debug)]
+struct FailingWatches(Arc<Health>);
+
+impl Collector for FailingWatches {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let help = "Whether the watch of this kind in this namespace fails (empty for all namespaces)";
+        let mut metric = encoder.encode_descriptor("watch_failing", help, None, MetricType::Gauge)?;
+        for (watch, fails) in self.0.watches().all() {
+            metric.encode_family(watch)?.encode_gauge(&i64::from(fails))?;
+        }
+        Ok(())
+    }
+}
+
 impl Health {
-    fn start(&self) -> MutexGuard<'_, Start> {
-        self.start.lock().unwrap_or_else(PoisonError::into_inner)
+    fn watches(&self) -> MutexGuard<'_, Watches> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Registers a gauge of the failing watches.
+    pub fn register(self: &Arc<Self>, registry: &mut Registry) {
+        registry.register_collector(Box::new(FailingWatches(self.clone())));
     }
 
     /// Runs the main work and reports that it continues; if the work blocks, the reports stop.
@@ -83,29 +84,63 @@ impl Health {
 
     /// The CRD exists; these watches must complete their lists.
     pub fn lists(&self, watches: impl IntoIterator<Item = Watch>) {
-        *self.start() = Start::Listing(watches.into_iter().map(|watch| (watch, None)).collect());
+        self.watches().lists(watches);
+    }
+
+    /// These watches must complete their lists once more; those that never did are not waited for again.
+    pub fn lists_again(&self, watches: impl IntoIterator<Item = Watch>) {
+        self.watches().lists_again(watches);
     }
 
     /// A watch has completed its list.
     pub fn listed(&self, watch: &Watch) {
-        if let Start::Listing(missing) = &mut *self.start() {
-            missing.remove(watch);
+        self.watches().listed(watch);
+        self.works(watch);
+        self.changed.notify_waiters();
+    }
+
+    /// A watch has received something.
+    pub fn works(&self, watch: &Watch) {
+        if self.watches().works(watch) {
+            tracing::info!(
+                kind = watch.kind,
+                namespace = watch.namespace,
+                "the watch works again"
+            );
         }
     }
 
-    /// A watch fails: with this HTTP status, or `none`.
-    pub fn failing(&self, watch: &Watch, code: &str, now: Timestamp) {
-        if let Start::Listing(missing) = &mut *self.start()
-            && let Some(failing) = missing.get_mut(watch)
-        {
-            let since = failing.as_ref().map_or(now, |(since, _)| *since);
-            *failing = Some((since, code.into()));
-        }
+    /// A watch fails: with this HTTP status, or `none`. Returns whether that is news.
+    pub fn failing(&self, watch: &Watch, code: &str, now: Timestamp) -> bool {
+        let is_news = self.watches().fails(watch, code, now);
+        self.changed.notify_waiters();
+        is_news
     }
 
-    /// All objects are known and can be reconciled.
+    /// Waits until the watches have completed their lists. After LISTS_TAKE it goes on without those that the API server
+    /// refuses, if another namespace is listed, and returns them.
+    pub async fn settled(&self) -> Vec<Watch> {
+        let mut patience = pin!(sleep(LISTS_TAKE));
+        let mut impatient = false;
+        loop {
+            let changed = self.changed.notified();
+            let mut changed = pin!(changed);
+            // From here on, no change is missed.
+            changed.as_mut().enable();
+            if self.watches().settled(impatient) {
+                break;
+            }
+            tokio::select! {
+                () = changed => {}
+                () = &mut patience, if !impatient => impatient = true,
+            }
+        }
+        self.watches().awaited()
+    }
+
+    /// All objects are known that can be listed, and can be reconciled.
     pub fn filled(&self) {
-        *self.start() = Start::Done;
+        self.watches().filled();
     }
 
     /// Whether the main loop runs.
@@ -122,33 +157,12 @@ impl Health {
         }
     }
 
-    /// Whether the objects are known.
+    /// Whether the objects are known; one line for each watch that fails nevertheless.
     ///
     /// # Errors
     /// What is missing, one line each.
-    pub fn ready(&self) -> Result<(), String> {
-        let missing = match &*self.start() {
-            Start::Done => return Ok(()),
-            Start::NoCrd => "waiting for the CRD of DocSpaceBackupSchedule".into(),
-            Start::Listing(missing) if missing.is_empty() => {
-                "all objects are listed; reconciles begin soon".into()
-            }
-            Start::Listing(missing) => {
-                let lines: Vec<_> = missing.iter().map(line).collect();
-                lines.join("\n")
-            }
-        };
-        Err(missing)
-    }
-}
-
-/// The cause of a failing watch is only in the log, because callers of a probe may have no right to read it.
-fn line((watch, failing): (&Watch, &Option<(Timestamp, String)>)) -> String {
-    match failing {
-        None => format!("listing {watch}"),
-        Some((since, code)) => {
-            format!("the watch of {watch} has been failing since {since:.0} (HTTP status: {code})")
-        }
+    pub fn ready(&self) -> Result<Vec<String>, String> {
+        self.watches().ready()
     }
 }
 
@@ -186,8 +200,12 @@ mod tests {
         health.listed(&secrets);
         assert!(health.ready().is_err());
         health.filled();
+        assert_eq!(health.ready(), Ok(Vec::new()));
         health.failing(&secrets, "403", first);
-        assert_eq!(health.ready(), Ok(()));
+        let failing = health.ready().expect("ready");
+        assert!(failing[0].starts_with("the watch of Secrets in namespace docspace"));
+        health.works(&secrets);
+        assert_eq!(health.ready(), Ok(Vec::new()));
     }
 
     #[tokio::test]

@@ -1,14 +1,16 @@
-//! The program's HTTP interface: metrics for Prometheus ([`server`]), liveness and readiness ([`health`]). Each part of
-//! the program adds its metrics to the [`registry`].
+//! The program's HTTP interface: metrics for Prometheus ([`server`]), liveness and readiness ([`health`]), which includes
+//! the state of the [`watches`]. Each part of the program adds its metrics to the [`registry`].
 
 mod health;
 mod server;
+mod watches;
 
 use prometheus_client::{metrics::info::Info, registry::Registry};
 
 pub use crate::telemetry::{
-    health::{Health, Watch},
+    health::Health,
     server::{Listening, listen},
+    watches::Watch,
 };
 
 /// The prefix of every metric.

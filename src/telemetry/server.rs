@@ -1,4 +1,4 @@
-//! The HTTP server: `/metrics`, `/livez` and `/readyz`, each by GET.
+//! The HTTP server: `/metrics`, `/livez` and `/readyz` (`/readyz?verbose` for details), each by GET.
 
 use std::{
     convert::Infallible,
@@ -115,8 +115,11 @@ impl Served {
         }
         match request.uri().path() {
             "/metrics" => self.metrics(Format::asked_for(request)).await,
-            "/livez" => probe(self.health.alive(Instant::now())),
-            "/readyz" => probe(self.health.ready()),
+            "/livez" => probe(self.health.alive(Instant::now()).map(|()| Vec::new())),
+            "/readyz" => probe(self.health.ready().map(|failing| match is_verbose(request) {
+                true => failing,
+                false => Vec::new(),
+            })),
             _ => plain(
                 StatusCode::NOT_FOUND,
                 "not found; there are /metrics, /livez and /readyz",
@@ -207,9 +210,20 @@ impl fmt::Write for Writer {
     }
 }
 
-fn probe(state: Result<(), String>) -> Reply {
+/// Whether a probe asks for details, as `?verbose`.
+fn is_verbose<B>(request: &Request<B>) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    query
+        .split('&')
+        .any(|part| part.split('=').next() == Some("verbose"))
+}
+
+fn probe(state: Result<Vec<String>, String>) -> Reply {
     match state {
-        Ok(()) => plain(StatusCode::OK, "ok"),
+        Ok(mut remarks) => {
+            remarks.push("ok".into());
+            plain(StatusCode::OK, &remarks.join("\n"))
+        }
         Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, &why),
     }
 }

@@ -25,4 +25,5 @@ mod replicas;
 mod secrets;
 mod single_post;
 mod tenant_isolation;
+mod unlisted;
 mod world;

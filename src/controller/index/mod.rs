@@ -56,17 +56,6 @@ impl Index {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until every namespace has been listed.
-    ///
-    /// # Errors
-    /// The watches have ended.
-    pub async fn filled(&self) -> Result<(), kube::runtime::reflector::store::WriterDropped> {
-        for store in &self.stores {
-            store.wait_until_ready().await?;
-        }
-        Ok(())
-    }
-
     /// The newest known version of an object: from the watch, or from this operator's last write.
     pub fn newest(&self, key: &Key) -> Option<Arc<Guarded>> {
         let watched = self.stores.iter().find_map(|store| store.get(key))?;
