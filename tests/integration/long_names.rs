@@ -11,7 +11,7 @@ fn longest(separator: &str) -> String {
 
 #[tokio::test]
 async fn an_object_whose_name_is_cut_at_a_separator_has_events() {
-    let world = World::new().await;
+    let world = World::of_one_process("a leader that ends may lose an Event").await;
     let (dash, dot) = (longest("-"), longest("."));
     world.create(&world.named(&dash)).await;
     world.ready(&dash).await;

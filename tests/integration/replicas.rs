@@ -15,13 +15,15 @@ use crate::world::{
 };
 
 /// Modules that test a single process, or no process at all.
-const SKIPPED: [&str; 6] = [
+const SKIPPED: [&str; 8] = [
     "crd::",
     "leader::",
     "metrics::",
     "process::",
+    "proxied::",
     "release::",
     "replicas::",
+    "unlisted::",
 ];
 /// Tests wait most of the time, so more threads than cores.
 const THREADS: &str = "10";

@@ -19,10 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A world whose operator has another account, which may watch that namespace, but not yet the other one.
 async fn with_an_unlisted_namespace() -> (World, Namespace, Namespace, PathBuf) {
     let plane = control_plane();
-    let world = Setup::default()
-        .of_one_process("what it is refused is refused on purpose")
-        .idle()
-        .await;
+    let world = Setup::default().idle().await;
     let (home, other) = (
         Namespace::create(&world.client).await,
         Namespace::create(&world.client).await,
