@@ -7,7 +7,7 @@ use std::{
 
 use jiff::Timestamp;
 use reqwest::{
-    Body, Client, Request,
+    Body, Request,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue},
 };
 
@@ -17,6 +17,7 @@ use crate::{
         Address, Answer, Credential, Failure, PortalError,
         answer::{Content, Refusal, Reply, classify},
         call::{Call, create_body},
+        connections::Connections,
         http_clients::Gate,
         metrics::{CallResult, Metrics},
         model::{Archive, AuditAction, AuditEvent, PortalSettings, Progress},
@@ -41,7 +42,7 @@ fn of(dump: bool) -> [(&'static str, &'static str); 1] {
 pub struct Portal {
     pub(super) address: Address,
     pub(super) authorization: HeaderValue,
-    pub(super) client: Client,
+    pub(super) connections: Connections,
     pub(super) gate: Arc<Gate>,
     pub(super) leadership: Leadership,
     pub(super) secrets: Secrets,
@@ -223,7 +224,7 @@ impl Portal {
 
     /// Sends and awaits a call only while this process leads; a write begins only if it fits into the lease.
     async fn exchange(&self, call: Call, request: Request) -> (Head, Result<Reply, Refusal>) {
-        let exchange = exchange(&self.client, request, call.max_body());
+        let exchange = exchange(&self.connections, request, call.max_body());
         let reply = if call.is_write() {
             self.leadership.portal_write(self.limit(call), exchange).await
         } else {

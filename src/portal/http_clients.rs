@@ -6,52 +6,45 @@ use std::{
     time::Duration,
 };
 
-use reqwest::{Certificate, Client, redirect::Policy};
+use reqwest::{Client, redirect::Policy};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::portal::{Address, guard::Guard};
+use crate::portal::{
+    Address,
+    connections::Connections,
+    guard::Guard,
+    private_trust::Verifier,
+    tls::{self, NoTls},
+};
 
-/// The number of clients with private CAs; the least recently used is dropped first. Each also holds the platform's
-/// roots, some hundred KiB.
+/// The number of private CAs whose connections are kept; the least recently used is dropped first.
 const MAX_PRIVATE: usize = 32;
-/// The largest accepted PEM text, in bytes; all public CAs together have about 220 KiB.
-const MAX_PEM: usize = 256 * 1024;
 /// Connections stay open only for the next calls of the same reconcile, because there may be 10,000 portals.
 const IDLE_CONNECTIONS: usize = 2;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Why there is no client.
-#[derive(Debug)]
-pub enum NoClient {
-    /// The PEM text has no certificate, or an unreadable one.
-    BadPem,
-    /// SSL_CERT_FILE or SSL_CERT_DIR yields no CA certificates, or TLS cannot be set up.
-    NoRoots,
-}
-
-/// The client that trusts only public CAs.
+/// Connections that trust only public CAs, and the verifier that all others share.
 #[derive(Clone, Debug)]
 struct Public {
-    client: Client,
-    /// The system has no CAs, so the client uses those of the program.
-    bundled: bool,
+    connections: Connections,
+    verifier: Verifier,
 }
 
 /// Creates clients on demand and keeps them.
 #[derive(Debug)]
 pub struct Clients {
     options: Options,
-    plain: Client,
+    plain: Connections,
     public: Mutex<Option<Public>>,
     /// By PEM text, the most recently used last.
-    private: Mutex<Vec<(String, Client)>>,
+    private: Mutex<Vec<(String, Connections)>>,
 }
 
 impl Clients {
-    /// Creates the client for http only; the others are created on demand.
+    /// Creates the clients for http only; the others are created on demand.
     pub fn new(options: Options) -> reqwest::Result<Self> {
         // Without roots: they cost memory, a slim image may have none, and http does not need them.
-        let plain = builder(options).tls_certs_only([]).build()?;
+        let plain = Connections::new(|| builder(options).tls_certs_only([]))?;
         Ok(Self {
             options,
             plain,
@@ -60,88 +53,53 @@ impl Clients {
         })
     }
 
-    /// The client for this scheme and these certificates.
-    pub fn client(&self, https: bool, ca: Option<&str>) -> Result<Client, NoClient> {
+    /// The connections for this scheme and these certificates.
+    pub fn connections(&self, https: bool, ca: Option<&str>) -> Result<Connections, NoTls> {
         match ca {
             _ if !https => Ok(self.plain.clone()),
-            None => self.public().map(|public| public.client),
+            None => self.public().map(|public| public.connections),
             Some(pem) => self.private(pem),
         }
     }
 
-    fn public(&self) -> Result<Public, NoClient> {
+    fn public(&self) -> Result<Public, NoTls> {
         let mut public = self.public.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(public) = &*public {
             return Ok(public.clone());
         }
-        let of_system = builder(self.options).build();
-        let made = Public::new(self.options, of_system, roots_are_named())?;
-        Ok(public.insert(made).clone())
+        let verifier = tls::public()?;
+        let connections = self.over_tls(verifier.clone())?;
+        Ok(public
+            .insert(Public {
+                connections,
+                verifier,
+            })
+            .clone())
     }
 
-    fn private(&self, pem: &str) -> Result<Client, NoClient> {
+    fn private(&self, pem: &str) -> Result<Connections, NoTls> {
         let mut private = self.private.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = private.iter().position(|(known, _)| known == pem) {
             let used = private.remove(at);
-            let client = used.1.clone();
+            let connections = used.1.clone();
             private.push(used);
-            return Ok(client);
+            return Ok(connections);
         }
-        if pem.len() > MAX_PEM {
-            return Err(NoClient::BadPem);
-        }
-        let certificates = Certificate::from_pem_bundle(pem.as_bytes()).map_err(|_| NoClient::BadPem)?;
-        if certificates.is_empty() {
-            return Err(NoClient::BadPem);
-        }
-        let mut builder = builder(self.options).tls_certs_merge(certificates);
-        // The other trusted CAs must not depend on the image.
-        if self.public().is_ok_and(|public| public.bundled) {
-            builder = builder.tls_certs_merge(bundled());
-        }
-        // Fails only for a bad certificate: with a certificate, missing roots of the platform are no error.
-        let client = builder.build().map_err(|_| NoClient::BadPem)?;
+        // A private CA works also where there are no public ones.
+        let public = self.public().ok().map(|public| public.verifier);
+        let connections = self.over_tls(tls::private(pem, public)?)?;
         if private.len() >= MAX_PRIVATE {
             private.remove(0);
         }
-        private.push((pem.to_owned(), client.clone()));
-        Ok(client)
+        private.push((pem.to_owned(), connections.clone()));
+        Ok(connections)
     }
-}
 
-impl Public {
-    /// The client with the system's CAs, else with those of the program. If the environment names a CA store, there is
-    /// no fallback, because the user wants that store only.
-    fn new(options: Options, of_system: reqwest::Result<Client>, named: bool) -> Result<Self, NoClient> {
-        match of_system {
-            Ok(client) => Ok(Self {
-                client,
-                bundled: false,
-            }),
-            Err(_) if named => Err(NoClient::NoRoots),
-            Err(_) => match builder(options).tls_certs_only(bundled()).build() {
-                Ok(client) => Ok(Self {
-                    client,
-                    bundled: true,
-                }),
-                Err(_) => Err(NoClient::NoRoots),
-            },
-        }
+    fn over_tls(&self, verifier: Verifier) -> Result<Connections, NoTls> {
+        let config = tls::config(verifier)?;
+        Connections::new(|| builder(self.options).tls_backend_preconfigured(config.clone()))
+            .map_err(|_| NoTls::NoRoots)
     }
-}
-
-/// Whether the environment names a CA store.
-fn roots_are_named() -> bool {
-    ["SSL_CERT_FILE", "SSL_CERT_DIR"]
-        .iter()
-        .any(|name| std::env::var_os(name).is_some())
-}
-
-/// Mozilla's list of public CAs at build time, for images without CAs.
-fn bundled() -> impl Iterator<Item = Certificate> {
-    webpki_root_certs::TLS_SERVER_ROOT_CERTS
-        .iter()
-        .filter_map(|der| Certificate::from_der(der).ok())
 }
 
 fn builder(options: Options) -> reqwest::ClientBuilder {
@@ -249,20 +207,6 @@ mod tests {
     }
 
     #[test]
-    fn the_programs_own_cas_stand_in_where_the_system_has_none_and_none_were_asked_for() {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let options = Options::default();
-        let made = |of_system, named| Public::new(options, of_system, named).map(|public| public.bundled);
-        let no_store = || Client::builder().user_agent("no\nheader").build();
-        assert!(matches!(made(no_store(), false), Ok(true)));
-        assert!(matches!(made(no_store(), true), Err(NoClient::NoRoots)));
-        assert!(matches!(made(builder(options).build(), false), Ok(false)));
-        // Each of them can be read: what cannot would be left out without a word.
-        assert_eq!(bundled().count(), webpki_root_certs::TLS_SERVER_ROOT_CERTS.len());
-        assert!(bundled().count() > 100);
-    }
-
-    #[test]
     fn private_cas_share_clients_and_are_few() {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let clients = Clients::new(Options::default()).expect("a client");
@@ -272,14 +216,16 @@ mod tests {
         };
         let pem = |number: usize| format!("CA {number}\n{}", include_str!("tests/ca.pem"));
         for number in (0..MAX_PRIVATE).chain([0, MAX_PRIVATE]) {
-            clients.client(true, Some(&pem(number))).expect("a client");
+            clients
+                .connections(true, Some(&pem(number)))
+                .expect("connections");
         }
         // 1 was used before all others that are kept.
         let expected: Vec<_> = (2..MAX_PRIVATE).chain([0, MAX_PRIVATE]).map(pem).collect();
         assert_eq!(kept(), expected);
         clients
-            .client(false, Some("not read for http"))
-            .expect("a client");
-        assert!(clients.client(true, Some(&"x".repeat(MAX_PEM + 1))).is_err());
+            .connections(false, Some("not read for http"))
+            .expect("connections");
+        assert!(clients.connections(true, Some("no PEM")).is_err());
     }
 }

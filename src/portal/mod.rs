@@ -2,17 +2,18 @@
 //!
 //! 1. [`Address`] is the address of a portal; `guard` refuses addresses that are never a portal.
 //! 2. [`Portals`] creates a [`Portal`] for an [`Access`], without a call.
-//! 3. A call (`client`) waits for its turn (`http_clients`), sends and reads (`transport`), classifies the answer
-//!    (`shape`, `answer`), and reads its data (`parse`, `model`).
+//! 3. A call (`client`) waits for its turn (`http_clients`), sends and reads (`transport`) over a connection (`connections`,
+//!    `tls`), classifies the answer (`shape`, `answer`), and reads its data (`parse`, `model`).
 //! 4. An error is a [`PortalError`] with a [`Failure`] from a closed set.
 //!
-//! This module neither retries calls nor follows redirects.
+//! This module follows no redirects, and repeats a call only if a kept connection turns out to be closed.
 
 mod access;
 mod address;
 mod answer;
 mod call;
 mod client;
+mod connections;
 mod failure;
 mod guard;
 mod http_clients;
@@ -20,11 +21,13 @@ mod metrics;
 mod model;
 mod parse;
 mod portals;
+mod private_trust;
 mod redact;
 mod shape;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tls;
 mod transport;
 
 pub use crate::portal::{

@@ -11,9 +11,10 @@ use crate::{
     portal::{
         Access, Failure, Options, Portal, PortalError,
         guard::Guard,
-        http_clients::{Clients, Gates, NoClient},
+        http_clients::{Clients, Gates},
         metrics::Metrics,
         redact::Secrets,
+        tls::NoTls,
         transport,
     },
 };
@@ -93,19 +94,19 @@ impl Portals {
                 "the API key is empty or contains characters that cannot be sent (line ends, non-ASCII); write the Secret again",
             );
         };
-        let client = match self
+        let connections = match self
             .0
             .clients
-            .client(address.url().scheme() == "https", ca.as_deref())
+            .connections(address.url().scheme() == "https", ca.as_deref())
         {
-            Ok(client) => client,
-            Err(NoClient::BadPem) => {
+            Ok(connections) => connections,
+            Err(NoTls::BadPem) => {
                 return refuse(
                     Failure::SecretInvalid,
                     "the CA is not a list of PEM certificates of at most 256 KiB; correct the Secret",
                 );
             }
-            Err(NoClient::NoRoots) => {
+            Err(NoTls::NoRoots) => {
                 return refuse(
                     Failure::Tls,
                     "no secure connection: the operator's SSL_CERT_FILE or SSL_CERT_DIR yields no CA certificates; correct it",
@@ -117,7 +118,7 @@ impl Portals {
         Ok(Portal {
             address: address.clone(),
             authorization,
-            client,
+            connections,
             gate,
             leadership: self.0.leadership.clone(),
             secrets,

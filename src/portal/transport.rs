@@ -1,10 +1,10 @@
 //! One HTTP exchange: sends a request, reads a bounded answer, and classifies transport failures.
 
-use std::{error::Error, io, time::Duration};
+use std::{io, time::Duration};
 
 use jiff::Timestamp;
 use reqwest::{
-    Client, Request, Response, Url,
+    Request, Response, Url,
     header::{DATE, HeaderMap, LOCATION, RETRY_AFTER},
 };
 use rustls::CertificateError;
@@ -12,6 +12,7 @@ use rustls::CertificateError;
 use crate::portal::{
     Failure,
     answer::{Refusal, Reply},
+    connections::{Connections, cause},
     guard::{NotAllowed, Unresolved},
     http_clients::CONNECT_TIMEOUT,
 };
@@ -40,10 +41,14 @@ impl Head {
 }
 
 /// Sends the request and reads at most `max_body` bytes of answer.
-pub async fn exchange(client: &Client, request: Request, max_body: usize) -> (Head, Result<Reply, Refusal>) {
+pub async fn exchange(
+    connections: &Connections,
+    request: Request,
+    max_body: usize,
+) -> (Head, Result<Reply, Refusal>) {
     let url = request.url().clone();
     let timeout = request.timeout().copied();
-    let mut response = match client.execute(request).await {
+    let mut response = match connections.send(request).await {
         Ok(response) => response,
         Err(error) => return (Head::default(), Err(failed(&error, timeout))),
     };
@@ -160,22 +165,6 @@ fn failed(error: &reqwest::Error, timeout: Option<Duration>) -> Refusal {
 /// For an address that is never a portal.
 pub const NOT_ALLOWED: &str = "the host is a loopback, link-local, cloud metadata, multicast or unspecified address, \
                                which is never a portal; set portal.url to the portal's real address";
-
-/// The first error of this type in the chain. An `io::Error` hides the error that it carries from `source()`.
-fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        next = match inner {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        };
-    }
-    None
-}
 
 fn tls_trouble(error: &rustls::Error) -> String {
     use CertificateError::{
