@@ -4,8 +4,8 @@ use url::{Host, Url};
 
 /// Where a portal is: its URL, and the Host header that selects it there (trap 14).
 ///
-/// Addresses of the same place are equal: schemes and hosts are in lower case; a default port, a trailing slash, and a
-/// Host header that only repeats the URL are removed.
+/// Addresses of the same place are equal: schemes and hosts are in lower case; the scheme's default port (in the Host
+/// header, too), a trailing slash, and a Host header that only repeats the URL are removed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Address {
     url: Url,
@@ -51,7 +51,9 @@ impl Address {
     /// The URL is not http(s) with a host, or contains more than an address; the Host header is not a host name.
     pub fn parse(url: &str, host_header: Option<&str>) -> Result<Self, InvalidAddress> {
         let url = parse_url(url)?;
-        let host_header = host_header.map(parse_host_header).transpose()?;
+        let host_header = host_header
+            .map(|host| parse_host_header(url.scheme(), host))
+            .transpose()?;
         let host_header = host_header.filter(|host| host != url.authority());
         Ok(Self { url, host_header })
     }
@@ -66,7 +68,7 @@ impl Address {
         &self.url
     }
 
-    /// The Host header, in lower case; `None` if it is the URL's own host.
+    /// The Host header, in lower case, without a default port; `None` if it is the URL's own host.
     pub fn host_header(&self) -> Option<&str> {
         self.host_header.as_deref()
     }
@@ -77,10 +79,7 @@ impl Address {
         let Some(header) = &self.host_header else {
             return url.into();
         };
-        let name = header
-            .rsplit_once(':')
-            .filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
-        name.map_or(header.as_str(), |(name, _)| name).into()
+        without_port(header).into()
     }
 
     /// The URL of an API call: the portal's URL with this path and these query pairs, encoded.
@@ -151,16 +150,28 @@ fn parse_url(text: &str) -> Result<Url, InvalidAddress> {
     Ok(url)
 }
 
-fn parse_host_header(text: &str) -> Result<String, InvalidAddress> {
+/// The Host header in lower case, with its port only if it is not the default of the scheme.
+fn parse_host_header(scheme: &str, text: &str) -> Result<String, InvalidAddress> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
     if text.is_empty() || !text.chars().all(allowed) {
         return Err(InvalidAddress::HostHeader);
     }
-    let as_url = Url::parse(&format!("http://{text}/")).map_err(|_| InvalidAddress::HostHeader)?;
+    let as_url = Url::parse(&format!("{scheme}://{text}/")).map_err(|_| InvalidAddress::HostHeader)?;
     if as_url.host().is_none() || as_url.port() == Some(0) {
         return Err(InvalidAddress::HostHeader);
     }
-    Ok(text.to_ascii_lowercase())
+    let name = without_port(text).to_ascii_lowercase();
+    Ok(match as_url.port() {
+        Some(port) => format!("{name}:{port}"),
+        None => name,
+    })
+}
+
+/// A host without the port behind it.
+fn without_port(host: &str) -> &str {
+    host.rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
+        .map_or(host, |(name, _)| name)
 }
 
 #[cfg(test)]
@@ -198,6 +209,42 @@ mod tests {
             parsed("https://MÜNCHEN.example", None).origin(),
             "https://xn--mnchen-3ya.example"
         );
+    }
+
+    #[test]
+    fn a_default_port_in_the_host_header_is_no_other_place() {
+        for (url, host, header) in [
+            ("https://docs.example.com", "docs.example.com:443", None),
+            ("https://docs.example.com:443", "Docs.Example.com:0443", None),
+            ("http://docs.example.com", "docs.example.com:80", None),
+            ("https://docs.example.com:8443", "docs.example.com:08443", None),
+            ("https://router", "docs.example.com:443", Some("docs.example.com")),
+            ("https://router", "docs.example.com:", Some("docs.example.com")),
+            (
+                "http://router:8092",
+                "docs.example.com:80",
+                Some("docs.example.com"),
+            ),
+            ("http://router:8092", "[fd12::1]:80", Some("[fd12::1]")),
+            ("http://router:8092", "[fd12::1]", Some("[fd12::1]")),
+            // The default of another scheme selects another place.
+            (
+                "http://router",
+                "docs.example.com:443",
+                Some("docs.example.com:443"),
+            ),
+            (
+                "https://router",
+                "docs.example.com:80",
+                Some("docs.example.com:80"),
+            ),
+            ("https://router:8443", "router", Some("router")),
+        ] {
+            assert_eq!(parsed(url, Some(host)).host_header(), header, "{url} {host}");
+            assert_eq!(parsed(url, Some(host)), parsed(url, header), "{url} {host}");
+        }
+        let portal = parsed("https://router", Some("docs.example.com:8443"));
+        assert_eq!(portal.host_name(), "docs.example.com");
     }
 
     #[test]
