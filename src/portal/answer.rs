@@ -20,6 +20,8 @@ pub struct Reply {
     pub status: u16,
     /// Origin of a redirect's target, if it differs from the portal's.
     pub redirect: Option<String>,
+    /// It challenges with a login that DocSpace does not ask of a Bearer key: Basic, Digest, Negotiate, …
+    pub asks_for_login: bool,
     /// The whole body.
     pub body: Vec<u8>,
 }
@@ -31,6 +33,19 @@ pub struct Refusal {
     pub failure: Failure,
     /// What happened, and what to do.
     pub text: String,
+    /// Whether the answer has one of DocSpace's own shapes. An empty one may be a proxy's.
+    pub is_docspaces: bool,
+}
+
+impl Refusal {
+    /// A refusal by something else than DocSpace, or by something that cannot be told from it.
+    pub fn new(failure: Failure, text: String) -> Self {
+        Self {
+            failure,
+            text,
+            is_docspaces: false,
+        }
+    }
 }
 
 /// What a successful answer carries.
@@ -46,6 +61,10 @@ pub enum Content {
 const UNAUTHORIZED: &str = "the portal does not accept the API key or token (mistyped, expired, disabled, or of \
                             another portal), or does not know this host name; put a valid key into the Secret, or \
                             correct portal.url and portal.hostHeader";
+const OTHER_LOGIN: &str = "something in front of DocSpace, not DocSpace, asks for a login of its own; let /api/2.0 \
+                           pass without that login, or set portal.url to an address behind it";
+const PROXY_LOGIN: &str = "the proxy asks for a login; put user and password into the operator's HTTP_PROXY, or except \
+                           the portal's host in NO_PROXY";
 const KEY_NOT_ALLOWED: &str = "the API key lacks the permission for this call; use a key with all permissions \
                                (DocSpace has none for backups alone)";
 const NO_SETTINGS: &str =
@@ -62,6 +81,8 @@ const NO_ROUTE: &str = "DocSpace's API is not at this URL; set portal.url to the
                         service router of DocSpace's Helm chart";
 const RATE_LIMITED: &str = "too many requests by the user of this API key or token; use this user's keys for fewer \
                             objects, or set a longer interval";
+const FROM_PROXY: &str =
+    "from a proxy in front of DocSpace; check the proxy, and that DocSpace runs behind it";
 const NO_REASON: &str = "DocSpace gives no reason";
 const CHECK_SCHEDULE: &str = "check storageType, storageParams and cronParams";
 const CHECK_LOGS: &str = "see DocSpace's logs";
@@ -75,24 +96,35 @@ pub fn classify(call: Call, reply: &Reply, redactor: &Redactor) -> Result<Conten
         200 => return success(shape),
         300..=399 => (Failure::Redirected, redirected(reply, redactor)),
         400 => bad_request(call, &shape),
-        401 => (Failure::Unauthorized, UNAUTHORIZED.into()),
+        401 => unauthorized(reply, &shape),
         402 => (Failure::PlanNotAllowed, with_advice(&shape, PLAN_NOT_ALLOWED)),
         403 => forbidden(call, &shape),
         404 => not_found(&shape),
+        407 => (Failure::NotDocSpace, PROXY_LOGIN.into()),
         429 => (Failure::RateLimited, RATE_LIMITED.into()),
         500 if call == Call::Key && is_no_key(&shape) => return Ok(Content::Nothing),
-        500..=599 => return Err(server_error(call, status, &shape)),
+        500..=599 => server_error(call, status, &shape),
         _ => match shape.said() {
             Some(_) => (Failure::ServerError, with_advice(&shape, CHECK_LOGS)),
             None => (Failure::NotDocSpace, not_docspace(&shape)),
         },
     };
-    Err(refusal(failure, status, &what))
+    Err(Refusal {
+        is_docspaces: is_docspaces(failure, &shape),
+        ..refusal(failure, status, &what)
+    })
 }
 
 fn refusal(failure: Failure, status: u16, what: &str) -> Refusal {
-    let text = format!("HTTP {status}: {what}");
-    Refusal { failure, text }
+    let colon = if failure == Failure::Proxy { "" } else { ":" };
+    Refusal::new(failure, format!("HTTP {status}{colon} {what}"))
+}
+
+/// Only an error of DocSpace tells it from a proxy, whose answers may be empty, too.
+fn is_docspaces(failure: Failure, shape: &Shape) -> bool {
+    use Failure::{NotDocSpace, Proxy, Redirected, RouteNotFound};
+    let of_others = matches!(failure, NotDocSpace | Proxy | Redirected | RouteNotFound);
+    !of_others && matches!(shape, Shape::AppError(_) | Shape::Problem { .. })
 }
 
 /// An answer with status 200 whose content does not fit the call.
@@ -135,6 +167,15 @@ fn bad_request(call: Call, shape: &Shape) -> (Failure, String) {
     }
 }
 
+/// DocSpace's own 401 is empty and challenges nobody who sends a Bearer key.
+fn unauthorized(reply: &Reply, shape: &Shape) -> (Failure, String) {
+    if reply.asks_for_login || matches!(shape, Shape::NotJson | Shape::OtherJson) {
+        (Failure::NotDocSpace, OTHER_LOGIN.into())
+    } else {
+        (Failure::Unauthorized, UNAUTHORIZED.into())
+    }
+}
+
 fn forbidden(call: Call, shape: &Shape) -> (Failure, String) {
     match shape {
         Shape::Empty => (Failure::KeyNotAllowed, KEY_NOT_ALLOWED.into()),
@@ -166,28 +207,20 @@ fn is_no_key(shape: &Shape) -> bool {
     matches!(shape, Shape::AppError(error) if error.kind == "System.NullReferenceException")
 }
 
-fn server_error(call: Call, status: u16, shape: &Shape) -> Refusal {
+fn server_error(call: Call, status: u16, shape: &Shape) -> (Failure, String) {
     let failure = match shape {
         Shape::AppError(error) if error.is_of_database() => {
-            return refusal(Failure::DatabaseDown, status, DATABASE_DOWN);
+            return (Failure::DatabaseDown, DATABASE_DOWN.into());
         }
         Shape::AppError(error) if status == 500 && call == Call::Create && error.names_a_bad_value() => {
-            return refusal(Failure::Rejected, status, &rejected(shape));
+            return (Failure::Rejected, rejected(shape));
         }
         Shape::AppError(_) | Shape::Problem { .. } => Failure::ServerError,
         // A page is nginx's: DocSpace itself sends none.
         Shape::Empty | Shape::Envelope(_) | Shape::OtherJson if status == 500 => Failure::ServerError,
-        _ => {
-            let text = format!(
-                "HTTP {status} from a proxy in front of DocSpace; check the proxy, and that DocSpace runs behind it"
-            );
-            return Refusal {
-                failure: Failure::Proxy,
-                text,
-            };
-        }
+        _ => return (Failure::Proxy, FROM_PROXY.into()),
     };
-    refusal(failure, status, &with_advice(shape, CHECK_LOGS))
+    (failure, with_advice(shape, CHECK_LOGS))
 }
 
 /// DocSpace's reason for refusing the schedule usually names the field; without one, the user must look.

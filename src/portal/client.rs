@@ -231,10 +231,9 @@ impl Portal {
             self.leadership.while_held(exchange).await
         };
         reply.unwrap_or_else(|| {
-            let refusal = Refusal {
-                failure: Failure::TimedOut,
-                text: "the operator lost its lease before the portal answered; the next leader reads the outcome".into(),
-            };
+            let text =
+                "the operator lost its lease before the portal answered; the next leader reads the outcome";
+            let refusal = Refusal::new(Failure::TimedOut, text.into());
             (Head::default(), Err(refusal))
         })
     }
@@ -270,7 +269,7 @@ impl Portal {
             failure: refusal.failure,
             status: head.status,
             message: format!("{}: {}", self.address, refusal.text),
-            date: head.date,
+            date: head.date.filter(|_| refusal.is_docspaces),
             retry_after: head.retry_after,
         }
     }

@@ -94,7 +94,7 @@ pub struct PortalError {
     pub status: Option<u16>,
     /// For people. Contains no secret, no body of an answer, and nothing that varies between equal situations.
     pub message: String,
-    /// The portal's clock: its Date header.
+    /// The portal's clock: the Date header of an error of DocSpace's own, never that of a proxy or an empty answer.
     pub date: Option<Timestamp>,
     /// How long the portal asks to wait: its Retry-After header.
     pub retry_after: Option<Duration>,

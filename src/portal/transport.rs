@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use jiff::Timestamp;
 use reqwest::{
     Request, Response, Url,
-    header::{DATE, HeaderMap, LOCATION, RETRY_AFTER},
+    header::{DATE, HeaderMap, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use rustls::CertificateError;
 
@@ -54,6 +54,7 @@ pub async fn exchange(
     };
     let head = Head::of(&response);
     let redirect = redirect_target(&url, response.headers());
+    let asks_for_login = asks_for_login(response.headers());
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
@@ -70,6 +71,7 @@ pub async fn exchange(
         Ok(Reply {
             status: head.status.unwrap_or_default(),
             redirect,
+            asks_for_login,
             body,
         }),
     )
@@ -77,13 +79,11 @@ pub async fn exchange(
 
 fn too_large(response: &Response, max_body: usize) -> Refusal {
     let (status, size) = (response.status().as_u16(), max_body >> 20);
-    Refusal {
-        failure: Failure::NotDocSpace,
-        text: format!(
-            "HTTP {status}: the answer exceeds {size} MiB, more than DocSpace ever sends; check portal.url and \
-             portal.hostHeader"
-        ),
-    }
+    let text = format!(
+        "HTTP {status}: the answer exceeds {size} MiB, more than DocSpace ever sends; check portal.url and \
+         portal.hostHeader"
+    );
+    Refusal::new(Failure::NotDocSpace, text)
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &reqwest::header::HeaderName) -> Option<&'a str> {
@@ -112,9 +112,20 @@ fn redirect_target(url: &Url, headers: &HeaderMap) -> Option<String> {
     (origin.is_tuple() && origin != url.origin()).then(|| origin.ascii_serialization())
 }
 
+/// Whether a challenge names a scheme that DocSpace does not offer to a Bearer key.
+fn asks_for_login(headers: &HeaderMap) -> bool {
+    const SCHEMES: [&str; 5] = ["basic", "digest", "negotiate", "ntlm", "kerberos"];
+    let challenges = headers.get_all(WWW_AUTHENTICATE).iter();
+    challenges
+        .filter_map(|challenge| challenge.to_str().ok())
+        .flat_map(|challenges| challenges.split(','))
+        .filter_map(|challenge| challenge.split_whitespace().next())
+        .any(|scheme| SCHEMES.iter().any(|known| known.eq_ignore_ascii_case(scheme)))
+}
+
 /// Classifies a transport failure. Library texts with times, numbers or addresses are left out: messages stay constant.
 fn failed(error: &reqwest::Error, timeout: Option<Duration>) -> Refusal {
-    let refusal = |failure, text: String| Refusal { failure, text };
+    let refusal = Refusal::new;
     if !error.is_connect() {
         // Includes TLS alerts after the handshake, because the request has been sent by then.
         if error.is_timeout() {

@@ -21,6 +21,7 @@ async fn every_answer_has_its_reason() {
     let problem = |status: u16| format!(r#"{{"type":"x","title":"t","status":{status},"traceId":"{LEAK}"}}"#);
     let rows = [
         (401, String::new(), "Unauthorized"),
+        (401, format!("<html>{LEAK}</html>"), "NotDocSpace"),
         (
             402,
             wrapped("ASC.Core.Billing.BillingException"),

@@ -1,5 +1,7 @@
 //! The key's own expiry and permissions, reported before a write would fail because of them.
 
+use std::time::Duration;
+
 use docspace_backup_operator::api::{DocSpaceBackupSchedule, ManagementPolicy};
 use jiff::SignedDuration;
 use serde_json::json;
@@ -45,6 +47,13 @@ async fn a_key_that_expires_is_told_two_weeks_ahead_and_when_it_has() {
     assert!(message(&object, "CredentialsValid").contains("14 days"));
     assert!(is_ready(&object), "the key still serves");
 
+    // The refusal is empty and does not tell the time: the operator counts on from the portal's last answers.
+    world.server.clock().set(expires - SignedDuration::from_secs(2));
+    for _ in 0..2 {
+        world.request("nightly").await;
+        world.ready("nightly").await;
+    }
+    tokio::time::sleep(Duration::from_secs(3)).await;
     world.server.clock().set(expires + SignedDuration::from_mins(1));
     world.touch_secret().await;
     let object = world.stalled("nightly", "Unauthorized").await;

@@ -3,6 +3,7 @@
 mod closed_connections;
 mod reads;
 mod recordings;
+mod strangers;
 mod trouble;
 
 use std::{net::SocketAddr, time::Duration};

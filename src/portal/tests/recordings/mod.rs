@@ -77,6 +77,7 @@ impl Exchange {
         Reply {
             status: status.expect("a status"),
             redirect: None,
+            asks_for_login: false,
             body: body.into(),
         }
     }

@@ -231,6 +231,7 @@ fn told_in_stories() -> Vec<(String, Call, String, Content)> {
                     .and_then(|status| status.try_into().ok())
                     .expect("a status"),
                 redirect: None,
+                asks_for_login: false,
                 body: result["response"].to_string().into(),
             };
             match classify(call, &reply, &Redactor::of(&Secrets::default())) {

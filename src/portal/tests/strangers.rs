@@ -1,0 +1,89 @@
+//! Answers of something in front of DocSpace, told from DocSpace's own.
+
+use super::*;
+
+const DATE: &str = "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
+const PAGE: &str = "<html><body>Log in</body></html>";
+const ERROR: &str = r#"{"status":1,"statusCode":500,"error":{"message":"Access denied","type":"System.Exception","stack":"at X"}}"#;
+const PROBLEM: &str = r#"{"type":"x","title":"Forbidden","status":403}"#;
+
+#[tokio::test]
+async fn only_docspaces_own_answers_tell_its_clock() {
+    for (status, body) in [
+        ("402 Payment Required", ERROR),
+        ("403 Forbidden", ERROR),
+        ("403 Forbidden", PROBLEM),
+        ("404 Not Found", ERROR),
+        ("500 Oops", ERROR),
+        ("503 Unavailable", PROBLEM),
+    ] {
+        let error = failure(http(status, DATE, body)).await;
+        assert_eq!(error.date, Some(Timestamp::UNIX_EPOCH), "{status} {body}");
+    }
+    let huge = " ".repeat(1024 * 1024 + 1);
+    let envelope = r#"{"count":0,"status":0,"statusCode":200}"#;
+    for (status, body) in [
+        ("200 OK", PAGE),
+        ("200 OK", "{}"),
+        ("200 OK", ERROR),
+        ("200 OK", r#"{"status":0,"count":1,"response":[]}"#),
+        ("200 OK", huge.as_str()),
+        ("302 Found", ""),
+        ("302 Found", ERROR),
+        ("400 Bad Request", PAGE),
+        ("401 Unauthorized", ""),
+        ("401 Unauthorized", PAGE),
+        ("403 Forbidden", ""),
+        ("403 Forbidden", PAGE),
+        ("404 Not Found", ""),
+        ("404 Not Found", PAGE),
+        ("407 Proxy Authentication Required", PAGE),
+        ("429 Too Many Requests", ""),
+        ("500 Oops", ""),
+        ("500 Oops", envelope),
+        ("502 Bad Gateway", PAGE),
+        ("503 Unavailable", ""),
+    ] {
+        let error = failure(http(status, DATE, body)).await;
+        assert_eq!(error.date, None, "{status} {body:.60}");
+    }
+}
+
+#[tokio::test]
+async fn a_time_to_wait_is_counted_from_the_date_beside_it() {
+    let headers = "Date: Tue, 24 Nov 2026 03:00:00 GMT\r\nRetry-After: Tue, 24 Nov 2026 03:02:00 GMT\r\n";
+    let error = failure(http("503 Unavailable", headers, PAGE)).await;
+    assert_eq!(
+        (error.date, error.retry_after),
+        (None, Some(Duration::from_secs(120)))
+    );
+}
+
+#[tokio::test]
+async fn a_login_of_something_else_is_not_a_bad_key() {
+    let challenge = |text: &str| format!("WWW-Authenticate: {text}\r\n");
+    for (headers, body) in [
+        (String::new(), PAGE),
+        (String::new(), r#"{"message":"Unauthorized"}"#),
+        (challenge("Basic realm=\"Restricted\""), ""),
+        (challenge("basic"), ""),
+        (challenge("Bearer, Digest qop=\"auth\""), ""),
+        (challenge("Negotiate") + &challenge("NTLM"), ""),
+    ] {
+        let error = failure(http("401 Unauthorized", &headers, body)).await;
+        assert_eq!(
+            (error.failure, error.message.as_str()),
+            (
+                Failure::NotDocSpace,
+                "http://x: HTTP 401: something in front of DocSpace, not DocSpace, asks for a login of its own; let \
+                 /api/2.0 pass without that login, or set portal.url to an address behind it"
+            ),
+            "{headers}{body}"
+        );
+    }
+    for headers in [String::new(), challenge("Bearer")] {
+        let error = failure(http("401 Unauthorized", &headers, "")).await;
+        assert_eq!(error.failure, Failure::Unauthorized, "{headers}");
+        assert!(error.message.contains("does not accept the API key"), "{error}");
+    }
+}
