@@ -12,7 +12,7 @@ use rustls::CertificateError;
 use crate::portal::{
     Failure,
     answer::{Refusal, Reply},
-    connections::{Connections, cause},
+    connections::{Connections, cause, causes},
     guard::{NotAllowed, Unresolved},
     http_clients::CONNECT_TIMEOUT,
 };
@@ -142,6 +142,9 @@ fn failed(error: &reqwest::Error, timeout: Option<Duration>) -> Refusal {
             "the connection was lost before the answer was complete; check DocSpace, its proxies and the network".into(),
         );
     }
+    if let Some(text) = proxy_trouble(error) {
+        return refusal(Failure::Connect, text);
+    }
     if let Some(tls) = cause::<rustls::Error>(error) {
         return refusal(
             Failure::Tls,
@@ -166,11 +169,42 @@ fn failed(error: &reqwest::Error, timeout: Option<Duration>) -> Refusal {
             ),
         );
     }
-    let why = cause::<io::Error>(error).map_or(String::new(), |error| format!(": {}", error.kind()));
     refusal(
         Failure::Connect,
-        format!("cannot connect{why}; check portal.url, and that DocSpace runs there"),
+        format!(
+            "cannot connect{}; check portal.url, and that DocSpace runs there",
+            why(error)
+        ),
     )
+}
+
+/// What the system says, behind a colon.
+fn why(error: &reqwest::Error) -> String {
+    cause::<io::Error>(error).map_or(String::new(), |error| format!(": {}", error.kind()))
+}
+
+/// Why a proxy of the environment makes no connection to the portal; `None` if no proxy is at fault. The library's type
+/// is not public, and tells no status but 407.
+fn proxy_trouble(error: &reqwest::Error) -> Option<String> {
+    let texts = causes(error).map(ToString::to_string);
+    let tunnel = texts.filter_map(|text| text.strip_prefix("tunnel error: ").map(str::to_owned));
+    Some(match tunnel.last()?.as_str() {
+        "proxy authorization required" => {
+            "the proxy asks for a login (HTTP 407); put user and password into the operator's HTTPS_PROXY, or except the \
+             portal's host in NO_PROXY"
+                .into()
+        }
+        "failed to create underlying connection" => {
+            format!(
+                "cannot connect to the proxy{}; check the operator's HTTPS_PROXY, and that the proxy runs there",
+                why(error)
+            )
+        }
+        "unsuccessful" => "the proxy refuses to connect to the portal; check the proxy's rules and its log, or except the \
+                           portal's host in NO_PROXY"
+            .into(),
+        _ => "the proxy does not answer as a proxy; check the operator's HTTPS_PROXY".into(),
+    })
 }
 
 /// For an address that is never a portal.

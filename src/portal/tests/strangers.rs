@@ -87,3 +87,57 @@ async fn a_login_of_something_else_is_not_a_bad_key() {
         assert!(error.message.contains("does not accept the API key"), "{error}");
     }
 }
+
+/// The failure of reading the schedule over https through this proxy.
+async fn behind(proxy: &str) -> PortalError {
+    let client = || {
+        let proxy = reqwest::Proxy::https(proxy).expect("a proxy");
+        reqwest::Client::builder().tls_certs_only([]).proxy(proxy)
+    };
+    let portal = Portal {
+        connections: connections::Connections::new(client).expect("connections"),
+        ..portal_at("https://docs.example.com", None)
+    };
+    portal.schedule(false).await.expect_err("no connection")
+}
+
+#[tokio::test]
+async fn a_proxy_that_makes_no_connection_is_named() {
+    for (answer, told) in [
+        (
+            http("407 Proxy Authentication Required", "", PAGE),
+            "the proxy asks for a login (HTTP 407)",
+        ),
+        (
+            http("403 Forbidden", "", PAGE),
+            "the proxy refuses to connect to the portal; ",
+        ),
+        (
+            http("503 Unavailable", "", ""),
+            "the proxy refuses to connect to the portal; ",
+        ),
+        (String::new(), "the proxy does not answer as a proxy; "),
+    ] {
+        let (url, server) = serve(answer).await;
+        let error = behind(&url).await;
+        assert!(
+            error
+                .message
+                .starts_with(&format!("https://docs.example.com: {told}")),
+            "{error}"
+        );
+        assert_eq!((error.failure, error.status), (Failure::Connect, None));
+        let request = server.await.expect("a request");
+        assert!(request.starts_with("CONNECT docs.example.com:443 "), "{request}");
+    }
+    let (listener, address) = listen().await;
+    drop(listener);
+    let error = behind(&format!("http://{address}")).await;
+    assert_eq!(error.failure, Failure::Connect);
+    assert!(
+        error
+            .message
+            .contains("cannot connect to the proxy: connection refused; "),
+        "{error}"
+    );
+}
