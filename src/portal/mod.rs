@@ -20,6 +20,7 @@ mod http_clients;
 mod metrics;
 mod model;
 mod parse;
+mod pin;
 mod portals;
 mod private_trust;
 mod redact;
@@ -28,6 +29,7 @@ mod shape;
 mod tests;
 mod text;
 mod tls;
+mod tls_trouble;
 mod transport;
 
 pub use crate::portal::{

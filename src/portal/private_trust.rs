@@ -1,4 +1,7 @@
 //! The certificates of `portal.caSecretRef`: CAs, or the server's own certificate.
+//!
+//! A server that presents one of them, byte for byte, and holds its key, is trusted whatever names it has: whoever put
+//! it there means that server. Only its time must be right. All others must be issued by one of them, or by a public CA.
 
 use std::sync::Arc;
 
@@ -8,9 +11,11 @@ use rustls::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
-    crypto::CryptoProvider,
+    crypto::{CryptoProvider, WebPkiSupportedAlgorithms},
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
+
+use crate::portal::pin::Pin;
 
 /// Decides whether a server's certificate is trusted. Holds some hundred KiB of CAs; shared.
 pub type Verifier = Arc<dyn ServerCertVerifier>;
@@ -18,8 +23,10 @@ pub type Verifier = Arc<dyn ServerCertVerifier>;
 /// Trusts what a list of certificates and the public CAs trust.
 #[derive(Debug)]
 pub struct PrivateTrust {
+    pins: Vec<Pin>,
     cas: Arc<WebPkiServerVerifier>,
     public: Option<Verifier>,
+    known: WebPkiSupportedAlgorithms,
 }
 
 impl PrivateTrust {
@@ -33,10 +40,20 @@ impl PrivateTrust {
         for certificate in certificates {
             roots.add(certificate.clone().into_owned()).ok()?;
         }
+        let known = provider.signature_verification_algorithms;
         let cas = WebPkiServerVerifier::builder_with_provider(roots.into(), provider)
             .build()
             .ok()?;
-        Some(Self { cas, public })
+        Some(Self {
+            pins: certificates.iter().filter_map(Pin::of).collect(),
+            cas,
+            public,
+            known,
+        })
+    }
+
+    fn pin(&self, certificate: &CertificateDer<'_>) -> Option<&Pin> {
+        self.pins.iter().find(|pin| pin.is(certificate))
     }
 }
 
@@ -49,6 +66,10 @@ impl ServerCertVerifier for PrivateTrust {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        if let Some(pin) = self.pin(certificate) {
+            pin.check_time(now)?;
+            return Ok(ServerCertVerified::assertion());
+        }
         let verified = self
             .cas
             .verify_server_cert(certificate, intermediates, name, ocsp, now);
@@ -68,7 +89,10 @@ impl ServerCertVerifier for PrivateTrust {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.cas.verify_tls12_signature(message, certificate, signed)
+        match self.pin(certificate) {
+            Some(pin) => pin.verify_tls12(message, signed, &self.known),
+            None => self.cas.verify_tls12_signature(message, certificate, signed),
+        }
     }
 
     fn verify_tls13_signature(
@@ -77,7 +101,10 @@ impl ServerCertVerifier for PrivateTrust {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.cas.verify_tls13_signature(message, certificate, signed)
+        match self.pin(certificate) {
+            Some(pin) => pin.verify_tls13(message, signed, &self.known),
+            None => self.cas.verify_tls13_signature(message, certificate, signed),
+        }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -7,7 +7,6 @@ use reqwest::{
     Request, Response, Url,
     header::{DATE, HeaderMap, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE},
 };
-use rustls::CertificateError;
 
 use crate::portal::{
     Failure,
@@ -15,6 +14,7 @@ use crate::portal::{
     connections::{Connections, cause, causes},
     guard::{NotAllowed, Unresolved},
     http_clients::CONNECT_TIMEOUT,
+    tls_trouble::tls_trouble,
 };
 
 /// The status and the headers of an answer that are used.
@@ -210,36 +210,6 @@ fn proxy_trouble(error: &reqwest::Error) -> Option<String> {
 /// For an address that is never a portal.
 pub const NOT_ALLOWED: &str = "the host is a loopback, link-local, cloud metadata, multicast or unspecified address, \
                                which is never a portal; set portal.url to the portal's real address";
-
-fn tls_trouble(error: &rustls::Error) -> String {
-    use CertificateError::{
-        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext,
-        UnknownIssuer,
-    };
-    match error {
-        rustls::Error::InvalidCertificate(certificate) => match certificate {
-            UnknownIssuer => {
-                "the certificate is not signed by a known CA; put a private CA into portal.caSecretRef".into()
-            }
-            NotValidForName | NotValidForNameContext { .. } => {
-                "the certificate is for another host name; use the name of the certificate in portal.url"
-                    .into()
-            }
-            Expired | ExpiredContext { .. } => "the certificate has expired; renew it".into(),
-            NotValidYet | NotValidYetContext { .. } => {
-                "the certificate is not valid yet; check it, and the clocks".into()
-            }
-            _ => "the certificate is not valid; replace it".into(),
-        },
-        rustls::Error::InvalidMessage(_) => {
-            "the port does not speak TLS; correct the port, or use http:// in portal.url".into()
-        }
-        rustls::Error::AlertReceived(alert) => {
-            format!("the server refused with TLS alert {alert:?}; check its TLS settings")
-        }
-        _ => "the TLS handshake failed; check the server's TLS settings".into(),
-    }
-}
 
 #[cfg(test)]
 mod tests {

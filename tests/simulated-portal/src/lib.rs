@@ -89,4 +89,5 @@ pub use portal::{Portal, SimulatedPortal};
 pub use schedule::{DUMP_TENANT, Schedule};
 pub use scheduler::Pass;
 pub use tenant::{Database, Folder, Installation, Mode, Tenant, TenantStatus, User};
+pub use tls::Certificate;
 pub use worker::Outcome;

@@ -42,7 +42,10 @@ impl SimulatedPortal {
     /// The same on a port of this address.
     pub async fn start_at(address: Ipv4Addr, installation: Installation, tenants: Vec<Tenant>) -> Self {
         let listener = TcpListener::bind((address, 0)).await.expect("a port");
-        let tls = installation.tls_names.as_deref().map(Tls::for_names);
+        let tls = installation
+            .tls_names
+            .as_deref()
+            .map(|names| Tls::new(names, installation.certificate, installation.only_tls12));
         let mut state = State::new(installation);
         for tenant in tenants {
             state.add_tenant(tenant);
@@ -75,7 +78,7 @@ impl SimulatedPortal {
         self.running.address.port()
     }
 
-    /// The certificate of the authority that the server's is from; only over TLS.
+    /// The certificate of the authority that the server's is from, or the server's own; only over TLS.
     pub fn ca_pem(&self) -> Option<&str> {
         self.running.ca_pem.as_deref()
     }

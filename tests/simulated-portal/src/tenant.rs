@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use crate::tls::Certificate;
+
 /// How DocSpace is hosted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
@@ -92,6 +94,10 @@ pub struct Installation {
     pub router: bool,
     /// Serve TLS with a certificate for these names from a CA created for the test.
     pub tls_names: Option<Vec<String>>,
+    /// Which certificate, over TLS.
+    pub certificate: Certificate,
+    /// Over TLS, speak version 1.2 only.
+    pub only_tls12: bool,
 }
 
 impl Default for Installation {
@@ -106,6 +112,8 @@ impl Default for Installation {
             writes_take: Duration::ZERO,
             router: false,
             tls_names: None,
+            certificate: Certificate::default(),
+            only_tls12: false,
         }
     }
 }
