@@ -5,6 +5,7 @@ mod answers;
 mod api_documentation;
 mod backups;
 mod check_times;
+mod connections;
 mod crd;
 mod credentials;
 mod evidence;

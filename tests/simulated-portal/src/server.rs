@@ -35,7 +35,7 @@ use crate::{
     faults::{End, Faults, Ordered},
     log::Log,
     routes,
-    socket::Socket,
+    socket::{Serves, Socket},
     state::State,
     tenant::Database,
     tls::Tls,
@@ -123,9 +123,15 @@ async fn connection(
 ) {
     let _ = stream.set_nodelay(true);
     let reset = Arc::new(AtomicBool::new(false));
+    let serves = if core.state.lock().unwrap().installation.closes_connections {
+        Serves::One
+    } else {
+        Serves::Many
+    };
     let socket = Socket {
         stream,
         reset: reset.clone(),
+        serves,
     };
     let served = async {
         match tls {

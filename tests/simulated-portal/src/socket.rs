@@ -1,4 +1,4 @@
-//! A connection that can be reset instead of closed.
+//! A connection that can be reset instead of closed, or serve one request only.
 
 use std::{
     io,
@@ -19,6 +19,17 @@ use tokio::{
 pub(crate) struct Socket {
     pub(crate) stream: TcpStream,
     pub(crate) reset: Arc<AtomicBool>,
+    pub(crate) serves: Serves,
+}
+
+/// How many requests a connection serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Serves {
+    Many,
+    /// One, without saying so: it closes when the next request comes, as if it had done so just before.
+    One,
+    /// None any more.
+    NoMore,
 }
 
 impl Drop for Socket {
@@ -35,13 +46,23 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.serves == Serves::NoMore {
+            // To the server, the caller has left.
+            return Pin::new(&mut self.stream)
+                .poll_read(cx, buf)
+                .map_ok(|()| buf.clear());
+        }
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        if self.serves == Serves::One && written.is_ready() {
+            self.serves = Serves::NoMore;
+        }
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -92,6 +92,8 @@ pub struct Installation {
     /// Whether the nginx router is in front: it accepts `/api` in lower case only (R 958), and `portal/…backup…` as
     /// another path of the backup API (R 956).
     pub router: bool,
+    /// Close each connection after its answer, unannounced, so that a second request on it gets none. Not over TLS.
+    pub closes_connections: bool,
     /// Serve TLS with a certificate for these names from a CA created for the test.
     pub tls_names: Option<Vec<String>>,
     /// Which certificate, over TLS.
@@ -111,6 +113,7 @@ impl Default for Installation {
             database_retries: Duration::from_secs(327),
             writes_take: Duration::ZERO,
             router: false,
+            closes_connections: false,
             tls_names: None,
             certificate: Certificate::default(),
             only_tls12: false,
