@@ -11,6 +11,6 @@ pub struct Access {
     pub address: Address,
     /// The API key or token.
     pub key: SecretString,
-    /// Certificates (PEM) of a private CA.
+    /// Certificates (PEM) of a private CA, or the server's own.
     pub ca: Option<String>,
 }

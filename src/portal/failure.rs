@@ -14,7 +14,7 @@ pub enum Failure {
     AddressNotAllowed,
     /// The host name has no address.
     Resolve,
-    /// No connection within [`CONNECT_TIMEOUT`](super::CONNECT_TIMEOUT), or it was refused.
+    /// No connection within [`CONNECT_TIMEOUT`](super::CONNECT_TIMEOUT), or it was refused, also by a proxy.
     Connect,
     /// No secure connection: certificate, name or protocol.
     Tls,
@@ -48,7 +48,7 @@ pub enum Failure {
     ServerError,
     /// 5xx of a proxy in front of DocSpace (R 970–980).
     Proxy,
-    /// An answer that DocSpace never gives, or one that is too large.
+    /// An answer that DocSpace never gives, one that is too large, or a login of something in front of DocSpace.
     NotDocSpace,
     /// 3xx; redirects are never followed.
     Redirected,

@@ -134,6 +134,6 @@ pub struct AuditEvent {
 pub struct Answer<T> {
     /// The requested value.
     pub value: T,
-    /// The portal's clock: its Date header.
+    /// The portal's clock: the Date header of this answer, which is DocSpace's own.
     pub date: Option<Timestamp>,
 }

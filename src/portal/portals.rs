@@ -64,7 +64,7 @@ impl Portals {
     }
 
     /// A portal client; makes no call itself. For https it trusts the platform's CAs (the program's own if there are
-    /// none) and those of `ca` (PEM).
+    /// none) and those of `ca` (PEM), and a server whose own certificate is in `ca`, whatever names that has.
     ///
     /// # Errors
     /// [`Failure::AddressNotAllowed`] for an address that is never a portal; [`Failure::SecretInvalid`] for a key that
