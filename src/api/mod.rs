@@ -1,11 +1,13 @@
 //! The `DocSpaceBackupSchedule` resource, group `docspace.onlyoffice.com`, version `v1alpha1`.
 
+mod backups;
 mod crd;
 mod portal;
 mod spec;
 mod status;
 mod validation;
 
+pub use backups::*;
 pub use crd::{crd, crd_yaml};
 pub use portal::*;
 pub use spec::*;

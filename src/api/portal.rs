@@ -34,6 +34,21 @@ pub struct PortalSpec {
     pub ca_secret_ref: Option<CaSecretRef>,
 }
 
+impl PortalSpec {
+    /// The address, for messages.
+    pub fn shown(&self) -> String {
+        shown_address(&self.url, self.host_header.as_deref())
+    }
+}
+
+/// An address for messages, with the Host header if there is one.
+pub fn shown_address(url: &str, host_header: Option<&str>) -> String {
+    match host_header {
+        Some(host) => format!("{url} (Host {host})"),
+        None => url.into(),
+    }
+}
+
 /// The Secret that holds the API key, and the key inside it.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 pub struct ApiKeySecretRef {

@@ -6,6 +6,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::api::{Candidate, LastBackup, LastFailure, LastRun, shown_address};
+
 /// What the operator last observed of the schedule and its backups. Times are in UTC; a field is absent while unknown.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -45,6 +47,13 @@ pub struct Status {
     #[schemars(length(max = 5))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hidden_params: Vec<String>,
+    /// The portal accepted the applied schedule but shows a different one; absent once the portal shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unconfirmed: Option<Unconfirmed>,
+    /// The portal's schedule differs from the applied one although neither the manifest nor a storage Secret changed; absent
+    /// once the operator has corrected it, or the difference is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
     /// How often the operator corrected the schedule within the last 24 hours after somebody else had changed or removed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub corrections: Option<Tally>,
@@ -65,6 +74,17 @@ pub struct Status {
     /// a person's manual backup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_backup: Option<LastBackup>,
+    /// When a second check found the newest archive missing in the portal's history before its time, with no newer one
+    /// listed; UTC. Absent while that is not so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vanished_since: Option<Time>,
+    /// The due time of the last backup that two checks did not find after its deadline; UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed_backup_time: Option<Time>,
+    /// Since when the portal's audit trail cannot be read, by the portal's clock; UTC. For six hours the operator waits for
+    /// it before it confirms an archive that a person may have made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_trail_failing_since: Option<Time>,
     /// Number of archives in the portal's history when it was last read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup_count: Option<i32>,
@@ -83,6 +103,9 @@ pub struct Status {
     /// The portal, as it reports itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub portal: Option<PortalStatus>,
+    /// How many seconds the portal's clock is ahead of the operator's; absent while the two differ by at most 5 minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_offset_seconds: Option<i64>,
     /// Value of the annotation docspace.onlyoffice.com/requestedAt that the operator last handled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
@@ -96,6 +119,15 @@ pub struct LastRequest {
     pub operation: Operation,
     /// When the answer arrived or the operator stopped waiting for it; UTC.
     pub time: Time,
+    /// The portal's address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The Host header, where one is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_header: Option<String>,
+    /// Whether the call was for the schedule of the whole installation.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dump: bool,
     /// HTTP status code; absent when no answer arrived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_code: Option<i32>,
@@ -105,6 +137,14 @@ pub struct LastRequest {
     /// minutes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub outcome_unknown: bool,
+}
+
+impl LastRequest {
+    /// The portal's address, for messages.
+    pub fn address(&self) -> Option<String> {
+        let url = self.url.as_ref()?;
+        Some(shown_address(url, self.host_header.as_deref()))
+    }
 }
 
 /// A call that writes to the portal.
@@ -137,6 +177,57 @@ pub struct Applied {
     pub host_header: Option<String>,
     /// The schedule that was written or adopted; values from Secrets read (hidden).
     pub schedule: ShownSchedule,
+    /// Where the values of storage parameters from Secrets came from.
+    #[schemars(length(max = 32))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["param".into()]))]
+    pub secrets: Vec<SecretVersion>,
+}
+
+/// Where the value of a storage parameter came from.
+#[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretVersion {
+    /// Name of the parameter.
+    pub param: String,
+    /// Name of the Secret.
+    pub name: String,
+    /// Key inside the Secret.
+    pub key: String,
+    /// The Secret's resourceVersion. It also changes with the Secret's metadata.
+    pub resource_version: String,
+}
+
+/// The portal accepted the applied schedule but shows a different one.
+#[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Unconfirmed {
+    /// When the portal accepted the schedule; UTC.
+    pub accepted_time: Time,
+    /// At how many checks since then the portal showed a different schedule.
+    pub checks: i32,
+}
+
+/// The portal's schedule differs from the applied one although neither the manifest nor a storage Secret changed.
+#[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Drift {
+    /// When a check first showed this difference, by the operator's clock; UTC. The operator acts on it after a further
+    /// check.
+    pub since: Time,
+    /// The correction was requested (requestedAt) or decided, and waits for a further check or for a running backup to end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub correction_waits: bool,
+    /// The portal itself removed the schedule, after the operator had restored it once in this month.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub removed_by_portal: bool,
+}
+
+impl Applied {
+    /// The portal's address, for messages.
+    pub fn address(&self) -> String {
+        shown_address(&self.url, self.host_header.as_deref())
+    }
 }
 
 /// Why a schedule was applied.
@@ -212,58 +303,6 @@ pub struct InForce {
     /// The Host header, where one is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_header: Option<String>,
-}
-
-/// An archive that the portal listed twice.
-#[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct LastBackup {
-    /// Its id in the portal's history.
-    pub id: String,
-    /// Name of its file.
-    pub file_name: String,
-    /// When the run that made it ended; UTC.
-    pub created_on: Time,
-    /// Storage type of the archive, by DocSpace's name.
-    pub storage_type: String,
-    /// The portal's warning about the archive, for example that some files could not be read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub warning: Option<String>,
-}
-
-/// An archive that the portal listed once.
-#[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct Candidate {
-    /// Its id in the portal's history.
-    pub id: String,
-    /// When the portal first listed it; UTC.
-    pub first_listed: Time,
-    /// When the run that made it ended; UTC.
-    pub created_on: Time,
-    /// The portal's warning about the archive.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub warning: Option<String>,
-}
-
-/// A backup that failed.
-#[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
-pub struct LastFailure {
-    /// Time of the failure in the audit trail; otherwise when the operator first saw the failed run. UTC.
-    pub time: Time,
-    /// The portal's own message, or a note that it gave none.
-    pub message: String,
-}
-
-/// A run of a backup, scheduled or manual.
-#[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct LastRun {
-    /// Id of the run in the portal.
-    pub id: String,
-    /// When the portal first reported the run; UTC. Absent if the run may be older than that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub first_seen: Option<Time>,
 }
 
 /// How often something happened, and when last.

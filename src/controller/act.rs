@@ -1,21 +1,24 @@
 //! Step 3, act: at most one write to the portal, then a read that shows its result.
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::{ResourceExt, api::ObjectMeta};
+use kube::api::ObjectMeta;
 
 use crate::{
-    api::{AppliedReason, DocSpaceBackupSchedule, LastRequest, Operation},
-    controller::{error::Error, finalizer, index::slot::key_of, metrics::WriteReason, observe::Observation},
-    portal::{Portal, PortalError},
+    api::{AppliedReason, DocSpaceBackupSchedule, Operation},
+    controller::{
+        error::Error, finalizer, index::slot::key_of, left_behind::left_behind, metrics::WriteReason,
+        observe::Observation,
+    },
+    portal::Portal,
     rules::{
-        decide::{deletion::give_up, not_converging},
+        decide::deletion::give_up,
         events::after_write,
         facts::Asked,
         lost_write::LostWrite,
         memory::{Lost, Written},
         note::Note,
-        outcome::{Kept, Outcome, in_sync},
+        outcome::{Kept, Outcome, Sent, in_sync, request},
+        ownership::{Ownership, may_be_at},
         plan::{Plan, Write},
         reason::{Reason, Verdict},
     },
@@ -27,6 +30,10 @@ use crate::{
 /// # Errors
 /// Kubernetes refused the finalizer, or the object changed meanwhile.
 pub async fn act(observation: &mut Observation<'_>, plan: Plan) -> Result<Outcome, Error> {
+    if may_be_at(observation.object).is_some() && observation.facts.deletion.is_none() {
+        // A replacement of the object (PUT) removes it.
+        add_finalizer(observation).await?;
+    }
     let kept = match plan {
         Plan::Nothing => {
             observation.settled();
@@ -42,8 +49,8 @@ pub async fn act(observation: &mut Observation<'_>, plan: Plan) -> Result<Outcom
             Ok(portal) => write(observation, &portal, *plan).await?,
             Err(error) => Kept::of((&error).into()),
         },
-        Plan::Delete { access } => match observation.portal(&access) {
-            Ok(portal) => return delete(observation, &portal).await,
+        Plan::Delete { access, left_behind } => match observation.portal(&access) {
+            Ok(portal) => return delete(observation, &portal, left_behind).await,
             Err(error) => Kept::of((&error).into()),
         },
         Plan::Release(left_behind) => return release(observation, left_behind).await,
@@ -66,105 +73,47 @@ async fn adopt(observation: &mut Observation<'_>, reason: AppliedReason) -> Resu
 }
 
 async fn write(observation: &mut Observation<'_>, portal: &Portal, plan: Write) -> Result<Kept, Error> {
-    let Write {
-        reason,
-        wanted,
-        over: replaced,
-        ..
-    } = plan;
+    let wanted = &plan.wanted;
     observation.check_still_wanted()?;
     add_finalizer(observation).await?;
 
     let answer = observation
         .context
-        .within_grace(portal.create_schedule(&wanted))
+        .within_grace(portal.create_schedule(wanted))
         .await;
     let posted = observation.facts.take_time(answer);
-    observation.context.metrics.written(reason, posted.as_ref().err());
-    let mut request = request(
-        Operation::CreateSchedule,
-        posted.as_ref().err(),
-        observation.facts.now,
-    );
-    if let Err(error) = &posted
-        && error.failure.is_definite_for_a_write()
-    {
-        return Ok(Kept {
-            request: Some(request),
-            ..Kept::of(error.into())
-        });
-    }
-
+    let metrics = &observation.context.metrics;
+    metrics.written(plan.reason, posted.as_ref().err());
     if posted.is_ok() {
-        observation.memory.lost_write = None;
+        observation.context.index.settle_write(observation.object);
         observation.memory.accepted_write = observation.would_write();
     }
-
-    let answer = observation
-        .context
-        .within_grace(portal.schedule(wanted.dump))
-        .await;
-    observation.facts.take_held(answer);
-    let equal = matches!(
-        &observation.facts.held,
-        Asked::Answered(held) if wanted.difference(held.as_ref().map(|held| &held.schedule)).is_empty()
-    );
-    let verdict = match (&posted, &observation.facts.held) {
-        _ if equal => {
-            observation.settled();
-            in_sync()
-        }
-        (Err(error), _) => outcome_unknown(error),
-        (Ok(()), Asked::Failed(error)) => error.into(),
-        (Ok(()), _) => not_converging(),
-    };
-    if posted.is_err() && !equal {
-        observation.memory.lost_write = observation.would_write().map(|written| Lost {
-            since: Timestamp::now(),
-            reason,
-            written,
-        });
-        request.outcome_unknown = true;
-        return Ok(Kept {
-            request: Some(request),
-            replaced,
-            ..Kept::of(verdict)
-        });
+    if Sent::of(&posted, wanted, &Asked::NotYet) != Sent::Refused {
+        let answer = observation
+            .context
+            .within_grace(portal.schedule(wanted.dump))
+            .await;
+        observation.facts.take_held(answer);
     }
-    let note = observation.written_note(reason, &wanted, replaced.as_ref());
-    Ok(Kept {
-        applied: Some(reason),
-        request: Some(request),
-        replaced,
-        notes: vec![note],
-        ..Kept::of(verdict)
-    })
+    let sent = Sent::of(&posted, wanted, &observation.facts.held);
+    match sent {
+        Sent::Shown => observation.settled(),
+        Sent::Lost => observation.lose_write(plan.reason),
+        Sent::Accepted | Sent::Refused => {}
+    }
+    let mut kept = sent.kept(&posted, &plan, &observation.facts, Timestamp::now());
+    if kept.applied.is_some() {
+        let note = observation.written_note(plan.reason, wanted, plan.over.as_ref());
+        kept.notes.push(note);
+    }
+    Ok(kept)
 }
 
-fn outcome_unknown(error: &PortalError) -> Verdict {
-    Verdict {
-        status: error.status,
-        ..Verdict::new(
-            Reason::OutcomeUnknown,
-            format!(
-                "{error}. DocSpace may still carry out the write, so the operator reads the portal and writes again \
-                 after ten minutes at the earliest"
-            ),
-        )
-    }
-}
-
-fn request(operation: Operation, error: Option<&PortalError>, now: Timestamp) -> LastRequest {
-    LastRequest {
-        operation,
-        time: Time(now),
-        status_code: error.map_or(Some(200), |error| error.status).map(i32::from),
-        message: error.map_or_else(|| "Accepted by the portal".into(), ToString::to_string),
-        outcome_unknown: false,
-    }
-}
-
-async fn delete(observation: &mut Observation<'_>, portal: &Portal) -> Result<Outcome, Error> {
+async fn delete(
+    observation: &mut Observation<'_>,
+    portal: &Portal,
+    left_behind: Option<String>,
+) -> Result<Outcome, Error> {
     observation.check_still_wanted()?;
     let dump = observation.object.spec.dump;
     let answer = observation
@@ -175,9 +124,9 @@ async fn delete(observation: &mut Observation<'_>, portal: &Portal) -> Result<Ou
     let metrics = &observation.context.metrics;
     metrics.written(WriteReason::Deleted, deleted.as_ref().err());
     let request = request(
+        &observation.facts,
         Operation::DeleteSchedule,
         deleted.as_ref().err(),
-        observation.facts.now,
     );
     let seen = observation.context.within_grace(portal.schedule(dump)).await;
     let gone = match (&deleted, observation.facts.take_time(seen)) {
@@ -188,9 +137,10 @@ async fn delete(observation: &mut Observation<'_>, portal: &Portal) -> Result<Ou
     if gone {
         remove_finalizer(observation).await?;
         let note = Note::normal("ScheduleDeleted", "The operator deleted the portal's schedule");
+        let left = left_behind.map(|why| observation.left_behind(&why));
         return Ok(Outcome::Released {
             request: Some(request),
-            notes: vec![note],
+            notes: std::iter::once(note).chain(left).collect(),
         });
     }
     let verdict = match &deleted {
@@ -211,23 +161,7 @@ async fn delete(observation: &mut Observation<'_>, portal: &Portal) -> Result<Ou
 
 async fn release(observation: &mut Observation<'_>, left_behind: Option<String>) -> Result<Outcome, Error> {
     remove_finalizer(observation).await?;
-    let notes = left_behind.map(|why| {
-        let portal = &observation.object.spec.portal.url;
-        observation.context.metrics.left_behind();
-        tracing::warn!(
-            name = observation.object.name_any(),
-            namespace = observation.object.namespace(),
-            portal,
-            why,
-            "object released; a schedule may remain in the portal"
-        );
-        Note::warning(
-            "ScheduleLeftBehind",
-            format!(
-                "A schedule may remain in the portal {portal}: {why}. Delete it there if nobody needs it"
-            ),
-        )
-    });
+    let notes = left_behind.map(|why| observation.left_behind(&why));
     Ok(Outcome::Released {
         request: None,
         notes: notes.into_iter().collect(),
@@ -247,6 +181,7 @@ async fn add_finalizer(observation: &mut Observation<'_>) -> Result<(), Error> {
 
 async fn remove_finalizer(observation: &mut Observation<'_>) -> Result<(), Error> {
     let api = observation.context.api(observation.object);
+    observation.context.index.released(&key_of(observation.object));
     match finalizer::remove(&api, &observation.object.metadata).await {
         Ok(patched) => observation.wrote(patched.metadata),
         Err(kube::Error::Api(status)) if status.code == 404 => {}
@@ -256,11 +191,36 @@ async fn remove_finalizer(observation: &mut Observation<'_>) -> Result<(), Error
 }
 
 impl Observation<'_> {
+    /// Keeps the write of this reconcile, whose outcome is unknown.
+    fn lose_write(&self, reason: AppliedReason) {
+        if let Some(written) = self.would_write() {
+            let lost = Lost {
+                by: self.object.metadata.uid.clone(),
+                since: Timestamp::now(),
+                reason,
+                written,
+            };
+            self.context.index.lose_write(self.object, lost);
+        }
+    }
+
+    /// Reports that the object goes and its schedule may stay.
+    fn left_behind(&self, why: &str) -> Note {
+        let portal = match self.facts.ownership {
+            Ownership::Elsewhere(applied) => applied.address(),
+            Ownership::Ours(_) | Ownership::None => {
+                let lost = self.facts.lost_elsewhere.clone();
+                lost.unwrap_or_else(|| self.object.spec.portal.shown())
+            }
+        };
+        left_behind(&self.context.metrics, &key_of(self.object), &portal, why)
+    }
+
     /// Updates the index with the metadata that a write returned.
     fn wrote(&self, metadata: ObjectMeta) {
         self.context.index.wrote(DocSpaceBackupSchedule {
             metadata,
-            ..self.object.clone()
+            ..self.actual.clone()
         });
     }
 
@@ -273,7 +233,7 @@ impl Observation<'_> {
             .lines
             .join("; ");
         let times = zone.and_then(|zone| Timetable::new(wanted.into(), zone));
-        let after = times.map_or("", |times| after_write(&times, self.facts.now));
+        let after = times.map_or_else(String::new, |times| after_write(&times, self.facts.now));
         match (reason, replaced) {
             (AppliedReason::Created, None) => {
                 Note::normal("ScheduleCreated", format!("The portal now holds {what}{after}"))
@@ -336,7 +296,7 @@ impl Observation<'_> {
         let lost = &self.facts.lost_write;
         let is_wanted = matches!(lost, LostWrite::Ours { is_wanted: true, .. });
         if is_wanted || !lost.may_still_land(&self.facts.clocks()) {
-            self.memory.lost_write = None;
+            self.context.index.settle_write(self.object);
         }
         self.memory.accepted_write = None;
         self.memory.secret_changed = false;

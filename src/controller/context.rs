@@ -110,30 +110,6 @@ impl Context {
         memories.entry(uid.into()).or_default().clone()
     }
 
-    /// Forgets a deleted object, and wakes objects that shared its slot.
-    pub(super) fn forget(&self, key: &Key) {
-        let (uid, others) = self.index.forget(key);
-        if let Some(uid) = uid {
-            self.memories
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .remove(&uid);
-        }
-        self.wake(others);
-    }
-
-    /// After a watch has listed again: wakes the listed objects and forgets the deleted ones.
-    pub(super) fn relisted(&self, scope: Option<&str>) {
-        let in_scope = |key: &Key| scope.is_none() || key.namespace.as_deref() == scope;
-        for key in self.index.keys().into_iter().filter(in_scope) {
-            if self.index.is_there(&key) {
-                self.wake(vec![key]);
-            } else {
-                self.forget(&key);
-            }
-        }
-    }
-
     pub(super) fn trigger(&self, object: &DocSpaceBackupSchedule) -> Trigger {
         let versions = secrets::names(&object.spec).map(|name| self.secret_version(object, name));
         Trigger::of(object, versions.collect(), self.index.standing(object))

@@ -16,6 +16,9 @@ pub enum Error {
     /// The operator is stopping.
     #[error("the operator is stopping")]
     Stopping,
+    /// A fault of the operator; the log has it.
+    #[error("the reconcile panicked, which is a fault of the operator")]
+    Panicked,
     /// The object changed during the reconcile, which is repeated.
     #[error("the object changed during the reconcile")]
     Superseded,

@@ -73,7 +73,7 @@ async fn identity(portal: &Portal, facts: &mut Facts<'_>) -> Identity {
 }
 
 fn is_passing(error: &PortalError) -> bool {
-    Reason::from(error.failure).is_retried()
+    Reason::from(error.failure).rule().passing
 }
 
 /// A lasting refusal means that the fact is not available.
@@ -83,7 +83,10 @@ fn not_to_be_had<T>(error: PortalError) -> Result<Option<T>, PortalError> {
 
 /// `None` if the trail is not available.
 async fn trail(portal: &Portal, from: Timestamp) -> Result<Option<AuditTrail>, PortalError> {
-    let mut trail = AuditTrail::default();
+    let mut trail = AuditTrail {
+        from: Some(from),
+        ..AuditTrail::default()
+    };
     for (action, times) in [
         (AuditAction::BackupStarted, &mut trail.manual_started),
         (AuditAction::BackupCompleted, &mut trail.manual_completed),

@@ -48,6 +48,7 @@ pub async fn reconcile(
         generation,
         requested_at: None,
         deleting,
+        finalizer: false,
         secrets: Vec::new(),
         slot: Slot::Free,
         status: 0,

@@ -13,8 +13,8 @@ use crate::{
 pub fn decided(
     object: &DocSpaceBackupSchedule,
     outcome: &Kept,
-    before: &Status,
-    status: &Status,
+    class: Class,
+    [before, status]: [&Status; 2],
     wait: Duration,
 ) {
     let verdict = &outcome.verdict;
@@ -29,7 +29,7 @@ pub fn decided(
         .map(|status| condition(Some(status), "BackupFresh").map(|fresh| fresh.reason.as_str()));
     let fresh = fresh.filter(|_| fresh != was);
     let next_look_seconds = wait.as_secs();
-    match reason.rule().class {
+    match class {
         Class::Ready | Class::Suspended => {
             tracing::info!(name, namespace, %reason, operation, status_code, fresh, next_look_seconds, "{message}");
         }

@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::{
-    api::{DocSpaceBackupSchedule, ManagementPolicy, condition},
+    api::{DocSpaceBackupSchedule, ManagementPolicy},
     controller::{
         context::Context,
         discovery::crd_offers_create,
@@ -22,7 +22,9 @@ use crate::{
     portal::{Access, Credential, Portal, PortalError},
     rules::{
         facts::{Asked, Facts},
-        memory::{Memory, Resolved, Trigger, Written},
+        lost_write::LostWrite,
+        memory::{Lost, Memory, Resolved, Trigger, Written},
+        ownership::enforces,
         plan::Need,
         reason::{Reason, Verdict},
         recall::recall,
@@ -36,7 +38,10 @@ const OTHERS_GO_FIRST: Duration = Duration::from_secs(60);
 /// One reconcile's view of an object and its portal.
 pub struct Observation<'a> {
     pub(super) context: &'a Context,
+    /// The object; its status may be one that Kubernetes has not taken yet.
     pub(super) object: &'a DocSpaceBackupSchedule,
+    /// The object as Kubernetes has it.
+    pub(super) actual: &'a DocSpaceBackupSchedule,
     pub(super) memory: &'a mut Memory,
     /// The facts for `decide`.
     pub facts: Facts<'a>,
@@ -50,14 +55,21 @@ impl<'a> Observation<'a> {
     /// Starts with the facts from status and memory.
     pub fn new(
         context: &'a Context,
-        object: &'a DocSpaceBackupSchedule,
+        [object, actual]: [&'a DocSpaceBackupSchedule; 2],
         memory: &'a mut Memory,
         trigger: &Trigger,
     ) -> Self {
-        let facts = recall(object, memory, trigger.slot.clone(), Timestamp::now());
+        let mut facts = recall(object, memory, trigger.slot.clone(), Timestamp::now());
+        // A deletion concerns the object's own writes only.
+        if facts.lost_write == LostWrite::None && facts.deletion.is_none() {
+            facts.lost_write = context.index.recorded_lost_write(object);
+        }
+        let lost = lost_write(context, object).map(|lost| lost.as_fact(false));
+        facts.lost_write = lost.unwrap_or(facts.lost_write);
         Self {
             context,
             object,
+            actual,
             memory,
             facts,
             portal: None,
@@ -103,6 +115,7 @@ impl<'a> Observation<'a> {
             Some((_, resolved)) => Ok(resolved.clone()),
             None => self.read_secrets().await,
         };
+        self.memory.is_resolved = resolved.is_ok();
         self.facts.wanted = Some(match resolved {
             Ok(resolved) => {
                 self.remember(generation, &resolved);
@@ -160,28 +173,73 @@ impl<'a> Observation<'a> {
         if before.as_ref().is_some_and(|(of, _)| *of != generation) || !same_secrets {
             self.facts.identity_due = true;
         }
-        self.memory.secret_changed |= before
-            .as_ref()
-            .is_none_or(|(_, before)| before.wanted.difference(Some(&resolved.wanted)).in_secret);
+        self.facts.secret_versions = secrets::of_storage(&self.object.spec, resolved);
+        self.memory.secret_changed |= match &before {
+            Some((_, before)) => before.wanted.difference(Some(&resolved.wanted)).in_secret,
+            None => !self.has_applied_versions(),
+        };
         self.facts.secret_changed = self.memory.secret_changed;
 
         let written = Written::of(resolved);
-        if self.memory.accepted_write.is_none() && self.was_not_converging(&written) {
+        if self.memory.accepted_write.is_none() && self.was_accepted(&written) {
             self.memory.accepted_write = Some(written.clone());
         }
-        self.facts.not_converging = self.memory.accepted_write.as_ref() == Some(&written);
-        if let Some(lost) = &self.memory.lost_write {
-            self.facts.lost_write = lost.as_fact(lost.written == written);
-        }
+        let unconfirmed = self
+            .object
+            .status
+            .as_ref()
+            .and_then(|status| status.unconfirmed.clone());
+        let is_this = self.memory.accepted_write.as_ref() == Some(&written);
+        self.facts.unconfirmed = unconfirmed.filter(|_| is_this);
+        self.know_lost_write(&written);
         self.memory.resolved = Some((generation, resolved.clone()));
     }
 
-    /// Whether the status of an earlier process reports NotConverging for this schedule.
-    fn was_not_converging(&self, written: &Written) -> bool {
+    /// Whether a write of this process with an unknown outcome wrote this.
+    fn know_lost_write(&mut self, written: &Written) {
+        if let Some(lost) = lost_write(self.context, self.object) {
+            self.facts.lost_write = lost.as_fact(lost.written == *written);
+        }
+    }
+
+    /// Whether an earlier process wrote this schedule with the same versions of the Secrets.
+    fn was_accepted(&self, written: &Written) -> bool {
         let applied = self.facts.ownership.ours();
-        let ready = condition(self.object.status.as_ref(), "Ready");
-        ready.is_some_and(|ready| ready.reason == Reason::NotConverging.to_string())
-            && applied.is_some_and(|applied| applied.schedule == written.wanted.shown_as_applied())
+        applied.is_some_and(|applied| applied.schedule == written.wanted.shown_as_applied())
+            && self.has_applied_versions()
+    }
+
+    /// Whether the values from Secrets come from the same keys and versions as those of the applied schedule. Other
+    /// versions may have the same values.
+    fn has_applied_versions(&self) -> bool {
+        let applied = self.facts.ownership.ours();
+        applied.is_some_and(|applied| applied.secrets == self.facts.secret_versions)
+    }
+
+    /// Whether the Secrets have the values that the last check used, although their versions differ. Then the new
+    /// versions are remembered.
+    pub async fn has_same_secrets(
+        context: &Context,
+        object: &DocSpaceBackupSchedule,
+        memory: &mut Memory,
+    ) -> bool {
+        let generation = object.metadata.generation.unwrap_or_default();
+        let read = match Reader::new(
+            context.client.clone(),
+            &object.namespace().unwrap_or_default(),
+            &object.spec,
+            &context.settings.origins,
+        ) {
+            Ok(reader) => reader.resolve().await.ok(),
+            Err(_) => None,
+        };
+        match (&memory.resolved, read) {
+            (Some((of, before)), Some(now)) if *of == generation && before.has_values_of(&now) => {
+                memory.resolved = Some((generation, now));
+                true
+            }
+            _ => false,
+        }
     }
 
     /// For a deletion: if the Secret is already gone, uses the access that the portal accepted last.
@@ -203,6 +261,10 @@ impl<'a> Observation<'a> {
                     remembered => remembered,
                 };
                 let connected = self.connect(&access, wanted.as_ref());
+                if let Some(wanted) = wanted {
+                    self.know_lost_write(&Written::new(&wanted, &access.address));
+                    self.facts.wanted = Some(Ok(wanted));
+                }
                 self.facts.access = Some(connected.map(|()| access));
                 return Ok(());
             }
@@ -264,13 +326,17 @@ impl<'a> Observation<'a> {
             return Ok(());
         };
         let objects = &self.context.index;
+        // Observers need no lock: they write nothing.
+        let observes = !enforces(&self.object.spec);
         let lock = objects.recognize(self.object, &key.id);
         if let Err(later) = self.let_others_go_first() {
             // The key is read again later, so that the status records it: other processes rely on the status.
             objects.unrecognize(self.object);
             return Err(later);
         }
-        self.portal_lock = Some(lock.lock_owned().await);
+        if !observes {
+            self.portal_lock = Some(lock.lock_owned().await);
+        }
         self.facts.slot = self.context.index.standing(self.object);
         Ok(())
     }
@@ -322,4 +388,11 @@ impl<'a> Observation<'a> {
             None => portal,
         })
     }
+}
+
+/// The write of this process to the object's slot with an unknown outcome; for a deletion, only the object's own.
+fn lost_write(context: &Context, object: &DocSpaceBackupSchedule) -> Option<Lost> {
+    let deleting = object.metadata.deletion_timestamp.is_some();
+    let lost = context.index.lost_write(object);
+    lost.filter(|lost| !deleting || lost.by == object.metadata.uid)
 }

@@ -31,21 +31,23 @@ use crate::{
         memory::{Trigger, digest},
         note::Note,
         outcome::Kept,
+        reason::Class,
         summary::summary,
     },
 };
 
 impl Context {
-    /// Writes the status if it changed, publishes Events, and returns when to check again.
+    /// Writes the status if it changed, publishes Events, and returns when to check again, and the kstatus class.
     pub(super) async fn publish(
         &self,
         observation: Observation<'_>,
         kept: Kept,
         trigger: Trigger,
         interval: Duration,
-    ) -> Result<Action, Error> {
+    ) -> Result<(Action, Class), Error> {
         let Observation {
             object,
+            actual,
             memory,
             facts,
             ..
@@ -53,35 +55,33 @@ impl Context {
         let at = Instant::now();
         let mut summary = summary(object, &facts, &kept, memory, pace(interval));
         let notes = std::mem::take(&mut summary.notes);
+        let status = std::mem::take(&mut summary.status);
+        let (class, wait) = (summary.class, summary.wait);
         let before = object.status.clone().unwrap_or_default();
         let (patched, ()) = tokio::join!(
-            self.patch_status(object, &before, &summary.status),
+            self.patch_status(actual, &status),
             self.publish_events(object, notes)
         );
-        if patched.is_err() {
-            // The identity of key and portal was not written, so it must be read again.
-            memory.identity_at = None;
+        // The next reconcile continues from this status, even if Kubernetes did not take it.
+        summary.keep(memory);
+        memory.unwritten = patched.is_err().then(|| Box::new(status.clone()));
+        if patched?.is_none() {
+            return Ok((Action::await_change(), class));
         }
-        let Some(newest) = patched? else {
-            return Ok(Action::await_change());
-        };
+        memory.kubernetes_failures = 0;
         // After the patch, others see this schedule: of two concurrent objects, at least one sees the other.
-        let same_hour_warning = self
-            .same_hour_warning(object, &summary.status)
-            .into_iter()
-            .collect();
+        let same_hour_warning = self.same_hour_warning(object, &status).into_iter().collect();
         self.publish_events(object, same_hour_warning).await;
         memory.seen = Some(Trigger {
-            status: digest(newest.status.as_ref()),
+            // Not of what Kubernetes returned, which may have a change of somebody else.
+            status: digest(Some(&status)),
             ..trigger
         });
-        let wait = summary.wait;
-        if before != summary.status {
-            log::decided(object, &kept, &before, &summary.status, wait);
+        if before != status {
+            log::decided(object, &kept, class, [&before, &status], wait);
         }
-        summary.keep(memory);
         memory.next_look = at.checked_add(wait);
-        Ok(Action::requeue(wait))
+        Ok((Action::requeue(wait), class))
     }
 
     /// The warning about two schedules of one portal at the same hour, when one of them comes into force.
@@ -99,10 +99,9 @@ impl Context {
     async fn patch_status(
         &self,
         object: &DocSpaceBackupSchedule,
-        before: &Status,
         status: &Status,
     ) -> Result<Option<DocSpaceBackupSchedule>, Error> {
-        if before == status {
+        if object.status.as_ref() == Some(status) {
             return Ok(Some(object.clone()));
         }
         let was = serde_json::to_value(object.status.as_ref()).unwrap_or_default();

@@ -8,14 +8,18 @@
 //! A portal's failure is a fact that the status reports. Only failures of Kubernetes are errors here.
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use futures::FutureExt;
+use jiff::Timestamp;
 use kube::{
     ResourceExt,
     runtime::{controller::Action, reflector::ObjectRef},
 };
+use tokio::sync::OwnedMutexGuard;
 
 use crate::{
     api::DocSpaceBackupSchedule,
@@ -30,11 +34,12 @@ use crate::{
     },
     error::chain,
     rules::{
-        decide::decide,
-        memory::{Memory, Trigger},
+        decide::{decide, deletion::DELETION_PATIENCE},
+        facts::Deletion,
+        memory::{Memory, Trigger, is_requested},
         outcome::Outcome,
+        ownership::{enforces, may_be_at},
         plan::{Plan, Step},
-        recall::is_requested,
         retry::{after_start, backoff},
         status::verified,
     },
@@ -72,7 +77,9 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
                 .map_err(Error::from),
         }
     };
-    match context.in_turn(work).await {
+    // A fault at one object is no fault at others.
+    let ended = AssertUnwindSafe(context.in_turn(work)).catch_unwind().await;
+    match ended.unwrap_or(Err(Error::Panicked)) {
         Ok(action) => Ok(action),
         Err(Error::Superseded) => Ok(Action::requeue(Duration::ZERO)),
         Err(Error::OthersFirst(wait)) => Ok(Action::requeue(wait)),
@@ -137,7 +144,8 @@ impl Context {
         let (key, trigger) = (key_of(object), self.trigger(object));
         let interval = self.interval(object);
         let waiting = self.index.waiting(&key);
-        let at_once = trigger.deleting || is_requested(object) || !waiting.is_empty();
+        let lacks_finalizer = !trigger.finalizer && may_be_at(object).is_some();
+        let at_once = trigger.deleting || is_requested(object) || !waiting.is_empty() || lacks_finalizer;
         if memory.seen.is_none() && verified(object) && !at_once {
             // After a start, checks of objects in order are spread.
             let status = object.status.clone().unwrap_or_default();
@@ -148,6 +156,14 @@ impl Context {
         match memory.not_yet(&trigger, Instant::now()) {
             Some(left) if waiting.is_empty() => return Ok(Action::requeue(left)),
             _ => {}
+        }
+        if let Some(left) = memory.secrets_only(&trigger, Instant::now()) {
+            if Observation::has_same_secrets(self, object, memory).await && waiting.is_empty() {
+                memory.seen = Some(trigger);
+                return Ok(Action::requeue(left));
+            }
+            // A new key may be welcome where the old one was not.
+            memory.asked_to_wait = None;
         }
         let outcome = self.reconcile_now(object, memory, trigger, began).await?;
         memory.lets_others_go_first_since = None;
@@ -171,10 +187,18 @@ impl Context {
         began: Instant,
     ) -> Result<Reconciled, Error> {
         let interval = self.interval(object);
-        let lock = self.index.lock(object);
-        let slot = lock.lock().await;
+        // What Kubernetes did not take of the last status still holds.
+        let unwritten = memory.unwritten.as_ref().map(|status| {
+            Box::new(DocSpaceBackupSchedule {
+                status: Some((**status).clone()),
+                ..object.clone()
+            })
+        });
+        let actual = object;
+        let object = unwritten.as_deref().unwrap_or(object);
+        let slot = self.lock_slot(object, memory).await;
         trigger.slot = self.index.standing(object);
-        let mut observation = Observation::new(self, object, memory, &trigger);
+        let mut observation = Observation::new(self, [object, actual], memory, &trigger);
         observation.let_others_go_first()?;
         let plan = loop {
             match decide(&observation.facts) {
@@ -204,12 +228,37 @@ impl Context {
             }
         };
         trigger.slot = observation.facts.slot.clone();
-        let rule = kept.verdict.reason.rule();
-        let action = self.publish(observation, kept, trigger, interval).await?;
-        self.metrics.reconciled(rule.class.into(), began.elapsed());
+        trigger.finalizer = observation.facts.finalizer;
+        let passing = kept.verdict.reason.rule().passing;
+        let (action, class) = self.publish(observation, kept, trigger, interval).await?;
+        self.metrics.reconciled(class.into(), began.elapsed());
         Ok(Reconciled {
             action,
-            is_definite: !rule.passing,
+            is_definite: !passing,
         })
+    }
+
+    /// The lock of the object's slot. Observers need none, because they write nothing. A deletion does not wait longer
+    /// than for its portal.
+    async fn lock_slot(
+        &self,
+        object: &DocSpaceBackupSchedule,
+        memory: &mut Memory,
+    ) -> Option<OwnedMutexGuard<()>> {
+        if !enforces(&object.spec) {
+            return None;
+        }
+        let lock = self.index.lock(object).lock_owned();
+        if object.metadata.deletion_timestamp.is_none() {
+            return Some(lock.await);
+        }
+        let now = Timestamp::now();
+        let deletion = memory.deletion.get_or_insert_with(|| Deletion::begins(now));
+        let left = DELETION_PATIENCE - now.duration_since(deletion.since);
+        let guard = tokio::time::timeout(left.try_into().unwrap_or_default(), lock)
+            .await
+            .ok();
+        deletion.locked_out = guard.is_none();
+        guard
     }
 }

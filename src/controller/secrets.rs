@@ -6,7 +6,7 @@ use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{Api, Client, ResourceExt};
 
 use crate::{
-    api::{DocSpaceBackupScheduleSpec, PORTAL_ORIGIN, SHOWN_KEYS},
+    api::{DocSpaceBackupScheduleSpec, PORTAL_ORIGIN, SHOWN_KEYS, SecretVersion},
     controller::settings::OriginPolicy,
     portal::{Access, Address},
     rules::{
@@ -60,6 +60,23 @@ pub fn names(spec: &DocSpaceBackupScheduleSpec) -> impl Iterator<Item = &str> {
                 .map(|reference| reference.name.as_str()),
         )
         .chain(params.map(|from| from.secret_key_ref.name.as_str()))
+}
+
+/// Where the values of the storage parameters from Secrets come from, by parameter.
+pub fn of_storage(spec: &DocSpaceBackupScheduleSpec, resolved: &Resolved) -> Vec<SecretVersion> {
+    let params = spec.storage_params.iter();
+    let versions = params.filter_map(|param| {
+        let reference = &param.value_from.as_ref()?.secret_key_ref;
+        Some(SecretVersion {
+            param: param.key.clone(),
+            name: reference.name.clone(),
+            key: reference.key.clone(),
+            resource_version: resolved.versions.get(&reference.name)?.clone(),
+        })
+    });
+    let mut versions: Vec<_> = versions.collect();
+    versions.sort_by(|one, other| one.param.cmp(&other.param));
+    versions
 }
 
 /// Reads an object's Secrets, each once.

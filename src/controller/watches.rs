@@ -130,7 +130,7 @@ pub fn watch_objects<S: Stream<Item = watcher::Result<Event<Guarded>>>>(
             }
         })
         .inspect_ok(move |event| match event {
-            Event::Apply(object) | Event::InitApply(object) => context.wake(context.index.file(object)),
+            Event::Apply(object) | Event::InitApply(object) => context.file(object),
             Event::Delete(object) => context.forget(&Key::from_obj(object)),
             Event::InitDone => {
                 health.listed(&watch);
@@ -168,7 +168,7 @@ pub async fn watch_secrets(
             // Changes from before this list become known only now.
             Event::InitDone => {
                 health.listed(&watch);
-                context.relisted(scope);
+                context.wake_all(scope);
             }
             // Before the request.
             Event::Init => {}

@@ -61,6 +61,12 @@ impl Failure {
         matches!(self, SecretInvalid | AddressNotAllowed | Resolve | Connect | Tls)
     }
 
+    /// Whether DocSpace itself refuses the call with 403 or 404, and will refuse it again.
+    pub fn is_lasting_refusal(self) -> bool {
+        use Failure::{FolderNotFound, KeyNotAllowed, UserNotAllowed};
+        matches!(self, KeyNotAllowed | UserNotAllowed | FolderNotFound)
+    }
+
     /// Whether a write with this failure certainly was not and will not be carried out: nothing was sent, or DocSpace
     /// answered 400, 401, 402, 404, 429, a permission's 403, or a 500 that names a bad value.
     pub fn is_definite_for_a_write(self) -> bool {

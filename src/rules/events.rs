@@ -6,7 +6,7 @@ use crate::{
     api::{DocSpaceBackupSchedule, Status, StorageType, condition},
     portal::Address,
     rules::{
-        backup::never_starts,
+        backup::{FirstStart, first_start},
         decide::removed_by_portal::FREE_BACKUPS,
         facts::{Bill, Facts},
         note::Note,
@@ -33,21 +33,31 @@ pub fn notes(
         "True" if changed && before.status == "False" && notes.is_empty() => {
             notes.push(Note::normal(&now.reason, &now.message));
         }
-        "False" if changed => notes.push(Note::warning(&now.reason, &now.message)),
+        // What one check shows is no news yet.
+        "False" if changed && !outcome.verdict.reason.is_unproven() => {
+            notes.push(Note::warning(&now.reason, &now.message));
+        }
         _ => {}
     }
     if outcome.applied.is_some()
-        && let Ownership::Elsewhere(applied) = facts.ownership
+        && let Some(address) = old_address(facts)
     {
         let text = format!(
-            "The portal's address was changed; the schedule at the old address {} remains. Delete it there if nobody \
-             needs it",
-            applied.url
+            "The portal's address was changed; the schedule at the old address {address} may remain. Delete it there if \
+             nobody needs it"
         );
         notes.push(Note::warning("ScheduleLeftBehind", text));
     }
     notes.extend(news(object, facts, status));
     notes
+}
+
+/// The address of an earlier portal that has a schedule of this object, or may get one.
+fn old_address(facts: &Facts<'_>) -> Option<String> {
+    match facts.ownership {
+        Ownership::Elsewhere(applied) => Some(applied.address()),
+        Ownership::Ours(_) | Ownership::None => facts.lost_elsewhere.clone(),
+    }
 }
 
 /// The Events that follow from the change of the status, from the object's to `after`.
@@ -138,12 +148,16 @@ pub fn same_hour(other: &str) -> Note {
 }
 
 /// Text for the Event of a write: every write resets the portal's clock, which affects the next start (trap 2).
-pub fn after_write(times: &Timetable, now: Timestamp) -> &'static str {
-    if never_starts(times, now) {
-        ". The portal does not start it at this hour (see condition BackupFresh)"
-    } else if times.portal_is_due(None, now) {
-        ". The portal makes a backup within 15 minutes, because every write resets its clock and the hour has passed"
-    } else {
-        ""
+pub fn after_write(times: &Timetable, now: Timestamp) -> String {
+    match first_start(times, now) {
+        FirstStart::Never => ". The portal does not start it at this hour (see condition BackupFresh)".into(),
+        FirstStart::Late(first) | FirstStart::NotCarriedOver(first) => {
+            format!(". The first backup starts at {first} (see condition BackupFresh)")
+        }
+        FirstStart::InTime if times.portal_is_due(None, now) => {
+            ". The portal makes a backup within 15 minutes, because every write resets its clock and the hour has passed"
+                .into()
+        }
+        FirstStart::InTime => String::new(),
     }
 }

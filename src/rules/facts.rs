@@ -5,15 +5,18 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::{
-    api::{Applied, DocSpaceBackupScheduleSpec, Tally, to_second},
+    api::{Applied, DocSpaceBackupScheduleSpec, SecretVersion, Tally, Unconfirmed, to_second},
     portal::{Access, Answer, Archive, PortalError, Progress},
     rules::{
+        asked_to_wait::AskedToWait,
         backup::{
             audit_trail::AuditTrail,
             expected::{Expected, Unexpected},
             record::Record,
         },
+        clock::PortalClock,
         credentials::Identity,
+        drift::SeenDrift,
         last_queued::LastQueued,
         lost_write::{Clocks, LostWrite},
         ownership::Ownership,
@@ -77,24 +80,32 @@ pub struct Facts<'a> {
     pub corrections: Option<&'a Tally>,
     /// Whether the object carries our finalizer.
     pub finalizer: bool,
-    /// When the object's deletion was requested.
-    pub deleted_at: Option<Timestamp>,
+    /// The object's deletion, if it is being deleted.
+    pub deletion: Option<Deletion>,
     /// The annotation requestedAt has a value that was not handled yet.
     pub requested: bool,
-    /// The status shows that a correction waits for a running backup.
-    pub correction_waits: bool,
+    /// The portal asked to wait with further calls, or with writes only.
+    pub asked_to_wait: Option<AskedToWait>,
     /// This operator's clock.
     pub local_now: Timestamp,
-    /// The portal's clock, or this operator's until the portal has answered.
+    /// The portal's clock.
     pub now: Timestamp,
+    /// How it relates to this operator's.
+    pub clock: PortalClock,
     /// When the current row of failures began, by this operator's clock.
     pub failing_since: Option<Timestamp>,
     /// A write with an unknown outcome.
     pub lost_write: LostWrite,
+    /// The address of a write with an unknown outcome to another portal than the spec names now, for messages.
+    pub lost_elsewhere: Option<String>,
+    /// The portal has never shown the applied schedule.
+    pub never_shown: bool,
     /// `status.lastRequest` records a write.
     pub write_recorded: bool,
-    /// The portal accepted exactly this schedule and has returned a different one since.
-    pub not_converging: bool,
+    /// The portal accepted exactly the wanted schedule and has not shown it since.
+    pub unconfirmed: Option<Unconfirmed>,
+    /// What earlier checks saw of a drift.
+    pub drift: SeenDrift<'a>,
     /// A storage Secret changed, and the portal has not shown its new value yet.
     pub secret_changed: bool,
     /// Settings and key must be read again.
@@ -105,8 +116,6 @@ pub struct Facts<'a> {
     pub removals: Option<&'a Tally>,
     /// The lastBackupTime that the portal showed last.
     pub last_queued: LastQueued,
-    /// The object is stalled as RemovedByPortal.
-    pub removed_by_portal: bool,
     /// The portal is in the vendor's cloud, which limits free backups.
     pub is_saas: bool,
     /// The schedule in force, according to the status.
@@ -118,6 +127,8 @@ pub struct Facts<'a> {
     pub crd_going: Option<Result<bool, Verdict>>,
     /// The schedule with its values from Secrets, or why it cannot be resolved.
     pub wanted: Option<Result<Schedule, Verdict>>,
+    /// Where the values of the storage parameters from Secrets come from.
+    pub secret_versions: Vec<SecretVersion>,
     /// The key and the CA, which suffice for a deletion; or why they cannot be resolved.
     pub access: Option<Result<Access, Verdict>>,
     /// Who owns the slot, among the objects of this operator.
@@ -149,26 +160,30 @@ impl<'a> Facts<'a> {
             hidden_params: BTreeSet::new(),
             corrections: None,
             finalizer: false,
-            deleted_at: None,
+            deletion: None,
             requested: false,
-            correction_waits: false,
+            asked_to_wait: None,
             local_now: now,
             now,
+            clock: PortalClock::default(),
             failing_since: None,
             lost_write: LostWrite::None,
+            lost_elsewhere: None,
+            never_shown: false,
             write_recorded: false,
-            not_converging: false,
+            unconfirmed: None,
+            drift: SeenDrift::default(),
             secret_changed: false,
             identity_due: false,
             key_exchanged: false,
             removals: None,
             last_queued: LastQueued::NoSchedule,
-            removed_by_portal: false,
             is_saas: false,
             expected: Err(Unexpected::NotInForce),
             record: Record::default(),
             crd_going: None,
             wanted: None,
+            secret_versions: Vec::new(),
             access: None,
             slot: Slot::Free,
             held: Asked::NotYet,
@@ -184,7 +199,21 @@ impl<'a> Facts<'a> {
 
     /// The applied schedule, if this object owns the slot.
     pub fn owned(&self) -> Option<&'a Applied> {
-        self.ownership.ours().filter(|_| self.finalizer)
+        self.ownership.ours()
+    }
+
+    /// Whether the portal's schedule differs although the manifest is as applied. If a Secret changed, neither a
+    /// different secret value is drift, nor what the portal shows instead of a schedule that it never showed.
+    pub fn is_drift(&self) -> bool {
+        let (Some(applied), Some(Ok(wanted)), Asked::Answered(held)) =
+            (self.owned(), &self.wanted, &self.held)
+        else {
+            return false;
+        };
+        let difference = wanted.difference(held.as_ref().map(|held| &held.schedule));
+        !difference.is_empty()
+            && applied.schedule == wanted.shown_as_applied()
+            && !(self.secret_changed && (difference.in_secret || self.never_shown))
     }
 
     /// The portal's clock and the operator's.
@@ -201,7 +230,10 @@ impl<'a> Facts<'a> {
             Ok(answer) => answer.date,
             Err(error) => error.date,
         };
-        self.now = date.unwrap_or(self.now);
+        if let Some(date) = date {
+            self.clock.hear(date, self.local_now);
+            self.now = self.clock.at(self.local_now);
+        }
         answer.map(|answer| answer.value)
     }
 
@@ -239,6 +271,28 @@ impl<'a> Facts<'a> {
     /// The error of the last run.
     pub fn run_error(&self) -> Option<&str> {
         self.run().filter(|run| run.is_completed)?.error.as_deref()
+    }
+}
+
+/// The deletion of an object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Deletion {
+    /// When this process first saw it, by the operator's clock.
+    pub since: Timestamp,
+    /// Why the portal's schedule could not be deleted so far.
+    pub refused: Option<String>,
+    /// Other objects hold the slot, so the portal must not be called.
+    pub locked_out: bool,
+}
+
+impl Deletion {
+    /// A deletion that begins now.
+    pub fn begins(now: Timestamp) -> Self {
+        Self {
+            since: now,
+            refused: None,
+            locked_out: false,
+        }
     }
 }
 

@@ -2,10 +2,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::{AppliedReason, Status};
+use crate::{
+    api::{AppliedReason, DocSpaceBackupScheduleSpec, LastRequest, Status},
+    rules::ownership::leads_to,
+};
 
 /// DocSpace may carry out a write up to 327 s after its client disconnected (R 376). Until then no other is sent.
-const MAY_LAND_FOR: SignedDuration = SignedDuration::from_mins(10);
+pub const MAY_LAND_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// The two clocks of a reconcile.
 #[derive(Clone, Copy, Debug)]
@@ -38,13 +41,26 @@ pub enum LostWrite {
 }
 
 impl LostWrite {
-    /// From the status.
-    pub fn recorded(status: &Status) -> Self {
-        let request = status.last_request.as_ref();
-        match request.filter(|request| request.outcome_unknown) {
+    /// From the status, if it was a write to the portal that the spec names now.
+    pub fn recorded(spec: &DocSpaceBackupScheduleSpec, status: &Status) -> Self {
+        let here = |request: &&LastRequest| {
+            let host = request.host_header.as_deref();
+            let same = |url: &String| request.dump == spec.dump && leads_to(url, host, spec);
+            request.outcome_unknown && request.url.as_ref().is_none_or(same)
+        };
+        match status.last_request.as_ref().filter(here) {
             Some(request) => Self::Recorded { time: request.time.0 },
             None => Self::None,
         }
+    }
+
+    /// The address of a write that the status records, if it is another than that of the spec.
+    pub fn elsewhere(spec: &DocSpaceBackupScheduleSpec, status: &Status) -> Option<String> {
+        let request = status
+            .last_request
+            .as_ref()
+            .filter(|request| request.outcome_unknown)?;
+        (Self::recorded(spec, status) == Self::None).then(|| request.address())?
     }
 
     /// Whether the portal may still carry it out.

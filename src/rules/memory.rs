@@ -8,16 +8,22 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
+use secrecy::ExposeSecret;
 
 use crate::{
     api::{AppliedReason, DocSpaceBackupSchedule, PortalSpec, REQUESTED_AT, Status},
     portal::{Access, Address},
     rules::{
+        asked_to_wait::AskedToWait,
         backup::record::Seen,
+        clock::PortalClock,
         decide::removed_by_portal::month,
-        facts::{Asked, Bill, Facts, Slot},
+        drift::Sighting,
+        facts::{Asked, Bill, Deletion, Facts, Slot},
         last_queued::LastQueued,
         lost_write::LostWrite,
+        ownership::has_finalizer,
+        reason::Row,
     },
     schedule::Schedule,
 };
@@ -34,14 +40,22 @@ pub struct Memory {
     pub next_look: Option<Instant>,
     /// The resolved Secrets, and the generation of the spec that named them.
     pub resolved: Option<(i64, Resolved)>,
+    /// The Secrets could be resolved at the last check.
+    pub is_resolved: bool,
     /// The access that the portal accepted last. A deletion uses it when the Secret is already gone.
     pub accepted: Option<Access>,
     /// Failures in a row.
     pub failures: Option<Failures>,
-    /// A write whose outcome is not known.
-    pub lost_write: Option<Lost>,
     /// A write that the portal accepted but has not shown yet.
     pub accepted_write: Option<Written>,
+    /// A drift that one check has shown.
+    pub sighting: Option<Sighting>,
+    /// How long the portal asked to wait, and for which generation of the spec.
+    pub asked_to_wait: Option<(i64, AskedToWait)>,
+    /// The object's deletion.
+    pub deletion: Option<Deletion>,
+    /// The status of the last reconcile, if Kubernetes did not take it. The next one continues from it.
+    pub unwritten: Option<Box<Status>>,
     /// A storage Secret changed, and the portal has not shown its new value yet.
     pub secret_changed: bool,
     /// A requested reconcile (requestedAt) is not finished yet.
@@ -50,8 +64,8 @@ pub struct Memory {
     pub identity_at: Option<Timestamp>,
     /// The lastBackupTime that the portal showed last.
     pub last_held: LastQueued,
-    /// How far the portal's clock is ahead of the operator's.
-    pub skew: SignedDuration,
+    /// The portal's clock.
+    pub clock: Option<PortalClock>,
     /// The portal's clock at the last check.
     pub last_now: Option<Timestamp>,
     /// At how many checks in a row that clock stood still.
@@ -79,6 +93,8 @@ pub struct Trigger {
     pub requested_at: Option<String>,
     /// The object is being deleted.
     pub deleting: bool,
+    /// The object carries our finalizer; a replacement (PUT) of the object removes it.
+    pub finalizer: bool,
     /// resourceVersions of the Secrets that the spec names; `None` for missing ones.
     pub secrets: Vec<Option<String>>,
     /// Who owns the slot, which depends on other objects.
@@ -94,11 +110,22 @@ impl Trigger {
             generation: object.metadata.generation.unwrap_or_default(),
             requested_at: object.annotations().get(REQUESTED_AT).cloned(),
             deleting: object.metadata.deletion_timestamp.is_some(),
+            finalizer: has_finalizer(object.metadata.finalizers.as_ref()),
             secrets,
             slot,
             status: digest(object.status.as_ref()),
         }
     }
+}
+
+/// Whether the annotation requestedAt has a value that the status does not repeat yet.
+pub fn is_requested(object: &DocSpaceBackupSchedule) -> bool {
+    let requested = object.annotations().get(REQUESTED_AT);
+    let echoed = object
+        .status
+        .as_ref()
+        .and_then(|status| status.last_handled_reconcile_at.as_ref());
+    requested.is_some() && requested != echoed
 }
 
 /// A digest of a status.
@@ -121,9 +148,14 @@ pub struct Written {
 impl Written {
     /// The write of this schedule.
     pub fn of(resolved: &Resolved) -> Self {
+        Self::new(&resolved.wanted, &resolved.access.address)
+    }
+
+    /// The write of this schedule to this address.
+    pub fn new(wanted: &Schedule, address: &Address) -> Self {
         Self {
-            wanted: resolved.wanted.clone(),
-            address: resolved.access.address.clone(),
+            wanted: wanted.clone(),
+            address: address.clone(),
         }
     }
 }
@@ -137,6 +169,8 @@ impl PartialEq for Written {
 /// A write with an unknown outcome.
 #[derive(Clone, Debug)]
 pub struct Lost {
+    /// The uid of the object that it was made for.
+    pub by: Option<String>,
     /// When the operator gave it up, by its own clock.
     pub since: Timestamp,
     /// Why the operator made it.
@@ -163,8 +197,10 @@ pub struct Failures {
     pub since: Timestamp,
     /// Number of failures.
     pub count: u32,
-    /// They are missing Secrets.
-    pub secret_missing: bool,
+    /// The kind of the last ones.
+    pub row: Row,
+    /// Time of the first one of this kind.
+    pub row_since: Timestamp,
 }
 
 impl Memory {
@@ -174,14 +210,39 @@ impl Memory {
         (self.seen.as_ref() == Some(trigger)).then_some(left)
     }
 
+    /// The time until the next check, if nothing but the versions of Secrets has changed since the last one.
+    pub fn secrets_only(&self, trigger: &Trigger, now: Instant) -> Option<Duration> {
+        let left = self.next_look?.checked_duration_since(now)?;
+        let same = self.seen.as_ref().is_some_and(|seen| {
+            *trigger
+                == Trigger {
+                    secrets: trigger.secrets.clone(),
+                    ..seen.clone()
+                }
+        });
+        (same && self.is_resolved).then_some(left)
+    }
+
     /// Whether settings and key must be read again.
     pub fn identity_due(&self, now: Timestamp) -> bool {
         self.identity_at
             .is_none_or(|at| now.duration_since(at) >= IDENTITY_LASTS)
     }
 
+    /// What the portal asked for, unless the time is over, or the user changed the spec or requested a reconcile.
+    pub fn asked_to_wait(&self, object: &DocSpaceBackupSchedule, now: Timestamp) -> Option<AskedToWait> {
+        let (generation, wait) = self.asked_to_wait.as_ref()?;
+        let same = Some(*generation) == object.metadata.generation && !is_requested(object);
+        (same && wait.until > now).then(|| wait.clone())
+    }
+
     /// Remembers what this reconcile learnt.
     pub fn learn(&mut self, facts: &Facts<'_>) {
+        if let Asked::Answered(held) = &facts.held {
+            self.sighting = facts
+                .is_drift()
+                .then(|| Sighting::next(self.sighting.take(), held.as_ref(), facts.local_now));
+        }
         match &facts.held {
             Asked::Answered(Some(held)) => self.last_held = held.into(),
             // The portal or the key may have changed.
@@ -196,7 +257,7 @@ impl Memory {
         {
             self.bill = Some((bill, facts.now, facts.spec.portal.clone()));
         }
-        self.skew = facts.now.duration_since(facts.local_now);
+        self.clock = Some(facts.clock);
         let stands = self
             .last_now
             .replace(facts.now)
@@ -215,20 +276,26 @@ impl Memory {
         (recent && of == portal).then_some(*bill)
     }
 
-    /// Counts a failure. Missing Secrets are a separate row.
-    pub fn failed(&mut self, secret_missing: bool, now: Timestamp) -> Failures {
+    /// Counts a failure. Missing Secrets are a row of their own.
+    pub fn failed(&mut self, row: Row, now: Timestamp) -> Failures {
         let before = self
             .failures
-            .filter(|failures| failures.secret_missing == secret_missing);
-        let before = before.unwrap_or(Failures {
-            since: now,
-            count: 0,
-            secret_missing,
-        });
-        *self.failures.insert(Failures {
-            count: before.count.saturating_add(1),
-            ..before
-        })
+            .filter(|failures| (failures.row == Row::Secrets) == (row == Row::Secrets));
+        let failures = match before {
+            Some(before) => Failures {
+                since: before.since,
+                count: before.count.saturating_add(1),
+                row,
+                row_since: if before.row == row { before.row_since } else { now },
+            },
+            None => Failures {
+                since: now,
+                count: 1,
+                row,
+                row_since: now,
+            },
+        };
+        *self.failures.insert(failures)
     }
 }
 
@@ -241,4 +308,15 @@ pub struct Resolved {
     pub wanted: Schedule,
     /// The resourceVersion of each Secret that was read, by name.
     pub versions: BTreeMap<String, String>,
+}
+
+impl Resolved {
+    /// Whether both have the same values.
+    pub fn has_values_of(&self, other: &Self) -> bool {
+        let (ours, theirs) = (&self.access, &other.access);
+        ours.address == theirs.address
+            && ours.key.expose_secret() == theirs.key.expose_secret()
+            && ours.ca == theirs.ca
+            && self.wanted.difference(Some(&other.wanted)).is_empty()
+    }
 }

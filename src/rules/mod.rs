@@ -9,9 +9,12 @@
 //!
 //! [`memory`] is the process's memory of an object between reconciles; it may be lost at any time.
 
+pub mod asked_to_wait;
 pub mod backup;
+pub mod clock;
 pub mod credentials;
 pub mod decide;
+pub mod drift;
 pub mod events;
 pub mod facts;
 pub mod last_queued;

@@ -41,8 +41,22 @@ impl<'a> Ownership<'a> {
 /// Whether this object owns the slot that its spec names.
 pub fn is_owner(object: &DocSpaceBackupSchedule) -> bool {
     let status = object.status.as_ref();
-    has_finalizer(object.metadata.finalizers.as_ref())
-        && status.is_some_and(|status| Ownership::of(object, status).ours().is_some())
+    status.is_some_and(|status| Ownership::of(object, status).ours().is_some())
+}
+
+/// Where a schedule of this object may be, for messages: it wrote one, or a write has an unknown outcome.
+pub fn may_be_at(object: &DocSpaceBackupSchedule) -> Option<String> {
+    let status = object.status.as_ref()?;
+    match Ownership::of(object, status) {
+        Ownership::Ours(applied) | Ownership::Elsewhere(applied) => Some(applied.address()),
+        Ownership::None => {
+            let lost = status
+                .last_request
+                .as_ref()
+                .filter(|request| request.outcome_unknown)?;
+            Some(lost.address().unwrap_or_else(|| object.spec.portal.shown()))
+        }
+    }
 }
 
 /// Whether a URL and Host header are the address in the spec, in any spelling.

@@ -67,6 +67,8 @@ pub enum Plan {
     Delete {
         /// How to reach the portal.
         access: Access,
+        /// Why a schedule may remain even then.
+        left_behind: Option<String>,
     },
     /// Remove the finalizer. The text says why a schedule may remain in the portal.
     Release(Option<String>),
@@ -93,7 +95,10 @@ impl std::fmt::Display for Plan {
             Self::Write(write) => write!(f, "write {:?}", write.reason),
             Self::Refuse(verdict) => write!(f, "refuse {}", verdict.reason),
             Self::Suspend => f.write_str("suspend"),
-            Self::Delete { .. } => f.write_str("delete"),
+            Self::Delete {
+                left_behind: None, ..
+            } => f.write_str("delete"),
+            Self::Delete { .. } => f.write_str("delete, left behind"),
             Self::Release(None) => f.write_str("release"),
             Self::Release(Some(_)) => f.write_str("release, left behind"),
         }

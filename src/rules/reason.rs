@@ -1,6 +1,11 @@
 //! The table of reasons: every reason of Ready, and what follows from it.
 
+use jiff::SignedDuration;
+
 use crate::portal::{Failure, PortalError};
+
+/// A failure that may end by itself stalls an object after this time.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// The reasons of Ready. A closed list; docs/conditions.md explains each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -11,6 +16,7 @@ pub enum Reason {
     OutOfSync,
     SecretMissing,
     OutcomeUnknown,
+    Verifying,
     BackupRunning,
     Unreachable,
     TlsFailed,
@@ -69,6 +75,17 @@ pub enum Credentials {
     Nothing,
 }
 
+/// Which failures in a row count together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Row {
+    /// Missing Secrets.
+    Secrets,
+    /// Answers that are not DocSpace's.
+    NoDocSpace,
+    /// Everything else that the operator retries.
+    Portal,
+}
+
 /// A row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
@@ -78,12 +95,17 @@ pub struct Rule {
     pub credentials: Credentials,
     /// A passing failure of the portal or the network: a verified object stays Ready for a while.
     pub passing: bool,
+    /// How its failures are counted; `None` for what is no failure, or needs the user at once.
+    pub row: Option<Row>,
 }
 
 impl Rule {
-    /// The class, given whether the portal held this generation: then a passing failure is retried, never stalled.
-    pub fn class_of(self, verified: bool) -> Class {
-        if self.passing && verified {
+    /// The class, given whether DocSpace has answered at the address before, and since when such failures follow each
+    /// other.
+    pub fn class_of(self, answered_before: bool, lasts: SignedDuration) -> Class {
+        let passes = self.passing && answered_before;
+        let may_end = matches!(self.row, Some(Row::Secrets | Row::NoDocSpace)) && lasts < PATIENCE;
+        if self.class == Class::Stalled && (passes || may_end) {
             Class::Retrying
         } else {
             self.class
@@ -92,9 +114,9 @@ impl Rule {
 }
 
 impl Reason {
-    /// Whether the operator retries automatically.
-    pub fn is_retried(self) -> bool {
-        self.rule().class == Class::Retrying
+    /// Whether a further check must confirm it.
+    pub fn is_unproven(self) -> bool {
+        self == Self::Verifying
     }
 
     /// What follows from the reason.
@@ -107,15 +129,16 @@ impl Reason {
                 class,
                 credentials,
                 passing: false,
+                row: match class {
+                    Retrying => Some(Row::Portal),
+                    _ => None,
+                },
             }
         }
-        const fn passing(class: Class) -> Rule {
-            Rule {
-                class,
-                credentials: Nothing,
-                passing: true,
-            }
-        }
+        const PASSING: Rule = Rule {
+            passing: true,
+            ..row(Retrying, Nothing)
+        };
         match self {
             // The portal holds the schedule of the manifest.
             Self::InSync => row(Ready, Nothing),
@@ -124,19 +147,28 @@ impl Reason {
             // managementPolicy Observe, and the portal differs.
             Self::OutOfSync => row(Reported, Nothing),
 
-            // A Secret or its key is missing; stalled after five minutes.
-            Self::SecretMissing => row(Retrying, Missing),
+            // A Secret or its key is missing; retried for five minutes.
+            Self::SecretMissing => Rule {
+                row: Some(Row::Secrets),
+                ..row(Stalled, Missing)
+            },
             // A write with an unknown outcome; reads of the portal settle it.
             Self::OutcomeUnknown => row(Retrying, Nothing),
+            // One check alone is no proof: the next ones confirm what it showed.
+            Self::Verifying => Rule { row: None, ..PASSING },
             // A correction waits for a running backup to end.
             Self::BackupRunning => row(Retrying, Nothing),
 
             // Passing failures of the portal or the network.
-            Self::Unreachable | Self::TlsFailed | Self::TimedOut | Self::RateLimited => passing(Retrying),
-            Self::PortalUnavailable | Self::DatabaseDown => passing(Retrying),
-            Self::ServerError | Self::ProxyError => passing(Retrying),
-            // Something else answers at the URL; retried if DocSpace has answered there before.
-            Self::NotDocSpace | Self::RouteNotFound => passing(Stalled),
+            Self::Unreachable | Self::TlsFailed | Self::TimedOut | Self::RateLimited => PASSING,
+            Self::PortalUnavailable | Self::DatabaseDown => PASSING,
+            Self::ServerError | Self::ProxyError => PASSING,
+            // Something else answers at the URL. Retried for five minutes, and always if DocSpace has answered there.
+            Self::NotDocSpace | Self::RouteNotFound | Self::Redirected => Rule {
+                class: Stalled,
+                row: Some(Row::NoDocSpace),
+                ..PASSING
+            },
 
             // The portal refuses the key, its user, or the plan (trap 11).
             Self::Unauthorized => row(Stalled, AtFault("Invalid")),
@@ -145,7 +177,6 @@ impl Reason {
             Self::PlanNotAllowed | Self::PortalGone => row(Stalled, Nothing),
             // The portal refuses the schedule.
             Self::FolderNotFound | Self::Rejected => row(Stalled, Nothing),
-            Self::Redirected => row(Stalled, Nothing),
 
             // The operator refuses before any call.
             Self::InvalidObject | Self::InvalidAddress => row(Stalled, Nothing),

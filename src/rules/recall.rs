@@ -1,18 +1,18 @@
 //! The facts that status and memory give, before any call.
 
 use jiff::Timestamp;
-use kube::ResourceExt;
 
 use crate::{
-    api::{DocSpaceBackupSchedule, Status, condition},
+    api::{DocSpaceBackupSchedule, Status},
     rules::{
         backup::{expected::Expected, record::Record},
-        facts::{Facts, Slot},
+        clock::PortalClock,
+        drift::SeenDrift,
+        facts::{Deletion, Facts, Slot},
         last_queued::LastQueued,
         lost_write::LostWrite,
-        memory::Memory,
+        memory::{Memory, is_requested},
         ownership::{Ownership, has_finalizer},
-        reason::Reason,
     },
 };
 
@@ -29,19 +29,32 @@ pub fn recall<'a>(
     let unlooked = Status::default();
     let told = status.unwrap_or(&unlooked);
     // Until the portal answers, its clock is assumed to differ as before.
-    let there = now.checked_add(memory.skew).unwrap_or(now);
+    let recorded = || {
+        let ahead = told.clock_offset_seconds.unwrap_or_default();
+        told.in_force.as_ref()?;
+        PortalClock::recorded(ahead, now)
+    };
+    let clock = memory.clock.or_else(recorded).unwrap_or_default().at_next_check();
+    let there = clock.at(now);
     Facts {
         ownership,
         hidden_params: status.map(Status::hidden_params).unwrap_or_default(),
         corrections: status.and_then(|status| status.corrections.as_ref()),
         finalizer: has_finalizer(object.metadata.finalizers.as_ref()),
-        deleted_at: object.metadata.deletion_timestamp.as_ref().map(|time| time.0),
+        deletion: object
+            .metadata
+            .deletion_timestamp
+            .as_ref()
+            .map(|_| memory.deletion.clone().unwrap_or_else(|| Deletion::begins(now))),
         requested: memory.requested || is_requested(object),
-        lost_write: match &memory.lost_write {
-            Some(lost) => lost.as_fact(false),
-            None => LostWrite::recorded(told),
+        lost_write: LostWrite::recorded(&object.spec, told),
+        lost_elsewhere: LostWrite::elsewhere(&object.spec, told),
+        never_shown: told.unconfirmed.is_some(),
+        asked_to_wait: memory.asked_to_wait(object, now),
+        drift: SeenDrift {
+            recorded: status.and_then(|status| Some((status.drift.as_ref()?, status.observed.as_ref()))),
+            sighting: memory.sighting.clone(),
         },
-        correction_waits: is_ready_for(told, Reason::BackupRunning),
         write_recorded: status.is_some_and(|status| status.last_request.is_some()),
         secret_changed: memory.secret_changed,
         identity_due: memory.identity_due(now),
@@ -54,7 +67,6 @@ pub fn recall<'a>(
             } else {
                 LastQueued::NoSchedule
             }),
-        removed_by_portal: is_ready_for(told, Reason::RemovedByPortal),
         is_saas: told
             .portal
             .as_ref()
@@ -65,21 +77,7 @@ pub fn recall<'a>(
         failing_since: memory.failures.map(|failures| failures.since),
         bill: memory.recent_bill(&object.spec.portal, there).into(),
         now: there,
+        clock,
         ..Facts::new(&object.spec, now)
     }
-}
-
-/// Whether Ready has this reason.
-fn is_ready_for(status: &Status, reason: Reason) -> bool {
-    condition(Some(status), "Ready").is_some_and(|ready| ready.reason == reason.to_string())
-}
-
-/// Whether the annotation requestedAt has a value that the status does not repeat yet.
-pub fn is_requested(object: &DocSpaceBackupSchedule) -> bool {
-    let requested = object.annotations().get(crate::api::REQUESTED_AT);
-    let echoed = object
-        .status
-        .as_ref()
-        .and_then(|status| status.last_handled_reconcile_at.as_ref());
-    requested.is_some() && requested != echoed
 }

@@ -12,7 +12,7 @@ use crate::{
         facts::Facts,
         memory::Failures,
         outcome::Kept,
-        reason::Class,
+        reason::{Class, Reason},
         status::READY_LASTS,
     },
 };
@@ -22,10 +22,14 @@ pub const SHORTEST_INTERVAL: Duration = Duration::from_secs(60);
 /// The longest interval between checks of a portal.
 pub const LONGEST_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 
+/// A clock that jumped, or an archive that is missing, is checked again after this time.
+const SECOND_LOOK: Duration = Duration::from_secs(10);
+
 /// The wait after the first failure; doubled with each further one, up to the interval.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 
-/// After a start, objects whose backups are not in order are checked within this time.
+/// After a start, objects whose backups are not in order are checked within this time; likewise a portal whose settings
+/// or key could not be read.
 const SOON: Duration = Duration::from_secs(15 * 60);
 
 /// Checks of backups that are due at the same hour are spread over this time.
@@ -53,6 +57,8 @@ impl Pace {
 pub struct Retry<'a> {
     /// Interval, time and random number.
     pub pace: Pace,
+    /// The kstatus class of the verdict.
+    pub class: Class,
     /// The current row of failures.
     pub failures: Option<Failures>,
     /// What was done.
@@ -72,29 +78,49 @@ pub struct Retry<'a> {
 impl Retry<'_> {
     /// How long to wait.
     pub fn wait(&self) -> Duration {
-        let wait = match self.failures {
-            Some(failures) => backoff(failures.count, self.pace),
+        let verdict = &self.outcome.verdict;
+        let asked_for = verdict.retry_after.unwrap_or_default().min(READY_LASTS);
+        let wait = match (self.class, self.failures) {
+            _ if verdict.reason == Reason::Verifying => asked_for,
             // The user must act, which triggers a check anyway.
-            None if self.outcome.verdict.reason.rule().class == Class::Stalled => self
+            (Class::Stalled, _) => self
                 .pace
                 .spread(self.pace.interval.saturating_mul(2).min(LONGEST_INTERVAL)),
-            None => self.pace.spread(self.pace.interval),
+            (_, Some(failures)) => backoff(failures.count, self.pace),
+            (_, None) => self.pace.spread(self.pace.interval),
         };
-        // A long Retry-After is honoured for writes only: reads must notice in time that Ready no longer holds.
-        let longest = if self.outcome.request.is_some() {
-            LONGEST_INTERVAL
-        } else {
-            READY_LASTS
+        // A portal that refuses a write for a day still answers reads.
+        let wait = match self.outcome.request {
+            Some(_) => wait,
+            None => wait.max(asked_for),
         };
-        let asked_for = self.outcome.verdict.retry_after.unwrap_or_default().min(longest);
+        // A deadline that passes needs no call.
         let wait = self.until_evidence().map_or(wait, |left| wait.min(left));
-        let wait = wait.max(asked_for);
+        let unread = self.facts.identity.as_ref();
+        let wait = match unread.is_some_and(|identity| identity.is_to_be_repeated) {
+            true => wait.min(SOON),
+            false => wait,
+        };
+        let unproven = self.misses_once() || self.facts.clock.needs_second_check();
+        let wait = if unproven { wait.min(SECOND_LOOK) } else { wait };
         self.until_released().map_or(wait, |left| wait.min(left))
+    }
+
+    /// Whether this reconcile's read of the history is the only one that missed an archive.
+    fn misses_once(&self) -> bool {
+        let due = || {
+            Expected::of(self.object, self.status)
+                .ok()?
+                .missed(self.facts.now)
+        };
+        let missed_once = || due().is_some_and(|due| self.record.is_missed_once(due));
+        self.facts.archives.answer().is_some() && (self.record.is_missing_once() || missed_once())
     }
 
     /// The time until a deletion stops waiting for its portal.
     fn until_released(&self) -> Option<Duration> {
-        let left = DELETION_PATIENCE - self.pace.now.duration_since(self.facts.deleted_at?);
+        let since = self.facts.deletion.as_ref()?.since;
+        let left = DELETION_PATIENCE - self.pace.now.duration_since(since);
         Some(
             Duration::try_from(left)
                 .unwrap_or_default()

@@ -7,21 +7,19 @@ use jiff::SignedDuration;
 use crate::{
     api::{DocSpaceBackupSchedule, Status},
     rules::{
+        asked_to_wait::AskedToWait,
         backup::record::{Record, Seen},
         decide::removed_by_portal::month,
         events,
-        facts::{Asked, Facts},
+        facts::{Asked, Deletion, Facts},
         memory::Memory,
         note::Note,
         outcome::Kept,
         reason::{Class, Reason},
-        retry::{Pace, Retry},
-        status::{Report, verified},
+        retry::{LONGEST_INTERVAL, Pace, Retry},
+        status::{READY_LASTS, Report, has_answered_before},
     },
 };
-
-/// The portal's clock and the operator's may differ by this much.
-const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// The result of a reconcile.
 #[derive(Debug)]
@@ -32,11 +30,13 @@ pub struct Summary {
     pub notes: Vec<Note>,
     /// The wait until the next check.
     pub wait: Duration,
+    /// The kstatus class of the verdict.
+    pub class: Class,
     seen: Seen,
     requested: bool,
 }
 
-/// Sums up a reconcile and updates the memory. [`Summary::keep`] does the rest once the status is written.
+/// Sums up a reconcile and updates the memory. [`Summary::keep`] does the rest.
 pub fn summary(
     object: &DocSpaceBackupSchedule,
     facts: &Facts<'_>,
@@ -44,16 +44,25 @@ pub fn summary(
     memory: &mut Memory,
     pace: Pace,
 ) -> Summary {
-    let reason = outcome.verdict.reason;
-    let retries = reason.rule().class_of(verified(object)) == Class::Retrying;
-    let failures = retries.then(|| memory.failed(reason == Reason::SecretMissing, facts.local_now));
+    let verdict = &outcome.verdict;
+    let reason = verdict.reason;
+    let rule = reason.rule();
+    let failures = rule.row.map(|row| memory.failed(row, facts.local_now));
     if failures.is_none() {
         memory.failures = None;
     }
+    let lasts = failures.map_or(SignedDuration::ZERO, |failures| {
+        facts.local_now.duration_since(failures.row_since)
+    });
+    // DocSpace answers at the address if it answered a call of this reconcile.
+    let answers = has_answered_before(object) || facts.held.answer().is_some() || outcome.applied.is_some();
+    let class = rule.class_of(answers, lasts);
+    remember_wait(object, facts, outcome, memory);
     let report = Report {
         object,
         facts,
         outcome,
+        class,
         failures,
     };
     let (status, seen) = report.status();
@@ -63,7 +72,12 @@ pub fn summary(
         notes.extend(events::free_backups_low(bill).filter(|_| told != memory.bill_told));
     }
     memory.learn(facts);
-    if !memory.clock_reported && memory.skew.abs() > CLOCK_TOLERANCE {
+    memory.deletion = facts.deletion.clone().map(|deletion| Deletion {
+        // An unknown outcome is settled at the end by reading the portal once more.
+        refused: (reason != Reason::OutcomeUnknown).then(|| verdict.message.clone()),
+        ..deletion
+    });
+    if !memory.clock_reported && facts.clock.large_offset().is_some() {
         memory.clock_reported = true;
         notes.push(Note::warning(
             "ClockSkew",
@@ -72,6 +86,7 @@ pub fn summary(
     }
     let retry = Retry {
         pace,
+        class,
         failures,
         outcome,
         facts,
@@ -85,16 +100,40 @@ pub fn summary(
         status,
         notes,
         wait,
+        class,
         seen,
         // A request that must wait stays open.
-        requested: facts.requested && reason.is_retried(),
+        requested: facts.requested && (class == Class::Retrying || facts.clock.needs_second_check()),
+    }
+}
+
+/// Remembers how long the portal asks to wait, unless this reconcile made no call for that reason.
+fn remember_wait(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, outcome: &Kept, memory: &mut Memory) {
+    let verdict = &outcome.verdict;
+    let of_writes = outcome.request.is_some();
+    let longest = if of_writes { LONGEST_INTERVAL } else { READY_LASTS };
+    let asked = verdict
+        .retry_after
+        .filter(|_| verdict.reason != Reason::Verifying);
+    let is_new = facts
+        .asked_to_wait
+        .as_ref()
+        .is_none_or(|wait| wait.of_writes && !of_writes);
+    if let Some(asked) = asked.filter(|_| is_new)
+        && let Ok(until) = facts.local_now.checked_add(asked.min(longest))
+    {
+        let wait = AskedToWait {
+            of_writes,
+            until,
+            verdict: verdict.clone(),
+        };
+        memory.asked_to_wait = Some((object.metadata.generation.unwrap_or_default(), wait));
     }
 }
 
 impl Summary {
-    /// Remembers what is not in the status, after the status was written.
+    /// Remembers what is not in the status.
     pub fn keep(self, memory: &mut Memory) {
-        memory.kubernetes_failures = 0;
         memory.requested = self.requested;
         memory.seen_backups = Some(self.seen);
     }

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 
+use docspace_backup_operator::api::DocSpaceBackupSchedule;
 use harness::secret;
 use kube::api::PostParams;
 use serde_json::json;
@@ -50,14 +51,14 @@ async fn every_answer_has_its_reason() {
     world.create(&world.nightly()).await;
     for (status, body, reason) in rows {
         world.answer_looks(status, &body);
-        world.touch_secret().await;
+        world.check_now().await;
         let object = world.told("nightly", reason).await;
         assert!(!format!("{object:?}").contains(LEAK), "{object:?}");
     }
     assert!(!format!("{:?} {}", world.all_events().await, world.operator.log()).contains(LEAK));
     assert_eq!(world.posts(), 0);
     world.server.clear_faults();
-    world.touch_secret().await;
+    world.check_now().await;
     world.ready("nightly").await;
 }
 
@@ -116,14 +117,19 @@ async fn one_blip_writes_nothing() {
         .await
         .ready_nightly()
         .await;
-    let before = world.get("nightly").await;
+    let before = world.get("nightly").await.status.expect("a status");
     world.server.order(
         Fault::answer(503, FaultBody::Empty)
             .to("getbackupschedule")
             .times(1),
     );
-    world.look_after(async |world| world.touch_secret().await).await;
+    world.look_after(async |world| world.check_now().await).await;
+    let blip = world.get("nightly").await.status.expect("a status");
+    assert!(
+        !blip.difference.is_empty(),
+        "what triggered the check is still there"
+    );
     world.look_after(async |_| ()).await;
-    let after = world.get("nightly").await;
-    assert_eq!(before.metadata.resource_version, after.metadata.resource_version);
+    let restored = |object: &DocSpaceBackupSchedule| object.status.as_ref() == Some(&before);
+    world.wait("nightly", restored).await;
 }

@@ -4,15 +4,18 @@ use harness::secret;
 use kube::api::PostParams;
 use simulated_portal::{Certificate, Installation};
 
-use crate::world::{World, every_day};
+use crate::world::{Setup, World, every_day};
 
 #[tokio::test]
 async fn a_portal_that_closes_each_connection_after_its_answer_fails_nobody() {
-    let world = World::at_noon(Installation {
-        closes_connections: true,
-        ..Installation::default()
-    })
-    .await;
+    let world = Setup::default()
+        .installation(Installation {
+            closes_connections: true,
+            ..Installation::default()
+        })
+        .of_one_process("its metrics are read")
+        .start(&[])
+        .await;
     world.create(&world.nightly_at(13)).await;
     world.ready("nightly").await;
     for hour in [14, 15] {

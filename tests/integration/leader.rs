@@ -267,6 +267,9 @@ async fn a_leader_that_is_cut_off_ends_before_another_one_begins() {
     let calls = world.calls();
     let (_, since) = election.leader_after(&leader).await;
     world.request("nightly").await;
+    world
+        .seen(|requests| requests.iter().filter(|request| request.is_write()).count() == 2)
+        .await;
     let waited = first_call_after(&world, calls, since);
     assert!(
         waited >= SignedDuration::from_millis(2950),

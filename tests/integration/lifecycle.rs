@@ -1,7 +1,7 @@
 //! One object from its creation to its deletion, and what people do to the portal meanwhile.
 
 use docspace_backup_operator::api::{
-    AdoptionPolicy, AppliedReason, DeletionPolicy, ManagementPolicy, Operation,
+    AdoptionPolicy, AppliedReason, DeletionPolicy, DocSpaceBackupSchedule, ManagementPolicy, Operation,
 };
 use serde_json::json;
 
@@ -67,24 +67,25 @@ async fn a_change_of_the_manifest_is_written_once() {
     assert_eq!(world.cron(), Some(every_day(5)));
 }
 
+fn was_corrected(object: &DocSpaceBackupSchedule) -> bool {
+    is_ready(object) && applied_reason(object) == Some(AppliedReason::Corrected)
+}
+
 #[tokio::test]
 async fn a_changed_schedule_is_put_back_and_then_contested() {
     let world = World::with_ready_nightly().await;
     world.somebody_sets_hour(9);
     world.request("nightly").await;
-    let status = world.ready("nightly").await.status.expect("a status");
-    assert_eq!(
-        status.applied.map(|applied| applied.reason),
-        Some(AppliedReason::Corrected)
-    );
+    let corrected = world.wait("nightly", was_corrected).await;
+    let status = corrected.status.expect("a status");
     assert_eq!(status.corrections.map(|corrections| corrections.count), Some(1));
     assert_eq!(status.replaced.map(|replaced| replaced.cron_params.hour), Some(9));
     assert_eq!(world.cron(), Some(every_day(3)));
     world.event("ScheduleCorrected").await;
 
-    // A look of the operator's own accord: a touched Secret brings one, and is no leave to correct again.
+    // A check without a request is no leave to correct again.
     world.somebody_sets_hour(10);
-    world.touch_secret().await;
+    world.check_now().await;
     world.stalled("nightly", "Contested").await;
     assert_eq!(world.cron(), Some(every_day(10)));
 
@@ -97,12 +98,8 @@ async fn a_changed_schedule_is_put_back_and_then_contested() {
 async fn a_schedule_that_somebody_deletes_is_put_back() {
     let world = World::with_ready_nightly().await;
     world.somebody_deletes().await;
-    world.touch_secret().await;
-    world
-        .wait("nightly", |object| {
-            applied_reason(object) == Some(AppliedReason::Corrected)
-        })
-        .await;
+    world.check_now().await;
+    world.wait("nightly", was_corrected).await;
     assert_eq!((world.posts(), world.cron()), (2, Some(every_day(3))));
 }
 
@@ -111,7 +108,7 @@ async fn a_correction_waits_for_a_running_backup() {
     let world = World::with_ready_nightly().await;
     world.set_running(true);
     world.somebody_sets_hour(9);
-    world.touch_secret().await;
+    world.check_now().await;
     world.told("nightly", "BackupRunning").await;
     assert_eq!(world.posts(), 1);
     world.set_running(false);
@@ -125,9 +122,9 @@ async fn a_request_that_has_to_wait_is_still_asked_for() {
     let mut world = World::with_ready_nightly().await;
     world.somebody_sets_hour(9);
     world.request("nightly").await;
-    world.ready("nightly").await;
+    world.wait("nightly", was_corrected).await;
     world.somebody_sets_hour(10);
-    world.touch_secret().await;
+    world.check_now().await;
     world.stalled("nightly", "Contested").await;
     world.set_running(true);
     world.request("nightly").await;

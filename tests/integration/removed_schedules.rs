@@ -21,7 +21,7 @@ async fn used_up() -> World {
 
 /// The object once it has looked and put back what the portal had removed.
 async fn restored(world: &World) -> DocSpaceBackupSchedule {
-    world.touch_secret().await;
+    world.check_now().await;
     world
         .wait("nightly", |object| {
             applied_reason(object) == Some(AppliedReason::Recreated)
@@ -41,7 +41,7 @@ async fn removed_twice() -> World {
 
     world.live_until("11-23 13:25");
     assert_eq!(world.cron(), None, "the portal removed it again");
-    world.touch_secret().await;
+    world.check_now().await;
     let object = world.stalled("nightly", "RemovedByPortal").await;
     let words = message(&object, "Ready");
     assert!(
@@ -56,13 +56,13 @@ async fn removed_twice() -> World {
 async fn what_the_portal_removes_is_restored_once_a_month() {
     let world = removed_twice().await;
     world.live_until("11-30 23:50");
-    world.touch_secret().await;
+    world.check_now().await;
     world.fresh("nightly", "Overdue").await;
     world.stalled("nightly", "RemovedByPortal").await;
     assert_eq!((world.posts(), world.cron()), (2, None));
 
     world.live_until("12-01 00:10");
-    world.touch_secret().await;
+    world.check_now().await;
     let object = world.ready("nightly").await;
     assert_eq!(applied_reason(&object), Some(AppliedReason::Recreated));
     let removals = object.status.and_then(|status| status.removals);
@@ -97,9 +97,9 @@ async fn neither_a_restart_nor_a_blip_restores_what_the_portal_removed_twice() {
     let mut world = removed_twice().await;
     world.operator.kill().await;
     world.operator.restart().await;
-    world.look_after(async |world| world.touch_secret().await).await;
+    world.look_after(async |world| world.check_now().await).await;
     world.answer_looks(502, "");
-    world.touch_secret().await;
+    world.check_now().await;
     world.told("nightly", "ProxyError").await;
     world.operator.kill().await;
     world.server.clear_faults();
@@ -114,8 +114,12 @@ async fn a_removal_while_the_operator_was_away_is_the_portals_too() {
     world.operator.kill().await;
     world.live_until("11-23 13:12");
     world.operator.restart().await;
-    let object = world.request("nightly").await;
-    assert_eq!(applied_reason(&object), Some(AppliedReason::Recreated));
+    world.request("nightly").await;
+    world
+        .wait("nightly", |object| {
+            applied_reason(object) == Some(AppliedReason::Recreated)
+        })
+        .await;
     assert_eq!(world.posts(), 2);
 }
 
@@ -129,7 +133,7 @@ async fn where_paid_backup_is_on_a_removal_is_laid_to_the_means_to_pay() {
     world.portal.remove_schedule(false);
     restored(&world).await;
     world.portal.remove_schedule(false);
-    world.touch_secret().await;
+    world.check_now().await;
     let object = world.stalled("nightly", "RemovedByPortal").await;
     let words = message(&object, "Ready");
     assert!(words.contains("no means to pay"), "{words}");
@@ -140,18 +144,17 @@ async fn a_tariff_that_ran_out_is_told_and_nothing_is_written() {
     let world = World::at_noon(Installation::saas()).await;
     world.create(&world.in_the_cloud(world.nightly_at(13))).await;
     world.ready("nightly").await;
+    world.shortly_before("11-23 15:00").await;
     world.portal.change(|tenant| tenant.tariff_ran_out = true);
-    world.live_until("11-23 12:10");
-    world.touch_secret().await;
+    world.check_now().await;
     let object = world.stalled("nightly", "PlanNotAllowed").await;
     assert_eq!(reason(&object, "BackupFresh"), Some("NotDueYet"));
-    world.live_until("11-23 15:05");
-    let object = world.look("nightly", "NoEvidence").await;
+    let object = world.fresh("nightly", "NoEvidence").await;
     assert_eq!(reason(&object, "Ready"), Some("PlanNotAllowed"));
     assert_eq!((world.posts(), world.cron()), (1, Some(every_day(13))));
 
     world.portal.change(|tenant| tenant.tariff_ran_out = false);
-    world.touch_secret().await;
+    world.check_now().await;
     world.ready("nightly").await;
     assert_eq!(world.posts(), 1);
 }
@@ -161,7 +164,7 @@ async fn what_a_person_deletes_after_it_came_due_is_a_correction() {
     let world = World::with_ready_at(13).await;
     world.live_until("11-23 13:12");
     world.somebody_deletes().await;
-    world.touch_secret().await;
+    world.check_now().await;
     let object = world
         .wait("nightly", |object| {
             applied_reason(object) == Some(AppliedReason::Corrected)
@@ -189,7 +192,7 @@ async fn without_the_trail_nobody_is_blamed_for_what_is_gone_after_it_came_due()
 async fn a_person_who_fights_back_wins_for_a_day() {
     let world = World::with_ready_at(13).await;
     world.somebody_deletes().await;
-    world.touch_secret().await;
+    world.check_now().await;
     world
         .wait("nightly", |object| {
             applied_reason(object) == Some(AppliedReason::Corrected)
@@ -197,7 +200,7 @@ async fn a_person_who_fights_back_wins_for_a_day() {
         .await;
     world.live_until("11-23 12:30");
     world.somebody_deletes().await;
-    world.touch_secret().await;
+    world.check_now().await;
     let object = world.stalled("nightly", "Contested").await;
     assert_eq!(
         condition(&object, "Synced").map(|synced| synced.status.as_str()),
@@ -209,7 +212,7 @@ async fn a_person_who_fights_back_wins_for_a_day() {
 
     // A quiet day after the last change that was seen.
     world.live_until("11-24 12:40");
-    world.touch_secret().await;
+    world.check_now().await;
     world.ready("nightly").await;
     assert_eq!((world.posts(), world.cron()), (3, Some(every_day(13))));
 }

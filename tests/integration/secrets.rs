@@ -124,7 +124,7 @@ async fn a_storage_secret_that_changes_is_written_and_never_shown() {
 
 #[tokio::test]
 async fn another_key_of_the_same_secret_is_a_change_of_the_manifest() {
-    let world = World::new().await;
+    let mut world = World::new().await;
     world
         .set_secret("s3", &[("sse", b"first-s3cret"), ("sse2", b"second-s3cret")])
         .await;
@@ -135,9 +135,12 @@ async fn another_key_of_the_same_secret_is_a_change_of_the_manifest() {
     object.spec.storage_params = serde_json::from_value(params("sse")).expect("parameters");
     world.create(&object).await;
     world.ready("nightly").await;
+    // The next process does not know the values of the one before.
+    world.operator.stop().await;
     world
         .patch("nightly", json!({"spec": {"storageParams": params("sse2")}}))
         .await;
+    world.operator.restart().await;
     world.ready("nightly").await;
     world.event("ScheduleChanged").await;
     assert_eq!(world.events("ScheduleCorrected").await, 0);

@@ -4,18 +4,17 @@ use docspace_backup_operator::api::{AppliedReason, FINALIZER};
 use serde_json::json;
 use simulated_portal::{Fault, FaultBody};
 
-use crate::world::{World, condition, every_day, is_observed};
+use crate::world::{World, applied_reason, condition, every_day, is_observed};
 
 #[tokio::test]
 async fn fifty_reconciles_of_an_equal_schedule_make_one_post() {
     let mut world = World::with_ready_nightly().await;
     for round in 0..10 {
-        // Reconcile-now, a Secret that is touched, a Secret whose value is written anew, a wiped status, a restart.
+        // A request, a check, a Secret whose same value is written again, a wiped status, a restart.
         world.request("nightly").await;
-        world.look_after(async |world| world.touch_secret().await).await;
-        world
-            .look_after(async |world| world.set_key(&world.key).await)
-            .await;
+        world.look_after(async |world| world.check_now().await).await;
+        world.set_key(&world.key).await;
+        world.look_after(async |world| world.check_now().await).await;
         world.wipe_status("nightly").await;
         world.ready("nightly").await;
         if round % 2 == 0 {
@@ -82,7 +81,7 @@ async fn a_post_that_was_not_carried_out_is_not_repeated_soon() {
     world.request("nightly").await;
     // Nor by the next process, which has it from the status, whatever else was told since.
     world.answer_looks(502, "Bad gateway");
-    world.touch_secret().await;
+    world.check_now().await;
     world.told("nightly", "ProxyError").await;
     world.operator.restart().await;
     world.server.clear_faults();
@@ -102,7 +101,7 @@ async fn an_accepted_schedule_that_reads_back_otherwise_is_not_posted_again() {
         .server
         .order(Fault::answer(200, FaultBody::Json(accepted)).to("createbackupschedule"));
     world.create(&world.nightly()).await;
-    world.stalled("nightly", "NotConverging").await;
+    world.does_not_converge("nightly").await;
     world.request("nightly").await;
     world.operator.kill().await;
     world.operator.restart().await;
@@ -119,7 +118,7 @@ async fn what_did_not_converge_does_not_stand_in_the_way_of_what_does() {
         .server
         .order(Fault::answer(200, FaultBody::Json(accepted)).to("createbackupschedule"));
     world.create(&world.nightly()).await;
-    world.stalled("nightly", "NotConverging").await;
+    world.does_not_converge("nightly").await;
     world.server.clear_fault(swallowed);
     world
         .patch("nightly", json!({"spec": {"cronParams": {"hour": 5}}}))
@@ -127,6 +126,11 @@ async fn what_did_not_converge_does_not_stand_in_the_way_of_what_does() {
     world.ready("nightly").await;
     world.somebody_sets_hour(9);
     world.request("nightly").await;
+    world
+        .wait("nightly", |object| {
+            applied_reason(object) == Some(AppliedReason::Corrected)
+        })
+        .await;
     assert_eq!(world.cron(), Some(every_day(5)));
 }
 

@@ -74,6 +74,7 @@ impl Elsewhere {
             url: portal.url.clone(),
             host_header: portal.host_header.clone(),
             schedule: Schedule::without_secrets(&object.spec).shown_as_applied(),
+            secrets: Vec::new(),
         };
         let valid = json!({
             "type": "CredentialsValid", "status": "True", "reason": "Accepted", "message": "",
@@ -87,11 +88,12 @@ impl Elsewhere {
         forged.expect("the status is written");
     }
 
-    async fn touch_secret(&self) {
-        let touched =
-            Patch::Merge(json!({"metadata": {"annotations": {"touched": format!("{}", fastrand::u64(..))}}}));
-        let api = self.namespace.secrets(&self.world.client);
-        api.patch(API_KEY, &PatchParams::default(), &touched)
+    /// Triggers a check, without another effect: the check restores the field.
+    async fn check_now(&self) {
+        let mark = format!("check {:016x}", fastrand::u64(..));
+        let status = Patch::Merge(json!({"status": {"difference": [mark]}}));
+        self.schedules
+            .patch_status("nightly", &PatchParams::default(), &status)
             .await
             .expect("the patch is accepted");
     }
@@ -133,7 +135,11 @@ async fn with_a_server_that_lies() -> (Elsewhere, SimulatedPortal) {
         "count": 1, "links": [], "status": 0, "statusCode": 200,
     });
     server.order(Fault::answer(200, FaultBody::Json(lie)).to("keys/@self"));
-    there.touch_secret().await;
+    // A change of the spec makes the operator read the key again.
+    let changed = Patch::Merge(json!({"spec": {"interval": "10m"}}));
+    let (api, how) = (&there.schedules, PatchParams::default());
+    let patched = api.patch("nightly", &how, &changed).await;
+    patched.expect("the patch is accepted");
     there.wait(|object| key_id(object).as_ref() == Some(&id)).await;
     (there, server)
 }
@@ -178,7 +184,7 @@ async fn an_answer_that_comes_late_proves_nothing_at_another_address() {
     there.create_younger(&older).await;
     let looks = server.log().count("GET", "getbackupschedule");
     server.order(Fault::hang().to("getbackupschedule"));
-    there.touch_secret().await;
+    there.check_now().await;
     let asked = server.log().wait_until(DEADLINE, |requests| {
         let is_look = |request: &&Request| request.is_to("getbackupschedule");
         requests.iter().filter(is_look).count() as u64 > looks

@@ -1,5 +1,6 @@
 //! The environment of a test: a namespace, a simulated portal with a key, and the running operator.
 
+mod checks;
 mod objects;
 mod portal;
 mod processes;
@@ -23,6 +24,11 @@ use serde_json::{Value, json};
 use simulated_portal::{Portal, Request, SimulatedPortal};
 use tokio::time::timeout;
 
+use self::{
+    checks::{Believed, Changed},
+    processes::Processes,
+    rights::ACCOUNT,
+};
 pub use self::{
     objects::{
         applied_reason, at, condition, every_day, into_a_folder, is_observed, is_ready, message,
@@ -30,7 +36,6 @@ pub use self::{
     },
     setup::Setup,
 };
-use self::{processes::Processes, rights::ACCOUNT, secrets::Touched};
 
 /// The real binary.
 pub const OPERATOR: &str = env!("CARGO_BIN_EXE_docspace-backup-operator");
@@ -48,8 +53,10 @@ pub struct World {
     pub operator: Processes,
     /// The requests to Kubernetes since the start.
     audit: Audit,
-    /// The Secret that was changed last.
-    touched: Touched,
+    /// Whether something was changed whose effect is awaited.
+    changed: Changed,
+    /// What the operator knows of the portal's clock.
+    believed: Believed,
 }
 
 impl Drop for World {
@@ -128,6 +135,7 @@ impl World {
     }
 
     pub async fn create(&self, object: &DocSpaceBackupSchedule) -> DocSpaceBackupSchedule {
+        self.first_hears_clock();
         self.schedules()
             .create(&PostParams::default(), object)
             .await
@@ -184,6 +192,17 @@ impl World {
         .await
     }
 
+    /// Waits until the portal has had its minute to show the schedule that it accepted.
+    pub async fn does_not_converge(&self, name: &str) {
+        const MINUTE: Duration = Duration::from_secs(60);
+        let stalled = |object: &DocSpaceBackupSchedule| {
+            ready_reason_is(object, "NotConverging") && condition(object, "Stalled").is_some()
+        };
+        let within = MINUTE + self.deadline();
+        self.comes(wait_for(&self.schedules(), name, within, stalled))
+            .await;
+    }
+
     /// Waits until Ready has this reason, stalled or not.
     pub async fn told(&self, name: &str, reason: &str) -> DocSpaceBackupSchedule {
         self.wait(name, |object| {
@@ -200,7 +219,7 @@ impl World {
 
     /// Triggers a check of the portal, and waits until BackupFresh has this reason.
     pub async fn look(&self, name: &str, wanted: &str) -> DocSpaceBackupSchedule {
-        self.touch_secret().await;
+        self.check_now().await;
         self.fresh(name, wanted).await
     }
 
@@ -226,8 +245,23 @@ impl World {
             .await;
     }
 
-    /// Requests a reconcile now, and waits until it is done.
+    /// Requests a reconcile now, and waits until it is done; twice if the portal's clock jumped.
     pub async fn request(&self, name: &str) -> DocSpaceBackupSchedule {
+        let jumped = self.clock_jumped();
+        if jumped {
+            Box::pin(self.request_once(name)).await;
+        }
+        let mut object = Box::pin(self.request_once(name)).await;
+        for _ in 0..self.further_checks(jumped) {
+            if self.is_believed_by(&object) {
+                break;
+            }
+            object = Box::pin(self.request_once(name)).await;
+        }
+        object
+    }
+
+    async fn request_once(&self, name: &str) -> DocSpaceBackupSchedule {
         let now = random();
         self.patch(name, json!({"metadata": {"annotations": {REQUESTED_AT: now}}}))
             .await;

@@ -156,6 +156,7 @@ impl<'a> World<'a> {
             url: spec.portal.url,
             host_header: spec.portal.host_header,
             schedule: manifest.wanted().shown_as_applied(),
+            secrets: Vec::new(),
         }
     }
 }

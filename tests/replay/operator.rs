@@ -9,17 +9,20 @@ use docspace_backup_operator::{
     portal::{Access, Address, Options, Portal, Portals},
     rules::{
         decide::decide,
-        facts::{Facts, Slot},
-        memory::Memory,
-        outcome::{Kept, in_sync},
+        facts::{Asked, Facts, Slot},
+        lost_write::LostWrite,
+        memory::{Lost, Memory, Resolved, Written},
+        outcome::{Kept, Sent, in_sync},
         plan::{Need, Plan, Step, Write},
         recall::recall,
-        retry::Pace,
+        retry::{Pace, after_start, backoff},
+        status::verified,
         summary::summary,
     },
     schedule::Schedule,
 };
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
 /// The first portal's own name.
@@ -37,6 +40,12 @@ pub struct Operator {
     writes: bool,
     /// Number of status writes.
     pub status_writes: usize,
+    /// The random number of the next wait, 0 to 1.
+    pub chance: f64,
+    /// A write with an unknown outcome.
+    lost: Option<Lost>,
+    /// Kubernetes refuses the next status write.
+    pub status_write_fails: bool,
 }
 
 /// The result of a reconcile.
@@ -48,6 +57,10 @@ pub struct Told {
     pub ready: String,
     /// Reason of BackupFresh.
     pub fresh: String,
+    /// Status of Ready and of BackupFresh.
+    pub states: [String; 2],
+    /// Whether the object is stalled.
+    pub stalled: bool,
     /// Time until the next reconcile.
     pub wait: Duration,
 }
@@ -85,6 +98,9 @@ impl Operator {
             access,
             writes: true,
             status_writes: 0,
+            chance: 0.5,
+            lost: None,
+            status_write_fails: false,
         }
     }
 
@@ -96,71 +112,190 @@ impl Operator {
         }
     }
 
+    /// Loses the memory, as a restart does. Returns the time until the first reconcile.
+    pub fn restart(&mut self, now: Timestamp) -> Duration {
+        self.memory = Memory::default();
+        self.lost = None;
+        match &self.object.status {
+            Some(status) if verified(&self.object) => after_start(&self.object, status, self.pace(now)),
+            _ => Duration::ZERO,
+        }
+    }
+
+    fn pace(&self, now: Timestamp) -> Pace {
+        let own = self.object.spec.interval.map(Duration::from);
+        Pace {
+            interval: own.unwrap_or(INTERVAL),
+            now,
+            chance: self.chance,
+        }
+    }
+
     /// Runs one reconcile at this time.
     pub async fn look(&mut self, now: Timestamp) -> Told {
+        let pace = self.pace(now);
         let Self {
             object,
             memory,
             access,
             portal,
+            lost,
             ..
         } = self;
+        object.metadata.creation_timestamp.get_or_insert(Time(now));
+        // What Kubernetes did not take of the last status still holds.
+        let actual = object.status.clone();
+        if let Some(unwritten) = memory.unwritten.take() {
+            object.status = Some(*unwritten);
+        }
         let mut facts = recall(object, memory, Slot::Free, now);
+        if let Some(lost) = lost {
+            facts.lost_write = lost.as_fact(false);
+        }
         let plan = loop {
             match decide(&facts) {
                 Step::Ask(Need::Secrets) => {
-                    facts.wanted = Some(Ok(Schedule::without_secrets(&object.spec)));
-                    facts.access = Some(Ok(access.clone()));
+                    let resolved = Resolved {
+                        access: access.clone(),
+                        wanted: Schedule::without_secrets(&object.spec),
+                        versions: [].into(),
+                    };
+                    remember(object, memory, lost.as_ref(), &mut facts, &resolved);
+                    memory.is_resolved = true;
+                    facts.wanted = Some(Ok(resolved.wanted));
+                    facts.access = Some(Ok(resolved.access));
                 }
                 Step::Ask(need) => fetch(portal, need, &mut facts).await,
                 Step::Do(plan) => break plan,
             }
         };
-        let outcome = act(portal, self.writes, &plan, &mut facts).await;
-        let pace = Pace {
-            interval: INTERVAL,
-            now,
-            chance: 0.5,
-        };
+        let outcome = act(portal, self.writes, &plan, &mut facts, (memory, lost)).await;
         let summary = summary(object, &facts, &outcome, memory, pace);
         let finalizer = facts.finalizer;
         let status = summary.status.clone();
-        self.status_writes += usize::from(object.status.as_ref() != Some(&status));
-        let reason = |kind: &str| condition(Some(&status), kind).map_or("-".into(), |it| it.reason.clone());
-        let told = Told {
+        let mut wait = summary.wait;
+        summary.keep(memory);
+        let differs = actual.as_ref() != Some(&status);
+        if std::mem::take(&mut self.status_write_fails) && differs {
+            memory.unwritten = Some(Box::new(status));
+            object.status = actual;
+            memory.kubernetes_failures += 1;
+            wait = backoff(memory.kubernetes_failures, pace);
+        } else {
+            self.status_writes += usize::from(differs);
+            memory.kubernetes_failures = 0;
+            object.status = Some(status);
+        }
+        object.metadata.finalizers = finalizer.then(|| vec![FINALIZER.into()]);
+        self.told(&plan, wait)
+    }
+
+    /// What the object's status tells after a reconcile.
+    fn told(&self, plan: &Plan, wait: Duration) -> Told {
+        let of = |kind: &str| condition(self.object.status.as_ref(), kind);
+        let reason = |kind: &str| of(kind).map_or("-".into(), |it| it.reason.clone());
+        let state = |kind: &str| of(kind).map_or("-".into(), |it| it.status.clone());
+        Told {
             plan: plan.to_string(),
             ready: reason("Ready"),
             fresh: reason("BackupFresh"),
-            wait: summary.wait,
-        };
-        summary.keep(memory);
-        object.status = Some(status);
-        object.metadata.finalizers = finalizer.then(|| vec![FINALIZER.into()]);
-        told
+            states: ["Ready", "BackupFresh"].map(state),
+            stalled: state("Stalled") == "True",
+            wait,
+        }
     }
 }
 
-async fn act(portal: &Portal, writes: bool, plan: &Plan, facts: &mut Facts<'_>) -> Kept {
+/// Recognizes an accepted or lost write of the same schedule.
+fn remember(
+    object: &DocSpaceBackupSchedule,
+    memory: &mut Memory,
+    lost: Option<&Lost>,
+    facts: &mut Facts<'_>,
+    resolved: &Resolved,
+) {
+    let written = Written::of(resolved);
+    let applied = facts.ownership.ours();
+    let was_accepted = applied.is_some_and(|applied| applied.schedule == written.wanted.shown_as_applied());
+    if memory.accepted_write.is_none() && was_accepted {
+        memory.accepted_write = Some(written.clone());
+    }
+    let unconfirmed = object
+        .status
+        .as_ref()
+        .and_then(|status| status.unconfirmed.clone());
+    let is_this = memory.accepted_write.as_ref() == Some(&written);
+    facts.unconfirmed = unconfirmed.filter(|_| is_this);
+    if let Some(lost) = lost {
+        facts.lost_write = lost.as_fact(lost.written == written);
+    }
+    memory.resolved = Some((1, resolved.clone()));
+}
+
+/// The memory of an object, and its write with an unknown outcome.
+type Remembered<'a> = (&'a mut Memory, &'a mut Option<Lost>);
+
+/// The portal holds the wanted schedule.
+fn settled(facts: &Facts<'_>, (memory, lost): Remembered<'_>) {
+    let is_wanted = matches!(facts.lost_write, LostWrite::Ours { is_wanted: true, .. });
+    if is_wanted || !facts.lost_write.may_still_land(&facts.clocks()) {
+        *lost = None;
+    }
+    memory.accepted_write = None;
+}
+
+async fn act(
+    portal: &Portal,
+    writes: bool,
+    plan: &Plan,
+    facts: &mut Facts<'_>,
+    (memory, lost): Remembered<'_>,
+) -> Kept {
     match plan {
         Plan::Refuse(verdict) => Kept::of(verdict.clone()),
         Plan::Adopt(reason) => {
             facts.finalizer = true;
+            settled(facts, (memory, lost));
             Kept {
                 applied: Some(*reason),
                 ..Kept::of(in_sync())
             }
         }
         Plan::Write(plan) if writes => {
-            let Write { reason, wanted, .. } = &**plan;
-            portal.create_schedule(wanted).await.expect("the portal takes it");
-            let held = portal.schedule(wanted.dump).await;
-            facts.held = facts.take_time(held).into();
             facts.finalizer = true;
-            Kept {
-                applied: Some(*reason),
-                ..Kept::of(in_sync())
-            }
+            write(portal, plan, facts, (memory, lost)).await
         }
-        _ => Kept::of(in_sync()),
+        _ => {
+            settled(facts, (memory, lost));
+            Kept::of(in_sync())
+        }
     }
+}
+
+/// As the controller's own.
+async fn write(portal: &Portal, plan: &Write, facts: &mut Facts<'_>, (memory, lost): Remembered<'_>) -> Kept {
+    let posted = facts.take_time(portal.create_schedule(&plan.wanted).await);
+    let resolved = memory.resolved.as_ref();
+    let written = resolved.map(|(_, resolved)| Written::of(resolved));
+    if posted.is_ok() {
+        *lost = None;
+        memory.accepted_write = written.clone();
+    }
+    if Sent::of(&posted, &plan.wanted, &Asked::NotYet) != Sent::Refused {
+        facts.take_held(portal.schedule(plan.wanted.dump).await);
+    }
+    let sent = Sent::of(&posted, &plan.wanted, &facts.held);
+    match sent {
+        Sent::Shown => settled(facts, (memory, lost)),
+        Sent::Lost => {
+            *lost = written.map(|written| Lost {
+                by: Some("me".into()),
+                since: facts.local_now,
+                reason: plan.reason,
+                written,
+            });
+        }
+        Sent::Accepted | Sent::Refused => {}
+    }
+    sent.kept(&posted, plan, facts, facts.local_now)
 }

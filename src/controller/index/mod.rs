@@ -1,6 +1,7 @@
 //! The index of watched objects: the newest version of each, and which of them share a slot or a Secret.
 
 mod claims;
+mod lost;
 mod shared;
 pub mod slot;
 mod standing;
@@ -10,6 +11,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use jiff::Timestamp;
 use kube::{
     Resource, ResourceExt,
     core::DeserializeGuard,
@@ -22,13 +24,27 @@ use crate::{
     controller::{
         index::{
             claims::Claimant,
-            shared::{Listing, Shared, lock_of},
+            shared::{Shared, lock_of},
             slot::{Guarded, Key, SlotKey, key_of},
         },
         secrets,
     },
-    rules::ownership::{enforces, is_owner},
+    rules::{
+        lost_write::LostWrite,
+        memory::Lost,
+        ownership::{enforces, is_owner, may_be_at},
+    },
 };
+
+pub use crate::controller::index::shared::Listing;
+
+/// What an update of an object in the index means for others.
+pub struct Filed {
+    /// The objects of a slot that it no longer claims.
+    pub others: Vec<Key>,
+    /// What was known of an object of the same name that is gone.
+    pub replaced: Option<Listing>,
+}
 
 /// The objects of all watched namespaces.
 #[derive(Default)]
@@ -94,28 +110,32 @@ impl Index {
         }
     }
 
-    /// Adds or updates an object; returns the objects of a slot that it no longer claims.
-    pub fn file(&self, object: &Guarded) -> Vec<Key> {
+    /// Adds or updates an object.
+    pub fn file(&self, object: &Guarded) -> Filed {
         let key = ObjectRef::from_obj(object);
         let spec = object.0.as_ref().ok().map(|object| &object.spec);
-        let listing = Listing {
+        let mut listing = Listing {
             uid: object.uid(),
             slot: spec.and_then(SlotKey::of),
             enforces: spec.is_some_and(enforces),
+            portal: object.0.as_ref().ok().and_then(may_be_at),
+            released: false,
             secrets: spec
                 .map(|spec| secrets::names(spec).map(Into::into).collect())
                 .unwrap_or_default(),
         };
         let mut shared = self.shared();
-        let gave_up = shared
-            .listed
-            .get(&key)
+        let before = shared.listed.get(&key);
+        let gave_up = before
             .is_some_and(|before| before.enforces && (before.slot != listing.slot || !listing.enforces));
+        let replaced = before.filter(|before| before.uid != listing.uid).cloned();
+        listing.released = before.is_some_and(|before| before.released && before.uid == listing.uid);
         let others = if gave_up { shared.others(&key) } else { Vec::new() };
         if let Ok(object) = &object.0 {
             shared
                 .claims
                 .file(Claimant::of(object), told_key(object), is_owner(object));
+            shared.lost.file(object, Timestamp::now());
         }
         if shared.listed.get(&key) != Some(&listing) {
             shared.insert(&key, &listing);
@@ -123,21 +143,27 @@ impl Index {
                 shared.remove(&key, before);
             }
         }
-        others
+        Filed { others, replaced }
     }
 
-    /// Forgets a deleted object; returns its uid and the objects that shared its slot.
-    pub fn forget(&self, key: &Key) -> (Option<String>, Vec<Key>) {
+    /// Records that the operator releases the object, so that its end is no surprise.
+    pub fn released(&self, key: &Key) {
+        if let Some(listing) = self.shared().listed.get_mut(key) {
+            listing.released = true;
+        }
+    }
+
+    /// Forgets a deleted object; returns what was known of it, and the objects that shared its slot.
+    pub fn forget(&self, key: &Key) -> (Option<Listing>, Vec<Key>) {
         let mut shared = self.shared();
         let mut others = shared.others(key);
         others.extend(shared.claims.forget(key));
         let before = shared.listed.remove(key);
-        let uid = before.as_ref().and_then(|before| before.uid.clone());
-        if let Some(before) = before {
+        if let Some(before) = before.clone() {
             shared.remove(key, before);
         }
         shared.written.remove(key);
-        (uid, others)
+        (before, others)
     }
 
     /// Every object of the index.
@@ -208,6 +234,37 @@ impl Index {
         self.shared().claims.unrecognize(&key_of(object));
     }
 
+    /// The lost write of the object's slot that this process made.
+    pub fn lost_write(&self, me: &DocSpaceBackupSchedule) -> Option<Lost> {
+        let slot = SlotKey::of(&me.spec)?;
+        self.shared().lost.ours(&slot).cloned()
+    }
+
+    /// The lost write of the slot that the status of another object records. In another namespace, it counts if that
+    /// object names the slot itself, and once the portal was seen to accept its key.
+    pub fn recorded_lost_write(&self, me: &DocSpaceBackupSchedule) -> LostWrite {
+        let (key, shared) = (key_of(me), self.shared());
+        let counts = |by: &Key, is_own_slot: bool| {
+            let is_believed = is_own_slot && shared.claims.is_accepted(by);
+            *by != key && (by.namespace == key.namespace || is_believed)
+        };
+        SlotKey::of(&me.spec).map_or(LostWrite::None, |slot| shared.lost.recorded(&slot, counts))
+    }
+
+    /// Keeps a lost write to the object's slot.
+    pub fn lose_write(&self, me: &DocSpaceBackupSchedule, lost: Lost) {
+        if let Some(slot) = SlotKey::of(&me.spec) {
+            self.shared().lost.lose(slot, lost);
+        }
+    }
+
+    /// The lost write of the object's slot is settled.
+    pub fn settle_write(&self, me: &DocSpaceBackupSchedule) {
+        if let Some(slot) = SlotKey::of(&me.spec) {
+            self.shared().lost.settle(&slot);
+        }
+    }
+
     /// The objects that wait for the check of this one.
     pub fn waiting(&self, key: &Key) -> HashSet<Key> {
         self.shared().claims.waiting(key)
@@ -234,3 +291,6 @@ fn told_key(object: &DocSpaceBackupSchedule) -> Option<String> {
 fn version(object: &Guarded) -> Option<u128> {
     object.meta().resource_version.as_deref()?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use std::{
 
 use crate::controller::index::{
     claims::{Claims, KeyedSlot},
+    lost::LostWrites,
     slot::{Guarded, Key, SlotKey},
 };
 
@@ -20,20 +21,25 @@ pub struct Shared {
     pub locks: HashMap<SlotKey, Lock>,
     /// The claims that this process has verified.
     pub claims: Claims,
+    pub lost: LostWrites,
     pub keyed_locks: HashMap<KeyedSlot, Lock>,
     pub by_secret: HashMap<(String, String), BTreeSet<String>>,
     /// Versions that this operator's writes returned, until the watch has caught up.
     pub written: HashMap<Key, Arc<Guarded>>,
 }
 
-/// Where an object is indexed.
-#[derive(PartialEq)]
+/// What is known of an object: where it is indexed, and what its end would leave.
+#[derive(Clone, PartialEq)]
 pub struct Listing {
     pub uid: Option<String>,
     pub slot: Option<SlotKey>,
     /// Whether it may write there; if that ends, others on the slot must be woken.
     pub enforces: bool,
     pub secrets: BTreeSet<String>,
+    /// The portal where its schedule may remain if it goes without having been released.
+    pub portal: Option<String>,
+    /// The operator has released it.
+    pub released: bool,
 }
 
 /// The lock of a slot, shared by all objects on it.

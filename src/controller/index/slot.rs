@@ -27,19 +27,20 @@ pub struct SlotKey {
 }
 
 impl SlotKey {
+    /// The slot at this address; `None` if the address is invalid.
+    pub fn new(url: &str, host_header: Option<&str>, dump: bool) -> Option<Self> {
+        let address = Address::parse(url, host_header.filter(|_| !dump)).ok()?;
+        Some(Self { address, dump })
+    }
+
     /// The slot that the spec names; `None` if its address is invalid.
     pub fn of(spec: &DocSpaceBackupScheduleSpec) -> Option<Self> {
-        if spec.dump {
-            return Self::of_dump(spec);
-        }
-        let address = Address::parse(&spec.portal.url, spec.portal.host_header.as_deref()).ok()?;
-        Some(Self { address, dump: false })
+        Self::new(&spec.portal.url, spec.portal.host_header.as_deref(), spec.dump)
     }
 
     /// The slot of dumps at the spec's address.
     pub fn of_dump(spec: &DocSpaceBackupScheduleSpec) -> Option<Self> {
-        let address = Address::parse(&spec.portal.url, None).ok()?;
-        Some(Self { address, dump: true })
+        Self::new(&spec.portal.url, None, true)
     }
 
     /// Whether it is for dumps.

@@ -10,6 +10,8 @@ pub const SAME_RUN: SignedDuration = SignedDuration::from_mins(15);
 /// Backup runs in the audit trail.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditTrail {
+    /// The time from which on it was read; `None` for all of it.
+    pub from: Option<Timestamp>,
     /// Starts of manual runs.
     pub manual_started: Vec<Timestamp>,
     /// Successful ends of manual runs.
@@ -40,6 +42,12 @@ impl AuditTrail {
             let end = ends.filter(|end| *end >= started).min();
             end.is_none_or(|end| *end >= queued)
         })
+    }
+
+    /// Whether it holds the end of the run that made the archive, if that event has been written.
+    pub fn covers(&self, archive: &Archive) -> bool {
+        self.from
+            .is_none_or(|from| archive.created_on.duration_since(from) > SAME_RUN)
     }
 
     /// Whether a person made the archive: the nearest end of a run is that of a manual one.

@@ -11,6 +11,7 @@ use crate::{
             expected::Expected,
             record::Record,
         },
+        drift::APART,
         facts::{Asked, Facts},
     },
     schedule::{Storage, timetable::PASS},
@@ -20,6 +21,9 @@ use crate::{
 pub const CONFIRMED_AFTER: SignedDuration = SignedDuration::from_mins(30);
 /// A failing audit trail is awaited for this time; then it counts as not available.
 const TRAIL_PATIENCE: SignedDuration = SignedDuration::from_hours(6);
+/// A run that progress shows for the first time began after the last read, if that was at most this long ago: progress
+/// is read just before a due time and after the next pass of the portal's scheduler.
+const READ_BEFORE: SignedDuration = SignedDuration::from_mins(30);
 /// Archives in DocSpace's temporary store expire after this long (trap 4).
 const DATA_STORE_KEEPS: SignedDuration = SignedDuration::from_hours(24);
 
@@ -46,6 +50,10 @@ impl Record {
         if let Some(awaited) = awaited.filter(|awaited| !listed_since(*awaited)) {
             self.absorb_failure(facts, trail, awaited);
         }
+        self.absorb_missed(
+            facts,
+            expected.missed(facts.now).filter(|due| !listed_since(*due)),
+        );
         // Passing failures are asked again.
         let all_asked = matches!(
             (&facts.events, &facts.other),
@@ -61,6 +69,22 @@ impl Record {
         }
     }
 
+    /// Takes in that the history lists no archive of this due time, whose deadline has passed.
+    fn absorb_missed(&mut self, facts: &Facts<'_>, missed: Option<Timestamp>) {
+        let Some(due) = missed else {
+            (self.missed, self.seen.missed_once) = (None, None);
+            return;
+        };
+        match self.seen.missed_once {
+            Some((of, first)) if of == due => {
+                if facts.local_now.duration_since(first).abs() >= APART {
+                    self.missed = Some(due);
+                }
+            }
+            _ => self.seen.missed_once = Some((due, facts.local_now)),
+        }
+    }
+
     /// Removes records from the future, left by a clock that was ahead.
     fn forget_what_is_ahead(&mut self, now: Timestamp) {
         let ahead = |time: Timestamp| time.duration_since(now) > SAME_RUN;
@@ -72,32 +96,36 @@ impl Record {
         self.seen.over_at.take_if(|over| ahead(*over));
     }
 
-    /// Notes which listed archives a person made, and since when the trail fails.
+    /// Notes which listed archives a person made, and since when the trail fails. Each readable trail judges again: an
+    /// event is written with a delay, so an archive may first look like that of another run.
     fn absorb_trail(&mut self, archives: &[Archive], facts: &Facts<'_>) {
-        let by_hand = facts.trail().into_iter().flat_map(|trail| {
-            let by_hand = archives.iter().filter(|archive| trail.is_manual(archive));
-            by_hand.map(|archive| archive.id.clone())
-        });
-        self.seen.manual.extend(by_hand);
+        for archive in archives {
+            match facts.trail() {
+                Some(trail) if trail.is_manual(archive) => drop(self.seen.manual.insert(archive.id.clone())),
+                Some(trail) if trail.covers(archive) => drop(self.seen.manual.remove(&archive.id)),
+                _ => {}
+            }
+        }
         self.seen
             .manual
             .retain(|id| archives.iter().any(|archive| archive.id == *id));
         match &facts.events {
-            Asked::Answered(_) => self.seen.trail_fails_since = None,
-            Asked::Failed(_) => drop(self.seen.trail_fails_since.get_or_insert(facts.now)),
+            Asked::Answered(_) => self.trail_fails_since = None,
+            Asked::Failed(_) => drop(self.trail_fails_since.get_or_insert(facts.now)),
             Asked::NotYet => {}
         }
     }
 
     /// Whether a failing trail may still show that a person made an archive.
-    fn waits_for_the_trail(&self, facts: &Facts<'_>) -> bool {
-        let lately = |since: Timestamp| facts.now.duration_since(since) < TRAIL_PATIENCE;
-        matches!(facts.events, Asked::Failed(_)) && self.seen.trail_fails_since.is_some_and(lately)
+    pub fn waits_for_the_trail(&self, now: Timestamp) -> bool {
+        self.trail_fails_since
+            .is_some_and(|since| now.duration_since(since).abs() < TRAIL_PATIENCE)
     }
 
     /// Takes in the running or last run.
     pub fn absorb_progress(&mut self, progress: Option<&Progress>, now: Timestamp) {
-        let read_before = self.seen.progress_at.replace(now).is_some() || self.last_run.is_some();
+        let lately = |at: Timestamp| at <= now && now.duration_since(at) <= READ_BEFORE;
+        let read_before = self.seen.progress_at.replace(now).is_some_and(lately);
         let was_running = std::mem::replace(
             &mut self.seen.running,
             progress.is_some_and(|run| !run.is_completed),
@@ -107,8 +135,8 @@ impl Record {
             .and_then(|run| run.task_id.as_ref())
             .filter(|id| self.last_run.as_ref().is_none_or(|run| run.id != **id));
         if let Some(id) = is_new {
-            // The first run that is reported, if already over, may be of any time.
-            let first_seen = (read_before || running).then(|| to_second(now));
+            // Otherwise the run may have begun at any time.
+            let first_seen = read_before.then(|| to_second(now));
             self.last_run = Some(LastRun {
                 id: id.clone(),
                 first_seen,
@@ -131,7 +159,7 @@ impl Record {
         self.backup_count = i32::try_from(archives.len()).ok();
         let find = |id: &str| eligible.iter().find(|archive| archive.id == id);
         let is_listed = |id: &str| archives.iter().any(|archive| archive.id == id);
-        let may_be_manual = self.waits_for_the_trail(facts);
+        let may_be_manual = self.waits_for_the_trail(now);
 
         if let Some(mut candidate) = self.candidate.take() {
             candidate.first_listed = candidate.first_listed.min(to_second(now));
@@ -151,12 +179,11 @@ impl Record {
         let gone = |backup: &mut LastBackup| !is_listed(&backup.id);
         if let Some(archive) = eligible.iter().max_by_key(|archive| archive.created_on)
             && let created_on = to_second(archive.created_on)
-            && !may_be_manual
             && self
                 .newest(expected)
                 .is_none_or(|recorded| created_on.0 > recorded)
         {
-            if self.seen.vanished {
+            if self.vanished() {
                 self.last_backup.take_if(gone);
             }
             self.candidate = Some(Candidate {
@@ -175,21 +202,34 @@ impl Record {
             expected.storage_type == Storage::Known(StorageType::DataStore)
                 && now.duration_since(made) >= DATA_STORE_KEEPS
         };
-        self.seen.vanished = recorded.is_some_and(|(id, made)| !is_listed(id) && !expired(made));
+        if recorded.is_some_and(|(id, made)| !is_listed(id) && !expired(made)) {
+            let since = *self.seen.missing_since.get_or_insert(facts.local_now);
+            if facts.local_now.duration_since(since).abs() >= APART {
+                self.vanished_since.get_or_insert(now);
+            }
+        } else {
+            (self.seen.missing_since, self.vanished_since) = (None, None);
+        }
     }
 
-    /// Takes in a run's error or a failure from the trail. Errors that may belong to a manual run are ignored.
+    /// Takes in a failure from the trail, or a run's error. A readable trail outweighs progress, which does not tell
+    /// scheduled runs from manual ones.
     fn absorb_failure(&mut self, facts: &Facts<'_>, trail: Option<&AuditTrail>, awaited: Timestamp) {
         const NO_REASON: &str = "the portal gives no reason (seen in its audit trail); see the logs of DocSpace's \
             backup services";
-        if trail.is_some() {
+        let told = trail.and_then(|trail| trail.failed.iter().max().copied());
+        let told = told.filter(|time| *time >= awaited);
+        if trail.is_some() && (told.is_some() || !self.is_new_run(facts.now)) {
             self.seen.explained = self.last_run.as_ref().map(|run| run.id.clone());
         }
         let manual = trail.is_some_and(|trail| trail.manual_about(awaited));
-        let told = trail.and_then(|trail| trail.failed.iter().max().copied());
-        let told = told.filter(|time| *time >= awaited);
-        let is_of_this = !manual && (told.is_some() || self.has_run_since(awaited));
-        let error = facts.run_error().filter(|_| is_of_this);
+        let run = self.last_run.as_ref().map(|run| &run.id);
+        let is_cleared = facts.events.is_not_yet() && self.seen.explained.as_ref() == run;
+        let is_of_this = match trail {
+            Some(_) => told.is_some(),
+            None => !is_cleared && !self.waits_for_the_trail(facts.now) && self.has_run_since(awaited),
+        };
+        let error = facts.run_error().filter(|_| is_of_this && !manual);
         let seen = self.last_run.as_ref().and_then(|run| run.first_seen.as_ref());
         let seen = seen.map(|seen| seen.0).filter(|_| error.is_some());
         let Some(time) = told.or(seen) else { return };
@@ -205,6 +245,12 @@ impl Record {
                 self.last_failure = Some(LastFailure { time, message });
             }
         }
+    }
+
+    /// Whether the last run is so new that its event may not be in the trail yet.
+    fn is_new_run(&self, now: Timestamp) -> bool {
+        let seen = self.last_run.as_ref().and_then(|run| run.first_seen.as_ref());
+        seen.is_some_and(|seen| now.duration_since(seen.0) < SAME_RUN)
     }
 
     fn dropped(

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     api::{DocSpaceBackupSchedule, ManagementPolicy, ShownSchedule, Status},
-    rules::ownership::Ownership,
+    rules::{clock::TOLERANCE, last_queued::LastQueued, ownership::Ownership},
     schedule::{Storage, timetable::Timetable},
 };
 
@@ -22,6 +22,8 @@ pub struct Expected {
     pub storage_type: Storage,
     /// An archive that is missing this long after the due time is overdue.
     pub deadline: SignedDuration,
+    /// The portal's first start since the last write, which it has not reached yet. Earlier due times do not count.
+    pub first_start: Option<Timestamp>,
 }
 
 /// Why no backup is expected.
@@ -44,8 +46,16 @@ impl Expected {
         let times = Timetable::new((&schedule.cron_params).into(), zone).ok_or(Unexpected::ZoneUnknown)?;
         let in_force = status.in_force.as_ref().ok_or(Unexpected::NotInForce)?;
         let deadline = object.spec.backup_deadline.map(std::time::Duration::from);
+        let since = in_force.since.0.max(earliest(object, status));
+        let written = status.applied.as_ref().map_or(since, |applied| applied.time.0);
+        let written = written.max(since);
+        let first_start = match LastQueued::shown(status.observed.as_ref()) {
+            LastQueued::Never => times.portal_starts(None, written),
+            LastQueued::NoSchedule | LastQueued::At(_) => None,
+        };
         Ok(Self {
-            since: in_force.since.0,
+            since,
+            first_start: first_start.filter(|first| *first > written),
             times,
             storage_type: Storage::shown(&schedule.storage_type),
             deadline: deadline
@@ -56,18 +66,32 @@ impl Expected {
 
     /// The last due time since the schedule came into force.
     pub fn due(&self, now: Timestamp) -> Option<Timestamp> {
-        self.times.latest(now).filter(|due| *due >= self.since)
+        self.times.latest(now).filter(|due| self.counts(*due))
     }
 
     /// The last due time of the schedule in force whose deadline has passed.
     pub fn missed(&self, now: Timestamp) -> Option<Timestamp> {
-        self.deadline_passed(now).filter(|due| *due >= self.since)
+        self.deadline_passed(now).filter(|due| self.counts(*due))
+    }
+
+    fn counts(&self, due: Timestamp) -> bool {
+        due >= self.since && self.first_start.is_none_or(|first| due >= first)
     }
 
     /// The last due time whose deadline has passed, also one before the schedule came into force.
     pub fn deadline_passed(&self, now: Timestamp) -> Option<Timestamp> {
         self.times.latest(now - self.deadline)
     }
+}
+
+/// Before this, no backup can be expected: before the object existed, if the clocks of portal and operator agree now. A
+/// portal whose clock was wrong at the first check may have said otherwise.
+fn earliest(object: &DocSpaceBackupSchedule, status: &Status) -> Timestamp {
+    let created = object.metadata.creation_timestamp.as_ref();
+    let created = created.filter(|_| status.clock_offset_seconds.is_none());
+    created.map_or(Timestamp::MIN, |created| {
+        created.0.checked_sub(TOLERANCE).unwrap_or(Timestamp::MIN)
+    })
 }
 
 /// The schedule applied to the portal that the spec names now; with Observe, the portal's schedule.

@@ -79,18 +79,34 @@ pub fn judge(
         let once = "The portal listed a new archive once; the archive counts when it is still listed half an hour later";
         return judged(Confirming, with_warning(once, candidate.warning.as_deref()));
     }
-    if last == LastQueued::Never && never_starts(&expected.times, now) {
-        return judged(NeverStarts, NEVER_STARTS);
+    let start = match last {
+        LastQueued::Never => first_start(&expected.times, now),
+        LastQueued::NoSchedule | LastQueued::At(_) => FirstStart::InTime,
+    };
+    match start {
+        FirstStart::Never => return judged(NeverStarts, NEVER_STARTS),
+        FirstStart::Late(first) => return judged(StartsLate, format!("{STARTS_LATE} {first}")),
+        FirstStart::InTime | FirstStart::NotCarriedOver(_) => {}
     }
     if !expected.storage_type.can_back_up() {
         return judged(StorageCannotBackUp, STORAGE_CANNOT_BACK_UP);
     }
     let Some(due) = expected.missed(now) else {
+        if let FirstStart::NotCarriedOver(first) = start {
+            return judged(NotDueYet, format!("{NOT_CARRIED_OVER} {first}"));
+        }
         return judged(
             NotDueYet,
             "No due backup of the schedule in force has reached its deadline (backupDeadline) yet",
         );
     };
+    if record.is_missed_once(due) {
+        return judged(
+            NoEvidence,
+            "The portal's history did not list an archive of the last due backup at one check after the deadline; the \
+             operator reads it again",
+        );
+    }
     if let Some(why) = record
         .seen
         .dropped
@@ -110,11 +126,32 @@ pub fn judge(
     judged(Overdue, if queued { OVERDUE_QUEUED } else { OVERDUE })
 }
 
-/// Whether the portal misses the schedule's next time, because every write resets its clock (trap 2).
-pub fn never_starts(times: &Timetable, now: Timestamp) -> bool {
-    let starts = times.portal_starts(None, now);
-    let next = times.next(now);
-    starts.is_none_or(|starts| next.is_some_and(|next| starts > next))
+/// The portal's first start after a write, which resets its clock (trap 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstStart {
+    /// At the schedule's next time.
+    InTime,
+    /// Only then, because the portal does not carry a day that February lacks over into March after a write.
+    NotCarriedOver(Timestamp),
+    /// Only then; the portal skips times that the schedule names.
+    Late(Timestamp),
+    /// Not at all.
+    Never,
+}
+
+/// The portal's first start if it was written at `now`.
+pub fn first_start(times: &Timetable, now: Timestamp) -> FirstStart {
+    let Some(first) = times.portal_starts(None, now) else {
+        return FirstStart::Never;
+    };
+    let skips = |next: Option<Timestamp>| next.is_some_and(|next| next < first);
+    match times.next(now) {
+        next if !skips(next) => FirstStart::InTime,
+        Some(next) if times.is_carried_over(next) && !skips(times.next(next)) => {
+            FirstStart::NotCarriedOver(first)
+        }
+        _ => FirstStart::Late(first),
+    }
 }
 
 fn with_warning(text: &str, warning: Option<&str>) -> String {
@@ -126,6 +163,15 @@ pub const NEVER_STARTS: &str = "\
     The portal accepted the schedule but does not start it at this hour: after every write, DocSpace (seen in 3.7.2) \
     counts from the start of the UTC day, and its clock reaches this hour only after UTC midnight. Choose an earlier \
     cronParams.hour, one that the portal's clock reaches before UTC midnight";
+/// For an hour that the portal reaches only at another time of the year (trap 2); followed by the first start.
+const STARTS_LATE: &str = "\
+    The portal accepted the schedule but skips its next times: after every write, DocSpace (seen in 3.7.2) counts from the \
+    start of the UTC day, and its clock reaches this hour only after UTC midnight. Choose an earlier cronParams.hour, one \
+    that the portal's clock reaches before UTC midnight. Otherwise the first backup starts at";
+/// For a day of the month that February lacks; followed by the first start.
+const NOT_CARRIED_OVER: &str = "\
+    No due backup has reached its deadline yet. After a write, DocSpace does not carry a day that February lacks over into \
+    March, so the first backup starts at";
 /// For a storage type without a storage (trap 4).
 pub const STORAGE_CANNOT_BACK_UP: &str = "\
     The portal accepts this storageType but can never back up to it, because it has no storage behind it (seen in \

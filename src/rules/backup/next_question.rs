@@ -91,6 +91,10 @@ impl Wanted<'_> {
         if !self.is_due(seen.history_failed_at, CONFIRMED_AFTER) {
             return false;
         }
+        let missed_once = self.missed().is_some_and(|due| self.record.is_missed_once(due));
+        if self.record.is_missing_once() || missed_once {
+            return true;
+        }
         let read_since = |time| seen.read_since(time, self.now);
         let missed = self
             .missed()
@@ -118,7 +122,18 @@ impl Wanted<'_> {
         let unexplained = failed && self.record.seen.explained.as_ref() != run;
         unexplained
             || self.is_unsettled()
+            || self.may_be_misjudged()
             || newest_unconfirmed(self.expected, self.record, self.facts).is_some()
+    }
+
+    /// Whether the awaited archive may be one that the trail did not tell from a manual one yet.
+    fn may_be_misjudged(&self) -> bool {
+        let archives = self.facts.archives.answer().into_iter().flatten();
+        let manual = &self.record.seen.manual;
+        self.awaited.is_some_and(|awaited| {
+            let mut new = archives.filter(|archive| archive.created_on >= awaited);
+            new.any(|archive| manual.contains(&archive.id))
+        })
     }
 
     fn other_schedule(&self) -> bool {

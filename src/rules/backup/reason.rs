@@ -14,6 +14,7 @@ pub enum Freshness {
     Vanished,
     Dropped,
     NeverStarts,
+    StartsLate,
     StorageCannotBackUp,
 }
 
@@ -28,6 +29,7 @@ impl Freshness {
             | Self::Vanished
             | Self::Dropped
             | Self::NeverStarts
+            | Self::StartsLate
             | Self::StorageCannotBackUp => "False",
         }
     }

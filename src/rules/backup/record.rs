@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    api::{Candidate, LastBackup, LastFailure, LastRun, Status, condition},
+    api::{Candidate, LastBackup, LastFailure, LastRun, Status, to_second},
     portal::Archive,
     rules::backup::{
         audit_trail::{AuditTrail, SAME_RUN},
         expected::Expected,
-        reason::Freshness,
     },
     schedule::Storage,
 };
@@ -23,8 +22,12 @@ const RUNNING_LASTS: SignedDuration = SignedDuration::from_hours(2);
 pub struct Seen {
     /// When the history was read last, by the portal's clock.
     pub history_at: Option<Timestamp>,
-    /// The newest recorded archive was missing then, and there was no newer one.
-    pub vanished: bool,
+    /// Since when the newest recorded archive is missing, and there is no newer one, by the operator's clock. A further
+    /// read must confirm it.
+    pub missing_since: Option<Timestamp>,
+    /// The due time whose archive a read after its deadline did not list, and when, by the operator's clock. A further
+    /// read must confirm it.
+    pub missed_once: Option<(Timestamp, Timestamp)>,
     /// When a read of the history last failed.
     pub history_failed_at: Option<Timestamp>,
     /// When the progress was last requested.
@@ -37,8 +40,6 @@ pub struct Seen {
     pub over_at: Option<Timestamp>,
     /// Listed archives that a person made, according to the audit trail.
     pub manual: BTreeSet<String>,
-    /// Since when the audit trail fails.
-    pub trail_fails_since: Option<Timestamp>,
     /// The failed run for which the audit trail was read.
     pub explained: Option<String>,
     /// The due time whose run was dropped, and why.
@@ -68,6 +69,12 @@ pub struct Record {
     pub last_failure: Option<LastFailure>,
     /// `status.lastRun`
     pub last_run: Option<LastRun>,
+    /// `status.missedBackupTime`
+    pub missed: Option<Timestamp>,
+    /// `status.vanishedSince`
+    pub vanished_since: Option<Timestamp>,
+    /// `status.auditTrailFailingSince`
+    pub trail_fails_since: Option<Timestamp>,
     /// The part that may be lost.
     pub seen: Seen,
 }
@@ -75,25 +82,25 @@ pub struct Record {
 impl Record {
     /// From the status, and from what this process has seen, if it has.
     pub fn of(status: &Status, seen: Option<&Seen>) -> Self {
-        let fresh = condition(Some(status), "BackupFresh");
-        let recalled = || Seen {
-            vanished: fresh.is_some_and(|fresh| fresh.reason == Freshness::Vanished.to_string()),
-            ..Seen::default()
-        };
         Self {
             last_backup: status.last_backup.clone(),
             candidate: status.candidate.clone(),
             backup_count: status.backup_count,
             last_failure: status.last_failure.clone(),
             last_run: status.last_run.clone(),
-            seen: seen.cloned().unwrap_or_else(recalled),
+            missed: status.missed_backup_time.as_ref().map(|time| time.0),
+            vanished_since: status.vanished_since.as_ref().map(|time| time.0),
+            trail_fails_since: status.audit_trail_failing_since.as_ref().map(|time| time.0),
+            seen: seen.cloned().unwrap_or_default(),
         }
     }
 
     /// Forgets what depends on the storage type.
     pub fn change_storage(&mut self) {
         self.candidate = None;
-        (self.seen.vanished, self.seen.history_at) = (false, None);
+        (self.vanished_since, self.missed) = (None, None);
+        (self.seen.missing_since, self.seen.missed_once) = (None, None);
+        self.seen.history_at = None;
     }
 
     /// Writes the durable part into the status and returns the rest.
@@ -103,6 +110,9 @@ impl Record {
         status.backup_count = self.backup_count;
         status.last_failure = self.last_failure;
         status.last_run = self.last_run;
+        status.missed_backup_time = self.missed.map(to_second);
+        status.vanished_since = self.vanished_since.map(to_second);
+        status.audit_trail_failing_since = self.trail_fails_since.map(to_second);
         self.seen
     }
 
@@ -162,9 +172,19 @@ impl Record {
         self.seen.running && self.seen.progress_at.is_some_and(lately)
     }
 
-    /// Whether the newest recorded archive disappeared before its time.
+    /// Whether the newest recorded archive disappeared before its time, at two reads.
     pub fn vanished(&self) -> bool {
-        self.seen.vanished
+        self.vanished_since.is_some()
+    }
+
+    /// Whether only one read has missed the newest recorded archive.
+    pub fn is_missing_once(&self) -> bool {
+        self.seen.missing_since.is_some() && !self.vanished()
+    }
+
+    /// Whether only one read after its deadline has missed the archive of this due time.
+    pub fn is_missed_once(&self, due: Timestamp) -> bool {
+        self.missed != Some(due) && self.seen.missed_once.is_some_and(|(of, _)| of == due)
     }
 
     /// Whether the last reported run was first seen at this time or later.

@@ -9,8 +9,9 @@ use crate::{
         lost_write::LostWrite,
         ownership::Ownership,
         plan::{Need, Plan, Step},
-        reason::Verdict,
+        reason::{Reason, Verdict},
     },
+    schedule::Held,
 };
 
 /// A deletion waits this long for the portal.
@@ -18,10 +19,11 @@ pub const DELETION_PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// The next step for an object that carries our finalizer.
 pub fn decide_deletion(facts: &Facts<'_>) -> Step {
-    let Some(applied) = facts.owned() else {
-        return Step::Do(Plan::Release(left_by_no_owner(facts)));
-    };
     let left = |why: &str| Step::Do(Plan::Release(Some(why.into())));
+    let lost = facts.lost_write != LostWrite::None;
+    if facts.owned().is_none() && !lost {
+        return Step::Do(Plan::Release(left_by_no_owner(facts)));
+    }
     if let Slot::Taken(by) = &facts.slot {
         return left(&format!("it belongs to {by}"));
     }
@@ -45,14 +47,66 @@ pub fn decide_deletion(facts: &Facts<'_>) -> Step {
         Some(Err(verdict)) => return retry_deletion(facts, verdict.clone()),
         Some(Ok(access)) => access.clone(),
     };
-    match &facts.held {
-        Asked::NotYet => Step::Ask(Need::Schedule),
-        Asked::Failed(error) => retry_deletion(facts, error.into()),
-        Asked::Answered(None) => Step::Do(Plan::Release(None)),
-        Asked::Answered(Some(held)) if held.schedule.is_as_applied(&applied.schedule) => {
-            Step::Do(Plan::Delete { access })
-        }
-        Asked::Answered(Some(_)) => left("it differs from the one that this object wrote"),
+    let held = match &facts.held {
+        Asked::NotYet => return ask_in_time(facts),
+        Asked::Failed(error) => return retry_deletion(facts, error.into()),
+        Asked::Answered(held) => held.as_ref(),
+    };
+    let is_ours = held.is_some_and(|held| is_applied(facts, held) || is_lost(facts, held));
+    // What a lost write wrote is deleted once it is there. Until then the object waits for it.
+    let may_follow =
+        facts.lost_write.may_still_land(&facts.clocks()) && !held.is_some_and(|held| is_lost(facts, held));
+    if may_follow && !is_over(facts) {
+        return Step::refuse(Verdict::new(
+            Reason::OutcomeUnknown,
+            "The outcome of the last write is unknown, and DocSpace may still carry it out; the operator waits for it, at \
+             most 5 minutes, before it deletes the schedule",
+        ));
+    }
+    let follows = may_follow.then(|| MAY_FOLLOW.to_owned());
+    let follows = follows.or_else(|| left_by_no_owner(facts));
+    match held {
+        Some(_) if is_ours => Step::Do(Plan::Delete {
+            access,
+            left_behind: follows,
+        }),
+        Some(_) if facts.owned().is_some() => left("it differs from the one that this object wrote"),
+        Some(_) => left(MAY_FOLLOW),
+        None => Step::Do(Plan::Release(follows)),
+    }
+}
+
+const MAY_FOLLOW: &str = "the outcome of the last write is unknown, and DocSpace may still carry it out";
+
+fn is_applied(facts: &Facts<'_>, held: &Held) -> bool {
+    facts
+        .owned()
+        .is_some_and(|applied| held.schedule.is_as_applied(&applied.schedule))
+}
+
+/// Whether the portal holds what the lost write wrote.
+fn is_lost(facts: &Facts<'_>, held: &Held) -> bool {
+    let wanted = facts.wanted.as_ref().and_then(|wanted| wanted.as_ref().ok());
+    let is_wanted = matches!(facts.lost_write, LostWrite::Ours { is_wanted: true, .. });
+    is_wanted && wanted.is_some_and(|wanted| wanted.difference(Some(&held.schedule)).is_empty())
+}
+
+/// The portal is asked until the time is over, and at least once if no other object holds the slot.
+fn ask_in_time(facts: &Facts<'_>) -> Step {
+    let why = match facts.deletion.as_ref() {
+        // Never without the slot's lock.
+        Some(deletion) if deletion.locked_out => Some(
+            deletion
+                .refused
+                .clone()
+                .unwrap_or_else(|| "the portal was busy with other objects for 5 minutes".into()),
+        ),
+        Some(deletion) if is_over(facts) => deletion.refused.clone(),
+        _ => None,
+    };
+    match why {
+        Some(why) => Step::Do(Plan::Release(Some(why))),
+        None => Step::Ask(Need::Schedule),
     }
 }
 
@@ -65,15 +119,23 @@ fn retry_deletion(facts: &Facts<'_>, verdict: Verdict) -> Step {
 
 /// Why the schedule stays behind, after DELETION_PATIENCE: a deletion is never blocked forever.
 pub fn give_up(facts: &Facts<'_>, verdict: &Verdict) -> Option<String> {
-    let waited = facts.local_now.duration_since(facts.deleted_at?);
-    (waited >= DELETION_PATIENCE).then(|| verdict.message.clone())
+    is_over(facts).then(|| verdict.message.clone())
+}
+
+fn is_over(facts: &Facts<'_>) -> bool {
+    facts
+        .deletion
+        .as_ref()
+        .is_some_and(|deletion| facts.local_now.duration_since(deletion.since) >= DELETION_PATIENCE)
 }
 
 /// Why an object that does not own its slot may still leave a schedule behind.
 fn left_by_no_owner(facts: &Facts<'_>) -> Option<String> {
     match facts.ownership {
-        _ if facts.lost_write != LostWrite::None => Some("the outcome of the last write is unknown".into()),
-        Ownership::Elsewhere(applied) => Some(format!("this object wrote its schedule to {}", applied.url)),
+        Ownership::Elsewhere(applied) => {
+            Some(format!("this object wrote its schedule to {}", applied.address()))
+        }
+        _ if facts.lost_elsewhere.is_some() => Some("the outcome of the last write there is unknown".into()),
         Ownership::None if !facts.write_recorded => {
             Some("the operator may have written it without recording that".into())
         }

@@ -14,6 +14,7 @@ use crate::{
     rules::{
         backup::next_question::next_question,
         decide::{deletion::decide_deletion, removed_by_portal::Remover},
+        drift::{counted, not_shown},
         facts::{Asked, Facts, Slot},
         lost_write::LostWrite,
         plan::{Need, Plan, Step, Write},
@@ -24,13 +25,16 @@ use crate::{
 
 /// A second foreign change within this time after a correction is contested.
 pub const CONTEST_WINDOW: SignedDuration = SignedDuration::from_hours(24);
+/// The largest backupsStored that DocSpace accepts (trap 10).
+const MOST_STORED: usize = 30;
 
 /// The next step for these facts. If the portal needs no change, the evidence of backups is learnt, too.
 pub fn decide(facts: &Facts<'_>) -> Step {
     let step = decide_schedule(facts);
-    let left = matches!(step, Step::Do(Plan::Nothing | Plan::Refuse(_)));
+    // Evidence is dated by the portal's clock, which must not be in doubt.
+    let left = matches!(step, Step::Do(Plan::Nothing | Plan::Refuse(_))) && !facts.clock.is_in_doubt();
     match &facts.expected {
-        Ok(expected) if left && facts.deleted_at.is_none() && matches!(facts.held, Asked::Answered(_)) => {
+        Ok(expected) if left && facts.deletion.is_none() && matches!(facts.held, Asked::Answered(_)) => {
             next_question(expected, &facts.record, facts).map_or(step, Step::Ask)
         }
         _ => step,
@@ -46,7 +50,7 @@ struct Compared<'a> {
 }
 
 fn decide_schedule(facts: &Facts<'_>) -> Step {
-    if facts.deleted_at.is_some() {
+    if facts.deletion.is_some() {
         return if facts.finalizer {
             decide_deletion(facts)
         } else {
@@ -55,6 +59,9 @@ fn decide_schedule(facts: &Facts<'_>) -> Step {
     }
     if facts.spec.suspend {
         return Step::Do(Plan::Suspend);
+    }
+    if let Some(wait) = facts.asked_to_wait.as_ref().filter(|wait| !wait.of_writes) {
+        return Step::refuse(wait.verdict(facts.local_now));
     }
     let (wanted, access) = match (&facts.wanted, &facts.access) {
         (Some(Err(verdict)), _) | (_, Some(Err(verdict))) => return Step::refuse(verdict.clone()),
@@ -89,7 +96,7 @@ fn decide_schedule(facts: &Facts<'_>) -> Step {
         wanted,
         held,
     };
-    compared.decide_different(difference.in_secret)
+    compared.decide_different()
 }
 
 fn conflict(facts: &Facts<'_>) -> Option<Verdict> {
@@ -135,12 +142,12 @@ fn before_taking(facts: &Facts<'_>, plan: Plan) -> Step {
 
 impl Compared<'_> {
     /// Classifies a difference: our change, a foreign change to correct, or a first contact.
-    fn decide_different(&self, in_secret: bool) -> Step {
+    fn decide_different(&self) -> Step {
         let facts = self.facts;
-        if facts.not_converging {
-            return Step::refuse(not_converging());
+        if let Some(unconfirmed) = &facts.unconfirmed {
+            return Step::refuse(not_shown(&counted(unconfirmed), facts.local_now));
         }
-        let Some(applied) = facts.owned() else {
+        if facts.owned().is_none() {
             if self.held.is_some() && facts.spec.adoption_policy == AdoptionPolicy::Never {
                 return Step::refuse(Verdict::new(
                     Reason::AdoptionRefused,
@@ -149,10 +156,12 @@ impl Compared<'_> {
                 ));
             }
             return self.write(AppliedReason::Created);
-        };
-        // If the Secret has not changed, a different secret value was changed in the portal.
-        if applied.schedule != self.wanted.shown_as_applied() || in_secret && facts.secret_changed {
+        }
+        if !facts.is_drift() {
             return self.write(AppliedReason::Changed);
+        }
+        if let Some(verdict) = facts.drift.unproven(self.held, facts.local_now) {
+            return Step::refuse(verdict);
         }
         let remover = match self.held {
             Some(_) => Remover::Somebody,
@@ -171,6 +180,9 @@ impl Compared<'_> {
 
     fn write(&self, reason: AppliedReason) -> Step {
         let facts = self.facts;
+        if let Some(wait) = facts.asked_to_wait.as_ref().filter(|wait| wait.of_writes) {
+            return Step::refuse(wait.verdict(facts.local_now));
+        }
         if facts.lost_write.may_still_land(&facts.clocks()) {
             return Step::refuse(Verdict::new(
                 Reason::OutcomeUnknown,
@@ -208,15 +220,8 @@ impl Compared<'_> {
             Asked::Answered(archives) if i64::try_from(archives.len()).is_ok_and(|count| count <= stored) => {
                 return None;
             }
-            Asked::Answered(archives) => {
-                let count = archives.len();
-                let message = format!(
-                    "The portal lists {count} archives and would delete the oldest of them, because backupsStored is \
-                     {stored}; set backupsStored to {count} or more (30 at most), or set adoptionPolicy to Always to \
-                     allow the deletion"
-                );
-                (None, message)
-            }
+            Asked::Answered(archives) => (None, would_delete(archives.len(), stored)),
+            Asked::Failed(error) if !error.failure.is_lasting_refusal() => return Some(Step::refuse(error)),
             Asked::Failed(error) => {
                 let message = format!(
                     "The portal's history cannot be read ({error}), so it is unknown how many archives a write would \
@@ -232,12 +237,18 @@ impl Compared<'_> {
     }
 }
 
-/// The verdict when the portal accepts a schedule and then returns a different one.
-pub fn not_converging() -> Verdict {
-    Verdict::new(
-        Reason::NotConverging,
-        "The portal accepted the schedule and then returned a different one; correct the fields in status.difference. \
-         The operator does not send the schedule again until the manifest or a storage Secret changes",
+/// The cleaner counts scheduled archives only; the history does not tell them from manual ones.
+fn would_delete(count: usize, stored: i64) -> String {
+    let raise = if count <= MOST_STORED {
+        format!("set backupsStored to {count} or more, or set")
+    } else {
+        "no backupsStored is high enough for all of them (30 at most; archives that people made are never deleted), so \
+         delete archives in the portal, or set"
+            .into()
+    };
+    format!(
+        "The portal lists {count} archives and would delete the oldest scheduled ones of them, because backupsStored is \
+         {stored}; {raise} adoptionPolicy to Always to allow the deletion"
     )
 }
 
@@ -245,7 +256,7 @@ pub fn not_converging() -> Verdict {
 /// requested.
 fn hold_correction(facts: &Facts<'_>) -> Option<Step> {
     let recent = |tally: &Tally| facts.now.duration_since(tally.last_time.0) < CONTEST_WINDOW;
-    if facts.corrections.is_some_and(recent) && !facts.requested && !facts.correction_waits {
+    if facts.corrections.is_some_and(recent) && !facts.requested && !facts.drift.correction_waits() {
         return Some(Step::refuse(Verdict::new(
             Reason::Contested,
             "Somebody changed the portal's schedule again within a day of its correction (status.difference); agree on \

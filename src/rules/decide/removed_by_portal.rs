@@ -28,7 +28,7 @@ pub enum Remover {
 
 /// Who removed the schedule from the portal.
 pub fn remover(facts: &Facts<'_>) -> Remover {
-    if facts.removed_by_portal {
+    if facts.drift.removed_by_portal() {
         return Remover::Portal;
     }
     if !came_due(facts) {

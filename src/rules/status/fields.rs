@@ -1,15 +1,14 @@
 //! The fields of a status other than its conditions and its backups.
 
-use jiff::Timestamp;
-
 use crate::{
     api::{
-        ApiKeyStatus, Applied, AppliedReason, DocSpaceBackupSchedule, PortalStatus, REQUESTED_AT,
-        ShownSchedule, Status, Tally, to_second,
+        ApiKeyStatus, Applied, AppliedReason, DocSpaceBackupSchedule, Drift, PortalStatus, REQUESTED_AT,
+        Status, Tally, Unconfirmed, to_second,
     },
     portal::Credential,
     rules::{
         decide::{CONTEST_WINDOW, removed_by_portal::month},
+        drift::counted,
         facts::{Asked, Facts},
         outcome::Kept,
         reason::Reason,
@@ -63,7 +62,7 @@ pub fn schedule(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, outcome: &Ke
         status.replaced = Some(replaced.shown());
     }
     if let Some(reason) = outcome.applied {
-        status.applied = Some(applied(object, facts.now, reason, wanted));
+        status.applied = Some(applied(object, facts, reason, wanted));
     }
     let Asked::Answered(held) = &facts.held else {
         return;
@@ -77,20 +76,69 @@ pub fn schedule(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, outcome: &Ke
 
 fn applied(
     object: &DocSpaceBackupSchedule,
-    now: Timestamp,
+    facts: &Facts<'_>,
     reason: AppliedReason,
     wanted: &Schedule,
 ) -> Applied {
     let portal = &object.spec.portal;
     Applied {
-        time: to_second(now),
+        time: to_second(facts.now),
         reason,
         generation: object.metadata.generation.unwrap_or_default(),
         uid: object.metadata.uid.clone().unwrap_or_default(),
         url: portal.url.clone(),
         host_header: portal.host_header.clone(),
         schedule: wanted.shown_as_applied(),
+        secrets: facts.secret_versions.clone(),
     }
+}
+
+/// Whether the portal shows the schedule that it accepted, and at how many checks it did not.
+pub fn unconfirmed(facts: &Facts<'_>, outcome: &Kept, status: &mut Status) {
+    let differs = match (&facts.wanted, &facts.held) {
+        (Some(Ok(wanted)), Asked::Answered(held)) => Some(
+            !wanted
+                .difference(held.as_ref().map(|held| &held.schedule))
+                .is_empty(),
+        ),
+        _ => None,
+    };
+    let accepted = outcome.applied.is_some() && outcome.request.is_some();
+    let before = if accepted {
+        Some(Unconfirmed {
+            accepted_time: to_second(facts.local_now),
+            checks: 0,
+        })
+    } else {
+        facts.unconfirmed.clone()
+    };
+    status.unconfirmed = match (before, differs) {
+        (_, Some(false)) => None,
+        (Some(before), Some(true)) => Some(counted(&before)),
+        (before, None) => before.or(status.unconfirmed.take()),
+        (None, Some(true)) => None,
+    };
+}
+
+/// A drift, and what its correction waits for.
+pub fn drift(facts: &Facts<'_>, outcome: &Kept, status: &mut Status) {
+    let Asked::Answered(held) = &facts.held else {
+        return;
+    };
+    let before = status.drift.take();
+    let lasts = facts.is_drift() && facts.unconfirmed.is_none() && outcome.applied.is_none();
+    if !lasts {
+        return;
+    }
+    let reason = outcome.verdict.reason;
+    let was = |flag: fn(&Drift) -> bool| before.as_ref().is_some_and(flag) && reason.rule().passing;
+    let asked_for = facts.requested && reason == Reason::Verifying;
+    let since = facts.drift.recorded_since(held.as_ref());
+    status.drift = Some(Drift {
+        correction_waits: asked_for || reason == Reason::BackupRunning || was(|drift| drift.correction_waits),
+        removed_by_portal: reason == Reason::RemovedByPortal || was(|drift| drift.removed_by_portal),
+        since: to_second(since.unwrap_or(facts.local_now)),
+    });
 }
 
 /// The corrections of the last day.
@@ -106,14 +154,10 @@ pub fn corrections(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, outcome: 
         (Some(AppliedReason::Recreated), before) => before.cloned(),
         (Some(_), _) => None,
         // A quiet day counts from the last foreign change that was seen.
-        (None, Some(before))
-            if outcome.verdict.reason == Reason::Contested && changed_again(object, status) =>
-        {
-            Some(Tally {
-                last_time: now,
-                ..before.clone()
-            })
-        }
+        (None, Some(before)) if is_new_drift(object, status) => Some(Tally {
+            last_time: now,
+            ..before.clone()
+        }),
         (None, before) => before.cloned(),
     };
 }
@@ -133,16 +177,9 @@ pub fn removals(facts: &Facts<'_>, outcome: &Kept, status: &mut Status) {
     };
 }
 
-fn changed_again(object: &DocSpaceBackupSchedule, status: &Status) -> bool {
-    let seen = |status: &Status| {
-        let observed = status.observed.clone();
-        observed.map(|observed| ShownSchedule {
-            last_backup_time: None,
-            ..observed
-        })
-    };
-    object
-        .status
-        .as_ref()
-        .is_some_and(|before| seen(before) != seen(status))
+/// Whether this check was the first that showed the drift.
+fn is_new_drift(object: &DocSpaceBackupSchedule, status: &Status) -> bool {
+    let since = |status: &Status| status.drift.as_ref().map(|drift| drift.since.0);
+    let before = object.status.as_ref().and_then(since);
+    since(status).is_some_and(|now| before != Some(now))
 }

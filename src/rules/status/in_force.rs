@@ -28,7 +28,9 @@ pub fn set_in_force(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, status: 
         return;
     };
     let words = schedule.in_words(status.time_zone.as_deref());
-    let is_ahead = |since: Timestamp| since.duration_since(facts.now) > CLOCKS_APART;
+    // By both clocks: a portal's clock that is behind must not make earlier due times count.
+    let latest = facts.now.max(facts.local_now);
+    let is_ahead = |since: Timestamp| since.duration_since(latest) > CLOCKS_APART;
     let same = |before: &InForce| {
         before.schedule == words
             && before.storage_type == schedule.storage_type
@@ -36,9 +38,13 @@ pub fn set_in_force(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, status: 
             && (facts.held.is_not_yet() || !is_ahead(before.since.0))
     };
     if !status.in_force.as_ref().is_some_and(same) {
+        let ahead = status
+            .in_force
+            .as_ref()
+            .is_some_and(|before| is_ahead(before.since.0));
         let portal = &object.spec.portal;
         status.in_force = Some(InForce {
-            since: to_second(facts.now),
+            since: to_second(if ahead { latest } else { facts.now }),
             schedule: words,
             storage_type: schedule.storage_type.clone(),
             dump: object.spec.dump,

@@ -6,8 +6,6 @@ mod in_force;
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
-
 use crate::{
     api::{DocSpaceBackupSchedule, LastRequest, ManagementPolicy, Status, condition, to_second},
     rules::{
@@ -17,11 +15,13 @@ use crate::{
             next_question::awaited,
             record::{Record, Seen},
         },
+        clock::TOLERANCE,
         credentials,
         facts::{Asked, Facts},
         last_queued::LastQueued,
-        memory::Failures,
+        memory::{Failures, is_requested},
         outcome::Kept,
+        ownership::is_owner,
         reason::{Class, Reason, Verdict},
         status::{
             conditions::{ConditionState, Conditions},
@@ -35,8 +35,6 @@ use crate::{
 pub const READY_LASTS: Duration = Duration::from_secs(3600);
 /// After this many failures in a row, Synced turns Unknown while the object stays Ready.
 const FAILURES_TOLD: u32 = 3;
-/// A missing Secret counts as stalled after this time.
-const SECRET_PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// The inputs of the status.
 pub struct Report<'a> {
@@ -46,6 +44,8 @@ pub struct Report<'a> {
     pub facts: &'a Facts<'a>,
     /// What was done.
     pub outcome: &'a Kept,
+    /// The kstatus class of its verdict.
+    pub class: Class,
     /// The current row of failures.
     pub failures: Option<Failures>,
 }
@@ -55,6 +55,18 @@ pub fn verified(object: &DocSpaceBackupSchedule) -> bool {
     let status = object.status.as_ref();
     status.is_some_and(|status| status.observed_generation == object.metadata.generation)
         && condition(status, "Ready").is_some_and(|ready| ready.status == "True")
+}
+
+/// Whether DocSpace has answered at the address that the spec names.
+pub fn has_answered_before(object: &DocSpaceBackupSchedule) -> bool {
+    let status = object.status.as_ref();
+    let accepted = condition(status, "CredentialsValid").is_some_and(|valid| {
+        valid.status == "True" && valid.observed_generation == object.metadata.generation
+    });
+    accepted
+        || verified(object)
+        || is_owner(object)
+        || status.is_some_and(|status| !has_moved(object, status))
 }
 
 impl Report<'_> {
@@ -69,7 +81,20 @@ impl Report<'_> {
             self.looked(before)
         };
         let seen = self.set_fresh(&mut status);
+        self.renew_secret_versions(&mut status);
         (status, seen)
+    }
+
+    /// Records the present versions of the storage Secrets, which have the applied values, if the status is written
+    /// anyway.
+    fn renew_secret_versions(&self, status: &mut Status) {
+        let is_written = self.object.status.as_ref() != Some(status);
+        if is_written
+            && self.outcome.verdict.reason == Reason::InSync
+            && let Some(applied) = &mut status.applied
+        {
+            applied.secrets.clone_from(&self.facts.secret_versions);
+        }
     }
 
     /// Whether this is a short passing failure of a verified object's portal.
@@ -82,7 +107,10 @@ impl Report<'_> {
             && verified(self.object)
             && self.outcome.request.is_none()
             && self.synced(reason) == "Unknown"
-            && self.failures.is_some_and(recent)
+            && match reason {
+                Reason::Verifying => self.facts.drift.is_settling(),
+                _ => self.failures.is_some_and(recent),
+            }
     }
 
     fn looked(&self, mut status: Status) -> Status {
@@ -99,6 +127,8 @@ impl Report<'_> {
         fields::schedule(object, facts, outcome, &mut status);
         let hidden = &self.facts.hidden_params | &status.hidden_params();
         status.hidden_params = hidden.into_iter().map(Into::into).collect();
+        fields::unconfirmed(facts, outcome, &mut status);
+        fields::drift(facts, outcome, &mut status);
         fields::corrections(object, facts, outcome, &mut status);
         fields::removals(facts, outcome, &mut status);
         self.set_conditions(&mut status, verdict);
@@ -117,15 +147,24 @@ impl Report<'_> {
         status
     }
 
+    /// A request (requestedAt) is answered also when the check fails: Synced then tells, while Ready stays.
     fn blip(&self, mut status: Status) -> Status {
-        if self
+        let requested = is_requested(self.object);
+        let lasts = self
             .failures
-            .is_some_and(|failures| failures.count >= FAILURES_TOLD)
-        {
+            .is_some_and(|failures| failures.count >= FAILURES_TOLD);
+        if requested || lasts {
             let verdict = &self.outcome.verdict;
             self.conditions(&mut status)
                 .set("Synced", ConditionState::of("Unknown", verdict));
         }
+        if requested {
+            fields::echo(self.object, &mut status);
+            // Another process must know what was asked for.
+            fields::schedule(self.object, self.facts, self.outcome, &mut status);
+            fields::drift(self.facts, self.outcome, &mut status);
+        }
+        fields::identity(self.object, self.facts, &mut status);
         status
     }
 
@@ -161,13 +200,7 @@ impl Report<'_> {
     fn set_conditions(&self, status: &mut Status, verdict: &Verdict) {
         self.set_credentials(status, verdict);
         let mut conditions = self.conditions(status);
-        let rule = verdict.reason.rule();
-        let late =
-            |failures: Failures| self.facts.local_now.duration_since(failures.since) >= SECRET_PATIENCE;
-        let class = match verdict.reason {
-            Reason::SecretMissing if self.failures.is_some_and(late) => Class::Stalled,
-            _ => rule.class_of(verified(self.object)),
-        };
+        let class = self.class;
         let ready = if class == Class::Ready { "True" } else { "False" };
         conditions.set("Ready", ConditionState::of(ready, verdict));
         for (kind, when) in [("Reconciling", Class::Retrying), ("Stalled", Class::Stalled)] {
@@ -186,7 +219,7 @@ impl Report<'_> {
         let wanted = self.facts.wanted.as_ref().and_then(|wanted| wanted.as_ref().ok());
         match (reason, &self.facts.held, wanted) {
             (Reason::InSync, ..) => "True",
-            (Reason::OutcomeUnknown, ..) => "Unknown",
+            (Reason::OutcomeUnknown | Reason::Verifying, ..) => "Unknown",
             (_, Asked::Answered(held), Some(wanted)) => {
                 let equal = wanted
                     .difference(held.as_ref().map(|held| &held.schedule))
@@ -226,6 +259,7 @@ impl Report<'_> {
         } else {
             facts.record.clone()
         };
+        status.clock_offset_seconds = clock_offset(facts, status);
         let storage_before = status.in_force.as_ref().map(|before| before.storage_type.clone());
         set_in_force(self.object, facts, status);
         if let Some(in_force) = &status.in_force
@@ -254,6 +288,15 @@ impl Report<'_> {
         status.next_backup_time = starts.map(to_second);
         record.keep(status)
     }
+}
+
+/// The portal's clock offset; small changes are no news.
+fn clock_offset(facts: &Facts<'_>, status: &Status) -> Option<i64> {
+    let before = status.clock_offset_seconds;
+    let now = facts.clock.large_offset()?;
+    before
+        .filter(|before| before.abs_diff(now) <= TOLERANCE.as_secs().unsigned_abs())
+        .or(Some(now))
 }
 
 #[cfg(test)]

@@ -159,6 +159,12 @@ impl Timetable {
         }
     }
 
+    /// Whether this time of the schedule is that of a day that the month before lacks (next-runs 67–71).
+    pub fn is_carried_over(&self, time: Timestamp) -> bool {
+        let day = i64::from(self.wall(time).day());
+        self.cron.period == 2 && self.cron.day != EVERY && day != self.cron.day
+    }
+
     /// Whether, within two months, one of its times falls into the same pass of the portal's scheduler as another
     /// schedule's.
     pub fn meets(&self, other: &Self, from: Timestamp) -> bool {

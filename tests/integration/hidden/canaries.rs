@@ -49,13 +49,14 @@ impl Versions {
         Self { seen, watch }
     }
 
-    /// All recorded versions. The object must still exist.
+    /// All recorded versions up to now. The object must still exist.
     pub async fn all(&self, world: &World) -> Vec<Value> {
+        let mark = format!("{:016x}", fastrand::u64(..));
         world
-            .patch("nightly", json!({"metadata": {"annotations": {MARK: "true"}}}))
+            .patch("nightly", json!({"metadata": {"annotations": {MARK: mark}}}))
             .await;
         let mut seen = self.seen.clone();
-        let marked = |version: &Value| !version["metadata"]["annotations"][MARK].is_null();
+        let marked = |version: &Value| version["metadata"]["annotations"][MARK] == mark;
         let all = seen.wait_for(|seen| seen.last().is_some_and(marked));
         let all = timeout(harness::DEADLINE, all).await.expect("a change in time");
         all.expect("the watch goes on").clone()

@@ -1,14 +1,16 @@
 //! The steps of a walk. Each starts with a portal that answers correctly and an object that was just checked, so that the
 //! only check in progress is the one that the step triggers.
 
+use docspace_backup_operator::api::DocSpaceBackupSchedule;
 use jiff::SignedDuration;
+use serde_json::json;
 use simulated_portal::ApiKey;
 
 use super::{
     portal::{domain, history, key, odd_schedule, progress, redirect, refusals, schedule, settings},
     walk::{FROM_SECRET, Walk},
 };
-use crate::world::{World, every_day, is_observed};
+use crate::world::{World, every_day, is_observed, reason};
 
 /// A kind of step.
 #[derive(Clone, Copy, Debug)]
@@ -55,10 +57,12 @@ impl Kind {
 }
 
 impl World {
-    /// Touches the Secret, and waits for a later call of an endpoint.
-    async fn asked_after_touch(&self, endpoint: &str) {
+    /// Changes the spec a little, which makes the operator read everything again, and waits for a call of an endpoint.
+    async fn asked_again(&self, endpoint: &str) {
         let asked = self.server.log().to("GET", endpoint).len();
-        self.touch_secret().await;
+        let interval = format!("{}s", fastrand::u32(3600..86_400));
+        self.patch("nightly", json!({"spec": {"interval": interval}}))
+            .await;
         self.seen(|requests| {
             let answered = requests
                 .iter()
@@ -117,8 +121,11 @@ impl Walk {
             Kind::Redirect => {
                 let secret = self.one_in_use();
                 self.world.server.order(redirect(&secret));
-                self.world.touch_secret().await;
-                self.world.told("nightly", "Redirected").await;
+                // DocSpace has answered before, so Ready stays; Synced says what the request met.
+                self.world.request("nightly").await;
+                let redirected =
+                    |object: &DocSpaceBackupSchedule| reason(object, "Synced") == Some("Redirected");
+                self.world.wait("nightly", redirected).await;
             }
         }
     }
@@ -147,7 +154,9 @@ impl Walk {
                 self.new_value(key);
             }
         }
-        self.world.look_after(async |_| self.store_values().await).await;
+        // Only values that the manifest uses cause a check.
+        self.store_values().await;
+        self.world.look_after(async |world| world.check_now().await).await;
     }
 
     async fn change_key(&mut self) {
@@ -176,9 +185,7 @@ impl Walk {
         self.set_policy(policy).await;
         self.hold_secrets();
         assert!(self.holds_secrets());
-        self.world
-            .look_after(async |world| world.touch_secret().await)
-            .await;
+        self.world.look_after(async |world| world.check_now().await).await;
         self.settle().await;
         if policy == "Observe" {
             assert!(self.holds_secrets(), "it is left as it is");
@@ -233,10 +240,10 @@ impl Walk {
 
     /// The operator has fetched settings and key, and fetches them again once the portal answers correctly.
     async fn told_of_itself(&self, endpoint: &str) {
-        self.world.asked_after_touch(endpoint).await;
+        Box::pin(self.world.asked_again(endpoint)).await;
         self.world.request("nightly").await;
         self.world.server.clear_faults();
-        self.world.asked_after_touch(endpoint).await;
+        Box::pin(self.world.asked_again(endpoint)).await;
     }
 
     /// A backup became due and was queued; the portal lists its archive again at a later check.
@@ -268,9 +275,7 @@ impl Walk {
             true => odd_schedule(&secrets),
             false => schedule(&secrets, hour),
         });
-        self.world
-            .look_after(async |world| world.touch_secret().await)
-            .await;
+        self.world.look_after(async |world| world.check_now().await).await;
         if !is_odd {
             self.world.request("nightly").await;
         }

@@ -33,10 +33,12 @@ pub const ELECTION: &str = "--leader-election --lease-duration 5s --renew-deadli
 /// The next leader waits this long after one that did not release its Lease.
 const RENEW_DEADLINE: Duration = Duration::from_secs(3);
 /// The number of calls to the portal after which a leader is ended; each turn uses one of these. A new object takes six
-/// calls, and a check with the longest audit trail of these tests 13, so some leaders finish it.
-const CALLS: [usize; 6] = [5, 9, 2, 7, 4, 24];
-/// A leader that makes fewer calls is ended this long after its writes begin.
-const PACE: Duration = Duration::from_secs(2);
+/// calls, and a check with the longest audit trail of these tests 13, so some leaders finish it. Some make two checks, which
+/// prove that a backup is missing.
+const CALLS: [usize; 6] = [5, 9, 2, 40, 4, 40];
+/// A leader that makes fewer calls is ended this long after its writes begin. Two checks of one process, ten seconds apart,
+/// prove a drift.
+const PACE: Duration = Duration::from_secs(15);
 /// One of this many leaders is killed.
 const KILLED: u64 = 5;
 /// A pause without calls.

@@ -100,7 +100,8 @@ impl<'a> Setup<'a> {
             server,
             portal,
             key,
-            touched: Default::default(),
+            changed: Default::default(),
+            believed: Default::default(),
         };
         world.set_key(&world.key).await;
         world

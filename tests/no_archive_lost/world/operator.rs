@@ -8,6 +8,7 @@ use docspace_backup_operator::{
     rules::{
         credentials::Identity,
         decide::{CONTEST_WINDOW, decide},
+        drift::Sighting,
         facts::{Asked, Facts},
         lost_write::LostWrite,
         ownership::Ownership,
@@ -15,6 +16,7 @@ use docspace_backup_operator::{
         reason::Reason,
     },
 };
+use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::World;
@@ -85,7 +87,16 @@ impl World<'_> {
                 facts.wanted = Some(Ok(self.manifest.wanted()));
                 facts.access = Some(Ok(access(&self.manifest.spec())));
             }
-            Need::Schedule => facts.held = Asked::Answered(self.portals.held(self.slot())),
+            Need::Schedule => {
+                let held = self.portals.held(self.slot());
+                // An earlier check showed the same: a correction needs two.
+                facts.drift.sighting = Some(Sighting {
+                    held: held.as_ref().map(|held| held.schedule.clone()),
+                    at: facts.local_now - SignedDuration::from_mins(1),
+                    changes: 0,
+                });
+                facts.held = Asked::Answered(held);
+            }
             Need::Identity => facts.identity = Some(Identity::default()),
             Need::Progress => facts.progress = Asked::Answered(look.running.then(running)),
             Need::Archives if look.history => {
@@ -153,10 +164,7 @@ impl World<'_> {
     /// The manifest has a lower number than the one that this object last applied to this portal.
     fn lowered(&self) -> bool {
         let number = i64::from(self.manifest.terms.number);
-        let applied = self
-            .applied
-            .as_ref()
-            .filter(|_| self.finalizer && self.same_address());
+        let applied = self.applied.as_ref().filter(|_| self.same_address());
         applied.is_some_and(|applied| applied.schedule.backups_stored > number)
     }
 

@@ -53,11 +53,15 @@ impl Clock {
 
     /// The `Date` header of an answer given now.
     pub(crate) fn http_date(&self) -> String {
-        self.now()
-            .to_zoned(TimeZone::UTC)
-            .strftime("%a, %d %b %Y %H:%M:%S GMT")
-            .to_string()
+        http_date(self.now())
     }
+}
+
+/// A time as in a `Date` header.
+pub(crate) fn http_date(time: Timestamp) -> String {
+    time.to_zoned(TimeZone::UTC)
+        .strftime("%a, %d %b %Y %H:%M:%S GMT")
+        .to_string()
 }
 
 #[cfg(test)]

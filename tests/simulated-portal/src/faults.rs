@@ -9,10 +9,11 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::{answer::Answer, portal::Portal, routes::BAD_GATEWAY};
+use crate::{answer::Answer, clock::http_date, portal::Portal, routes::BAD_GATEWAY};
 
 /// The body of an injected answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,6 +145,14 @@ impl Fault {
             after_work: true,
             ..self
         }
+    }
+
+    /// With this Date header instead of the clock's, as a proxy with a wrong clock sends it.
+    pub fn dated(mut self, date: Timestamp) -> Self {
+        if let End::With(answer) = self.end {
+            self.end = End::With(answer.with("Date", &http_date(date)));
+        }
+        self
     }
 
     /// Only requests to an endpoint, named by its last words: `createbackupschedule`, `settings`, `keys/@self`.

@@ -349,6 +349,23 @@ impl Portal {
         self.with_state(|state| state.add_event(self.index, event));
     }
 
+    /// Holds the events from now on: DocSpace writes them with a delay.
+    pub fn hold_events(&self) {
+        self.with_state(|state| {
+            state.tenants[self.index].held_events.get_or_insert_default();
+        });
+    }
+
+    /// Writes the events that are held; the next ones are written at once.
+    pub fn write_held_events(&self) {
+        self.with_state(|state| {
+            let held = state.tenants[self.index].held_events.take();
+            for event in held.unwrap_or_default() {
+                state.add_event(self.index, event);
+            }
+        });
+    }
+
     /// The audit trail, in the order in which it was written.
     pub fn audit_events(&self) -> Vec<AuditEvent> {
         self.with_state(|state| state.tenants[self.index].events.clone())

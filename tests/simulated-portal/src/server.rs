@@ -288,9 +288,10 @@ async fn wait_for_database(core: &Core, call: &Call) {
 }
 
 fn response(core: &Core, answer: Answer, truncated: bool) -> Response<AnswerBody> {
-    let mut builder = Response::builder()
-        .status(answer.status)
-        .header("Date", core.clock.http_date());
+    let mut builder = Response::builder().status(answer.status);
+    if !answer.headers.iter().any(|(name, _)| name == "Date") {
+        builder = builder.header("Date", core.clock.http_date());
+    }
     builder = builder.header("Server", "simulated-portal");
     for (name, value) in &answer.headers {
         builder = builder.header(name, value);

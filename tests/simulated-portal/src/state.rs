@@ -36,6 +36,8 @@ pub(crate) struct TenantState {
     pub(crate) tenant: Tenant,
     pub(crate) books: Books,
     pub(crate) events: Vec<AuditEvent>,
+    /// Events that are not written yet, while a test holds them.
+    pub(crate) held_events: Option<Vec<AuditEvent>>,
     pub(crate) keys: Vec<IssuedKey>,
 }
 
@@ -113,6 +115,7 @@ impl State {
             tenant,
             books: Books::default(),
             events: Vec::new(),
+            held_events: None,
             keys: Vec::new(),
         });
         index
@@ -200,6 +203,10 @@ impl State {
     }
 
     pub(crate) fn add_event(&mut self, index: usize, mut event: AuditEvent) {
+        if let Some(held) = &mut self.tenants[index].held_events {
+            held.push(event);
+            return;
+        }
         if event.id == 0 {
             event.id = self.next_event;
         }

@@ -39,6 +39,7 @@ fn times(hour: i64, zone: &str) -> Timetable {
 fn expected() -> Expected {
     Expected {
         since: at(FRIDAY),
+        first_start: None,
         times: times(3, "UTC"),
         storage_type: Storage::shown("Local"),
         deadline: SignedDuration::from_hours(2),
@@ -174,7 +175,7 @@ fn what_is_recorded_decides_in_the_tables_order() {
             "tonight's confirmed, the later one vanished",
             night(|n| {
                 (n.record.last_backup, n.record.candidate) = (backup(TONIGHT), candidate(NOON));
-                n.record.seen.vanished = true;
+                n.record.vanished_since = Some(at(NOON));
             }),
             Vanished,
         ),
@@ -182,7 +183,7 @@ fn what_is_recorded_decides_in_the_tables_order() {
             "tonight's confirmed and vanished",
             night(|n| {
                 n.record.last_backup = backup(TONIGHT);
-                n.record.seen.vanished = true;
+                n.record.vanished_since = Some(at(NOON));
             }),
             Vanished,
         ),
@@ -267,7 +268,7 @@ fn a_failure_counts_until_an_archive_is_listed() {
             "failed, and an older archive vanished",
             night(|n| {
                 (n.record.last_failure, n.record.last_backup) = (failure(FAILED), backup(YESTERDAY));
-                n.record.seen.vanished = true;
+                n.record.vanished_since = Some(at(NOON));
             }),
             Failed,
         ),
@@ -275,7 +276,7 @@ fn a_failure_counts_until_an_archive_is_listed() {
             "failed, then one was made that vanished",
             night(|n| {
                 (n.record.last_failure, n.record.last_backup) = (failure(FAILED), backup(TONIGHT));
-                n.record.seen.vanished = true;
+                n.record.vanished_since = Some(at(NOON));
             }),
             Vanished,
         ),

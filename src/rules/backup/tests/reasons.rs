@@ -57,6 +57,11 @@ fn what_cannot_work_is_foretold_and_withdrawn_when_the_portal_proves_it_wrong() 
             }),
             BackupFound,
         ),
+        (
+            "an hour that is reached in summer only",
+            of(|e| e.times = times(19, "America/New_York"), never),
+            StartsLate,
+        ),
         ("an hour that is reached", night(never), NotDueYet),
         (
             "Sao Paulo's 20th hour",
@@ -166,4 +171,46 @@ fn a_warning_of_the_portal_is_told_with_its_archive() {
         "{}",
         judged.message
     );
+}
+
+#[test]
+fn a_day_that_february_lacks_is_not_carried_over_after_a_write() {
+    let monthly = |day: i64, written: &'static str, now: &'static str| {
+        let cron = Cron {
+            period: 2,
+            hour: 3,
+            day,
+        };
+        let times = Timetable::new(cron, "UTC").expect("UTC is known");
+        let first_start = times.portal_starts(None, at(written));
+        let of = of(
+            |e| {
+                (e.since, e.times) = (at(written), times.clone());
+                e.first_start = first_start;
+            },
+            |n| {
+                (n.last, n.now) = (LastQueued::Never, at(now));
+                n.record.seen.history_at = Some(at(now));
+            },
+        );
+        let judged = verdict(&of);
+        (judged.reason, judged.message)
+    };
+    for (day, written, now) in [
+        (30, "2027-02-10T10:00:00Z", "2027-02-10T10:00:00Z"),
+        (29, "2027-03-01T01:00:00Z", "2027-03-01T02:00:00Z"),
+        (30, "2027-02-10T10:00:00Z", "2027-03-02T12:00:00Z"),
+        (30, "2027-03-01T10:00:00Z", "2027-03-05T12:00:00Z"),
+    ] {
+        let (reason, _) = monthly(day, written, now);
+        assert_eq!(
+            reason,
+            NotDueYet.to_string(),
+            "day {day}, written {written}, at {now}"
+        );
+    }
+    let (_, message) = monthly(30, "2027-02-10T10:00:00Z", "2027-02-20T10:00:00Z");
+    assert!(message.ends_with("starts at 2027-03-30T03:00:00Z"), "{message}");
+    let (reason, _) = monthly(30, "2027-02-10T10:00:00Z", "2027-03-30T06:00:00Z");
+    assert_eq!(reason, Overdue.to_string());
 }

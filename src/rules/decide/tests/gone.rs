@@ -127,6 +127,7 @@ fn a_schedule_that_is_gone_was_removed_by_somebody_or_by_the_portal() {
                 since: ago(60),
                 times: crate::schedule::timetable::Timetable::new((&wanted()).into(), "UTC")
                     .expect("UTC is known"),
+                first_start: None,
                 storage_type: Storage::shown("ThirdPartyConsumer"),
                 deadline: SignedDuration::from_hours(2),
             });
@@ -139,7 +140,7 @@ fn a_schedule_that_is_gone_was_removed_by_somebody_or_by_the_portal() {
         let mut scene = gone();
         scene.removals = Some(Tally {
             count: 1,
-            last_time: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(ago(days * 24 * 60)),
+            last_time: Time(ago(days * 24 * 60)),
         });
         scene
     };
@@ -193,14 +194,12 @@ fn a_schedule_that_is_gone_was_removed_by_somebody_or_by_the_portal() {
         ("again the month after", again(25), "write Recreated"),
         (
             "stalled so, and checked again",
-            again(2)
-                .with(|f| (f.removed_by_portal, f.last_queued) = (true, LastQueued::NoSchedule))
-                .with(bill),
+            again(2).with(removed_before).with(bill),
             "refuse RemovedByPortal",
         ),
         (
             "stalled so, and the month is over",
-            again(25).with(|f| (f.removed_by_portal, f.last_queued) = (true, LastQueued::NoSchedule)),
+            again(25).with(removed_before),
             "write Recreated",
         ),
         (

@@ -1,19 +1,26 @@
 //! The table of decisions: one situation a row.
 
+mod contact;
 mod gone;
+mod proof;
 mod writes;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
 use crate::{
-    api::{Applied, DeletionPolicy, DocSpaceBackupSchedule, DocSpaceBackupScheduleSpec, ShownSchedule},
+    api::{
+        Applied, DeletionPolicy, DocSpaceBackupSchedule, DocSpaceBackupScheduleSpec, Drift, ShownSchedule,
+        Unconfirmed,
+    },
     portal::{Address, Archive, Expiry, Failure, PortalError, Progress},
     rules::{
         backup::expected::{Expected, Unexpected},
         credentials::Identity,
         decide::*,
-        facts::Bill,
+        drift::Sighting,
+        facts::{Bill, Deletion},
         last_queued::LastQueued,
         ownership::Ownership,
     },
@@ -128,17 +135,26 @@ impl Scene {
         })
     }
 
-    /// The spec was applied an hour ago.
+    /// The spec was applied an hour ago. The portal held the same a minute ago.
     fn applied(held: Option<Held>) -> Self {
-        let mut scene = Self::first_contact(held).with(|facts| facts.finalizer = true);
+        let seen = Sighting {
+            held: held.as_ref().map(|held| held.schedule.clone()),
+            at: ago(1),
+            changes: 0,
+        };
+        let mut scene = Self::first_contact(held).with(move |facts| {
+            facts.finalizer = true;
+            facts.drift.sighting = Some(seen.clone());
+        });
         scene.applied = Some(Applied {
-            time: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(ago(60)),
+            time: Time(ago(60)),
             reason: AppliedReason::Created,
             generation: 1,
             uid: "me".into(),
             url: "https://p.test".into(),
             host_header: None,
             schedule: wanted().shown_as_applied(),
+            secrets: Vec::new(),
         });
         scene
     }
@@ -166,13 +182,13 @@ impl Scene {
     fn corrected(mut self, minutes_ago: i64) -> Self {
         self.corrections = Some(Tally {
             count: 1,
-            last_time: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(ago(minutes_ago)),
+            last_time: Time(ago(minutes_ago)),
         });
         self
     }
 
     fn deleted(self, minutes_ago: i64) -> Self {
-        self.with(move |facts| facts.deleted_at = Some(ago(minutes_ago)))
+        self.with(move |facts| facts.deletion = Some(Deletion::begins(ago(minutes_ago))))
     }
 
     fn step(&self) -> Step {
@@ -213,6 +229,25 @@ fn check(rows: Vec<(&str, Scene, &str)>) {
         .map(|(name, plan, expected)| format!("{name}: {plan}, expected {expected}"))
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The portal accepted the schedule two minutes ago and never showed it.
+fn never_shown(facts: &mut Facts<'_>) {
+    facts.unconfirmed = Some(Unconfirmed {
+        accepted_time: Time(ago(2)),
+        checks: 5,
+    });
+}
+
+/// An earlier check found that the portal itself had removed the schedule again.
+fn removed_before(facts: &mut Facts<'_>) {
+    let drift = Drift {
+        since: Time(ago(20)),
+        correction_waits: false,
+        removed_by_portal: true,
+    };
+    facts.drift.recorded = Some((Box::leak(Box::new(drift)), None));
+    facts.last_queued = LastQueued::NoSchedule;
 }
 
 /// The schedule was applied to another address.
@@ -275,103 +310,6 @@ fn facts_are_asked_for_in_order_and_only_when_needed() {
             "progress is read before a correction",
             Scene::applied(held(earlier_hour)).with(|f| f.progress = Asked::NotYet),
             "observe Progress",
-        ),
-    ]);
-}
-
-#[test]
-fn first_contact() {
-    let never = |scene: Scene| scene.spec(|spec| spec.adoption_policy = AdoptionPolicy::Never);
-    let always = |scene: Scene| scene.spec(|spec| spec.adoption_policy = AdoptionPolicy::Always);
-    let observe = |scene: Scene| scene.spec(|spec| spec.management_policy = ManagementPolicy::Observe);
-    let different = || Scene::first_contact(held(earlier_hour));
-    let equal = || Scene::first_contact(held(|_| {}));
-    let absent = || Scene::first_contact(None);
-    check(vec![
-        ("nothing there", absent(), "write Created"),
-        ("nothing there, Never", never(absent()), "write Created"),
-        ("equal", equal(), "adopt Adopted"),
-        ("equal, Never", never(equal()), "adopt Adopted"),
-        (
-            "equal, crash between finalizer and status",
-            equal().with(|f| f.finalizer = true),
-            "adopt Adopted",
-        ),
-        ("different", different(), "write Created"),
-        ("different, Always", always(different()), "write Created"),
-        ("different, Never", never(different()), "refuse AdoptionRefused"),
-        ("equal, observed", observe(equal()), "nothing"),
-        ("different, observed", observe(different()), "refuse OutOfSync"),
-        ("nothing there, observed", observe(absent()), "refuse OutOfSync"),
-        (
-            "suspended",
-            different().spec(|spec| spec.suspend = true),
-            "suspend",
-        ),
-        (
-            "applied elsewhere",
-            Scene::applied(held(earlier_hour)).with(moved),
-            "write Created",
-        ),
-        (
-            "applied elsewhere, Never",
-            never(Scene::applied(held(earlier_hour))).with(moved),
-            "refuse AdoptionRefused",
-        ),
-        (
-            "applied, but without finalizer",
-            Scene::applied(held(|_| {})).with(|f| f.finalizer = false),
-            "adopt Adopted",
-        ),
-    ]);
-}
-
-#[test]
-fn errors_and_conflicts_refuse() {
-    let failing = |failure| {
-        Scene::new().with(move |f| {
-            f.wanted = Some(Ok(wanted()));
-            f.held = Asked::Failed(error(failure));
-        })
-    };
-    let taken = |scene: Scene| scene.with(|f| f.slot = Slot::Taken("DocSpaceBackupSchedule other".into()));
-    let missing = Verdict::new(Reason::SecretMissing, "Secret key does not exist");
-    check(vec![
-        (
-            "no Secret",
-            Scene::new().with(move |f| f.wanted = Some(Err(missing.clone()))),
-            "refuse SecretMissing",
-        ),
-        (
-            "a key that is refused",
-            failing(Failure::Unauthorized),
-            "refuse Unauthorized",
-        ),
-        (
-            "a portal that is away",
-            failing(Failure::PortalUnavailable),
-            "refuse PortalUnavailable",
-        ),
-        (
-            "not DocSpace",
-            failing(Failure::NotDocSpace),
-            "refuse NotDocSpace",
-        ),
-        (
-            "somebody else's slot, before any call",
-            taken(Scene::new().with(|f| f.wanted = Some(Ok(wanted())))),
-            "refuse Conflict",
-        ),
-        (
-            "somebody else's slot, equal",
-            taken(Scene::first_contact(held(|_| {}))),
-            "refuse Conflict",
-        ),
-        (
-            "somebody else's slot, observed",
-            taken(Scene::first_contact(held(|_| {})))
-                .spec(|spec| spec.management_policy = ManagementPolicy::Observe),
-            "nothing",
         ),
     ]);
 }

@@ -70,7 +70,7 @@ fn changes_of_the_manifest() {
         ),
         (
             "accepted, and returned differently",
-            Scene::applied(held(earlier_hour)).with(|f| f.not_converging = true),
+            Scene::applied(held(earlier_hour)).with(never_shown),
             "refuse NotConverging",
         ),
         (
@@ -78,17 +78,17 @@ fn changes_of_the_manifest() {
             Scene::applied(held(|s| {
                 drop(s.params.insert("ssekey".into(), Param::plain("S3CRET")))
             }))
-            .with(|f| f.not_converging = true),
+            .with(never_shown),
             "refuse NotConverging",
         ),
         (
             "not converging, and then changed",
-            changed(held(|s| s.hour = 9)).with(|f| f.not_converging = false),
+            changed(held(|s| s.hour = 9)).with(|f| f.unconfirmed = None),
             "write Changed",
         ),
         (
             "not converging is over when it is equal",
-            Scene::applied(held(|_| {})).with(|f| f.not_converging = true),
+            Scene::applied(held(|_| {})).with(never_shown),
             "nothing",
         ),
     ]);
@@ -134,7 +134,7 @@ fn drift() {
 #[test]
 fn archives_at_stake() {
     let count = |scene: Scene, count| scene.with(move |f| f.archives = Asked::Answered(archives(count)));
-    let unread = |scene: Scene| scene.with(|f| f.archives = Asked::Failed(error(Failure::TimedOut)));
+    let unread = |scene: Scene| scene.with(|f| f.archives = Asked::Failed(error(Failure::UserNotAllowed)));
     let always = |scene: Scene| scene.spec(|spec| spec.adoption_policy = AdoptionPolicy::Always);
     let keeps = |stored| Scene::first_contact(held(move |s| s.backups_stored = stored));
     let lowered =
@@ -151,9 +151,14 @@ fn archives_at_stake() {
         ),
         ("one more, Always", count(always(absent()), 8), "write Created"),
         (
-            "the history cannot be read",
+            "the history is refused for good",
             unread(absent()),
             "refuse WouldDeleteArchives",
+        ),
+        (
+            "the history cannot be read for now",
+            absent().with(|f| f.archives = Asked::Failed(error(Failure::Proxy))),
+            "refuse ProxyError",
         ),
         (
             "the history cannot be read, Always",

@@ -1,14 +1,15 @@
 //! The table of conditions: one situation a row.
 
 mod in_force;
+mod requests;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
 use crate::{
-    api::{AppliedReason, LastRequest, Operation, Tally},
-    rules::{events, ownership::Ownership, status::*},
+    api::{Applied, AppliedReason, Drift, LastRequest, Operation, Tally},
+    rules::{drift::SeenDrift, events, ownership::Ownership, reason::Row, status::*},
     schedule::Held,
 };
 
@@ -75,6 +76,13 @@ fn facts(object: &DocSpaceBackupSchedule) -> Facts<'_> {
             .as_ref()
             .and_then(|status| status.corrections.as_ref()),
         finalizer: true,
+        drift: SeenDrift {
+            recorded: object
+                .status
+                .as_ref()
+                .and_then(|status| Some((status.drift.as_ref()?, status.observed.as_ref()))),
+            sighting: None,
+        },
         write_recorded: true,
         wanted: Some(Ok(Schedule::without_secrets(&object.spec))),
         ..Facts::new(&object.spec, now())
@@ -101,6 +109,12 @@ fn report<'a>(
         object,
         facts,
         outcome,
+        class: outcome.verdict.reason.rule().class_of(
+            has_answered_before(object),
+            failures.map_or(SignedDuration::ZERO, |failures| {
+                now().duration_since(failures.row_since)
+            }),
+        ),
         failures,
     }
 }
@@ -109,7 +123,8 @@ fn failures(minutes: i64, count: u32) -> Option<Failures> {
     Some(Failures {
         since: now() - SignedDuration::from_mins(minutes),
         count,
-        secret_missing: false,
+        row: Row::Portal,
+        row_since: now() - SignedDuration::from_mins(minutes),
     })
 }
 
@@ -140,6 +155,7 @@ fn every_reason_has_its_conditions() {
         (Reason::OutOfSync, Some(held(5)), "F--FT"),
         (Reason::SecretMissing, None, "FT-UU"),
         (Reason::OutcomeUnknown, Some(held(5)), "FT-UT"),
+        (Reason::Verifying, Some(held(5)), "FT-UT"),
         (Reason::BackupRunning, Some(held(5)), "FT-FT"),
         (Reason::Unreachable, None, "FT-U-"),
         (Reason::TlsFailed, None, "FT-U-"),
@@ -149,16 +165,16 @@ fn every_reason_has_its_conditions() {
         (Reason::DatabaseDown, None, "FT-U-"),
         (Reason::ServerError, None, "FT-U-"),
         (Reason::ProxyError, None, "FT-U-"),
-        (Reason::NotDocSpace, None, "F-TU-"),
+        (Reason::NotDocSpace, None, "FT-U-"),
         (Reason::Unauthorized, None, "F-TUF"),
         (Reason::KeyNotAllowed, Some(held(5)), "F-TFF"),
         (Reason::UserNotAllowed, None, "F-TUF"),
         (Reason::PlanNotAllowed, Some(None), "F-TFT"),
         (Reason::PortalGone, None, "F-TU-"),
         (Reason::FolderNotFound, Some(None), "F-TFT"),
-        (Reason::RouteNotFound, None, "F-TU-"),
+        (Reason::RouteNotFound, None, "FT-U-"),
         (Reason::Rejected, Some(None), "F-TFT"),
-        (Reason::Redirected, None, "F-TU-"),
+        (Reason::Redirected, None, "FT-U-"),
         (Reason::InvalidAddress, None, "F-TU-"),
         (Reason::OriginNotAllowed, None, "F-TU-"),
         (Reason::AddressNotAllowed, None, "F-TU-"),
@@ -189,7 +205,7 @@ fn every_reason_has_its_conditions() {
         let events = events::notes(&object, &facts, &outcome, &status).len();
         assert_eq!(
             events,
-            usize::from(reason != Reason::InSync),
+            usize::from(reason != Reason::InSync && !reason.is_unproven()),
             "{reason}: one Event unless the outcome brings its own"
         );
     }
@@ -220,53 +236,6 @@ fn a_verified_object_stays_ready_for_an_hour() {
             );
         }
     }
-}
-
-#[test]
-fn an_outcome_is_unknown_until_the_portal_shows_it() {
-    let mut object = good();
-    let status = object.status.as_mut().expect("a status");
-    status.last_request = Some(LastRequest {
-        operation: Operation::CreateSchedule,
-        time: Time(now()),
-        status_code: Some(502),
-        message: "".into(),
-        outcome_unknown: true,
-    });
-    let facts = facts(&object);
-    for (reason, unknown) in [(Reason::ProxyError, true), (Reason::InSync, false)] {
-        let outcome = outcome(reason);
-        let report = report(&object, &facts, &outcome, failures(0, 1));
-        let request = report.status().0.last_request.expect("it is kept");
-        assert_eq!(request.outcome_unknown, unknown, "{reason}");
-    }
-}
-
-#[test]
-fn a_write_that_failed_is_told_at_once() {
-    let object = good();
-    let facts = facts(&object);
-    let request = LastRequest {
-        operation: Operation::CreateSchedule,
-        time: Time(now()),
-        status_code: Some(429),
-        message: "".into(),
-        outcome_unknown: false,
-    };
-    let outcome = Kept {
-        request: Some(request),
-        ..outcome(Reason::RateLimited)
-    };
-    let report = report(&object, &facts, &outcome, failures(0, 1));
-    assert_eq!(letters(&report.status().0), "FT-UT");
-    assert_eq!(
-        report
-            .status()
-            .0
-            .last_request
-            .and_then(|request| request.status_code),
-        Some(429)
-    );
 }
 
 #[test]
@@ -372,6 +341,22 @@ fn corrections_are_counted_for_a_day() {
         let status = object.status.as_mut().expect("a status");
         status.corrections = before.clone();
         status.observed = held(hour_before).map(|held| held.shown());
+        status.applied = Some(Applied {
+            time: Time(now() - SignedDuration::from_hours(9)),
+            reason: AppliedReason::Created,
+            generation: 1,
+            uid: "me".into(),
+            url: "https://p.test".into(),
+            host_header: None,
+            schedule: Schedule::without_secrets(&object.spec).shown_as_applied(),
+            secrets: Vec::new(),
+        });
+        // An earlier check has told the same.
+        status.drift = (hour_before == hour_now).then(|| Drift {
+            since: Time(now() - SignedDuration::from_hours(5)),
+            correction_waits: false,
+            removed_by_portal: false,
+        });
         let mut facts = facts(&object);
         facts.held = Asked::Answered(held(hour_now));
         let outcome = Kept {

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::http::Call;
+use jiff::Timestamp;
 use serde_json::json;
 use simulated_portal::{
     ApiKey, Fault, FaultBody, Holder, Installation, Portal, Request, SimulatedPortal, Tenant, TenantStatus,
@@ -51,6 +52,12 @@ async fn answers_are_replaced_for_the_next_requests_of_a_kind() {
     }
     server.clear_fault(fault);
     assert_eq!(get(&key).send(&server).await.unwrap().status, 200);
+
+    server.order(Fault::bad_gateway().dated(Timestamp::UNIX_EPOCH).times(1));
+    assert_eq!(
+        get(&key).send(&server).await.unwrap().header("date"),
+        Some("Thu, 01 Jan 1970 00:00:00 GMT")
+    );
 
     server.order(Fault::redirect(302, "https://login.example.com/").times(1));
     assert_eq!(

@@ -157,7 +157,10 @@ async fn a_person_starts_a_backup_and_the_scheduled_one_behind_it_is_dropped() {
 
     portal.start_backup(false);
     portal.next_run(false, Outcome::Fails("boom".to_owned()));
+    portal.hold_events();
     server.run_worker();
+    assert_eq!(actions(&portal), [5041, 5125]);
+    portal.write_held_events();
     assert_eq!(actions(&portal), [5041, 5125, 5041, 5126]);
 }
 

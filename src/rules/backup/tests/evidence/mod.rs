@@ -1,5 +1,6 @@
 //! How evidence changes the record: one check a row.
 
+mod odd_times;
 mod runs;
 
 use crate::{
@@ -115,7 +116,7 @@ impl Look {
 fn ids(record: &Record) -> (Option<&str>, Option<&str>, bool) {
     let backup = record.last_backup.as_ref().map(|backup| backup.id.as_str());
     let candidate = record.candidate.as_ref().map(|candidate| candidate.id.as_str());
-    (backup, candidate, record.seen.vanished)
+    (backup, candidate, record.seen.missing_since.is_some())
 }
 
 /// `new`, made tonight, was listed first so many minutes before noon.
@@ -147,7 +148,7 @@ fn an_archive_is_confirmed_when_it_is_listed_again_half_an_hour_later() {
         storage_type: 4.into(),
         ..new.clone()
     };
-    // recorded before, listed now; confirmed, candidate, vanished after
+    // recorded before, listed now; confirmed, candidate, missing after
     let rows = [
         (Record::default(), vec![], (None, None, false)),
         (Record::default(), vec![new.clone()], (None, Some("new"), false)),
@@ -210,8 +211,20 @@ fn what_expires_in_its_time_has_not_vanished() {
             look.now = at(now);
         })
     };
-    assert!(!in_data_store("2026-11-25T03:20:00Z").taken_in().seen.vanished);
-    assert!(in_data_store("2026-11-25T03:19:59Z").taken_in().seen.vanished);
+    assert!(
+        in_data_store("2026-11-25T03:20:00Z")
+            .taken_in()
+            .seen
+            .missing_since
+            .is_none()
+    );
+    assert!(
+        in_data_store("2026-11-25T03:19:59Z")
+            .taken_in()
+            .seen
+            .missing_since
+            .is_some()
+    );
 }
 
 #[test]
@@ -302,7 +315,19 @@ fn a_failure_is_the_portals_word_for_the_awaited_run() {
     let look_back = look(&[])
         .with(seen(Some(after_due)))
         .with(|look| look.trail = long_ago);
-    assert_eq!(failed(look_back), told(after_due));
+    assert_eq!(
+        failed(look_back),
+        None,
+        "the trail has no failure of a scheduled run"
+    );
+    let both = trail(|trail| {
+        trail.manual_failed = vec![at("2026-11-23T18:00:00Z")];
+        trail.failed = vec![at(after_due)];
+    });
+    let scheduled = look(&[])
+        .with(seen(Some(after_due)))
+        .with(|look| look.trail = both);
+    assert_eq!(failed(scheduled), told(after_due));
     // Without a history, nothing is recorded.
     assert_eq!(
         failed(
@@ -315,71 +340,18 @@ fn a_failure_is_the_portals_word_for_the_awaited_run() {
 }
 
 #[test]
-fn no_time_is_too_odd() {
-    let (first, last) = (Timestamp::MIN, Timestamp::MAX);
-    for odd in [first, last] {
-        let made = Archive {
-            created_on: odd,
-            ..archive("new", TONIGHT)
-        };
-        let told = trail(|trail| {
-            trail.manual_started = vec![odd];
-            trail.manual_completed = vec![odd];
-            trail.failed = vec![odd];
-        });
-        let after = look(&[made]).with(|look| {
-            look.trail = told;
-            look.queued = Some(odd);
-            look.other = Some(Some(held(Some(odd))));
-            look.progress = Some(Some(run("run", Some("x"), true)));
-        });
-        let record = after.taken_in();
-        let expected = Expected {
-            since: odd,
-            ..expected()
-        };
-        let judged = judge(Ok(&expected), &record, LastQueued::At(odd), at(NOON));
-        assert!(!judged.message.is_empty());
-        let _ = crate::rules::backup::next_question::next_look(&expected, &record, at(NOON));
-        assert!(!expected.times.meets(&expected.times, last));
-        let _ = expected.times.portal_starts(Some(odd), at(NOON));
-        let _ = expected.times.portal_is_due(Some(odd), at(NOON));
-    }
-}
-
-#[test]
-fn what_a_clock_that_was_ahead_has_left_is_put_right() {
-    let ahead = "2036-01-01T00:00:00Z";
-    let future = look(&[archive("new", ahead), archive("old", YESTERDAY)]).taken_in();
-    assert_eq!(ids(&future).1, Some("old"));
-    let mut record = confirmed();
-    record.last_backup.as_mut().expect("a backup").created_on = to_second(at(ahead));
-    let put_right = look(&[archive("old", YESTERDAY)])
-        .with(|look| look.record = record)
-        .taken_in();
-    assert_eq!(ids(&put_right), (None, Some("old"), false));
-    let mut record = listed(0);
-    record.candidate.as_mut().expect("a candidate").first_listed = to_second(at(ahead));
-    let listed_again = look(&[archive("new", TONIGHT)])
-        .with(|look| look.record = record)
-        .taken_in();
-    let first_listed = listed_again.candidate.map(|candidate| candidate.first_listed.0);
-    assert_eq!(first_listed, Some(at(NOON)));
-}
-
-#[test]
 fn what_is_known_to_be_gone_proves_nothing_once_there_is_another() {
     let later = || archive("later", NOON);
     let vanished = |vanished| {
         let mut record = confirmed();
-        record.seen.vanished = vanished;
+        record.vanished_since = vanished;
         ids(&look(&[later()]).with(|look| look.record = record).taken_in())
             .0
             .map(ToOwned::to_owned)
     };
-    assert_eq!(vanished(true), None);
+    assert_eq!(vanished(Some(at(DUE))), None);
     assert_eq!(
-        vanished(false).as_deref(),
+        vanished(None).as_deref(),
         Some("new"),
         "it made room for the later one"
     );

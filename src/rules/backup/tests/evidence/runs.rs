@@ -36,13 +36,14 @@ fn a_run_is_known_again_by_its_id() {
     );
     record.absorb_progress(Some(&run("one", Some("old"), true)), at(NOON));
     assert_eq!(first_seen(&record), ("one".into(), None));
-    record.absorb_progress(Some(&run("two", None, false)), at(NOON));
-    assert_eq!(first_seen(&record), ("two".into(), Some(at(NOON))));
+    let soon = at(NOON) + SignedDuration::from_mins(30);
+    record.absorb_progress(Some(&run("two", None, false)), soon);
+    assert_eq!(first_seen(&record), ("two".into(), Some(soon)));
     assert!(record.seen.running);
-    record.absorb_progress(None, at(NOON));
+    record.absorb_progress(None, soon);
     assert_eq!(
         first_seen(&record),
-        ("two".into(), Some(at(NOON))),
+        ("two".into(), Some(soon)),
         "a restart forgets it, and we do not"
     );
     assert!(!record.seen.running);
@@ -51,15 +52,22 @@ fn a_run_is_known_again_by_its_id() {
     record.absorb_progress(Some(&run("one", None, false)), at(NOON));
     assert_eq!(
         first_seen(&record),
-        ("one".into(), Some(at(NOON))),
-        "running is new"
+        ("one".into(), None),
+        "it may have been running for long"
     );
     let mut record = Record::default();
     record.absorb_progress(None, at(DUE));
-    record.absorb_progress(Some(&run("one", Some("x"), true)), at(NOON));
+    let late = at(DUE) + SignedDuration::from_mins(31);
+    record.absorb_progress(Some(&run("one", Some("x"), true)), late);
     assert_eq!(
         first_seen(&record),
-        ("one".into(), Some(at(NOON))),
+        ("one".into(), None),
+        "the last read is too long ago"
+    );
+    record.absorb_progress(Some(&run("two", Some("x"), true)), late);
+    assert_eq!(
+        first_seen(&record),
+        ("two".into(), Some(late)),
         "there was none before"
     );
 }
@@ -220,14 +228,117 @@ fn an_archive_known_to_be_a_persons_is_so_while_the_trail_fails() {
     let waits = trail_fails(known.clone());
     assert_eq!(
         ids(&waits),
-        (None, None, false),
-        "the other may be a person's, too"
+        (None, Some("other"), false),
+        "the other may be a person's, too, so it waits"
+    );
+    assert_eq!(waits.trail_fails_since, Some(at(NOON)));
+    let mut ripe = waits.clone();
+    ripe.candidate.as_mut().expect("a candidate").first_listed = to_second(at(DUE));
+    assert_eq!(
+        ids(&trail_fails(ripe)),
+        (None, Some("other"), false),
+        "and is not confirmed before the trail is read"
     );
     let mut long = known;
-    long.seen.trail_fails_since = Some(at("2026-11-24T05:59:00Z"));
+    long.trail_fails_since = Some(at("2026-11-24T05:59:00Z"));
+    assert_eq!(ids(&trail_fails(long.clone())).1, Some("other"),);
+    let first_listed = to_second(at("2026-11-24T11:30:00Z"));
+    long.candidate = serde_json::from_value(json!({
+        "id": "other", "firstListed": first_listed, "createdOn": TONIGHT,
+    }))
+    .expect("a candidate");
     assert_eq!(
-        ids(&trail_fails(long)).1,
-        Some("other"),
+        ids(&trail_fails(long)),
+        (Some("other"), None, false),
         "for hours: it counts as not available"
     );
+}
+
+#[test]
+fn an_archive_is_judged_again_by_each_readable_trail() {
+    // A manual run ended at 3:10, the scheduled one at 3:20; its event is written later.
+    let early = trail(|trail| trail.manual_completed = vec![at("2026-11-24T03:10:00Z")]);
+    let late = trail(|trail| {
+        trail.manual_completed = vec![at("2026-11-24T03:10:00Z")];
+        trail.completed = vec![at(TONIGHT)];
+    });
+    let first = look(&[archive("new", TONIGHT)])
+        .with(|look| look.trail = early)
+        .taken_in();
+    assert_eq!(ids(&first).1, None);
+    let second = look(&[archive("new", TONIGHT)])
+        .with(|look| (look.record, look.trail) = (first, late))
+        .taken_in();
+    assert_eq!(ids(&second).1, Some("new"));
+    // A trail that begins later says nothing about it.
+    let by_hand = trail(|trail| trail.manual_completed = vec![at(TONIGHT)]);
+    let known = look(&[archive("new", TONIGHT)])
+        .with(|look| look.trail = by_hand)
+        .taken_in();
+    let later = trail(|trail| trail.from = Some(at(NOON)));
+    let still = look(&[archive("new", TONIGHT)])
+        .with(|look| (look.record, look.trail) = (known, later))
+        .taken_in();
+    assert_eq!(ids(&still).1, None);
+}
+
+#[test]
+fn a_failed_manual_run_is_no_failure_of_the_schedule() {
+    let failed = || Some(Some(run("by hand", Some("No space left"), true)));
+    let failure = |look: Look| look.taken_in().last_failure.map(|failure| failure.message);
+    // It failed hours ago; this process reads progress for the first time, or after a long while.
+    let first = look(&[]).with(|look| (look.progress, look.trail) = (failed(), Some(None)));
+    assert_eq!(failure(first), None);
+    let long_ago = look(&[]).with(|look| {
+        (look.progress, look.trail) = (failed(), Some(None));
+        look.record.seen.progress_at = Some(at("2026-11-24T09:00:00Z"));
+    });
+    assert_eq!(failure(long_ago), None);
+    let shortly_before = |look: &mut Look| {
+        look.progress = failed();
+        look.record.seen.progress_at = Some(at("2026-11-24T11:45:00Z"));
+    };
+    // A readable trail without a scheduled failure outweighs progress, also at later checks.
+    let trail_without = trail(|trail| trail.manual_failed = vec![at(NOON)]);
+    let cleared = look(&[])
+        .with(shortly_before)
+        .with(|look| look.trail = trail_without)
+        .taken_in();
+    assert_eq!(cleared.last_failure, None);
+    let next = look(&[]).with(|look| {
+        look.record = cleared;
+        look.record.seen.explained = Some("by hand".into());
+        look.progress = failed();
+    });
+    assert_eq!(failure(next), None);
+    // Where there is no trail, progress must do.
+    let no_trail = look(&[])
+        .with(shortly_before)
+        .with(|look| look.trail = Some(None));
+    assert_eq!(failure(no_trail).as_deref(), Some("No space left"));
+}
+
+#[test]
+fn an_archive_has_vanished_when_two_reads_miss_it() {
+    let missing = look(&[]).with(|look| look.record = confirmed()).taken_in();
+    assert_eq!(
+        (missing.seen.missing_since, missing.vanished()),
+        (Some(at(NOON)), false)
+    );
+    let again = |seconds: i64, archives: &[Archive]| {
+        let record = missing.clone();
+        look(archives)
+            .with(|look| {
+                look.record = record;
+                look.now = at(NOON) + SignedDuration::from_secs(seconds);
+            })
+            .taken_in()
+    };
+    assert!(!again(9, &[]).vanished());
+    assert!(again(10, &[]).vanished());
+    let back = again(10, &[archive("new", TONIGHT)]);
+    assert_eq!((back.seen.missing_since, back.vanished()), (None, false));
+    // Not while a newer one is listed.
+    let newer = again(10, &[archive("later", NOON)]);
+    assert_eq!((newer.seen.missing_since, newer.vanished()), (None, false));
 }

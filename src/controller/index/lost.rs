@@ -1,0 +1,164 @@
+//! Writes with an unknown outcome, by slot: they concern every object that comes to the slot, also after the object that
+//! made them is gone.
+
+use std::collections::HashMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    api::DocSpaceBackupSchedule,
+    controller::index::slot::{Key, SlotKey, key_of},
+    rules::{
+        lost_write::{LostWrite, MAY_LAND_FOR},
+        memory::Lost,
+    },
+};
+
+/// Old entries are dropped this often.
+const PRUNED_EVERY: SignedDuration = SignedDuration::from_mins(1);
+
+/// The lost writes of all slots.
+#[derive(Default)]
+pub struct LostWrites {
+    /// Those that this process made.
+    ours: HashMap<SlotKey, Lost>,
+    /// Those that the statuses of objects record.
+    recorded: HashMap<SlotKey, HashMap<Key, Recorded>>,
+    /// The slots of `recorded`.
+    slots: HashMap<Key, SlotKey>,
+    pruned: Timestamp,
+}
+
+#[derive(Clone, Copy)]
+struct Recorded {
+    time: Timestamp,
+    /// Its object names the same slot now.
+    is_own_slot: bool,
+}
+
+impl LostWrites {
+    /// Takes in what the status of an object records.
+    pub fn file(&mut self, object: &DocSpaceBackupSchedule, now: Timestamp) {
+        self.prune(now);
+        let key = key_of(object);
+        if let Some(slot) = self.slots.remove(&key)
+            && let Some(writes) = self.recorded.get_mut(&slot)
+        {
+            writes.remove(&key);
+        }
+        let request = object
+            .status
+            .as_ref()
+            .and_then(|status| status.last_request.as_ref());
+        let Some(lost) = request.filter(|request| request.outcome_unknown) else {
+            return;
+        };
+        let own = SlotKey::of(&object.spec);
+        let slot = match &lost.url {
+            Some(url) => SlotKey::new(url, lost.host_header.as_deref(), lost.dump),
+            None => own.clone(),
+        };
+        let Some(slot) = slot.filter(|_| !is_old(lost.time.0, now)) else {
+            return;
+        };
+        let recorded = Recorded {
+            time: lost.time.0,
+            is_own_slot: own.as_ref() == Some(&slot),
+        };
+        self.slots.insert(key.clone(), slot.clone());
+        self.recorded.entry(slot).or_default().insert(key, recorded);
+    }
+
+    /// The newest write to this slot that the status of another object records; `counts` says whose do, given whether
+    /// their object names the slot now.
+    pub fn recorded(&self, slot: &SlotKey, counts: impl Fn(&Key, bool) -> bool) -> LostWrite {
+        let writes = self.recorded.get(slot).into_iter().flatten();
+        let counting = writes.filter(|(by, recorded)| counts(by, recorded.is_own_slot));
+        let newest = counting.map(|(_, recorded)| recorded.time).max();
+        newest.map_or(LostWrite::None, |time| LostWrite::Recorded { time })
+    }
+
+    /// The write to this slot that this process made.
+    pub fn ours(&self, slot: &SlotKey) -> Option<&Lost> {
+        self.ours.get(slot)
+    }
+
+    /// Keeps a write that this process made.
+    pub fn lose(&mut self, slot: SlotKey, lost: Lost) {
+        self.prune(lost.since);
+        self.ours.insert(slot, lost);
+    }
+
+    /// The write to this slot is settled.
+    pub fn settle(&mut self, slot: &SlotKey) {
+        self.ours.remove(slot);
+    }
+
+    /// Drops what can no longer be carried out.
+    fn prune(&mut self, now: Timestamp) {
+        if now.duration_since(self.pruned).abs() < PRUNED_EVERY {
+            return;
+        }
+        self.pruned = now;
+        self.ours.retain(|_, lost| !is_old(lost.since, now));
+        self.recorded.retain(|_, writes| {
+            writes.retain(|_, recorded| !is_old(recorded.time, now));
+            !writes.is_empty()
+        });
+        let recorded = &self.recorded;
+        self.slots.retain(|_, slot| recorded.contains_key(slot));
+    }
+}
+
+fn is_old(time: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(time).abs() >= MAY_LAND_FOR
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_status_records_a_write_to_the_slot_of_its_object_for_ten_minutes() {
+        let now: Timestamp = "2026-11-26T12:00:00Z".parse().expect("a time");
+        let object = |url: &str, unknown: bool| -> DocSpaceBackupSchedule {
+            let request = json!({
+                "operation": "CreateSchedule", "time": now, "message": "", "url": url, "outcomeUnknown": unknown,
+            });
+            let object = json!({
+                "metadata": {"name": "nightly", "namespace": "docspace", "uid": "me"},
+                "spec": {
+                    "portal": {"url": "https://mine.test", "apiKeySecretRef": {"name": "key"}},
+                    "storageType": "DataStore",
+                    "cronParams": {"period": "EveryDay", "hour": 3},
+                    "backupsStored": 7,
+                },
+                "status": {"lastRequest": request},
+            });
+            serde_json::from_value(object).expect("a valid object")
+        };
+        let slot = |url| SlotKey::new(url, None, false).expect("a slot");
+        let (mine, yours) = (slot("https://mine.test"), slot("https://yours.test"));
+        let anybody = |_: &Key, _| true;
+        let own_slot_only = |_: &Key, is_own_slot| is_own_slot;
+        let lost = LostWrite::Recorded { time: now };
+
+        let mut writes = LostWrites::default();
+        writes.file(&object("https://mine.test", true), now);
+        assert_eq!(writes.recorded(&mine, own_slot_only), lost);
+        // Another address than that of the spec may be a lie.
+        writes.file(&object("https://yours.test", true), now);
+        assert_eq!(writes.recorded(&mine, anybody), LostWrite::None);
+        assert_eq!(writes.recorded(&yours, anybody), lost);
+        assert_eq!(writes.recorded(&yours, own_slot_only), LostWrite::None);
+        writes.file(&object("https://yours.test", false), now);
+        assert_eq!(writes.recorded(&yours, anybody), LostWrite::None);
+
+        writes.file(&object("https://mine.test", true), now);
+        writes.prune(now + MAY_LAND_FOR);
+        assert_eq!(writes.recorded(&mine, anybody), LostWrite::None);
+        assert!(writes.slots.is_empty());
+    }
+}
