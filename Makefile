@@ -22,7 +22,8 @@ up: control-plane
 
 ## All checks and tests: formatting, lints, unit, contract, chart and integration tests, against a real Kubernetes API.
 test: lint control-plane helm promtool
-	@cargo test --workspace --lib --bins --tests
+	@# Most tests wait most of the time, so many run at once.
+	@RUST_TEST_THREADS=12 cargo test --workspace --lib --bins --tests
 	@$(MAKE) --no-print-directory churn
 
 ## The integration tests with two operators, while the leader is stopped or killed repeatedly: about 4 minutes.
