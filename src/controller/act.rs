@@ -18,7 +18,7 @@ use crate::{
         memory::{Lost, Written},
         note::Note,
         outcome::{Kept, Outcome, Sent, in_sync, request},
-        ownership::{Ownership, may_be_at},
+        ownership::may_be_at,
         plan::{Plan, Write},
         reason::{Reason, Verdict},
     },
@@ -206,13 +206,8 @@ impl Observation<'_> {
 
     /// Reports that the object goes and its schedule may stay.
     fn left_behind(&self, why: &str) -> Note {
-        let portal = match self.facts.ownership {
-            Ownership::Elsewhere(applied) => applied.address(),
-            Ownership::Ours(_) | Ownership::None => {
-                let lost = self.facts.lost_elsewhere.clone();
-                lost.unwrap_or_else(|| self.object.spec.portal.shown())
-            }
-        };
+        let old = self.facts.old_address();
+        let portal = old.unwrap_or_else(|| self.object.spec.portal.shown());
         left_behind(&self.context.metrics, &key_of(self.object), &portal, why)
     }
 

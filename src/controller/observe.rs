@@ -141,7 +141,7 @@ impl<'a> Observation<'a> {
     }
 
     async fn read_secrets(&self) -> Result<Resolved, secrets::Error> {
-        let read = self.reader()?.resolve().await;
+        let read = reader(self.context, self.object)?.resolve().await;
         self.counted(read)
     }
 
@@ -151,16 +151,6 @@ impl<'a> Observation<'a> {
             self.context.metrics.refused(KubeOperation::Secret, source);
         }
         read
-    }
-
-    fn reader(&self) -> Result<Reader<'a>, Verdict> {
-        let namespace = self.object.namespace().unwrap_or_default();
-        Reader::new(
-            self.context.client.clone(),
-            &namespace,
-            &self.object.spec,
-            &self.context.settings.origins,
-        )
     }
 
     /// Remembers the resolved Secrets. A changed Secret or spec makes settings and key due; an accepted or lost write
@@ -224,12 +214,7 @@ impl<'a> Observation<'a> {
         memory: &mut Memory,
     ) -> bool {
         let generation = object.metadata.generation.unwrap_or_default();
-        let read = match Reader::new(
-            context.client.clone(),
-            &object.namespace().unwrap_or_default(),
-            &object.spec,
-            &context.settings.origins,
-        ) {
+        let read = match reader(context, object) {
             Ok(reader) => reader.resolve().await.ok(),
             Err(_) => None,
         };
@@ -246,7 +231,7 @@ impl<'a> Observation<'a> {
     async fn learn_access(&mut self) -> Result<(), Error> {
         let remembered = self.memory.resolved.as_ref();
         let remembered = remembered.map(|(_, resolved)| resolved.wanted.clone());
-        let access = match self.reader() {
+        let access = match reader(self.context, self.object) {
             Ok(mut reader) => {
                 let access = reader.access().await;
                 self.counted(access)
@@ -395,4 +380,15 @@ fn lost_write(context: &Context, object: &DocSpaceBackupSchedule) -> Option<Lost
     let deleting = object.metadata.deletion_timestamp.is_some();
     let lost = context.index.lost_write(object);
     lost.filter(|lost| !deleting || lost.by == object.metadata.uid)
+}
+
+/// A reader of the Secrets that the object names.
+fn reader<'a>(context: &'a Context, object: &'a DocSpaceBackupSchedule) -> Result<Reader<'a>, Verdict> {
+    let namespace = object.namespace().unwrap_or_default();
+    Reader::new(
+        context.client.clone(),
+        &namespace,
+        &object.spec,
+        &context.settings.origins,
+    )
 }

@@ -41,7 +41,8 @@ pub use crate::portal::{
     http_clients::{CALLS_PER_ADDRESS, CONNECT_TIMEOUT, Options},
     metrics::CallResult,
     model::{
-        Answer, Archive, AuditAction, AuditEvent, Credential, Expiry, KeyInfo, PortalSettings, Progress,
+        Answer, Archive, AuditAction, AuditEvent, Credential, Expiry, KeyInfo, PLAUSIBLE, PortalSettings,
+        Progress,
     },
     portals::Portals,
     text::prefix,

@@ -4,6 +4,10 @@ use jiff::Timestamp;
 
 use crate::schedule::Storage;
 
+/// The times that a portal's clock may show, because times are calculated from them: the years 1970 to 2999.
+pub const PLAUSIBLE: std::ops::Range<Timestamp> =
+    Timestamp::UNIX_EPOCH..Timestamp::constant(32_503_680_000, 0);
+
 /// The running or the last run of a backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {

@@ -14,6 +14,7 @@ use crate::portal::{
     connections::{Connections, cause, causes},
     guard::{NotAllowed, Unresolved},
     http_clients::CONNECT_TIMEOUT,
+    model::PLAUSIBLE,
     tls_trouble::tls_trouble,
 };
 
@@ -90,12 +91,10 @@ fn header<'a>(headers: &'a HeaderMap, name: &reqwest::header::HeaderName) -> Opt
     headers.get(name)?.to_str().ok()
 }
 
-/// Only plausible dates are accepted, because times are calculated from them.
+/// Only plausible dates are accepted.
 fn http_date(text: &str) -> Option<Timestamp> {
-    const YEAR_3000: Timestamp = Timestamp::constant(32_503_680_000, 0);
     let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text);
-    date.ok()
-        .filter(|date| (Timestamp::UNIX_EPOCH..YEAR_3000).contains(date))
+    date.ok().filter(|date| PLAUSIBLE.contains(date))
 }
 
 fn retry_after(text: &str, date: Option<Timestamp>) -> Option<Duration> {

@@ -2,12 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::portal::PLAUSIBLE;
+
 /// The clocks of portal and operator may differ by this much. A larger change must show at two checks.
 pub const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
-
-/// The times that a portal's clock may show, because times are calculated from them: the years 1970 to 2999.
-pub const PLAUSIBLE: std::ops::Range<Timestamp> =
-    Timestamp::UNIX_EPOCH..Timestamp::constant(32_503_680_000, 0);
 
 /// The portal's clock, relative to the operator's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -11,7 +11,6 @@ use crate::{
         facts::{Bill, Facts},
         note::Note,
         outcome::Kept,
-        ownership::Ownership,
     },
     schedule::{Storage, timetable::Timetable},
 };
@@ -40,7 +39,7 @@ pub fn notes(
         _ => {}
     }
     if outcome.applied.is_some()
-        && let Some(address) = old_address(facts)
+        && let Some(address) = facts.old_address()
     {
         let text = format!(
             "The portal's address was changed; the schedule at the old address {address} may remain. Delete it there if \
@@ -50,14 +49,6 @@ pub fn notes(
     }
     notes.extend(news(object, facts, status));
     notes
-}
-
-/// The address of an earlier portal that has a schedule of this object, or may get one.
-fn old_address(facts: &Facts<'_>) -> Option<String> {
-    match facts.ownership {
-        Ownership::Elsewhere(applied) => Some(applied.address()),
-        Ownership::Ours(_) | Ownership::None => facts.lost_elsewhere.clone(),
-    }
 }
 
 /// The Events that follow from the change of the status, from the object's to `after`.

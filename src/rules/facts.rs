@@ -216,6 +216,14 @@ impl<'a> Facts<'a> {
             && !(self.secret_changed && (difference.in_secret || self.never_shown))
     }
 
+    /// The address of an earlier portal that has a schedule of this object, or may get one; for messages.
+    pub fn old_address(&self) -> Option<String> {
+        match self.ownership {
+            Ownership::Elsewhere(applied) => Some(applied.address()),
+            Ownership::Ours(_) | Ownership::None => self.lost_elsewhere.clone(),
+        }
+    }
+
     /// The portal's clock and the operator's.
     pub fn clocks(&self) -> Clocks {
         Clocks {

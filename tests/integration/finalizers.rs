@@ -5,7 +5,7 @@ use docspace_backup_operator::api::{
     AdoptionPolicy, AppliedReason, DeletionPolicy, DocSpaceBackupSchedule, FINALIZER,
 };
 use harness::DEADLINE;
-use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::api::{core::v1::ObjectReference, events::v1::Event};
 use kube::{ResourceExt, api::PostParams};
 use serde_json::json;
 use simulated_portal::Fault;
@@ -38,6 +38,15 @@ impl World {
                 replaced => return replaced.expect("the manifest is accepted"),
             }
         }
+    }
+
+    /// The object that an Event ScheduleLeftBehind is about.
+    async fn left_behind_of(&self) -> ObjectReference {
+        let events = self.all_events().await;
+        let is_it = |event: &&Event| event.reason.as_deref() == Some("ScheduleLeftBehind");
+        let about = events.iter().find(is_it);
+        let about = about.and_then(|event| event.regarding.clone());
+        about.expect("an object")
     }
 
     /// `nightly` is deleted at once while the operator is stopped, because somebody took its finalizer off.
@@ -163,13 +172,7 @@ async fn an_object_that_went_without_the_operator_is_told() {
     let (kind, text) = world.event("ScheduleLeftBehind").await;
     assert_eq!(kind, "Warning");
     assert!(text.contains(&world.server.url()), "{text}");
-    let events = world.all_events().await;
-    let is_it = |event: &&Event| event.reason.as_deref() == Some("ScheduleLeftBehind");
-    let about = events
-        .iter()
-        .find(is_it)
-        .and_then(|event| event.regarding.clone());
-    let about = about.expect("an object");
+    let about = world.left_behind_of().await;
     assert_eq!((about.name.as_deref(), about.uid), (Some("nightly"), uid));
     assert_eq!(about.kind.as_deref(), Some("DocSpaceBackupSchedule"));
     assert_eq!(world.left_behind().await, "1");
@@ -189,13 +192,7 @@ async fn an_object_that_went_and_came_again_meanwhile_is_told() {
     world.told("nightly", "Unreachable").await;
     let (_, text) = world.event("ScheduleLeftBehind").await;
     assert!(text.contains(&world.server.url()), "{text}");
-    let events = world.all_events().await;
-    let is_it = |event: &&Event| event.reason.as_deref() == Some("ScheduleLeftBehind");
-    let about = events
-        .iter()
-        .find(is_it)
-        .and_then(|event| event.regarding.clone());
-    assert_eq!(about.and_then(|about| about.uid), uid);
+    assert_eq!(world.left_behind_of().await.uid, uid);
 }
 
 #[tokio::test]
