@@ -10,4 +10,5 @@ pub mod portal;
 pub mod release;
 pub mod rules;
 pub mod schedule;
+pub mod shares;
 pub mod telemetry;

@@ -1,0 +1,291 @@
+//! Places that namespaces share: however many wait in one, the others get their turn.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::oneshot;
+
+/// A number of places (or bytes), of which one namespace may hold at most a share; cheap to clone.
+///
+/// A free place goes to the waiting namespace that holds the fewest, and within it to whoever came first.
+#[derive(Clone)]
+pub struct Shares(Arc<Mutex<State>>);
+
+struct State {
+    free: usize,
+    most_of_one: usize,
+    held: HashMap<Arc<str>, usize>,
+    waiting: HashMap<Arc<str>, VecDeque<Waiting>>,
+    /// Waiters that came so far; the order of arrival.
+    came: u64,
+}
+
+struct Waiting {
+    came: u64,
+    wanted: usize,
+    granted: oneshot::Sender<Share>,
+}
+
+/// Held places; given back when dropped.
+#[must_use]
+pub struct Share {
+    of: Shares,
+    namespace: Arc<str>,
+    places: usize,
+}
+
+impl Shares {
+    /// As many places, of which a namespace may hold at most `most_of_one`.
+    pub fn new(places: usize, most_of_one: usize) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            free: places,
+            most_of_one: most_of_one.min(places),
+            held: HashMap::new(),
+            waiting: HashMap::new(),
+            came: 0,
+        })))
+    }
+
+    /// Waits for this many places. More than a namespace's share count as its whole share.
+    pub async fn acquire(&self, namespace: &str, places: usize) -> Share {
+        loop {
+            let granted = match self.request(namespace, places) {
+                Ok(share) => return share,
+                Err(granted) => granted,
+            };
+            // The sender lives in the queue until it has sent.
+            if let Ok(share) = granted.await {
+                return share;
+            }
+        }
+    }
+
+    /// The places, if they are free and nobody waits who comes first.
+    pub fn try_acquire(&self, namespace: &str, places: usize) -> Option<Share> {
+        let mut state = self.state();
+        let wanted = places.min(state.most_of_one);
+        let namespace: Arc<str> = namespace.into();
+        (state.next().is_none() && state.has_room(&namespace, wanted))
+            .then(|| self.grant(&mut state, namespace, wanted))
+    }
+
+    fn request(&self, namespace: &str, places: usize) -> Result<Share, oneshot::Receiver<Share>> {
+        let mut state = self.state();
+        let wanted = places.min(state.most_of_one);
+        let namespace: Arc<str> = namespace.into();
+        let is_first = state.next().is_none() && !state.waiting.contains_key(&namespace);
+        if is_first && state.has_room(&namespace, wanted) {
+            return Ok(self.grant(&mut state, namespace, wanted));
+        }
+        let (granted, receiver) = oneshot::channel();
+        state.came += 1;
+        let waiting = Waiting {
+            came: state.came,
+            wanted,
+            granted,
+        };
+        state.waiting.entry(namespace).or_default().push_back(waiting);
+        Err(receiver)
+    }
+
+    fn grant(&self, state: &mut State, namespace: Arc<str>, places: usize) -> Share {
+        state.free -= places;
+        *state.held.entry(namespace.clone()).or_default() += places;
+        Share {
+            of: self.clone(),
+            namespace,
+            places,
+        }
+    }
+
+    fn give_back(&self, namespace: &Arc<str>, places: usize) {
+        let mut state = self.state();
+        state.give_back(namespace, places);
+        while let Some((namespace, waiting)) = state.take_next() {
+            let share = self.grant(&mut state, namespace, waiting.wanted);
+            if let Err(mut share) = waiting.granted.send(share) {
+                // Nobody waits any more. Given back here, because dropping it would take the lock again.
+                let places = std::mem::take(&mut share.places);
+                state.give_back(&share.namespace, places);
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn has_room(&self, namespace: &str, wanted: usize) -> bool {
+        let held = self.held.get(namespace).copied().unwrap_or_default();
+        wanted <= self.free && held + wanted <= self.most_of_one
+    }
+
+    fn give_back(&mut self, namespace: &Arc<str>, places: usize) {
+        self.free += places;
+        if let Some(held) = self.held.get_mut(namespace) {
+            *held -= places;
+            if *held == 0 {
+                self.held.remove(namespace);
+            }
+        }
+    }
+
+    /// The namespace whose turn it is: of those within their share, the one that holds the fewest places, then the one
+    /// that waits longest.
+    fn next(&mut self) -> Option<Arc<str>> {
+        self.waiting.retain(|_, queue| {
+            while queue.front().is_some_and(|first| first.granted.is_closed()) {
+                queue.pop_front();
+            }
+            !queue.is_empty()
+        });
+        let held = |namespace: &str| self.held.get(namespace).copied().unwrap_or_default();
+        let waiting = self.waiting.iter().filter_map(|(namespace, queue)| {
+            let first = queue.front()?;
+            (held(namespace) + first.wanted <= self.most_of_one)
+                .then(|| (held(namespace), first.came, namespace))
+        });
+        waiting.min().map(|(_, _, namespace)| namespace.clone())
+    }
+
+    /// Takes the next waiter out of its queue, if there is room. One that wants much is not overtaken for ever.
+    fn take_next(&mut self) -> Option<(Arc<str>, Waiting)> {
+        let namespace = self.next()?;
+        let queue = self.waiting.get_mut(&namespace)?;
+        if queue.front()?.wanted > self.free {
+            return None;
+        }
+        let waiting = queue.pop_front()?;
+        if queue.is_empty() {
+            self.waiting.remove(&namespace);
+        }
+        Some((namespace, waiting))
+    }
+}
+
+impl Share {
+    /// Keeps this many places and gives the others back.
+    pub fn keep(&mut self, places: usize) {
+        let surplus = self.places.saturating_sub(places);
+        if surplus > 0 {
+            self.places -= surplus;
+            self.of.give_back(&self.namespace, surplus);
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        if self.places > 0 {
+            self.of.give_back(&self.namespace, self.places);
+        }
+    }
+}
+
+impl fmt::Debug for Shares {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Shares({} free)", self.state().free)
+    }
+}
+
+impl fmt::Debug for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Share({})", self.places)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::Future, pin::Pin, task::Poll};
+
+    use futures::{FutureExt, poll};
+
+    use super::*;
+
+    type Waiter<'a> = Pin<Box<dyn Future<Output = Share> + 'a>>;
+
+    /// Waiters in this order, all of them in the queue.
+    async fn queue<'a>(shares: &'a Shares, namespaces: &[&'a str]) -> Vec<Waiter<'a>> {
+        let mut waiters = Vec::new();
+        for namespace in namespaces {
+            let mut waiter: Waiter = Box::pin(shares.acquire(namespace, 1));
+            assert!(matches!(poll!(&mut waiter), Poll::Pending), "{namespace}");
+            waiters.push(waiter);
+        }
+        waiters
+    }
+
+    #[tokio::test]
+    async fn who_holds_the_fewest_comes_first() {
+        let shares = Shares::new(3, 3);
+        let mut held: Vec<_> = vec![
+            shares.acquire("many", 1).await,
+            shares.acquire("many", 1).await,
+            shares.acquire("few", 1).await,
+        ];
+        let mut waiters = queue(&shares, &["many", "many", "few", "none"]).await;
+        let mut order = Vec::new();
+        while !waiters.is_empty() {
+            drop(held.remove(0));
+            let at = waiters
+                .iter_mut()
+                .position(|waiter| {
+                    let share = waiter.now_or_never();
+                    let share = share.map(|share| {
+                        order.push(share.namespace.to_string());
+                        held.push(share);
+                    });
+                    share.is_some()
+                })
+                .expect("a place was given back");
+            drop(waiters.remove(at));
+        }
+        assert_eq!(order, ["none", "many", "few", "many"]);
+    }
+
+    #[tokio::test]
+    async fn a_namespace_holds_no_more_than_its_share() {
+        let shares = Shares::new(4, 2);
+        let held = shares.acquire("a", 9).await;
+        assert_eq!(held.places, 2);
+        assert!(shares.acquire("a", 1).now_or_never().is_none());
+        let mut other = shares.acquire("b", 2).now_or_never().expect("room");
+        assert!(shares.try_acquire("c", 1).is_none());
+        other.keep(1);
+        assert!(shares.try_acquire("c", 1).is_some());
+        drop((held, other));
+        let state = shares.state();
+        assert_eq!((state.free, state.held.len()), (4, 0));
+    }
+
+    #[tokio::test]
+    async fn one_that_wants_much_is_not_overtaken() {
+        let shares = Shares::new(4, 4);
+        let (one, three) = (shares.acquire("a", 1).await, shares.acquire("b", 3).await);
+        let mut much: Waiter = Box::pin(shares.acquire("c", 4));
+        assert!(matches!(poll!(&mut much), Poll::Pending));
+        drop(one);
+        assert!(shares.acquire("d", 1).now_or_never().is_none());
+        drop(three);
+        assert_eq!(much.await.places, 4);
+    }
+
+    #[tokio::test]
+    async fn who_went_away_holds_up_nobody() {
+        let shares = Shares::new(1, 1);
+        let held = shares.acquire("a", 1).await;
+        let mut waiters = queue(&shares, &["b", "b", "c"]).await;
+        drop(waiters.remove(0));
+        drop(held);
+        let first = waiters.remove(0).now_or_never().expect("its turn");
+        drop(first);
+        let granted_and_left = waiters.remove(0);
+        drop(granted_and_left);
+        assert!(shares.try_acquire("a", 1).is_some());
+    }
+}
