@@ -81,6 +81,7 @@ pub fn of_storage(spec: &DocSpaceBackupScheduleSpec, resolved: &Resolved) -> Vec
 
 /// Reads an object's Secrets, each once.
 pub struct Reader<'a> {
+    namespace: String,
     secrets: Api<Secret>,
     spec: &'a DocSpaceBackupScheduleSpec,
     origins: &'a OriginPolicy,
@@ -111,6 +112,7 @@ impl<'a> Reader<'a> {
             ));
         }
         Ok(Self {
+            namespace: namespace.into(),
             secrets: Api::namespaced(client, namespace),
             spec,
             origins,
@@ -138,6 +140,7 @@ impl<'a> Reader<'a> {
             None => None,
         };
         Ok(Access {
+            namespace: self.namespace.clone(),
             address: self.address.clone(),
             key: key.into(),
             ca,

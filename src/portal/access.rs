@@ -7,6 +7,8 @@ use crate::portal::Address;
 /// Everything needed to call a portal.
 #[derive(Clone, Debug)]
 pub struct Access {
+    /// The namespace of the object that calls it, which shares its limits.
+    pub namespace: String,
     /// Where it is.
     pub address: Address,
     /// The API key or token.

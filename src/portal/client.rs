@@ -40,6 +40,9 @@ fn of(dump: bool) -> [(&'static str, &'static str); 1] {
 /// [`CALLS_PER_ADDRESS`](super::CALLS_PER_ADDRESS) calls to its address run at a time.
 #[derive(Clone, Debug)]
 pub struct Portal {
+    /// On whose behalf it is called.
+    #[expect(dead_code, reason = "limits come next")]
+    pub(super) namespace: Arc<str>,
     pub(super) address: Address,
     pub(super) authorization: HeaderValue,
     pub(super) connections: Connections,

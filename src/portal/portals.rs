@@ -71,7 +71,12 @@ impl Portals {
     /// no header can carry, or a `ca` without readable certificates; [`Failure::Tls`] if SSL_CERT_FILE or SSL_CERT_DIR
     /// yields no CAs.
     pub fn portal(&self, access: &Access) -> Result<Portal, PortalError> {
-        let Access { address, key, ca } = access;
+        let Access {
+            namespace,
+            address,
+            key,
+            ca,
+        } = access;
         let refuse = |failure, text: &str| {
             let message = format!("{address}: {text}");
             Err(PortalError {
@@ -116,6 +121,7 @@ impl Portals {
         let gate = self.0.gates.gate(address);
         let secrets = Secrets::of_key(key);
         Ok(Portal {
+            namespace: namespace.as_str().into(),
             address: address.clone(),
             authorization,
             connections,

@@ -87,6 +87,7 @@ impl Operator {
         let address = Address::parse(url, Some(HOST)).expect("an address");
         let portals = Portals::new(options).expect("a client");
         let access = Access {
+            namespace: "docspace".into(),
             address,
             key: key.to_owned().into(),
             ca: None,

@@ -18,6 +18,7 @@ async fn server(certificate: Certificate, names: &[&str], only_tls12: bool) -> S
 async fn told(server: &SimulatedPortal, ca: Option<&str>) -> Result<(), PortalError> {
     let key = server.first().issue_key(ApiKey::named("operator"));
     let access = Access {
+        namespace: "docspace".into(),
         address: Address::parse(&server.url(), None).expect("an address"),
         key: key.into(),
         ca: ca.map(Into::into),

@@ -36,6 +36,7 @@ fn portal_at(url: &str, host: Option<&str>) -> Portal {
     let address = Address::parse(url, host).expect("an address");
     portals()
         .portal(&Access {
+            namespace: "docspace".into(),
             address,
             key: key(),
             ca: None,

@@ -96,6 +96,7 @@ async fn nothing_is_sent_where_nobody_listens_or_tls_fails() {
     let address = Address::parse(&format!("https://{address}"), None).expect("an address");
     let portal = portals()
         .portal(&Access {
+            namespace: "docspace".into(),
             address,
             key: key(),
             ca: Some(ca.into()),
@@ -113,6 +114,7 @@ async fn names_are_checked_after_resolution() {
     let portals = Portals::new(Options::default()).expect("a client");
     let portal = portals
         .portal(&Access {
+            namespace: "docspace".into(),
             address: address.clone(),
             key: key(),
             ca: None,
@@ -134,6 +136,7 @@ fn unfit_addresses_keys_and_cas_are_refused_before_any_call() {
         let address = Address::parse(url, None).expect("an address");
         let error = portals
             .portal(&Access {
+                namespace: "docspace".into(),
                 address: address.clone(),
                 key: key.to_owned().into(),
                 ca: ca.map(Into::into),
@@ -187,6 +190,7 @@ async fn four_calls_go_to_one_address_at_a_time() {
     let calls = (0..8).map(|_| {
         let portal = portals
             .portal(&Access {
+                namespace: "docspace".into(),
                 address: address.clone(),
                 key: key(),
                 ca: None,

@@ -105,6 +105,7 @@ impl Portals {
         for (object, key) in self.objects.iter().zip(&self.keys).take(count) {
             let address = Address::parse(&object.spec.portal.url, object.spec.portal.host_header.as_deref())?;
             let portal = clients.portal(&Access {
+                namespace: "docspace".into(),
                 address: address.clone(),
                 key: key.clone().into(),
                 ca: None,

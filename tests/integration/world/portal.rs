@@ -68,6 +68,7 @@ impl World {
         let address = Address::parse(&self.server.url(), None).expect("an address");
         let key = self.key.clone().into();
         let portal = Portals::new(options).expect("a client").portal(&Access {
+            namespace: "docspace".into(),
             address,
             key,
             ca: None,

@@ -216,6 +216,7 @@ fn no_history() -> PortalError {
 
 fn access(spec: &DocSpaceBackupScheduleSpec) -> Access {
     Access {
+        namespace: "docspace".into(),
         address: Address::parse(&spec.portal.url, spec.portal.host_header.as_deref()).expect("an address"),
         key: "key".to_owned().into(),
         ca: None,

@@ -215,6 +215,7 @@ fn short(step: &Step) -> String {
 
 fn access() -> Access {
     Access {
+        namespace: "docspace".into(),
         address: Address::parse("https://p.test", None).expect("an address"),
         key: "key".into(),
         ca: None,
