@@ -7,7 +7,7 @@ use docspace_backup_operator::{
     api,
     cli::{Cli, Command, ElectionArgs, LogFormat, ReleaseArgs, RunArgs, Scope},
     cluster,
-    controller::{self, Clients, Metrics, Namespaces, OriginPolicy, Settings, Told},
+    controller::{self, Clients, Metrics, Namespaces, OriginPolicy, Requests, Settings, Told},
     error::chain,
     lease::{self, Campaign, Leadership, Times},
     portal::{Options, Portals},
@@ -17,6 +17,7 @@ use docspace_backup_operator::{
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
+use zeroizing_alloc::ZeroAlloc;
 
 /// Time from SIGTERM until unfinished work ends; a write gets 8 s of it.
 const STOPPING_TAKES: Duration = Duration::from_secs(9);
@@ -27,6 +28,10 @@ const GIVING_UP_TAKES: Duration = Duration::from_millis(500);
 const KUBERNETES_ANSWERS: Duration = Duration::from_secs(30);
 /// Read time-out of a watch: the API server ends a watch after 290 s, and it is started again.
 const WATCHES_ARE_RENEWED: Duration = Duration::from_secs(300);
+
+/// Zeroes all memory when it is freed, so that no secret outlives its use in a buffer of a library.
+#[global_allocator]
+static MEMORY: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
@@ -77,14 +82,15 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
     };
     let (mut campaign, leadership) = stand(&args.election, times, &config)?;
     let portals = Portals::written_by(options, leadership.clone())?;
-    let client = |read_timeout| {
+    let leading = leadership.clone();
+    let client = move |read_timeout| {
         let mut config = config.clone();
         config.read_timeout = Some(read_timeout);
-        lease::client(config, &leadership)
+        lease::client(config, &leading)
     };
     let clients = Clients {
-        requests: client(KUBERNETES_ANSWERS)?,
         watches: client(WATCHES_ARE_RENEWED)?,
+        requests: Requests::new(move || client(KUBERNETES_ANSWERS))?,
     };
 
     let told = Told {

@@ -23,6 +23,7 @@ use crate::{
         Settings,
         index::{Index, slot::Key},
         metrics::Metrics,
+        requests::Requests,
         secrets,
     },
     portal::{Answer, Failure, PortalError, Portals},
@@ -41,7 +42,7 @@ pub const WRITE_GRACE: Duration = Duration::from_secs(8);
 
 /// Shared by all reconciles.
 pub struct Context {
-    pub(super) client: Client,
+    pub(super) requests: Requests,
     pub(super) settings: Settings,
     pub(super) portals: Portals,
     pub(super) index: Arc<Index>,
@@ -100,9 +101,14 @@ impl Context {
         })
     }
 
+    /// The client of the Kubernetes API, for the requests of one reconcile.
+    pub(super) fn client(&self) -> Client {
+        self.requests.client()
+    }
+
     /// The API of the object's namespace.
     pub(super) fn api(&self, object: &DocSpaceBackupSchedule) -> Api<DocSpaceBackupSchedule> {
-        Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default())
+        Api::namespaced(self.client(), &object.namespace().unwrap_or_default())
     }
 
     pub(super) fn memory(&self, uid: &str) -> Arc<tokio::sync::Mutex<Memory>> {

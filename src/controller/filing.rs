@@ -51,7 +51,7 @@ impl Context {
             uid: Some(uid),
             ..key.clone().into()
         };
-        let (client, metrics) = (self.client.clone(), self.metrics.clone());
+        let (client, metrics) = (self.client(), self.metrics.clone());
         tokio::spawn(async move { publish_event(&client, &metrics, object, note).await });
     }
 

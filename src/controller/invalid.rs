@@ -59,7 +59,7 @@ pub async fn reconcile(
     let name = object.metadata.name.clone().unwrap_or_default();
     let namespace = object.metadata.namespace.clone().unwrap_or_default();
     let resource = ApiResource::erase::<DocSpaceBackupSchedule>(&());
-    let api = Api::<DynamicObject>::namespaced_with(context.client.clone(), &namespace, &resource);
+    let api = Api::<DynamicObject>::namespaced_with(context.client(), &namespace, &resource);
     // The object may be gone or replaced by now.
     let found = api.get_opt(&name).await?;
     let Some(found) = found.filter(|found| found.metadata.uid == object.metadata.uid) else {
@@ -95,7 +95,7 @@ pub async fn reconcile(
         Note::warning(Reason::InvalidObject.to_string(), message)
     };
     publish_event(
-        &context.client,
+        &context.client(),
         &context.metrics,
         found.object_ref(&resource),
         note,

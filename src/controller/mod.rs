@@ -16,6 +16,7 @@ mod observe;
 pub mod patch;
 mod publish;
 mod reconcile;
+mod requests;
 mod run;
 mod secrets;
 mod settings;
@@ -23,6 +24,7 @@ mod watches;
 
 pub use crate::controller::{
     metrics::Metrics,
+    requests::Requests,
     run::{Clients, Namespaces, StartError, Told, run},
     settings::{OriginPolicy, Settings},
 };

@@ -84,7 +84,7 @@ impl<'a> Observation<'a> {
     pub async fn learn(&mut self, need: Need) -> Result<(), Error> {
         match need {
             Need::CrdState => {
-                let offered = crd_offers_create(&self.context.client).await;
+                let offered = crd_offers_create(&self.context.client()).await;
                 let unread = |error| {
                     Verdict::new(
                         Reason::Unreachable,
@@ -386,7 +386,7 @@ fn lost_write(context: &Context, object: &DocSpaceBackupSchedule) -> Option<Lost
 fn reader<'a>(context: &'a Context, object: &'a DocSpaceBackupSchedule) -> Result<Reader<'a>, Verdict> {
     let namespace = object.namespace().unwrap_or_default();
     Reader::new(
-        context.client.clone(),
+        context.client(),
         &namespace,
         &object.spec,
         &context.settings.origins,

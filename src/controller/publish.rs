@@ -123,12 +123,9 @@ impl Context {
     }
 
     pub(super) async fn publish_events(&self, object: &DocSpaceBackupSchedule, notes: Vec<Note>) {
-        join_all(
-            notes
-                .into_iter()
-                .map(|note| publish_event(&self.client, &self.metrics, object.object_ref(&()), note)),
-        )
-        .await;
+        let client = self.client();
+        let publish = |note| publish_event(&client, &self.metrics, object.object_ref(&()), note);
+        join_all(notes.into_iter().map(publish)).await;
     }
 }
 

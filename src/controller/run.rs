@@ -30,6 +30,7 @@ use crate::{
         },
         metrics::Metrics,
         reconcile::{error_policy, reconcile},
+        requests::Requests,
         settings::Settings,
         watches::{objects_of, secrets_of, watch_for_a_leader, watch_objects, watch_secrets},
     },
@@ -68,7 +69,7 @@ pub enum StartError {
 /// The clients of the Kubernetes API.
 pub struct Clients {
     /// For requests.
-    pub requests: Client,
+    pub requests: Requests,
     /// For watches: with a longer read time-out.
     pub watches: Client,
 }
@@ -95,13 +96,10 @@ pub async fn run(
     told: Told,
     stop: CancellationToken,
 ) -> Result<(), StartError> {
-    let Clients {
-        requests: client,
-        watches,
-    } = clients;
+    let Clients { requests, watches } = clients;
     let Told { metrics, health } = told;
     if stop
-        .run_until_cancelled(crd(&client))
+        .run_until_cancelled(crd(&requests.client()))
         .await
         .transpose()?
         .is_none()
@@ -127,7 +125,7 @@ pub async fn run(
     let index = Arc::new(Index::new(stores.clone()));
     metrics.tell_of(index.clone());
     let context = Arc::new(Context {
-        client,
+        requests: requests.clone(),
         settings,
         portals,
         index,
@@ -188,7 +186,7 @@ pub async fn run(
     };
     // These end with the controllers.
     let background = async {
-        let _ = tokio::join!(fill, join_all(secret_watches), grace);
+        let _ = tokio::join!(fill, join_all(secret_watches), grace, requests.renew());
         std::future::pending::<()>().await;
     };
     tokio::select! {

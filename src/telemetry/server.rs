@@ -1,10 +1,14 @@
 //! The HTTP server: `/metrics`, `/livez` and `/readyz` (`/readyz?verbose` for details), each by GET.
 
 use std::{
+    collections::VecDeque,
     convert::Infallible,
     fmt, io,
-    net::SocketAddr,
-    sync::Arc,
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -17,25 +21,33 @@ use hyper::{
     server::conn::http1,
     service::service_fn,
 };
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus_client::{
     encoding::{prometheus_text, text},
     registry::Registry,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    runtime::Handle,
+    sync::mpsc,
+    time::timeout,
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::telemetry::Health;
+use crate::{shares::Shares, telemetry::Health};
 
 /// The time limit of a connection, which carries one request.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
-/// Concurrent connections; more wait in the system's queue.
+/// The time limit of a request's head.
+const HEAD_LIMIT: Duration = Duration::from_secs(5);
+/// The longest head of a request, in bytes: the smallest that hyper allows.
+const LONGEST_HEAD: usize = 8 * 1024;
+/// Concurrent connections; a further one takes the place of the oldest that has sent no request.
 const CONNECTIONS: usize = 64;
-/// Concurrent answers with metrics.
+/// Concurrent answers with metrics, of which one client's address gets at most one.
 const SCRAPES: usize = 2;
+/// A client must take the next piece of the metrics within this time.
+const PIECE_LIMIT: Duration = Duration::from_secs(2);
 /// The metrics are sent in pieces of about this many bytes, so that their text is never completely in memory.
 const PIECE: usize = 64 * 1024;
 
@@ -52,7 +64,7 @@ pub struct Listening(#[allow(dead_code, reason = "ends the server when dropped")
 struct Served {
     registry: Registry,
     health: Arc<Health>,
-    scrapes: Arc<Semaphore>,
+    scrapes: Shares,
 }
 
 /// Serves metrics and probes at this address. With port 0, the system chooses a free port, which is logged.
@@ -71,7 +83,7 @@ pub async fn listen(address: SocketAddr, registry: Registry, health: Arc<Health>
     let served = Arc::new(Served {
         registry,
         health,
-        scrapes: Arc::new(Semaphore::new(SCRAPES)),
+        scrapes: Shares::new(SCRAPES, 1),
     });
     Ok(Listening(AbortOnDropHandle::new(tokio::spawn(accept(
         listener, served,
@@ -79,11 +91,18 @@ pub async fn listen(address: SocketAddr, registry: Registry, health: Arc<Health>
 }
 
 async fn accept(listener: TcpListener, served: Arc<Served>) {
-    let connections = Arc::new(Semaphore::new(CONNECTIONS));
-    // Never closed.
-    while let Ok(place) = connections.clone().acquire_owned().await {
+    let mut connections = VecDeque::new();
+    loop {
         match listener.accept().await {
-            Ok((stream, _)) => drop(tokio::spawn(serve(stream, served.clone(), place))),
+            Ok((stream, client)) => {
+                make_room(&mut connections);
+                let has_asked = Arc::new(AtomicBool::new(false));
+                let task = tokio::spawn(serve(stream, client.ip(), served.clone(), has_asked.clone()));
+                connections.push_back(Connection {
+                    task: AbortOnDropHandle::new(task),
+                    has_asked,
+                });
+            }
             Err(error) => {
                 tracing::debug!(%error, "a connection for metrics or probes could not be accepted");
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -92,20 +111,41 @@ async fn accept(listener: TcpListener, served: Arc<Served>) {
     }
 }
 
-async fn serve(stream: TcpStream, served: Arc<Served>, _place: OwnedSemaphorePermit) {
+/// An open connection; it ends when this value is dropped.
+struct Connection {
+    task: AbortOnDropHandle<()>,
+    has_asked: Arc<AtomicBool>,
+}
+
+/// Ends the oldest connection without a request, else the oldest of all, while there are too many: a probe needs
+/// milliseconds, so it is never the oldest.
+fn make_room(connections: &mut VecDeque<Connection>) {
+    connections.retain(|connection| !connection.task.is_finished());
+    while connections.len() >= CONNECTIONS {
+        let is_idle = |connection: &Connection| !connection.has_asked.load(Ordering::Relaxed);
+        let oldest = connections.iter().position(is_idle).unwrap_or_default();
+        connections.remove(oldest);
+    }
+}
+
+async fn serve(stream: TcpStream, client: IpAddr, served: Arc<Served>, has_asked: Arc<AtomicBool>) {
     let answer = service_fn(|request| {
+        has_asked.store(true, Ordering::Relaxed);
         let served = served.clone();
-        async move { Ok::<_, Infallible>(served.answer(&request).await) }
+        async move { Ok::<_, Infallible>(served.answer(&request, client).await) }
     });
     let connection = http1::Builder::new()
         .keep_alive(false)
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_LIMIT)
+        .max_buf_size(LONGEST_HEAD)
         .serve_connection(TokioIo::new(stream), answer);
     // The client notices errors of its connection; the server ignores them.
-    let _ = tokio::time::timeout(TIME_LIMIT, connection).await;
+    let _ = timeout(TIME_LIMIT, connection).await;
 }
 
 impl Served {
-    async fn answer(self: Arc<Self>, request: &Request<Incoming>) -> Reply {
+    async fn answer(self: Arc<Self>, request: &Request<Incoming>, client: IpAddr) -> Reply {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut reply = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET is supported");
             reply
@@ -114,7 +154,7 @@ impl Served {
             return reply;
         }
         match request.uri().path() {
-            "/metrics" => self.metrics(Format::asked_for(request)).await,
+            "/metrics" => self.metrics(Format::asked_for(request), client).await,
             "/livez" => probe(self.health.alive(Instant::now()).map(|()| Vec::new())),
             "/readyz" => probe(self.health.ready().map(|failing| match is_verbose(request) {
                 true => failing,
@@ -127,17 +167,17 @@ impl Served {
         }
     }
 
-    async fn metrics(self: Arc<Self>, format: Format) -> Reply {
-        // Never closed.
-        let place = self.scrapes.clone().acquire_owned().await;
+    async fn metrics(self: Arc<Self>, format: Format, client: IpAddr) -> Reply {
+        let place = self.scrapes.acquire(&client.to_string(), 1).await;
         let (pieces, mut body) = mpsc::channel(1);
         tokio::task::spawn_blocking(move || {
             let _place = place;
             let mut writer = Writer {
+                runtime: Handle::current(),
                 pieces,
                 piece: String::with_capacity(PIECE),
             };
-            // Fails if the client has disconnected.
+            // Fails if the client has disconnected, or reads too slowly.
             let written = match format {
                 Format::OpenMetrics => text::encode(&mut writer, &self.registry),
                 Format::Plain => prometheus_text::encode(&mut writer, &self.registry),
@@ -186,8 +226,9 @@ impl Format {
     }
 }
 
-/// Sends written text in pieces, and waits for slow readers.
+/// Sends written text in pieces, and waits a little for slow readers.
 struct Writer {
+    runtime: Handle,
     pieces: mpsc::Sender<Piece>,
     piece: String,
 }
@@ -196,7 +237,8 @@ impl Writer {
     fn send(&mut self) -> fmt::Result {
         let piece = std::mem::replace(&mut self.piece, String::with_capacity(PIECE));
         let piece = Ok(Frame::data(piece.into()));
-        self.pieces.blocking_send(piece).map_err(|_| fmt::Error)
+        let sent = self.pieces.send_timeout(piece, PIECE_LIMIT);
+        self.runtime.block_on(sent).map_err(|_| fmt::Error)
     }
 }
 
@@ -243,21 +285,31 @@ mod tests {
 
     use super::*;
 
-    /// A server, and a client's whole conversation with it.
-    async fn told(registry: Registry, request: &str) -> String {
+    /// A server, and where it listens.
+    async fn server(registry: Registry) -> (SocketAddr, AbortOnDropHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let served = Served {
             registry,
             health: Arc::default(),
-            scrapes: Arc::new(Semaphore::new(SCRAPES)),
+            scrapes: Shares::new(SCRAPES, 1),
         };
-        let _server = AbortOnDropHandle::new(tokio::spawn(accept(listener, Arc::new(served))));
+        let server = AbortOnDropHandle::new(tokio::spawn(accept(listener, Arc::new(served))));
+        (address, server)
+    }
+
+    /// A client's whole conversation with it.
+    async fn asked(address: SocketAddr, request: &str) -> String {
         let mut client = TcpStream::connect(address).await.expect("it listens");
         client.write_all(request.as_bytes()).await.expect("it reads");
         let mut answer = String::new();
         client.read_to_string(&mut answer).await.expect("it answers");
         answer.to_lowercase()
+    }
+
+    async fn told(registry: Registry, request: &str) -> String {
+        let (address, _server) = server(registry).await;
+        asked(address, request).await
     }
 
     fn request(line: &str) -> String {
@@ -294,6 +346,31 @@ mod tests {
         assert!(answer.len() > PIECE * 2, "{}", answer.len());
         assert!(answer.contains("\ngauge_9 7\n"));
         assert!(answer.ends_with("# eof\n\r\n0\r\n\r\n"));
+    }
+
+    #[tokio::test]
+    async fn clients_that_ask_nothing_or_read_nothing_make_room() {
+        let mut registry = Registry::default();
+        let gauge = prometheus_client::metrics::gauge::ConstGauge::new(7_i64);
+        // More than the system's buffers of a connection take.
+        registry.register("gauge", "x".repeat(32 << 20), gauge);
+        let (address, _server) = server(registry).await;
+        let mut others = Vec::new();
+        for number in 0..4 * CONNECTIONS {
+            let mut client = TcpStream::connect(address).await.expect("it listens");
+            let asks: &[u8] = match number % 3 {
+                0 => b"",
+                1 => b"GET /metrics HTTP/1.1\r\nHost: ",
+                _ => b"GET /metrics HTTP/1.1\r\nHost: operator\r\n\r\n",
+            };
+            // May be closed already, to make room.
+            let _ = client.write_all(asks).await;
+            others.push(client);
+            if number % CONNECTIONS == 0 {
+                assert!(asked(address, &request("GET /livez")).await.ends_with("ok\n"));
+            }
+        }
+        assert!(asked(address, &request("GET /livez")).await.ends_with("ok\n"));
     }
 
     #[test]
