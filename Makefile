@@ -6,7 +6,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/docspace-backu
 endif
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: demo up test churn e2e bench lint crds manifests image image-test deny
+.PHONY: demo up test churn fuzz e2e bench lint crds manifests image image-test deny
 
 ## A demo with a Kubernetes API, a simulated portal and the operator: under a minute once built.
 demo: control-plane
@@ -31,6 +31,10 @@ test: lint control-plane helm promtool
 ## The integration tests with two operators, while the leader is stopped or killed repeatedly: about 4 minutes.
 churn: control-plane helm
 	@cargo test --test integration -- --ignored --nocapture replicas::
+
+## Mutated inputs of strangers for SECONDS=60 each, in an optimised build with tight budgets of memory and time.
+fuzz:
+	@DOCSPACE_FUZZ_SECONDS=$(or $(SECONDS),60) cargo test --quiet --release --test fuzz -- --nocapture
 
 ## The benchmark: speed and memory with N=1000 objects at once, compared with a bare client that sends the same requests.
 bench: control-plane

@@ -32,7 +32,8 @@ const INTERVAL: Duration = Duration::from_secs(15 * 60);
 
 /// An operator with one object.
 pub struct Operator {
-    object: DocSpaceBackupSchedule,
+    /// The object.
+    pub object: DocSpaceBackupSchedule,
     memory: Memory,
     access: Access,
     portal: Portal,
