@@ -8,7 +8,7 @@ use tracing_subscriber::filter::Targets;
 use crate::{
     api::parse_duration,
     lease::Times,
-    portal::Address,
+    portal::AllowedOrigin,
     rules::retry::{LONGEST_INTERVAL, SHORTEST_INTERVAL},
 };
 
@@ -102,11 +102,17 @@ pub struct RunArgs {
     #[arg(long, value_name = "DURATION", env = "DOCSPACE_BACKUP_INTERVAL", default_value = "15m", value_parser = interval)]
     pub interval: Duration,
 
-    /// Origin that Secrets may be sent to, as https://HOST or https://HOST:PORT; repeatable. Default: any origin.
-    #[arg(long = "allowed-origin", value_name = "URL", env = "DOCSPACE_BACKUP_ALLOWED_ORIGIN", value_delimiter = ',', value_parser = origin)]
-    pub allowed_origins: Vec<String>,
+    /// Origin that Secrets may be sent to, as https://HOST or https://HOST:PORT, followed by a blank and the hostHeader where
+    /// one is used; repeatable, or separated by commas. Default: any origin and hostHeader.
+    #[arg(
+        long = "allowed-origin",
+        value_name = "URL [HOST]",
+        env = "DOCSPACE_BACKUP_ALLOWED_ORIGIN",
+        value_delimiter = ','
+    )]
+    pub allowed_origins: Vec<AllowedOrigin>,
 
-    /// Reject Secrets without the annotation docspace.onlyoffice.com/portal-origin.
+    /// Reject Secrets without the annotation docspace.onlyoffice.com/portal-origin. The chart sets this flag.
     #[arg(long, env = "DOCSPACE_BACKUP_REQUIRE_ORIGIN_ANNOTATION", value_parser = FalseyValueParser::new())]
     pub require_origin_annotation: bool,
 
@@ -229,16 +235,6 @@ fn timeout(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// An empty origin is rejected: it would mean any origin.
-fn origin(text: &str) -> Result<String, String> {
-    let address = Address::parse(text, None).map_err(|error| error.to_string())?;
-    if address.url().path() == "/" {
-        Ok(address.origin())
-    } else {
-        Err("must be an origin, https://host[:port], without a path".into())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -301,13 +297,35 @@ mod tests {
         ]));
     }
 
+    /// What the flag allows, in order.
+    fn allowed(values: &[&str]) -> Option<Vec<String>> {
+        let flags = values.iter().map(|value| format!("--allowed-origin={value}"));
+        let words = ["operator", "run"].map(Into::into).into_iter().chain(flags);
+        let Command::Run(args) = Cli::try_parse_from(words).ok()?.command else {
+            return None;
+        };
+        Some(args.allowed_origins.iter().map(ToString::to_string).collect())
+    }
+
     #[test]
-    fn an_origin_has_no_path() {
-        assert_eq!(
-            origin("HTTPS://Docs.example.com:443/"),
-            Ok("https://docs.example.com".into())
+    fn an_allowed_origin_is_an_entry_as_in_the_annotation() {
+        let (docs, router) = (
+            "https://docs.example.com",
+            "http://router.docspace.svc:8092 docs.example.com",
         );
-        assert!(origin("https://docs.example.com/portal").is_err());
-        assert!(origin("docs.example.com").is_err());
+        let both = Some(vec![docs.to_owned(), router.to_owned()]);
+        assert_eq!(allowed(&["HTTPS://Docs.example.com:443/", router]), both);
+        // As in the environment variable.
+        assert_eq!(allowed(&[&format!("{docs}, {router}")]), both);
+        // An empty one would mean any origin.
+        for wrong in [
+            "",
+            " ",
+            "https://docs.example.com,",
+            "https://docs.example.com/portal",
+            "docs.example.com",
+        ] {
+            assert_eq!(allowed(&[wrong]), None, "{wrong}");
+        }
     }
 }

@@ -10,5 +10,6 @@ pub mod portal;
 pub mod release;
 pub mod rules;
 pub mod schedule;
+pub mod secret;
 pub mod shares;
 pub mod telemetry;

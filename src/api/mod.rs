@@ -19,5 +19,6 @@ pub const FINALIZER: &str = "docspace.onlyoffice.com/backup-schedule";
 /// Annotation of an object: any new value requests a reconcile now.
 pub const REQUESTED_AT: &str = "docspace.onlyoffice.com/requestedAt";
 
-/// Annotation of a Secret: comma-separated origins that its content may be sent to.
+/// Annotation of a Secret: the origins that it may be sent to, separated by commas; after each a blank and the Host header
+/// where one is used.
 pub const PORTAL_ORIGIN: &str = "docspace.onlyoffice.com/portal-origin";

@@ -25,8 +25,9 @@ pub struct PortalSpec {
     #[schemars(length(max = 261))]
     #[x_kube(validation = validation::host_header_is_host(), validation = validation::host_header_port_exists())]
     pub host_header: Option<String>,
-    /// The Secret with the API key (sk-…) or session token, in the same namespace. Required. The Secret's annotation
-    /// docspace.onlyoffice.com/portal-origin can list the origins that it may be sent to.
+    /// The Secret with the API key (sk-…) or session token, in the same namespace. Required. The annotation
+    /// docspace.onlyoffice.com/portal-origin of each Secret lists the origins that it may be sent to; the operator may require
+    /// it, and does so by default when the Helm chart installed it.
     pub api_key_secret_ref: ApiKeySecretRef,
     /// The Secret with the PEM certificates of a private CA, in the same namespace. The operator verifies the portal's
     /// certificate against this CA. Default: none; the operator uses the public CAs.

@@ -48,6 +48,7 @@ pub struct Context {
     pub(super) index: Arc<Index>,
     pub(super) metrics: Metrics,
     pub(super) secrets: Vec<Store<PartialObjectMeta<Secret>>>,
+    pub(super) secret_limits: secrets::Limits,
     pub(super) memories: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Memory>>>>,
     /// By the namespace that a controller watches; `None` for all.
     pub(super) triggers: HashMap<Option<String>, mpsc::UnboundedSender<Key>>,

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use kube::ResourceExt;
 use secrecy::ExposeSecret;
 use tokio::sync::OwnedMutexGuard;
 
@@ -218,9 +217,10 @@ impl<'a> Observation<'a> {
             Ok(reader) => reader.resolve().await.ok(),
             Err(_) => None,
         };
-        match (&memory.resolved, read) {
+        match (&mut memory.resolved, read) {
             (Some((of, before)), Some(now)) if *of == generation && before.has_values_of(&now) => {
-                memory.resolved = Some((generation, now));
+                // The values stay, because others share them.
+                before.versions = now.versions;
                 true
             }
             _ => false,
@@ -231,19 +231,23 @@ impl<'a> Observation<'a> {
     async fn learn_access(&mut self) -> Result<(), Error> {
         let remembered = self.memory.resolved.as_ref();
         let remembered = remembered.map(|(_, resolved)| resolved.wanted.clone());
-        let access = match reader(self.context, self.object) {
-            Ok(mut reader) => {
+        let mut reader = reader(self.context, self.object);
+        let access = match &mut reader {
+            Ok(reader) => {
                 let access = reader.access().await;
                 self.counted(access)
             }
-            Err(verdict) => Err(verdict.into()),
+            Err(verdict) => Err(verdict.clone().into()),
         };
         let unread = match access {
             Ok(access) => {
                 // The storage secrets are needed only to hide them in answers; the deletion works without.
-                let wanted = match remembered {
-                    None => self.read_secrets().await.ok().map(|resolved| resolved.wanted),
-                    remembered => remembered,
+                let wanted = match (remembered, reader) {
+                    (None, Ok(reader)) => {
+                        let resolved = reader.resolve().await;
+                        self.counted(resolved).ok().map(|resolved| resolved.wanted)
+                    }
+                    (remembered, _) => remembered,
                 };
                 let connected = self.connect(&access, wanted.as_ref());
                 if let Some(wanted) = wanted {
@@ -384,11 +388,11 @@ fn lost_write(context: &Context, object: &DocSpaceBackupSchedule) -> Option<Lost
 
 /// A reader of the Secrets that the object names.
 fn reader<'a>(context: &'a Context, object: &'a DocSpaceBackupSchedule) -> Result<Reader<'a>, Verdict> {
-    let namespace = object.namespace().unwrap_or_default();
     Reader::new(
         context.client(),
-        &namespace,
+        object.metadata.namespace.as_deref().unwrap_or_default(),
         &object.spec,
         &context.settings.origins,
+        &context.secret_limits,
     )
 }

@@ -131,6 +131,7 @@ pub async fn run(
         index,
         metrics,
         secrets: secrets.clone(),
+        secret_limits: Default::default(),
         memories: Default::default(),
         triggers: scopes
             .iter()

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use crate::portal::AllowedOrigin;
+
 /// The settings from the command line.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -15,7 +17,7 @@ pub struct Settings {
 #[derive(Clone, Debug, Default)]
 pub struct OriginPolicy {
     /// Origins to which Secrets may be sent; empty for any.
-    pub allowed: BTreeSet<String>,
+    pub allowed: BTreeSet<AllowedOrigin>,
     /// Whether every Secret must name the origins to which it may be sent.
     pub require_annotation: bool,
 }

@@ -1,10 +1,11 @@
 //! Everything needed to call a portal.
 
-use secrecy::SecretString;
+use crate::{
+    portal::{Address, Ca},
+    secret::SharedSecret,
+};
 
-use crate::portal::Address;
-
-/// Everything needed to call a portal.
+/// Everything needed to call a portal; its clones share the secrets.
 #[derive(Clone, Debug)]
 pub struct Access {
     /// The namespace of the object that calls it, which shares its limits.
@@ -12,7 +13,7 @@ pub struct Access {
     /// Where it is.
     pub address: Address,
     /// The API key or token.
-    pub key: SecretString,
+    pub key: SharedSecret,
     /// Certificates (PEM) of a private CA, or the server's own.
-    pub ca: Option<String>,
+    pub ca: Option<Ca>,
 }

@@ -63,6 +63,13 @@ impl Address {
         self.url.origin().ascii_serialization()
     }
 
+    /// The same place, without the path of its URL.
+    pub(super) fn without_path(&self) -> Self {
+        let mut address = self.clone();
+        address.url.set_path("");
+        address
+    }
+
     /// The URL; its path never ends in a slash, except the root path.
     pub fn url(&self) -> &Url {
         &self.url
@@ -142,6 +149,10 @@ fn parse_url(text: &str) -> Result<Url, InvalidAddress> {
         url::ParseError::InvalidPort => InvalidAddress::Port,
         _ => InvalidAddress::Host,
     })?;
+    // Url takes quotes, commas and the like, which no name has; messages quote hosts in commands.
+    if !url.host_str().is_some_and(|host| host.chars().all(is_of_a_host)) {
+        return Err(InvalidAddress::Host);
+    }
     if url.port() == Some(0) {
         return Err(InvalidAddress::Port);
     }
@@ -150,10 +161,14 @@ fn parse_url(text: &str) -> Result<Url, InvalidAddress> {
     Ok(url)
 }
 
+/// Whether the character may be in a host, with a port or in brackets.
+fn is_of_a_host(c: char) -> bool {
+    c.is_ascii_alphanumeric() || ".-_:[]".contains(c)
+}
+
 /// The Host header in lower case, with its port only if it is not the default of the scheme.
 fn parse_host_header(scheme: &str, text: &str) -> Result<String, InvalidAddress> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
-    if text.is_empty() || !text.chars().all(allowed) {
+    if text.is_empty() || !text.chars().all(is_of_a_host) {
         return Err(InvalidAddress::HostHeader);
     }
     let as_url = Url::parse(&format!("{scheme}://{text}/")).map_err(|_| InvalidAddress::HostHeader)?;
@@ -292,6 +307,9 @@ mod tests {
             ("https:///x", Host),
             ("https://[::1", Host),
             ("https://a..%zz", Host),
+            ("https://a'b", Host),
+            ("https://a,b", Host),
+            ("https://$(a)", Host),
             ("https://x:99999", Port),
             ("https://x:0", Port),
             ("https://user:secret@x", User),

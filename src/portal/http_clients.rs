@@ -10,14 +10,16 @@ use reqwest::{Client, redirect::Policy};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::portal::{
-    Address,
+    Address, Ca,
+    ca::CaId,
     connections::Connections,
     guard::Guard,
     private_trust::Verifier,
     tls::{self, NoTls},
 };
 
-/// The number of private CAs whose connections are kept; the least recently used is dropped first.
+/// The number of private CAs whose connections are kept; the least recently used is dropped first. That costs its next
+/// use some milliseconds at most, so it does not matter whose it is.
 const MAX_PRIVATE: usize = 32;
 /// Connections stay open only for the next calls of the same reconcile, because there may be 10,000 portals.
 const IDLE_CONNECTIONS: usize = 2;
@@ -36,8 +38,8 @@ pub struct Clients {
     options: Options,
     plain: Connections,
     public: Mutex<Option<Public>>,
-    /// By PEM text, the most recently used last.
-    private: Mutex<Vec<(String, Connections)>>,
+    /// The most recently used last.
+    private: Mutex<Vec<(CaId, Connections)>>,
 }
 
 impl Clients {
@@ -54,11 +56,11 @@ impl Clients {
     }
 
     /// The connections for this scheme and these certificates.
-    pub fn connections(&self, https: bool, ca: Option<&str>) -> Result<Connections, NoTls> {
+    pub fn connections(&self, https: bool, ca: Option<&Ca>) -> Result<Connections, NoTls> {
         match ca {
             _ if !https => Ok(self.plain.clone()),
             None => self.public().map(|public| public.connections),
-            Some(pem) => self.private(pem),
+            Some(ca) => self.private(ca),
         }
     }
 
@@ -77,22 +79,30 @@ impl Clients {
             .clone())
     }
 
-    fn private(&self, pem: &str) -> Result<Connections, NoTls> {
-        let mut private = self.private.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = private.iter().position(|(known, _)| known == pem) {
-            let used = private.remove(at);
-            let connections = used.1.clone();
-            private.push(used);
-            return Ok(connections);
+    fn private(&self, ca: &Ca) -> Result<Connections, NoTls> {
+        if let Some(known) = self.known(ca) {
+            return Ok(known);
         }
-        // A private CA works also where there are no public ones.
+        // Not under the lock: a large CA takes milliseconds. One works also where there are no public ones.
         let public = self.public().ok().map(|public| public.verifier);
-        let connections = self.over_tls(tls::private(pem, public)?)?;
+        let connections = self.over_tls(tls::private(ca.pem(), public)?)?;
+        let mut private = self.private.lock().unwrap_or_else(PoisonError::into_inner);
+        private.retain(|(id, _)| id.is_used());
         if private.len() >= MAX_PRIVATE {
             private.remove(0);
         }
-        private.push((pem.to_owned(), connections.clone()));
+        private.push((ca.id(), connections.clone()));
         Ok(connections)
+    }
+
+    /// The connections of this CA, if they are kept.
+    fn known(&self, ca: &Ca) -> Option<Connections> {
+        let mut private = self.private.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = private.iter().position(|(id, _)| id.is(ca))?;
+        let used = private.remove(at);
+        let connections = used.1.clone();
+        private.push(used);
+        Some(connections)
     }
 
     fn over_tls(&self, verifier: Verifier) -> Result<Connections, NoTls> {
@@ -210,22 +220,30 @@ mod tests {
     fn private_cas_share_clients_and_are_few() {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let clients = Clients::new(Options::default()).expect("a client");
-        let kept = || -> Vec<String> {
+        let mut cas: Vec<_> = (0..=MAX_PRIVATE)
+            .map(|_| Ca::from(include_str!("tests/ca.pem")))
+            .collect();
+        let kept = |cas: &[Ca]| -> Vec<usize> {
             let private = clients.private.lock().expect("unpoisoned");
-            private.iter().map(|(pem, _)| pem.clone()).collect()
+            let number = |id: &CaId| cas.iter().position(|ca| id.is(ca));
+            private.iter().filter_map(|(id, _)| number(id)).collect()
         };
-        let pem = |number: usize| format!("CA {number}\n{}", include_str!("tests/ca.pem"));
+        let use_ca = |ca: &Ca| clients.connections(true, Some(ca)).map(drop);
         for number in (0..MAX_PRIVATE).chain([0, MAX_PRIVATE]) {
-            clients
-                .connections(true, Some(&pem(number)))
-                .expect("connections");
+            use_ca(&cas[number].clone()).expect("connections");
         }
         // 1 was used before all others that are kept.
-        let expected: Vec<_> = (2..MAX_PRIVATE).chain([0, MAX_PRIVATE]).map(pem).collect();
-        assert_eq!(kept(), expected);
+        let expected: Vec<_> = (2..MAX_PRIVATE).chain([0, MAX_PRIVATE]).collect();
+        assert_eq!(kept(&cas), expected);
         clients
-            .connections(false, Some("not read for http"))
+            .connections(false, Some(&"not read for http".into()))
             .expect("connections");
-        assert!(clients.connections(true, Some("no PEM")).is_err());
+        assert!(use_ca(&"no PEM".into()).is_err());
+
+        // Those that nobody uses go first.
+        cas.truncate(4);
+        use_ca(&cas[1]).expect("connections");
+        assert_eq!(kept(&cas), [2, 3, 0, 1]);
+        assert_eq!(clients.private.lock().expect("unpoisoned").len(), 4);
     }
 }

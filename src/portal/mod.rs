@@ -1,6 +1,7 @@
 //! The DocSpace client: one call, one classified answer.
 //!
-//! 1. [`Address`] is the address of a portal; `guard` refuses addresses that are never a portal.
+//! 1. [`Address`] is the address of a portal; `guard` refuses addresses that are never a portal. [`AllowedOrigin`] says
+//!    where Secrets may go.
 //! 2. [`Portals`] creates a [`Portal`] for an [`Access`], without a call.
 //! 3. A call (`client`) waits for its turn (`http_clients`), sends and reads (`transport`) over a connection (`connections`,
 //!    `tls`), classifies the answer (`shape`, `answer`), and reads its data (`parse`, `model`).
@@ -11,6 +12,7 @@
 mod access;
 mod address;
 mod answer;
+mod ca;
 mod call;
 mod client;
 mod connections;
@@ -19,6 +21,7 @@ mod guard;
 mod http_clients;
 mod metrics;
 mod model;
+mod origin;
 mod parse;
 mod pin;
 mod portals;
@@ -35,6 +38,7 @@ mod transport;
 pub use crate::portal::{
     access::Access,
     address::{Address, InvalidAddress},
+    ca::{Ca, Cas, MOST_CAS_OF_NAMESPACE},
     call::{READ_TIMEOUT, WRITE_TIMEOUT},
     client::Portal,
     failure::{Failure, PortalError},
@@ -44,6 +48,7 @@ pub use crate::portal::{
         Answer, Archive, AuditAction, AuditEvent, Credential, Expiry, KeyInfo, PLAUSIBLE, PortalSettings,
         Progress,
     },
+    origin::{AllowedOrigin, InvalidOrigin},
     portals::Portals,
     text::prefix,
 };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
 use reqwest::header::HeaderValue;
-use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
+use secrecy::{ExposeSecret, zeroize::Zeroizing};
 
 use crate::{
     lease::Leadership,
@@ -17,6 +17,7 @@ use crate::{
         tls::NoTls,
         transport,
     },
+    secret::SharedSecret,
 };
 
 /// Creates portal clients; one instance for the process, cheap to clone.
@@ -102,7 +103,7 @@ impl Portals {
         let connections = match self
             .0
             .clients
-            .connections(address.url().scheme() == "https", ca.as_deref())
+            .connections(address.url().scheme() == "https", ca.as_ref())
         {
             Ok(connections) => connections,
             Err(NoTls::BadPem) => {
@@ -135,7 +136,7 @@ impl Portals {
 }
 
 /// `Bearer`, one blank, and the key or token (trap 13).
-fn authorization(key: &SecretString) -> Option<HeaderValue> {
+fn authorization(key: &SharedSecret) -> Option<HeaderValue> {
     let key = key.expose_secret();
     if key.is_empty() || !key.is_ascii() {
         return None;

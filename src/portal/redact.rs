@@ -3,11 +3,12 @@
 use std::{cell::OnceCell, fmt, ops::Range, sync::Arc};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
 use crate::{
     portal::text::{clean, cut, one_line, prefix},
     schedule::{HIDDEN, Schedule, without_controls},
+    secret::SharedSecret,
 };
 
 /// The searched length of a text, in bytes; the rest is not shown.
@@ -17,11 +18,11 @@ const MUCH: usize = 16;
 
 /// The secrets to hide: the API key, and the values that a schedule takes from Secrets. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Secrets(Arc<Vec<SecretString>>);
+pub struct Secrets(Arc<Vec<SharedSecret>>);
 
 impl Secrets {
     /// The portal's key.
-    pub fn of_key(key: &SecretString) -> Self {
+    pub fn of_key(key: &SharedSecret) -> Self {
         Self::default().and(std::iter::once(key))
     }
 
@@ -32,7 +33,7 @@ impl Secrets {
     }
 
     /// All secrets, without duplicates and empty ones.
-    fn and<'a>(&self, more: impl Iterator<Item = &'a SecretString>) -> Self {
+    fn and<'a>(&self, more: impl Iterator<Item = &'a SharedSecret>) -> Self {
         let mut secrets = self.clone();
         for secret in more {
             let text = secret.expose_secret();
@@ -151,7 +152,7 @@ impl Secrets {
         if self.0.is_empty() {
             return Search::Nothing;
         }
-        let forms = |secret: &SecretString| {
+        let forms = |secret: &SharedSecret| {
             let text = secret.expose_secret();
             [
                 text.to_owned(),
@@ -183,7 +184,7 @@ mod tests {
     use super::*;
 
     fn secrets<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Secrets {
-        let secrets: Vec<SecretString> = secrets.into_iter().map(Into::into).collect();
+        let secrets: Vec<SharedSecret> = secrets.into_iter().map(Into::into).collect();
         Secrets::default().and(secrets.iter())
     }
 

@@ -9,10 +9,11 @@ pub mod timetable;
 
 use std::collections::BTreeMap;
 
+use crate::{
+    api::{CronParams, DocSpaceBackupScheduleSpec, Period, StorageParam, StorageType},
+    secret::SharedSecret,
+};
 use jiff::Timestamp;
-use secrecy::SecretString;
-
-use crate::api::{CronParams, DocSpaceBackupScheduleSpec, Period, StorageParam, StorageType};
 
 pub use crate::schedule::{
     difference::Difference,
@@ -41,11 +42,11 @@ pub struct Schedule {
     pub dump: bool,
 }
 
-/// The value of a storage parameter.
+/// The value of a storage parameter; its clones share the value.
 #[derive(Clone, Debug)]
 pub struct Param {
     /// The value, as text.
-    pub value: SecretString,
+    pub value: SharedSecret,
     /// Whether it must not be shown: a manifest takes or took it from a Secret, or it holds a secret that is in use.
     pub secret: bool,
     /// Whether its key holds a secret that is in use, and no manifest has that key.
@@ -56,14 +57,14 @@ impl Param {
     /// A value that does not come from a Secret.
     pub fn plain(value: impl Into<String>) -> Self {
         Self {
-            value: value.into().into(),
+            value: SharedSecret::from(value.into()),
             secret: false,
             hides_key: false,
         }
     }
 
     /// A value that a manifest takes from a Secret.
-    pub fn secret(value: SecretString) -> Self {
+    pub fn secret(value: SharedSecret) -> Self {
         Self {
             value,
             secret: true,
@@ -99,7 +100,7 @@ impl Schedule {
     pub fn without_secrets(spec: &DocSpaceBackupScheduleSpec) -> Self {
         let param = |param: &StorageParam| match &param.value {
             Some(value) => Param::plain(value.to_string()),
-            None => Param::secret(SecretString::default()),
+            None => Param::secret(SharedSecret::default()),
         };
         Self::new(
             spec,

@@ -69,7 +69,7 @@ fn every_field_that_differs_has_its_line() {
 
 #[test]
 fn a_secret_is_never_shown() {
-    let secret = |value: &str| Param::secret(SecretString::from(value));
+    let secret = |value: &str| Param::secret(value.into());
     let wanted = schedule(
         StorageType::ThirdPartyConsumer,
         &[("bucket", secret("s3cret")), ("ssekey", secret("s3cret"))],

@@ -3,6 +3,7 @@
 mod alerts;
 mod lifecycle;
 mod manifests;
+mod origins;
 mod render;
 mod rights;
 mod values;

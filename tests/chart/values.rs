@@ -25,6 +25,8 @@ fn refused() -> Vec<(&'static str, Value, &'static str)> {
         (OPERATOR, json!({"operator": {"intervall": "5m"}}), "intervall"),
         (OPERATOR, json!({"operator": {"interval": 5}}), "interval"),
         (OPERATOR, json!({"operator": {"allowedOrigins": ["docs.example.com"]}}), "allowedOrigins"),
+        (OPERATOR, json!({"operator": {"allowedOrigins": ["https://docs.example.com/portal"]}}), "allowedOrigins"),
+        (OPERATOR, json!({"operator": {"allowedOrigins": ["https://docs.example.com a b"]}}), "allowedOrigins"),
         (OPERATOR, json!({"leaderElection": {"enable": false}}), "enable"),
         (OPERATOR, json!({"leaderElection": {"enabled": false}, "replicas": 2}), "leaderElection.enabled"),
         (OPERATOR, json!({"podAntiAffinity": "soft"}), "podAntiAffinity"),

@@ -194,6 +194,15 @@ fn the_first_schedule_in_the_readme() {
     assert_eq!(manifest["metadata"]["namespace"], "docspace");
 
     let section = section.replace("\\\n", " ");
+    // The key may go to the portal of the sample.
+    let created = section
+        .find("kubectl create secret generic docspace-api-key")
+        .expect("a Secret");
+    let url = sample["spec"]["portal"]["url"].as_str().expect("a URL");
+    let annotated = format!("{}={url}\n", api::PORTAL_ORIGIN);
+    assert!(section[created..].contains("kubectl annotate secret docspace-api-key"));
+    assert!(section[created..].contains(&annotated), "{annotated}");
+
     let commands: Vec<_> = section.split("kubectl ").skip(1).collect();
     assert!(commands.len() >= 6, "{commands:?}");
     for command in commands {

@@ -2,7 +2,7 @@
 
 use std::{env, fs, net::Ipv4Addr, path::Path, thread, time::Duration};
 
-use docspace_backup_operator::api::{DocSpaceBackupSchedule, REQUESTED_AT};
+use docspace_backup_operator::api::{DocSpaceBackupSchedule, PORTAL_ORIGIN, REQUESTED_AT};
 use harness::{ControlPlane, DEADLINE, helm, http_get, wait_for, wait_gone};
 use jiff::Timestamp;
 use k8s_openapi::api::{coordination::v1::Lease, core::v1::Pod};
@@ -98,6 +98,8 @@ impl Cluster {
         let key = self.portal.first().issue_key(ApiKey::named("operator"));
         let key = format!("--from-literal=apiKey={key}");
         self.kubectl(&["create", "secret", "generic", harness::API_KEY, &key], "");
+        let origin = format!("{PORTAL_ORIGIN}={}", self.portal.url());
+        self.kubectl(&["annotate", "secret", harness::API_KEY, &origin], "");
     }
 
     /// Applies the sample for this portal; returns kubectl's warnings.

@@ -20,6 +20,7 @@ mod lifecycle;
 mod long_names;
 mod lost_writes;
 mod metrics;
+mod origins;
 mod predicted;
 mod process;
 mod proxied;

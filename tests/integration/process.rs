@@ -31,6 +31,35 @@ async fn a_wrong_flag_ends_it_with_a_message() {
     }
 }
 
+/// The values of a variable are the flag's, separated by commas.
+#[tokio::test]
+async fn a_wrong_variable_ends_it_with_a_message() {
+    let run = async |origins: &str| {
+        let output = Command::new(OPERATOR)
+            .arg("run")
+            .env("DOCSPACE_BACKUP_ALLOWED_ORIGIN", origins)
+            .env("KUBECONFIG", "/nonexistent/kubeconfig")
+            .env_remove("KUBERNETES_SERVICE_HOST")
+            .output()
+            .await
+            .expect("it runs");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let good = run("https://docs.example.com, http://router.docspace.svc:8092 docs.example.com").await;
+    assert!(good.contains("kubeconfig"), "{good}");
+    for (origins, word) in [
+        (
+            "https://docs.example.com,http://router:8092/sub docs.example.com",
+            "an origin has no path",
+        ),
+        ("https://a b c", "more than two words"),
+        ("", "--allowed-origin"),
+    ] {
+        let said = run(origins).await;
+        assert!(said.contains(word) && said.contains("--allowed-origin"), "{said}");
+    }
+}
+
 #[tokio::test]
 async fn an_empty_namespace_is_not_the_whole_cluster() {
     let mut world = Setup::default().idle().await;

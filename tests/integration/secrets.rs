@@ -1,13 +1,12 @@
-//! Secrets that are missing, late, changed, invalid, meant for another origin, or deleted together with their object.
+//! Secrets that are missing, late, changed, invalid, too large, or deleted together with their object.
 
 use docspace_backup_operator::api::{
-    AppliedReason, DocSpaceBackupSchedule, PORTAL_ORIGIN, ParamValue, SecretKeyRef, StorageParam,
-    StorageType, ValueFrom,
+    AppliedReason, DocSpaceBackupSchedule, ParamValue, SecretKeyRef, StorageParam, StorageType, ValueFrom,
 };
 use harness::API_KEY;
 use serde_json::json;
 
-use crate::world::{Setup, World, condition, is_ready, ready_reason_is};
+use crate::world::{Setup, World, condition, is_ready, message, ready_reason_is};
 
 const KEEPS_THE_KEY: &str = "it keeps the key that was accepted, another has none once the Secret is gone";
 
@@ -148,30 +147,69 @@ async fn another_key_of_the_same_secret_is_a_change_of_the_manifest() {
 }
 
 #[tokio::test]
-async fn a_secret_goes_only_where_it_was_meant_to_go() {
+async fn a_value_that_is_too_long_is_refused() {
     let world = World::new().await;
-    world
-        .annotate_secret(PORTAL_ORIGIN, "https://elsewhere.example.com")
-        .await;
+    let large = vec![b'x'; 1000 * 1024];
+    world.set_secret("large", &[("value", &large)]).await;
+    // As many parameters as an object may have, from one value.
+    let params = (0..31).map(|number| {
+        json!({"key": format!("p{number}"), "valueFrom": {"secretKeyRef": {"name": "large", "key": "value"}}})
+    });
+    let module = json!({"key": "module", "value": "s3"});
+    let all: Vec<_> = std::iter::once(module.clone()).chain(params).collect();
     world.create(&world.nightly()).await;
-    world.stalled("nightly", "OriginNotAllowed").await;
-    assert_eq!(world.calls(), 0);
-    let list = format!("https://elsewhere.example.com, {}", world.server.url());
-    world.annotate_secret(PORTAL_ORIGIN, &list).await;
     world.ready("nightly").await;
+    let calls = world.calls();
+    for (spec, words) in [
+        (json!({"storageParams": all}), "has more than 1024 characters"),
+        (
+            json!({"storageParams": [module], "portal": {"caSecretRef": {"name": "large", "key": "value"}}}),
+            "has more than 256 KiB",
+        ),
+        (
+            json!({"portal": {"caSecretRef": null, "apiKeySecretRef": {"name": "large", "key": "value"}}}),
+            "has more than 4 KiB",
+        ),
+    ] {
+        world.patch("nightly", json!({"spec": spec})).await;
+        let told = |object: &DocSpaceBackupSchedule| {
+            ready_reason_is(object, "SecretInvalid") && message(object, "Ready").contains(words)
+        };
+        world.wait("nightly", told).await;
+    }
+    world.assert_calls(calls);
 }
 
 #[tokio::test]
-async fn the_operator_can_require_and_limit_origins() {
-    let world = World::with_arguments(&["--require-origin-annotation"]).await;
-    world.create(&world.nightly()).await;
-    world.stalled("nightly", "OriginNotAllowed").await;
-    assert_eq!(world.calls(), 0);
+async fn the_cas_of_a_namespace_are_bounded_together() {
+    let world = World::of_one_process("each process counts for itself").await;
+    let object = |name: &str, ca: &str| {
+        let mut object = world.named(name);
+        object.spec.portal.url = "http://127.0.0.1:9".into();
+        object.spec.portal.ca_secret_ref = serde_json::from_value(json!({"name": ca})).expect("a reference");
+        object
+    };
+    for number in 0..5 {
+        let ca = number.to_string().repeat(250 * 1024);
+        let name = format!("ca-{number}");
+        world.set_secret(&name, &[("ca.crt", ca.as_bytes())]).await;
+    }
+    for name in ["ca-0", "ca-1", "ca-2", "ca-3"] {
+        world.create(&object(name, name)).await;
+        world.told(name, "Unreachable").await;
+    }
+    world.create(&object("equal", "ca-3")).await;
+    world.told("equal", "Unreachable").await;
+    world.create(&object("ca-4", "ca-4")).await;
+    let stalled = world.stalled("ca-4", "SecretInvalid").await;
+    let told = message(&stalled, "Ready");
+    assert!(told.contains("more than 1024 KiB together"), "{told}");
 
-    let world = World::with_arguments(&["--allowed-origin", "https://docs.example.com"]).await;
-    world.create(&world.nightly()).await;
-    world.stalled("nightly", "OriginNotAllowed").await;
-    assert_eq!(world.calls(), 0);
+    // What nobody uses any more makes room.
+    world.delete("ca-0").await;
+    world.gone("ca-0").await;
+    world.request("ca-4").await;
+    world.told("ca-4", "Unreachable").await;
 }
 
 #[tokio::test]

@@ -17,7 +17,6 @@ use kube::{
     core::DeserializeGuard,
     runtime::reflector::{ObjectRef, Store},
 };
-use secrecy::SecretString;
 
 use crate::{
     api::DocSpaceBackupSchedule,
@@ -34,6 +33,7 @@ use crate::{
         memory::Lost,
         ownership::{enforces, is_owner, may_be_at},
     },
+    secret::SharedSecret,
 };
 
 pub use crate::controller::index::shared::Listing;
@@ -201,7 +201,7 @@ impl Index {
     }
 
     /// Records the API key of the object; returns objects that shared a slot with it through another key.
-    pub fn uses_key(&self, object: &DocSpaceBackupSchedule, key: &SecretString) -> Vec<Key> {
+    pub fn uses_key(&self, object: &DocSpaceBackupSchedule, key: &SharedSecret) -> Vec<Key> {
         let claims = &mut self.shared().claims;
         let digest = claims.digest(key);
         let former = claims.uses_key(&Claimant::of(object), digest);

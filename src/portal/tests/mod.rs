@@ -10,7 +10,6 @@ mod trouble;
 use std::{net::SocketAddr, time::Duration};
 
 use jiff::Timestamp;
-use secrecy::SecretString;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -18,7 +17,10 @@ use tokio::{
 };
 
 use super::*;
-use crate::schedule::{Param, Schedule};
+use crate::{
+    schedule::{Param, Schedule},
+    secret::SharedSecret,
+};
 
 const KEY: &str = "sk-0123456789";
 const ABSENT: &str = r#"{"count":0,"links":[],"status":0,"statusCode":200}"#;
@@ -44,7 +46,7 @@ fn portal_at(url: &str, host: Option<&str>) -> Portal {
         .expect("a portal")
 }
 
-fn key() -> SecretString {
+fn key() -> SharedSecret {
     KEY.to_owned().into()
 }
 

@@ -91,19 +91,34 @@ fn a_night(stage: &Stage) {
     stage.show(&["get", "dsbs"]);
 
     say(
-        "05:05, more than two hours (backupDeadline) after the due time: the legal portal's backup is overdue",
+        "05:05, more than two hours (backupDeadline) after the due time: the legal portal's backup is overdue, as two \
+         checks show",
     );
     stage.live(80);
     stage.look("05:05");
+    stage.show(&[
+        "wait",
+        "--for=condition=BackupFresh=False",
+        "dsbs/legal",
+        "--timeout=60s",
+    ]);
     stage.show(&["get", "dsbs"]);
     stage.show_freshness();
     stage.show_events("legal");
 }
 
 fn drift(stage: &Stage) {
-    say("Somebody changes the sales portal's schedule to 05:00. The next check corrects it");
+    say(
+        "Somebody changes the sales portal's schedule to 05:00. A check after 10 seconds shows the same, and corrects it",
+    );
     stage.sales.set_schedule(Schedule::every_day(5));
     stage.look("05:06");
+    stage.show(&[
+        "wait",
+        "--for=jsonpath={.status.corrections.count}=1",
+        "dsbs/sales",
+        "--timeout=60s",
+    ]);
     stage.show(&["get", "dsbs/sales"]);
 }
 

@@ -31,7 +31,9 @@ impl Stage {
         let [sales, legal] = <[Portal; 2]>::try_from(server.tenants()).expect("two tenants");
         let sales_key = sales.issue_key(ApiKey::named("backups"));
         let legal_key = legal.issue_key(ApiKey::named("backups"));
-        let operator = Operator::start(operator, &plane.kubeconfig(), &namespace, &[]).await;
+        // As the chart starts it.
+        let arguments = ["--require-origin-annotation"];
+        let operator = Operator::start(operator, &plane.kubeconfig(), &namespace, &arguments).await;
         let stage = Self {
             plane,
             namespace,
@@ -61,10 +63,21 @@ impl Stage {
         self.server.live(time.try_into().expect("a time that fits"));
     }
 
-    /// Requests a check of every portal, and waits for it.
+    /// Requests a check of every portal, and waits for it. The demo's clock jumps, which is believed at the second check, so
+    /// there is one before it.
     pub fn look(&self, request: &str) {
-        let annotation = format!("docspace.onlyoffice.com/requestedAt={request}");
-        self.show(&["annotate", "dsbs", "--all", "--overwrite", &annotation]);
+        let annotation = |request: &str| format!("docspace.onlyoffice.com/requestedAt={request}");
+        let before = format!("before-{request}");
+        self.kubectl(
+            &["annotate", "dsbs", "--all", "--overwrite", &annotation(&before)],
+            "",
+        );
+        self.wait_for_echo(&before);
+        self.show(&["annotate", "dsbs", "--all", "--overwrite", &annotation(request)]);
+        self.wait_for_echo(request);
+    }
+
+    fn wait_for_echo(&self, request: &str) {
         let echo = format!("--for=jsonpath={{.status.lastHandledReconcileAt}}={request}");
         self.kubectl(&["wait", &echo, "dsbs", "--all", "--timeout=30s"], "");
     }
@@ -98,13 +111,18 @@ impl Stage {
         )
     }
 
-    /// Puts a key into the portal's Secret.
+    /// Puts a key into the portal's Secret, which may be sent to that portal only.
     pub fn set_key(&self, portal: &str, key: &str) {
         let literal = format!("--from-literal=apiKey={key}");
         let name = format!("{portal}-key");
         let create = ["create", "secret", "generic", &name, &literal];
         let secret = self.kubectl(&[&create[..], &["--dry-run=client", "-o=yaml"]].concat(), "");
         self.kubectl(&["apply", "--server-side", "-f", "-"], &secret);
+        let origin = format!(
+            "docspace.onlyoffice.com/portal-origin={} {portal}.example.com",
+            self.server.url()
+        );
+        self.kubectl(&["annotate", "secret", &name, "--overwrite", &origin], "");
     }
 
     /// Shows reason and message of the condition BackupFresh.

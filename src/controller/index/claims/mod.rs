@@ -10,11 +10,12 @@ use std::{
     hash::{BuildHasher, RandomState},
 };
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
 use crate::{
     api::DocSpaceBackupSchedule,
     controller::index::slot::{Key, SlotKey, key_of},
+    secret::SharedSecret,
 };
 
 /// An object that claims a slot. Verified facts apply to this uid and this slot only.
@@ -122,7 +123,7 @@ impl Known {
 
 impl Claims {
     /// The digest of a key.
-    pub fn digest(&self, key: &SecretString) -> KeyDigest {
+    pub fn digest(&self, key: &SharedSecret) -> KeyDigest {
         KeyDigest(self.hasher.hash_one(key.expose_secret()))
     }
 

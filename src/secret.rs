@@ -1,0 +1,40 @@
+//! A secret text that is shared rather than copied.
+
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+
+/// A secret text; cheap to clone. All clones are one copy, which is wiped when the last of them goes.
+#[derive(Clone, Debug, Default)]
+pub struct SharedSecret(Arc<SecretString>);
+
+impl ExposeSecret<str> for SharedSecret {
+    fn expose_secret(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl From<&str> for SharedSecret {
+    fn from(text: &str) -> Self {
+        Self(Arc::new(text.into()))
+    }
+}
+
+impl From<String> for SharedSecret {
+    fn from(text: String) -> Self {
+        Self(Arc::new(text.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_are_one_copy_and_nothing_prints_it() {
+        let secret = SharedSecret::from("sk-1");
+        let clone = secret.clone();
+        assert!(std::ptr::eq(secret.expose_secret(), clone.expose_secret()));
+        assert!(!format!("{secret:?}").contains("sk-1"));
+    }
+}
