@@ -10,4 +10,5 @@ mod mutate;
 #[allow(dead_code, reason = "the replay uses all of it")]
 #[path = "../replay/operator.rs"]
 mod operator;
+mod origins;
 mod timetables;
