@@ -239,17 +239,8 @@ impl ControlPlane {
             &["apply", "--server-side", "-f", "-"],
             &docspace_backup_operator::api::crd_yaml(),
         );
-        self.kubectl_ok(
-            &[
-                "wait",
-                "crd/docspacebackupschedules.docspace.onlyoffice.com",
-                "--for=condition=Established",
-                "--timeout=30s",
-            ],
-            "",
-        );
-        // Established is set a moment before the API server serves the resource and its documentation, and kubectl would
-        // cache the earlier answer.
+        // The condition Established is set a moment before the API server serves the resource and its documentation, and
+        // kubectl would cache the earlier answer.
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             let _ = fs::remove_dir_all(self.kubectl_cache());

@@ -21,6 +21,8 @@ const END: Duration = Duration::from_secs(12);
 
 /// `docspace-backup-operator run` for one namespace. It is killed when this is dropped or the test process ends.
 pub struct Operator {
+    /// A program and its arguments that become the operator, such as prlimit; empty for none.
+    through: Vec<String>,
     binary: PathBuf,
     kubeconfig: PathBuf,
     namespace: String,
@@ -49,7 +51,19 @@ impl Operator {
         namespace: &str,
         arguments: &[&str],
     ) -> Self {
-        Self::start_as(None, binary, kubeconfig, namespace, arguments).await
+        Self::start_with(&[], None, binary, kubeconfig, namespace, arguments).await
+    }
+
+    /// The same through another program, with its arguments, that prepares the process and then becomes the operator
+    /// (exec): prlimit, or unshare.
+    pub async fn start_through(
+        through: &[&str],
+        binary: impl AsRef<Path>,
+        kubeconfig: &Path,
+        namespace: &str,
+        arguments: &[&str],
+    ) -> Self {
+        Self::start_with(through, None, binary, kubeconfig, namespace, arguments).await
     }
 
     /// The same with this pod name, which is the prefix of its identity on a Lease.
@@ -60,11 +74,24 @@ impl Operator {
         namespace: &str,
         arguments: &[&str],
     ) -> Self {
+        Self::start_with(&[], pod, binary, kubeconfig, namespace, arguments).await
+    }
+
+    async fn start_with(
+        through: &[&str],
+        pod: Option<&str>,
+        binary: impl AsRef<Path>,
+        kubeconfig: &Path,
+        namespace: &str,
+        arguments: &[&str],
+    ) -> Self {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).into()).collect();
         let mut operator = Self {
+            through: owned(through),
             binary: binary.as_ref().into(),
             kubeconfig: kubeconfig.into(),
             namespace: namespace.into(),
-            arguments: arguments.iter().map(|argument| (*argument).into()).collect(),
+            arguments: owned(arguments),
             pod: pod.map(Into::into),
             running: None,
         };
@@ -167,6 +194,7 @@ impl Operator {
         let log_from = usize::try_from(log.metadata().expect("a file").len()).expect("not that long");
         let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("supervise"));
         command
+            .args(&self.through)
             .arg(&self.binary)
             .args(["run", "--namespace", &self.namespace, "--allow-loopback-portals"])
             .args(["--listen", "127.0.0.1:0"])

@@ -1,0 +1,29 @@
+//! Strangers share one operator: attacks by tenants and by portals, against the real binary under the chart's memory
+//! limit. A [`World`] is one operator for two namespaces: [`victims`] live in one and are looked after all the time,
+//! [`attackers`] in the other. After each attack [`World::judge`] prints what it took, and fails the test
+//!
+//! - if the operator ended, or took more memory than the chart grants,
+//! - if a victim was not Ready and Synced at any time, or was looked after later than twice as long as before,
+//! - if a probe or the metrics took longer than a second.
+//!
+//! `cargo test --test strangers -- --nocapture NAME` shows the figures of one attack. The environment variable
+//! `OPERATOR` names another binary, for example a release build.
+
+mod answers;
+mod attackers;
+mod crowds;
+mod evidence;
+mod limit;
+mod lists;
+mod names;
+mod portal;
+mod probes;
+mod scrapers;
+mod secrets;
+mod timetables;
+mod verdict;
+mod victims;
+mod wiped;
+mod world;
+
+use world::World;
