@@ -1,7 +1,8 @@
 //! The HTTP server: `/metrics`, `/livez` and `/readyz` (`/readyz?verbose` for details), each by GET.
 
 use std::{
-    collections::VecDeque,
+    cmp::Reverse,
+    collections::{HashMap, VecDeque},
     convert::Infallible,
     fmt, io,
     net::{IpAddr, SocketAddr},
@@ -42,8 +43,8 @@ const TIME_LIMIT: Duration = Duration::from_secs(10);
 const HEAD_LIMIT: Duration = Duration::from_secs(5);
 /// The longest head of a request, in bytes: the smallest that hyper allows.
 const LONGEST_HEAD: usize = 8 * 1024;
-/// Concurrent connections; a further one takes the place of the oldest that has sent no request.
-const CONNECTIONS: usize = 64;
+/// Concurrent connections; a further one takes the place of another one.
+const CONNECTIONS: usize = 128;
 /// Concurrent answers with metrics, of which one client's address gets at most one.
 const SCRAPES: usize = 2;
 /// A client must take the next piece of the metrics within this time.
@@ -99,6 +100,7 @@ async fn accept(listener: TcpListener, served: Arc<Served>) {
                 let has_asked = Arc::new(AtomicBool::new(false));
                 let task = tokio::spawn(serve(stream, client.ip(), served.clone(), has_asked.clone()));
                 connections.push_back(Connection {
+                    client: client.ip(),
                     task: AbortOnDropHandle::new(task),
                     has_asked,
                 });
@@ -113,18 +115,25 @@ async fn accept(listener: TcpListener, served: Arc<Served>) {
 
 /// An open connection; it ends when this value is dropped.
 struct Connection {
+    client: IpAddr,
     task: AbortOnDropHandle<()>,
     has_asked: Arc<AtomicBool>,
 }
 
-/// Ends the oldest connection without a request, else the oldest of all, while there are too many: a probe needs
-/// milliseconds, so it is never the oldest.
+/// While there are too many, ends one of the client that has the most: the oldest without a request, else the oldest. A
+/// probe needs milliseconds, so it is never the oldest.
 fn make_room(connections: &mut VecDeque<Connection>) {
     connections.retain(|connection| !connection.task.is_finished());
     while connections.len() >= CONNECTIONS {
-        let is_idle = |connection: &Connection| !connection.has_asked.load(Ordering::Relaxed);
-        let oldest = connections.iter().position(is_idle).unwrap_or_default();
-        connections.remove(oldest);
+        let mut of_client = HashMap::<_, usize>::new();
+        for connection in &*connections {
+            *of_client.entry(connection.client).or_default() += 1;
+        }
+        let most = |at: &usize| of_client[&connections[*at].client];
+        let is_idle = |at: &usize| !connections[*at].has_asked.load(Ordering::Relaxed);
+        // The first of equal ones, which is the oldest.
+        let next = (0..connections.len()).max_by_key(|at| (most(at), is_idle(at), Reverse(*at)));
+        next.and_then(|at| connections.remove(at));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Clients of the server for metrics and probes.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -16,14 +16,17 @@ use crate::World;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections() {
     let mut world = World::before("300 connections to /metrics").await;
-    let address: std::net::SocketAddr = world.operator.address().await.parse().expect("an address");
+    let address: SocketAddr = world.operator.address().await.parse().expect("an address");
     let mut clients = JoinSet::new();
-    for number in 0..300 {
+    for number in 0..300_u16 {
         clients.spawn(async move {
             loop {
                 let socket = TcpSocket::new_v4().expect("a socket");
                 // As little as there is: what the server has sent and nobody reads is to be its own problem.
                 socket.set_recv_buffer_size(1).expect("an open socket");
+                // Not that of the probes.
+                let own = SocketAddr::from(([127, 0, 0, 2 + u8::try_from(number % 3).expect("small")], 0));
+                socket.bind(own).expect("a free port");
                 if let Ok(stream) = socket.connect(address).await {
                     let _ = match number {
                         0..200 => idle(stream).await,
