@@ -6,11 +6,10 @@
 
 mod embedded;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::Host;
 
 use crate::portal::guard::embedded::{below_unknown_prefixes, embedded};
@@ -54,11 +53,6 @@ const METADATA_V6: [(Ipv6Addr, u32); 6] = [
 #[derive(Debug, thiserror::Error)]
 #[error("every address of the name is refused, because it is never a portal")]
 pub struct NotAllowed;
-
-/// A name has no address.
-#[derive(Debug, thiserror::Error)]
-#[error("the name cannot be resolved")]
-pub struct Unresolved;
 
 /// Decides which addresses may be a portal.
 #[derive(Clone, Copy, Debug)]
@@ -121,30 +115,6 @@ impl Guard {
         (address.is_loopback() && !self.allow_loopback)
             || address.is_link_local()
             || METADATA_V4.contains(&address)
-    }
-}
-
-/// The system's resolver without the refused addresses.
-impl Resolve for Guard {
-    fn resolve(&self, name: Name) -> Resolving {
-        let guard = *self;
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0))
-                .await
-                .map_err(|_| Unresolved)?;
-            let found: Vec<SocketAddr> = found.collect();
-            if found.is_empty() {
-                return Err(Unresolved.into());
-            }
-            let allowed: Vec<SocketAddr> = found
-                .into_iter()
-                .filter(|found| guard.allows(found.ip()))
-                .collect();
-            if allowed.is_empty() {
-                return Err(NotAllowed.into());
-            }
-            Ok(Box::new(allowed.into_iter()) as Addrs)
-        })
     }
 }
 

@@ -179,6 +179,14 @@ pub const ALLOWED: &[&str] = &[
     "[2a01:db8::200:5efe:8.8.8.8]",
 ];
 
+pub fn host(text: &str) -> IpAddr {
+    match url::Url::parse(&format!("http://{text}/")).expect(text).host() {
+        Some(Host::Ipv4(address)) => address.into(),
+        Some(Host::Ipv6(address)) => address.into(),
+        other => panic!("{text} is {other:?}"),
+    }
+}
+
 fn allows(guard: Guard, text: &str) -> bool {
     let url = url::Url::parse(&format!("http://{text}/")).expect(text);
     guard.allows_host(url.host())
