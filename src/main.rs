@@ -53,7 +53,7 @@ type Failure = Box<dyn std::error::Error>;
 fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Runtime::new()?;
     let result = runtime.block_on(work);
-    // DNS look-ups run in threads that cannot be cancelled; the program does not wait for them.
+    // Names of the Kubernetes API are looked up in threads that cannot be cancelled; the program does not wait for them.
     runtime.shutdown_background();
     result
 }
@@ -225,7 +225,9 @@ fn start_log(args: &RunArgs) {
         .log_level
         .clone()
         .with_target("kube_client::client", LevelFilter::ERROR)
-        .with_target("kube_runtime::watcher", LevelFilter::ERROR);
+        .with_target("kube_runtime::watcher", LevelFilter::ERROR)
+        // It would log what strangers' DNS servers send; a failed look-up is told as the portal's failure.
+        .with_target("hickory_proto", LevelFilter::OFF);
     tracing_subscriber::registry()
         .with(log.with_filter(filter))
         .init();

@@ -21,6 +21,7 @@ use crate::{
         http_clients::Gate,
         metrics::{CallResult, Metrics},
         model::{Archive, AuditAction, AuditEvent, PortalSettings, Progress},
+        names::on_behalf_of,
         parse,
         redact::{Redactor, Secrets},
         transport::{Head, exchange},
@@ -41,7 +42,6 @@ fn of(dump: bool) -> [(&'static str, &'static str); 1] {
 #[derive(Clone, Debug)]
 pub struct Portal {
     /// On whose behalf it is called.
-    #[expect(dead_code, reason = "limits come next")]
     pub(super) namespace: Arc<str>,
     pub(super) address: Address,
     pub(super) authorization: HeaderValue,
@@ -228,6 +228,7 @@ impl Portal {
     /// Sends and awaits a call only while this process leads; a write begins only if it fits into the lease.
     async fn exchange(&self, call: Call, request: Request) -> (Head, Result<Reply, Refusal>) {
         let exchange = exchange(&self.connections, request, call.max_body());
+        let exchange = on_behalf_of(self.namespace.clone(), exchange);
         let reply = if call.is_write() {
             self.leadership.portal_write(self.limit(call), exchange).await
         } else {

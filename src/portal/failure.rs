@@ -12,7 +12,7 @@ pub enum Failure {
     SecretInvalid,
     /// The address is never a portal: loopback, link-local, cloud metadata, …
     AddressNotAllowed,
-    /// The host name has no address.
+    /// The host name does not exist or has no address, or DNS did not tell.
     Resolve,
     /// No connection within [`CONNECT_TIMEOUT`](super::CONNECT_TIMEOUT), or it was refused, also by a proxy.
     Connect,

@@ -14,6 +14,7 @@ use crate::portal::{
     ca::CaId,
     connections::Connections,
     guard::Guard,
+    names::Names,
     private_trust::Verifier,
     tls::{self, NoTls},
 };
@@ -36,6 +37,7 @@ struct Public {
 #[derive(Debug)]
 pub struct Clients {
     options: Options,
+    names: Names,
     plain: Connections,
     public: Mutex<Option<Public>>,
     /// The most recently used last.
@@ -45,10 +47,14 @@ pub struct Clients {
 impl Clients {
     /// Creates the clients for http only; the others are created on demand.
     pub fn new(options: Options) -> reqwest::Result<Self> {
+        let names = Names::new(Guard {
+            allow_loopback: options.allow_loopback,
+        });
         // Without roots: they cost memory, a slim image may have none, and http does not need them.
-        let plain = Connections::new(|| builder(options).tls_certs_only([]))?;
+        let plain = Connections::new(|| builder(options, &names).tls_certs_only([]))?;
         Ok(Self {
             options,
+            names,
             plain,
             public: Mutex::default(),
             private: Mutex::default(),
@@ -107,12 +113,12 @@ impl Clients {
 
     fn over_tls(&self, verifier: Verifier) -> Result<Connections, NoTls> {
         let config = tls::config(verifier)?;
-        Connections::new(|| builder(self.options).tls_backend_preconfigured(config.clone()))
-            .map_err(|_| NoTls::NoRoots)
+        let builder = || builder(self.options, &self.names).tls_backend_preconfigured(config.clone());
+        Connections::new(builder).map_err(|_| NoTls::NoRoots)
     }
 }
 
-fn builder(options: Options) -> reqwest::ClientBuilder {
+fn builder(options: Options, names: &Names) -> reqwest::ClientBuilder {
     let builder = Client::builder()
         .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
         .http1_only()
@@ -121,9 +127,7 @@ fn builder(options: Options) -> reqwest::ClientBuilder {
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_max_idle_per_host(IDLE_CONNECTIONS)
         .pool_idle_timeout(IDLE_TIMEOUT)
-        .dns_resolver(Guard {
-            allow_loopback: options.allow_loopback,
-        });
+        .dns_resolver(names.clone());
     if options.proxy_from_env {
         builder
     } else {

@@ -1,7 +1,7 @@
 //! The DocSpace client: one call, one classified answer.
 //!
-//! 1. [`Address`] is the address of a portal; `guard` refuses addresses that are never a portal. [`AllowedOrigin`] says
-//!    where Secrets may go.
+//! 1. [`Address`] is the address of a portal. [`AllowedOrigin`] says where Secrets may go, `names` looks names up, and
+//!    `guard` refuses addresses that are never a portal.
 //! 2. [`Portals`] creates a [`Portal`] for an [`Access`], without a call.
 //! 3. A call (`client`) waits for its turn (`http_clients`), sends and reads (`transport`) over a connection (`connections`,
 //!    `tls`), classifies the answer (`shape`, `answer`), and reads its data (`parse`, `model`).
@@ -21,6 +21,7 @@ mod guard;
 mod http_clients;
 mod metrics;
 mod model;
+mod names;
 mod origin;
 mod parse;
 mod pin;

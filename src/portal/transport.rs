@@ -12,9 +12,10 @@ use crate::portal::{
     Failure,
     answer::{Refusal, Reply},
     connections::{Connections, cause, causes},
-    guard::{NotAllowed, Unresolved},
+    guard::NotAllowed,
     http_clients::CONNECT_TIMEOUT,
     model::PLAUSIBLE,
+    names::Unresolved,
     tls_trouble::tls_trouble,
 };
 
@@ -153,11 +154,8 @@ fn failed(error: &reqwest::Error, timeout: Option<Duration>) -> Refusal {
     if cause::<NotAllowed>(error).is_some() {
         return refusal(Failure::AddressNotAllowed, NOT_ALLOWED.into());
     }
-    if cause::<Unresolved>(error).is_some() {
-        return refusal(
-            Failure::Resolve,
-            "the host name has no address; check portal.url and DNS".into(),
-        );
+    if let Some(&unresolved) = cause::<Unresolved>(error) {
+        return refusal(Failure::Resolve, why_unresolved(unresolved).into());
     }
     if error.is_timeout() {
         return refusal(
@@ -177,8 +175,24 @@ fn failed(error: &reqwest::Error, timeout: Option<Duration>) -> Refusal {
     )
 }
 
-/// What the system says, behind a colon.
+fn why_unresolved(unresolved: Unresolved) -> &'static str {
+    match unresolved {
+        Unresolved::NoSuchName => "the host name does not exist; check portal.url and DNS",
+        Unresolved::NoAddress => "the host name has no address; check portal.url and DNS",
+        Unresolved::Failed => {
+            "DNS failed to look up the host name; check portal.url, and the log of the DNS server"
+        }
+        Unresolved::NoAnswer => {
+            "DNS did not answer in time; check portal.url, the DNS server and network policies"
+        }
+    }
+}
+
+/// What DNS or the system says, behind a colon.
 fn why(error: &reqwest::Error) -> String {
+    if let Some(unresolved) = cause::<Unresolved>(error) {
+        return format!(": {unresolved}");
+    }
     cause::<io::Error>(error).map_or(String::new(), |error| format!(": {}", error.kind()))
 }
 
