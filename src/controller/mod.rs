@@ -19,6 +19,7 @@ mod reconcile;
 mod run;
 mod secrets;
 mod settings;
+mod turns;
 mod watches;
 
 pub use crate::controller::{
