@@ -106,7 +106,8 @@ pub struct Status {
     /// How many seconds the portal's clock is ahead of the operator's; absent while the two differ by at most 5 minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_offset_seconds: Option<i64>,
-    /// Value of the annotation docspace.onlyoffice.com/requestedAt that the operator last handled.
+    /// Value of the annotation docspace.onlyoffice.com/requestedAt that the operator last handled. It handles at most one
+    /// value in 10 seconds, the newest one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
 }

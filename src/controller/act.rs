@@ -28,8 +28,11 @@ use crate::{
 /// Carries out a plan.
 ///
 /// # Errors
-/// Kubernetes refused the finalizer, or the object changed meanwhile.
+/// Kubernetes refused the finalizer, the object changed meanwhile, or others must be checked first.
 pub async fn act(observation: &mut Observation<'_>, plan: Plan) -> Result<Outcome, Error> {
+    if matches!(plan, Plan::Adopt(_) | Plan::Write(_) | Plan::Delete { .. }) {
+        observation.let_others_go_first()?;
+    }
     if may_be_at(observation.object).is_some() && observation.facts.deletion.is_none() {
         // A replacement of the object (PUT) removes it.
         add_finalizer(observation).await?;

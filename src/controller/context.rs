@@ -14,7 +14,7 @@ use kube::{
     core::PartialObjectMeta,
     runtime::reflector::{ObjectRef, Store},
 };
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -25,6 +25,7 @@ use crate::{
         metrics::Metrics,
         requests::Requests,
         secrets,
+        turns::Turns,
     },
     portal::{Answer, Failure, PortalError, Portals},
     rules::{
@@ -33,10 +34,6 @@ use crate::{
     },
 };
 
-/// The number of objects that are reconciled at a time, not counting those that wait for their portal.
-pub const WORKER_SLOTS: usize = 64;
-/// A reconcile that takes longer than this counts as waiting for its portal.
-const PATIENCE: Duration = Duration::from_millis(250);
 /// A running write may continue this long when the operator stops.
 pub const WRITE_GRACE: Duration = Duration::from_secs(8);
 
@@ -52,7 +49,7 @@ pub struct Context {
     pub(super) memories: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Memory>>>>,
     /// By the namespace that a controller watches; `None` for all.
     pub(super) triggers: HashMap<Option<String>, mpsc::UnboundedSender<Key>>,
-    pub(super) worker_slots: Semaphore,
+    pub(super) turns: Turns,
     /// True once all stores are filled and this process leads: objects can be reconciled.
     pub(super) filled: watch::Receiver<bool>,
     /// Cancelled when the operator stops: reads are dropped.
@@ -62,18 +59,6 @@ pub struct Context {
 }
 
 impl Context {
-    /// Runs the work in a worker slot; slow work, for example with a hanging portal, gives its slot to others.
-    /// `work` creates its future only then, to save memory: thousands may be waiting.
-    pub(super) async fn in_turn<F: Future>(&self, work: impl FnOnce() -> F) -> F::Output {
-        let slot = self.worker_slots.acquire().await;
-        let mut work = Box::pin(work());
-        if let Ok(done) = tokio::time::timeout(PATIENCE, &mut work).await {
-            return done;
-        }
-        drop(slot);
-        work.await
-    }
-
     /// Runs a write to the portal, or its read afterwards; it may continue for WRITE_GRACE when the operator stops.
     pub(super) async fn within_grace<T>(
         &self,

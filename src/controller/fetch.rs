@@ -97,7 +97,7 @@ async fn trail(portal: &Portal, from: Timestamp) -> Result<Option<AuditTrail>, P
         let Some(events) = portal.events(action, from).await?.value else {
             return Ok(None);
         };
-        times.extend(events.into_iter().map(|event| event.date));
+        *times = events.into_iter().map(|event| event.date).collect();
     }
     Ok(Some(trail))
 }

@@ -20,6 +20,7 @@ mod requests;
 mod run;
 mod secrets;
 mod settings;
+mod turns;
 mod watches;
 
 pub use crate::controller::{

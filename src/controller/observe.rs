@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
-use tokio::sync::OwnedMutexGuard;
 
 use crate::{
     api::{DocSpaceBackupSchedule, ManagementPolicy},
@@ -13,7 +12,7 @@ use crate::{
         discovery::crd_offers_create,
         error::Error,
         fetch::fetch,
-        index::slot::key_of,
+        index::{SlotGuard, slot::key_of},
         metrics::KubeOperation,
         secrets::{self, Reader},
     },
@@ -47,7 +46,7 @@ pub struct Observation<'a> {
     /// Set once the Secrets are known.
     portal: Option<Portal>,
     /// Held once the portal is known by its key, because another object may reach it at another address.
-    portal_lock: Option<OwnedMutexGuard<()>>,
+    portal_lock: Option<SlotGuard>,
 }
 
 impl<'a> Observation<'a> {
@@ -302,32 +301,24 @@ impl<'a> Observation<'a> {
                 self.memory.accepted = access.and_then(|access| access.as_ref().ok()).cloned();
                 self.context.wake(self.context.index.accept(self.object));
             }
-            Need::Identity => self.recognize().await?,
+            Need::Identity => self.recognize().await,
             _ => {}
         }
         Ok(())
     }
 
     /// Two addresses with the same key are one portal with one slot.
-    async fn recognize(&mut self) -> Result<(), Error> {
+    async fn recognize(&mut self) {
         let identity = self.facts.identity.as_ref();
         let Some(Credential::ApiKey(key)) = identity.and_then(|identity| identity.credential.as_ref()) else {
-            return Ok(());
+            return;
         };
-        let objects = &self.context.index;
+        let lock = self.context.index.recognize(self.object, &key.id);
         // Observers need no lock: they write nothing.
-        let observes = !enforces(&self.object.spec);
-        let lock = objects.recognize(self.object, &key.id);
-        if let Err(later) = self.let_others_go_first() {
-            // The key is read again later, so that the status records it: other processes rely on the status.
-            objects.unrecognize(self.object);
-            return Err(later);
-        }
-        if !observes {
-            self.portal_lock = Some(lock.lock_owned().await);
+        if enforces(&self.object.spec) {
+            self.portal_lock = Some(lock.lock().await);
         }
         self.facts.slot = self.context.index.standing(self.object);
-        Ok(())
     }
 
     /// Waits, for a limited time, until this process has checked objects that may have precedence on the slot.
@@ -351,7 +342,9 @@ impl<'a> Observation<'a> {
         if left.is_zero() {
             return Ok(());
         }
-        self.context.wake(others);
+        // The key is read again later, so that the status records it: other processes rely on the status.
+        self.context.index.unrecognize(self.object);
+        self.context.wake(others.into_iter().collect());
         Err(Error::OthersFirst(left))
     }
 

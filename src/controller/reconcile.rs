@@ -19,7 +19,6 @@ use kube::{
     ResourceExt,
     runtime::{controller::Action, reflector::ObjectRef},
 };
-use tokio::sync::OwnedMutexGuard;
 
 use crate::{
     api::DocSpaceBackupSchedule,
@@ -27,7 +26,10 @@ use crate::{
         act::act,
         context::{Context, pace},
         error::{Error, Failed},
-        index::slot::{Guarded, key_of},
+        index::{
+            SlotGuard,
+            slot::{Guarded, key_of},
+        },
         invalid, log,
         metrics::{KubeOperation, ReconcileResult},
         observe::Observation,
@@ -68,6 +70,7 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
     let began = Instant::now();
     let memory = context.memory(&object.uid().unwrap_or_default());
     let mut memory = memory.lock().await;
+    let (namespace, hung) = (object.namespace().unwrap_or_default(), memory.hung);
     let (this, remembered) = (&context, &mut *memory);
     let work = move || async move {
         match &object.0 {
@@ -78,11 +81,16 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
         }
     };
     // A fault at one object is no fault at others.
-    let ended = AssertUnwindSafe(context.in_turn(work)).catch_unwind().await;
+    let turn = context.turns.take(&namespace, hung, work);
+    let ended = AssertUnwindSafe(turn).catch_unwind().await;
     match ended.unwrap_or(Err(Error::Panicked)) {
         Ok(action) => Ok(action),
         Err(Error::Superseded) => Ok(Action::requeue(Duration::ZERO)),
-        Err(Error::OthersFirst(wait)) => Ok(Action::requeue(wait)),
+        Err(Error::OthersFirst(wait)) => {
+            // The look did not end, so it is still due.
+            memory.next_look = None;
+            Ok(Action::requeue(wait))
+        }
         Err(error) => {
             if !matches!(error, Error::Stopping) {
                 context
@@ -165,7 +173,17 @@ impl Context {
             // A new key may be welcome where the old one was not.
             memory.asked_to_wait = None;
         }
+        if let Some(left) = memory
+            .request_waits(&trigger, Instant::now())
+            .filter(|_| waiting.is_empty())
+        {
+            return Ok(Action::requeue(left));
+        }
+        let requested = is_requested(object);
         let outcome = self.reconcile_now(object, memory, trigger, began).await?;
+        if requested {
+            memory.requested_look = Some(Instant::now());
+        }
         memory.lets_others_go_first_since = None;
         self.index.stop_waiting(&key);
         if outcome.is_definite {
@@ -199,7 +217,10 @@ impl Context {
         let slot = self.lock_slot(object, memory).await;
         trigger.slot = self.index.standing(object);
         let mut observation = Observation::new(self, [object, actual], memory, &trigger);
-        observation.let_others_go_first()?;
+        // The owner is not held up before it writes.
+        if observation.facts.owned().is_none() {
+            observation.let_others_go_first()?;
+        }
         let plan = loop {
             match decide(&observation.facts) {
                 Step::Ask(need) => observation.learn(need).await?,
@@ -240,15 +261,11 @@ impl Context {
 
     /// The lock of the object's slot. Observers need none, because they write nothing. A deletion does not wait longer
     /// than for its portal.
-    async fn lock_slot(
-        &self,
-        object: &DocSpaceBackupSchedule,
-        memory: &mut Memory,
-    ) -> Option<OwnedMutexGuard<()>> {
+    async fn lock_slot(&self, object: &DocSpaceBackupSchedule, memory: &mut Memory) -> Option<SlotGuard> {
         if !enforces(&object.spec) {
             return None;
         }
-        let lock = self.index.lock(object).lock_owned();
+        let lock = self.index.lock(object).lock();
         if object.metadata.deletion_timestamp.is_none() {
             return Some(lock.await);
         }

@@ -16,12 +16,12 @@ use kube::{
         reflector,
     },
 };
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     controller::{
-        context::{Context, WORKER_SLOTS, WRITE_GRACE},
+        context::{Context, WRITE_GRACE},
         discovery::crd_offers_create,
         error::Failed,
         index::{
@@ -32,6 +32,7 @@ use crate::{
         reconcile::{error_policy, reconcile},
         requests::Requests,
         settings::Settings,
+        turns::Turns,
         watches::{objects_of, secrets_of, watch_for_a_leader, watch_objects, watch_secrets},
     },
     lease::Leadership,
@@ -138,7 +139,7 @@ pub async fn run(
             .map(|scope| scope.map(Into::into))
             .zip(triggers)
             .collect(),
-        worker_slots: Semaphore::new(WORKER_SLOTS),
+        turns: Turns::default(),
         filled,
         stop: stop.clone(),
         grace_over: CancellationToken::new(),

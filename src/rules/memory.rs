@@ -28,6 +28,8 @@ use crate::{
     schedule::Schedule,
 };
 
+/// A new request for a look (requestedAt) waits until this long after the last one.
+const REQUESTS_APART: Duration = Duration::from_secs(10);
 /// Settings, key and the bill are read again after this long.
 const IDENTITY_LASTS: SignedDuration = SignedDuration::from_hours(6);
 
@@ -38,6 +40,10 @@ pub struct Memory {
     pub seen: Option<Trigger>,
     /// When the next check of the portal is due.
     pub next_look: Option<Instant>,
+    /// When the last requested look ended.
+    pub requested_look: Option<Instant>,
+    /// The portal did not answer in time at the last check, or could not be reached.
+    pub hung: bool,
     /// The resolved Secrets, and the generation of the spec that named them.
     pub resolved: Option<(i64, Resolved)>,
     /// The Secrets could be resolved at the last check.
@@ -213,14 +219,26 @@ impl Memory {
     /// The time until the next check, if nothing but the versions of Secrets has changed since the last one.
     pub fn secrets_only(&self, trigger: &Trigger, now: Instant) -> Option<Duration> {
         let left = self.next_look?.checked_duration_since(now)?;
-        let same = self.seen.as_ref().is_some_and(|seen| {
-            *trigger
-                == Trigger {
-                    secrets: trigger.secrets.clone(),
-                    ..seen.clone()
-                }
-        });
+        let same = self.is_seen_but_for(trigger, |seen| seen.secrets.clone_from(&trigger.secrets));
         (same && self.is_resolved).then_some(left)
+    }
+
+    /// How long a request must wait, if nothing else is new: whoever may write the annotation must not keep the operator
+    /// and the portal busy.
+    pub fn request_waits(&self, trigger: &Trigger, now: Instant) -> Option<Duration> {
+        let left = self.next_look?.checked_duration_since(now)?;
+        let apart = REQUESTS_APART.checked_sub(now.saturating_duration_since(self.requested_look?))?;
+        let same = self.is_seen_but_for(trigger, |seen| {
+            seen.requested_at.clone_from(&trigger.requested_at)
+        });
+        same.then_some(left.min(apart))
+    }
+
+    fn is_seen_but_for(&self, trigger: &Trigger, change: impl FnOnce(&mut Trigger)) -> bool {
+        self.seen.clone().is_some_and(|mut seen| {
+            change(&mut seen);
+            seen == *trigger
+        })
     }
 
     /// Whether settings and key must be read again.
@@ -318,5 +336,43 @@ impl Resolved {
             && ours.key.expose_secret() == theirs.key.expose_secret()
             && ours.ca == theirs.ca
             && self.wanted.difference(Some(&other.wanted)).is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_soon_after_the_last_one_waits_and_nothing_else_does() {
+        let trigger = |requested_at: &str, generation| Trigger {
+            generation,
+            requested_at: Some(requested_at.into()),
+            deleting: false,
+            finalizer: true,
+            secrets: Vec::new(),
+            slot: Slot::Free,
+            status: 0,
+        };
+        let now = Instant::now();
+        let seconds = Duration::from_secs;
+        let mut memory = Memory {
+            seen: Some(trigger("one", 1)),
+            next_look: Some(now + seconds(60)),
+            ..Memory::default()
+        };
+        assert_eq!(memory.request_waits(&trigger("two", 1), now), None);
+        memory.requested_look = Some(now);
+        let waits = |memory: &Memory, of, after| {
+            let (requested_at, generation) = of;
+            memory.request_waits(&trigger(requested_at, generation), now + seconds(after))
+        };
+        assert_eq!(waits(&memory, ("two", 1), 3), Some(seconds(7)));
+        assert_eq!(waits(&memory, ("three", 1), 4), Some(seconds(6)));
+        assert_eq!(waits(&memory, ("two", 1), 11), None);
+        assert_eq!(waits(&memory, ("two", 2), 3), None, "the spec is new, too");
+        memory.next_look = Some(now + seconds(5));
+        assert_eq!(waits(&memory, ("two", 1), 3), Some(seconds(2)));
+        assert_eq!(waits(&memory, ("two", 1), 6), None, "a check is due anyway");
     }
 }

@@ -72,6 +72,7 @@ pub fn summary(
         notes.extend(events::free_backups_low(bill).filter(|_| told != memory.bill_told));
     }
     memory.learn(facts);
+    memory.hung = matches!(reason, Reason::TimedOut | Reason::Unreachable);
     memory.deletion = facts.deletion.clone().map(|deletion| Deletion {
         // An unknown outcome is settled at the end by reading the portal once more.
         refused: (reason != Reason::OutcomeUnknown).then(|| verdict.message.clone()),

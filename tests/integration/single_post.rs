@@ -10,8 +10,8 @@ use crate::world::{World, applied_reason, condition, every_day, is_observed};
 async fn fifty_reconciles_of_an_equal_schedule_make_one_post() {
     let mut world = World::with_ready_nightly().await;
     for round in 0..10 {
-        // A request, a check, a Secret whose same value is written again, a wiped status, a restart.
-        world.request("nightly").await;
+        // Checks, a Secret whose same value is written again, a wiped status, a restart, a request.
+        world.look_after(async |world| world.check_now().await).await;
         world.look_after(async |world| world.check_now().await).await;
         world.set_key(&world.key).await;
         world.look_after(async |world| world.check_now().await).await;

@@ -22,8 +22,8 @@ use crate::{
     api::DocSpaceBackupSchedule,
     controller::{
         index::{
-            claims::Claimant,
-            shared::{Shared, lock_of},
+            claims::{Claim, Claimant},
+            shared::{FairLock, Shared},
             slot::{Guarded, Key, SlotKey, key_of},
         },
         secrets,
@@ -31,12 +31,12 @@ use crate::{
     rules::{
         lost_write::LostWrite,
         memory::Lost,
-        ownership::{enforces, is_owner, may_be_at},
+        ownership::{enforces, may_be_at},
     },
     secret::SharedSecret,
 };
 
-pub use crate::controller::index::shared::Listing;
+pub use crate::controller::index::shared::{Listing, SlotGuard};
 
 /// What an update of an object in the index means for others.
 pub struct Filed {
@@ -106,12 +106,16 @@ impl Index {
         let mut shared = self.shared();
         // A deleted object stays forgotten.
         if shared.listed.contains_key(&key) {
+            shared
+                .claims
+                .file(Claimant::of(&object), told_key(&object), Claim::of(&object));
             shared.written.insert(key, Arc::new(DeserializeGuard(Ok(object))));
         }
     }
 
     /// Adds or updates an object.
-    pub fn file(&self, object: &Guarded) -> Filed {
+    pub fn file(&self, watched: &Guarded) -> Filed {
+        let object = watched;
         let key = ObjectRef::from_obj(object);
         let spec = object.0.as_ref().ok().map(|object| &object.spec);
         let mut listing = Listing {
@@ -130,11 +134,22 @@ impl Index {
             .is_some_and(|before| before.enforces && (before.slot != listing.slot || !listing.enforces));
         let replaced = before.filter(|before| before.uid != listing.uid).cloned();
         listing.released = before.is_some_and(|before| before.released && before.uid == listing.uid);
-        let others = if gave_up { shared.others(&key) } else { Vec::new() };
+        // Who claimed nothing was in nobody's way.
+        let others = match gave_up && shared.claims.has_claim(&key) {
+            true => shared.others(&key),
+            false => Vec::new(),
+        };
         if let Ok(object) = &object.0 {
+            // The watch may lag behind this operator's last write.
+            let written = shared
+                .written
+                .get(&key)
+                .filter(|written| version(written) > version(watched));
+            let newest = written.and_then(|written| written.0.as_ref().ok().cloned());
+            let newest = newest.as_ref().unwrap_or(object);
             shared
                 .claims
-                .file(Claimant::of(object), told_key(object), is_owner(object));
+                .file(Claimant::of(newest), told_key(newest), Claim::of(newest));
             shared.lost.file(object, Timestamp::now());
         }
         if shared.listed.get(&key) != Some(&listing) {
@@ -156,7 +171,10 @@ impl Index {
     /// Forgets a deleted object; returns what was known of it, and the objects that shared its slot.
     pub fn forget(&self, key: &Key) -> (Option<Listing>, Vec<Key>) {
         let mut shared = self.shared();
-        let mut others = shared.others(key);
+        let mut others = match shared.claims.has_claim(key) {
+            true => shared.others(key),
+            false => Vec::new(),
+        };
         others.extend(shared.claims.forget(key));
         let before = shared.listed.remove(key);
         if let Some(before) = before.clone() {
@@ -193,11 +211,12 @@ impl Index {
     }
 
     /// The lock for reading and writing this object's slot.
-    pub fn lock(&self, object: &DocSpaceBackupSchedule) -> Arc<tokio::sync::Mutex<()>> {
-        let Some(slot) = SlotKey::of(&object.spec) else {
-            return Arc::default();
-        };
-        lock_of(&mut self.shared().locks, slot)
+    pub fn lock(&self, object: &DocSpaceBackupSchedule) -> FairLock {
+        let slot = SlotKey::of(&object.spec);
+        let namespace = object.metadata.namespace.as_deref();
+        slot.map_or_else(FairLock::default, |slot| {
+            FairLock::of(&mut self.shared().locks, slot, namespace)
+        })
     }
 
     /// Records the API key of the object; returns objects that shared a slot with it through another key.
@@ -211,7 +230,7 @@ impl Index {
     /// Records that the portal accepted the object's key; returns the objects that this affects.
     pub fn accept(&self, object: &DocSpaceBackupSchedule) -> Vec<Key> {
         let (key, mut shared) = (key_of(object), self.shared());
-        if !shared.claims.accept(&Claimant::of(object)) {
+        if !shared.claims.accept(&Claimant::of(object)) || !shared.claims.has_claim(&key) {
             return Vec::new();
         }
         let mut others = shared.others(&key);
@@ -221,12 +240,13 @@ impl Index {
 
     /// Records the id of the object's key from the portal; returns the lock of the portal, to be taken after that of
     /// the address.
-    pub fn recognize(&self, object: &DocSpaceBackupSchedule, id: &str) -> Arc<tokio::sync::Mutex<()>> {
+    pub fn recognize(&self, object: &DocSpaceBackupSchedule, id: &str) -> FairLock {
         let shared = &mut *self.shared();
-        match shared.claims.recognize(&Claimant::of(object), id) {
-            Some(slot) => lock_of(&mut shared.keyed_locks, slot),
-            None => Arc::default(),
-        }
+        let namespace = object.metadata.namespace.as_deref();
+        let slot = shared.claims.recognize(&Claimant::of(object), id);
+        slot.map_or_else(FairLock::default, |slot| {
+            FairLock::of(&mut shared.keyed_locks, slot, namespace)
+        })
     }
 
     /// Forgets the id of the object's key, so that it is read again.

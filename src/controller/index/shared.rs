@@ -2,8 +2,11 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
+    hash::Hash,
     sync::{Arc, Weak},
 };
+
+use tokio::sync::OwnedMutexGuard;
 
 use crate::controller::index::{
     claims::{Claims, KeyedSlot},
@@ -12,17 +15,19 @@ use crate::controller::index::{
 };
 
 type Lock = Weak<tokio::sync::Mutex<()>>;
+/// Locks that are held or awaited: for each slot that of all, and those of namespaces.
+type Locks<K> = HashMap<(K, Option<String>), Lock>;
 
 #[derive(Default)]
 pub struct Shared {
     pub listed: HashMap<Key, Listing>,
     pub slots: HashMap<SlotKey, HashSet<Key>>,
-    /// Locks of slots that are held or awaited.
-    pub locks: HashMap<SlotKey, Lock>,
+    /// Locks of slots.
+    pub locks: Locks<SlotKey>,
     /// The claims that this process has verified.
     pub claims: Claims,
     pub lost: LostWrites,
-    pub keyed_locks: HashMap<KeyedSlot, Lock>,
+    pub keyed_locks: Locks<KeyedSlot>,
     pub by_secret: HashMap<(String, String), BTreeSet<String>>,
     /// Versions that this operator's writes returned, until the watch has caught up.
     pub written: HashMap<Key, Arc<Guarded>>,
@@ -42,11 +47,34 @@ pub struct Listing {
     pub released: bool,
 }
 
-/// The lock of a slot, shared by all objects on it.
-pub fn lock_of<K: Eq + std::hash::Hash>(
-    locks: &mut HashMap<K, Lock>,
-    slot: K,
-) -> Arc<tokio::sync::Mutex<()>> {
+/// A lock that namespaces take in turns: only one object of each is in the queue.
+#[derive(Default)]
+pub struct FairLock {
+    of_namespace: Arc<tokio::sync::Mutex<()>>,
+    of_all: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// The held lock of a slot.
+pub type SlotGuard = [OwnedMutexGuard<()>; 2];
+
+impl FairLock {
+    /// The lock of a slot, shared by all objects on it, for one of this namespace.
+    pub fn of<K: Clone + Eq + Hash>(locks: &mut Locks<K>, slot: K, namespace: Option<&str>) -> Self {
+        let namespace = namespace.unwrap_or_default();
+        Self {
+            of_namespace: lock_of(locks, (slot.clone(), Some(namespace.into()))),
+            of_all: lock_of(locks, (slot, None)),
+        }
+    }
+
+    /// Waits for the lock.
+    pub async fn lock(self) -> SlotGuard {
+        let first = self.of_namespace.lock_owned().await;
+        [first, self.of_all.lock_owned().await]
+    }
+}
+
+fn lock_of<K: Eq + Hash>(locks: &mut HashMap<K, Lock>, slot: K) -> Arc<tokio::sync::Mutex<()>> {
     // From time to time, unused locks are dropped.
     if locks.len() == locks.capacity() {
         locks.retain(|_, lock| lock.strong_count() > 0);
@@ -118,4 +146,39 @@ impl Shared {
 
 fn namespace(key: &Key) -> String {
     key.namespace.clone().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{pin::Pin, sync::Mutex};
+
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn namespaces_take_a_lock_in_turns() {
+        let mut locks = Locks::<u8>::default();
+        let mut lock = |namespace| FairLock::of(&mut locks, 1, Some(namespace)).lock();
+        let mut held = lock("many").await;
+        let order = Mutex::new(Vec::new());
+        let mut waiting: Vec<Pin<Box<dyn Future<Output = SlotGuard>>>> = Vec::new();
+        for name in ["many", "many", "many", "one"] {
+            let (lock, order) = (lock(name), &order);
+            waiting.push(Box::pin(
+                lock.inspect(move |_| order.lock().expect("no panic").push(name)),
+            ));
+        }
+        while !waiting.is_empty() {
+            for waiting in &mut waiting {
+                assert!(waiting.now_or_never().is_none());
+            }
+            drop(held);
+            let (next, _, others) = futures::future::select_all(waiting).await;
+            (held, waiting) = (next, others);
+        }
+        assert_eq!(*order.lock().expect("no panic"), ["one", "many", "many", "many"]);
+        let another = FairLock::of(&mut locks, 2, Some("many")).lock();
+        assert!(another.now_or_never().is_some());
+    }
 }

@@ -1,5 +1,7 @@
 //! Takes new evidence into the record.
 
+use std::collections::HashSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
@@ -106,9 +108,8 @@ impl Record {
                 _ => {}
             }
         }
-        self.seen
-            .manual
-            .retain(|id| archives.iter().any(|archive| archive.id == *id));
+        let listed: HashSet<_> = archives.iter().map(|archive| &archive.id).collect();
+        self.seen.manual.retain(|id| listed.contains(id));
         match &facts.events {
             Asked::Answered(_) => self.trail_fails_since = None,
             Asked::Failed(_) => drop(self.trail_fails_since.get_or_insert(facts.now)),
@@ -217,7 +218,7 @@ impl Record {
     fn absorb_failure(&mut self, facts: &Facts<'_>, trail: Option<&AuditTrail>, awaited: Timestamp) {
         const NO_REASON: &str = "the portal gives no reason (seen in its audit trail); see the logs of DocSpace's \
             backup services";
-        let told = trail.and_then(|trail| trail.failed.iter().max().copied());
+        let told = trail.and_then(|trail| trail.failed.last());
         let told = told.filter(|time| *time >= awaited);
         if trail.is_some() && (told.is_some() || !self.is_new_run(facts.now)) {
             self.seen.explained = self.last_run.as_ref().map(|run| run.id.clone());

@@ -10,6 +10,8 @@ use crate::{
 
 /// The default of `spec.backupDeadline`.
 const DEFAULT_DEADLINE: SignedDuration = SignedDuration::from_hours(2);
+/// The longest `spec.backupDeadline`; limited here because an older CRD did not limit it.
+const LONGEST_DEADLINE: SignedDuration = SignedDuration::from_hours(168);
 
 /// The schedule in force, with the backups that it must produce.
 #[derive(Clone, Debug)]
@@ -58,9 +60,9 @@ impl Expected {
             first_start: first_start.filter(|first| *first > written),
             times,
             storage_type: Storage::shown(&schedule.storage_type),
-            deadline: deadline
-                .and_then(|deadline| deadline.try_into().ok())
-                .unwrap_or(DEFAULT_DEADLINE),
+            deadline: deadline.map_or(DEFAULT_DEADLINE, |deadline| {
+                SignedDuration::try_from(deadline).map_or(LONGEST_DEADLINE, |own| own.min(LONGEST_DEADLINE))
+            }),
         })
     }
 

@@ -5,112 +5,29 @@
 //!   and after every POST from the start of the UTC day (trap 2), so that it never reaches some hours.
 //!
 //! `next-runs` and `due` are recordings of that scheduler.
+//!
+//! A portal, or whoever writes a status, chooses the numbers, the zone and the instant. So every search begins beside
+//! the instant and takes a bounded number of steps, which the tests count.
+
+mod cron;
 
 use jiff::{
     SignedDuration, Span, Timestamp, ToSpan,
-    civil::{Date, DateTime, Weekday},
+    civil::{Date, DateTime},
     tz::TimeZone,
 };
 
-use crate::{
-    api::ShownCron,
-    schedule::{self, Schedule},
-};
+pub use crate::schedule::timetable::cron::Cron;
 
 /// The interval of DocSpace's scheduler; a run starts at the first pass after it is due.
 pub const PASS: SignedDuration = SignedDuration::from_mins(15);
 /// How far ahead a start is searched: every day of a month occurs within that time.
 const HORIZON_DAYS: i64 = 420;
-/// DocSpace's cron class takes this number for every hour or day (next-runs 77–79).
-const EVERY: i64 = 99;
-
-/// Period, hour and day in DocSpace's numbers. A portal may hold numbers that no manifest can express.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cron {
-    /// 0 every day, 1 every week, 2 every month.
-    pub period: i64,
-    /// 0 to 23, or 99 for every hour.
-    pub hour: i64,
-    /// Of the week, 1 for Sunday, or of the month; 99 for every day.
-    pub day: i64,
-}
-
-impl From<&Schedule> for Cron {
-    fn from(schedule: &Schedule) -> Self {
-        Self {
-            period: schedule.period,
-            hour: schedule.hour,
-            day: schedule.day,
-        }
-    }
-}
-
-impl From<&ShownCron> for Cron {
-    fn from(shown: &ShownCron) -> Self {
-        Self {
-            period: schedule::period_number(&shown.period),
-            hour: shown.hour,
-            day: shown.day,
-        }
-    }
-}
-
-impl Cron {
-    /// Its first time at or after this one. Like DocSpace, the search begins with the month of `from`: a 30th of
-    /// February is searched in February only, and found in March (next-runs 71).
-    fn at_or_after(self, from: DateTime) -> Option<DateTime> {
-        let mut date = from.date();
-        // Either this day or the next one has one of its hours after `from`.
-        for _ in 0..3 {
-            date = self.date_from(date)?;
-            let found = self.hours().map(|hour| date.at(hour, 0, 0, 0));
-            if let Some(found) = found.into_iter().find(|time| *time >= from) {
-                return Some(found);
-            }
-            date = date.tomorrow().ok()?;
-        }
-        None
-    }
-
-    fn hours(self) -> std::ops::Range<i8> {
-        match i8::try_from(self.hour) {
-            Ok(hour @ 0..=23) => hour..hour + 1,
-            _ if self.hour == EVERY => 0..24,
-            _ => 0..0,
-        }
-    }
-
-    fn date_from(self, date: Date) -> Option<Date> {
-        match (self.period, self.day) {
-            (0, _) | (1 | 2, EVERY) => Some(date),
-            (1, day @ 1..=7) => {
-                let weekday = Weekday::from_sunday_one_offset(i8::try_from(day).ok()?).ok()?;
-                date.checked_add(i64::from(date.weekday().until(weekday)).days())
-                    .ok()
-            }
-            (2, day @ 1..=31) => month_day_from(date, day),
-            // Accepted, and never due (next-runs 80).
-            _ => None,
-        }
-    }
-}
-
-/// A day of the month: in February the 29th and 30th roll over into March, and months without a 31st are skipped
-/// (next-runs 67–71).
-fn month_day_from(date: Date, day: i64) -> Option<Date> {
-    let mut month = date.first_of_month();
-    // No two consecutive months lack a 31st, and the day of the current month may have passed.
-    for _ in 0..4 {
-        if day <= 30 || month.days_in_month() == 31 {
-            let found = month.checked_add((day - 1).days()).ok()?;
-            if found >= date {
-                return Some(found);
-            }
-        }
-        month = month.checked_add(1.month()).ok()?;
-    }
-    None
-}
+/// No zone has set its clocks back by more since 1970. They were set forward by up to a day, which skips a date.
+const SET_BACK: SignedDuration = SignedDuration::from_hours(3);
+const SET_FORWARD: SignedDuration = SignedDuration::from_hours(24);
+/// Two schedules are compared for this long.
+const TWO_MONTHS: SignedDuration = SignedDuration::from_hours(62 * 24);
 
 /// A schedule's times in its zone.
 #[derive(Clone, Debug)]
@@ -128,68 +45,62 @@ impl Timetable {
 
     /// The newest of the schedule's times at or before this instant.
     pub fn latest(&self, at: Timestamp) -> Option<Timestamp> {
-        let back = match self.cron.period {
-            0 => 2.days(),
-            1 => 8.days(),
-            // From July's 31st to August's, or from December's to January's: never more than 62 days apart.
-            _ => 64.days(),
-        };
-        let mut found = None;
-        let mut from = self.wall(at).checked_sub(back).ok()?;
-        loop {
-            match self.first_from(from) {
-                Some((wall, instant)) if instant <= at => {
-                    found = Some(instant);
-                    from = wall.checked_add(1.hour()).ok()?;
-                }
-                _ => return found,
-            }
-        }
+        // Where clocks were just set back, a later time of the wall clock has been before.
+        let from = self.wall(at).saturating_add(SET_BACK);
+        let mut times = self.cron.times_back_from(from);
+        times.find_map(|wall| self.instant(wall).filter(|time| *time <= at))
     }
 
     /// The first of the schedule's times after this instant.
     pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
-        let mut from = self.wall(after);
-        loop {
-            let (wall, instant) = self.first_from(from)?;
-            if instant > after {
-                return Some(instant);
-            }
-            from = wall.checked_add(1.hour()).ok()?;
-        }
+        // A time that the wall clock skipped is due later than its own date says. Skipped hours are also those after.
+        let skipped = match self.cron.is_hourly() {
+            true => SET_BACK,
+            false => SET_FORWARD,
+        };
+        let from = self.wall(after).saturating_sub(skipped);
+        let mut times = self.cron.times_from(from);
+        times.find_map(|wall| self.instant(wall).filter(|time| *time > after))
     }
 
     /// Whether this time of the schedule is that of a day that the month before lacks (next-runs 67–71).
     pub fn is_carried_over(&self, time: Timestamp) -> bool {
-        let day = i64::from(self.wall(time).day());
-        self.cron.period == 2 && self.cron.day != EVERY && day != self.cron.day
+        self.cron.is_carried_over(self.wall(time).date())
     }
 
     /// Whether, within two months, one of its times falls into the same pass of the portal's scheduler as another
     /// schedule's.
     pub fn meets(&self, other: &Self, from: Timestamp) -> bool {
-        let two_months = SignedDuration::from_hours(62 * 24);
-        let end = from.checked_add(two_months).unwrap_or(from);
-        let mut next = self.next(from);
-        while let Some(time) = next.filter(|time| *time < end) {
-            let near = other.latest(time + PASS / 2);
-            if near.is_some_and(|near| near > time - PASS / 2) {
-                return true;
-            }
-            next = self.next(time);
+        let (end, near) = (shift(from, TWO_MONTHS), PASS / 2);
+        let is_ours = |time: Timestamp| from < time && time < end;
+        // The search follows the one with fewer times.
+        if self.cron.times_a_week() <= other.cron.times_a_week() {
+            let few = self.with_few_times();
+            let mut ours = few.times_after(from).take_while(|ours| is_ours(*ours));
+            return ours.any(|ours| {
+                let theirs = other.latest(shift(ours, near));
+                theirs.is_some_and(|theirs| theirs > shift(ours, -near))
+            });
         }
-        false
+        let theirs = other.times_after(shift(from, -near));
+        let (last, before) = (shift(end, near), near - SignedDuration::from_nanos(1));
+        theirs.take_while(|theirs| *theirs < last).any(|theirs| {
+            let ours = self.latest(shift(theirs, before));
+            ours.is_some_and(|ours| is_ours(ours) && ours >= shift(theirs, -near))
+        })
     }
 
-    /// Starts in the month before, because a time may roll over into this month.
-    fn first_from(&self, from: DateTime) -> Option<(DateTime, Timestamp)> {
-        let month_before = from.date().first_of_month().yesterday().ok()?;
-        let rolled = self.cron.at_or_after(month_before.at(0, 0, 0, 0));
-        let wall = match rolled.filter(|wall| self.cron.period == 2 && *wall >= from) {
-            Some(wall) => wall,
-            None => self.cron.at_or_after(from)?,
-        };
-        Some((wall, self.instant(wall)?))
+    fn times_after(&self, from: Timestamp) -> impl Iterator<Item = Timestamp> {
+        std::iter::successors(self.next(from), |time| self.next(*time))
+    }
+
+    /// Of a schedule with a time in every hour of every day, the first of a day stands for the others.
+    fn with_few_times(&self) -> Self {
+        let mut times = self.clone();
+        if times.cron.times_a_week() == 7 * 24 {
+            times.cron.hour = 0;
+        }
+        times
     }
 
     /// Whether a pass of the portal's scheduler at `now` would start a run.
@@ -213,11 +124,19 @@ impl Timetable {
         let last_day = day.checked_add(HORIZON_DAYS.days()).ok()?;
         while day <= last_day {
             let tomorrow = day.tomorrow().ok()?;
-            let due = self.instant(self.cron.at_or_after(day.at(0, 0, 0, 0))?)?;
+            let wall = self.cron.at_or_after(day.at(0, 0, 0, 0))?;
+            let due = self.instant(wall)?;
             if due < utc_midnight(tomorrow)? {
                 return Some(due.max(utc_midnight(day)?));
             }
-            day = tomorrow;
+            let next = match wall.date() > tomorrow {
+                // In UTC, a date begins at most a day earlier.
+                true => wall.date().yesterday().ok()?,
+                // Each day is like this one until the zone's clocks change.
+                false if self.cron.is_daily() => utc_date(self.zone.following(due).next()?.timestamp()),
+                false => tomorrow,
+            };
+            day = tomorrow.max(next);
         }
         None
     }
@@ -227,13 +146,20 @@ impl Timetable {
     }
 
     fn wall(&self, at: Timestamp) -> DateTime {
+        count_step();
         self.zone.to_datetime(at)
     }
 
     /// When the wall clock first shows this time, or has passed it if the change to summer time skips it.
     fn instant(&self, wall: DateTime) -> Option<Timestamp> {
+        count_step();
         self.zone.to_timestamp(wall).ok()
     }
+}
+
+fn shift(at: Timestamp, by: SignedDuration) -> Timestamp {
+    // Without calendar units, this cannot fail.
+    at.saturating_add(by).unwrap_or(at)
 }
 
 fn utc_date(at: Timestamp) -> Date {
@@ -242,6 +168,13 @@ fn utc_date(at: Timestamp) -> Date {
 
 fn utc_midnight(date: Date) -> Option<Timestamp> {
     TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok()
+}
+
+/// The tests count conversions between wall clock and instants, which take most of the time.
+#[inline]
+fn count_step() {
+    #[cfg(test)]
+    tests::STEPS.set(tests::STEPS.get() + 1);
 }
 
 #[cfg(test)]

@@ -5,8 +5,11 @@
 //! portal was seen to accept that object's key. After a start nothing is verified: objects whose claims may have
 //! precedence are checked first.
 
+mod claim;
+mod precedence;
+
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     hash::{BuildHasher, RandomState},
 };
 
@@ -14,9 +17,14 @@ use secrecy::ExposeSecret;
 
 use crate::{
     api::DocSpaceBackupSchedule,
-    controller::index::slot::{Key, SlotKey, key_of},
+    controller::index::{
+        claims::claim::Rank,
+        slot::{Key, SlotKey, key_of},
+    },
     secret::SharedSecret,
 };
+
+pub use crate::controller::index::claims::claim::Claim;
 
 /// An object that claims a slot. Verified facts apply to this uid and this slot only.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +68,8 @@ pub struct Claims {
     hasher: RandomState,
     known: HashMap<Key, Known>,
     keyed: HashMap<KeyedSlot, HashSet<Key>>,
+    /// The objects that claim a slot at its address, in the order of their precedence.
+    ranked: HashMap<SlotKey, BTreeMap<Rank, Key>>,
     /// Owners that were never checked, by the slot in their status.
     unexamined: HashMap<ToldSlot, HashSet<Key>>,
 }
@@ -68,8 +78,8 @@ struct Known {
     claimant: Claimant,
     /// The id of the key in its status.
     told: Option<String>,
-    /// Whether it owns its slot according to its status.
-    owns: bool,
+    /// What its status claims.
+    claim: Claim,
     digest: Option<KeyDigest>,
     /// The id of the key that this process read from the portal.
     id: Option<String>,
@@ -91,7 +101,7 @@ impl Known {
         Self {
             claimant,
             told: None,
-            owns: false,
+            claim: Claim::default(),
             digest: None,
             id: None,
             keyed: None,
@@ -117,7 +127,12 @@ impl Known {
     }
 
     fn told_as_owner(&self) -> Option<&String> {
-        self.told.as_ref().filter(|_| self.owns)
+        self.told.as_ref().filter(|_| self.claim.owns)
+    }
+
+    /// Its slot and its rank there, if it claims it.
+    fn ranked(&self) -> Option<(SlotKey, Rank)> {
+        Some((self.claimant.slot.clone()?, self.claim.rank()?))
     }
 }
 
@@ -127,9 +142,9 @@ impl Claims {
         KeyDigest(self.hasher.hash_one(key.expose_secret()))
     }
 
-    /// Adds or updates an object, with the id of the key in its status and whether the status says that it owns its
-    /// slot. A new uid or address starts unverified.
-    pub fn file(&mut self, claimant: Claimant, told: Option<String>, owns: bool) {
+    /// Adds or updates an object, with the id of the key in its status and what the status claims. A new uid or address
+    /// starts unverified.
+    pub fn file(&mut self, claimant: Claimant, told: Option<String>, claim: Claim) {
         let key = claimant.key.clone();
         if !self.is_current(&claimant) {
             let waiting = self.forget(&key);
@@ -139,7 +154,7 @@ impl Claims {
             };
             self.known.insert(key.clone(), known);
         }
-        self.change(&key, |known| (known.told, known.owns) = (told, owns));
+        self.change(&key, |known| (known.told, known.claim) = (told, claim));
     }
 
     /// Whether this object, with this uid and slot, is known.
@@ -152,7 +167,7 @@ impl Claims {
     pub fn forget(&mut self, key: &Key) -> HashSet<Key> {
         self.stop_waiting(key);
         self.change(key, |known| {
-            (known.told, known.digest) = (None, None);
+            (known.told, known.digest, known.claim) = (None, None, Claim::default());
         });
         self.known
             .remove(key)
@@ -271,15 +286,14 @@ impl Claims {
     /// Objects that may share a slot with this one through its key, to be checked first: unchecked owners with the same
     /// key id in their status, and objects that shared its former key. The id in its own status counts, too, because
     /// the key may have been replaced for both before a start.
-    pub fn may_share(&self, key: &Key) -> HashSet<Key> {
-        let Some(known) = self.known.get(key) else {
-            return HashSet::new();
-        };
-        let ids = known.id.iter().chain(&known.told);
-        let told = ids.filter_map(|id| self.unexamined.get(&(id.clone(), known.claimant.dump)));
-        let others = told.flatten().chain(&known.former);
-        let others = others.filter(|other| *other != key && self.known.contains_key(other));
-        others.cloned().collect()
+    fn may_share(&self, key: &Key) -> impl Iterator<Item = &Key> {
+        let known = self.known.get(key).into_iter();
+        known.flat_map(move |known| {
+            let ids = known.id.iter().chain(&known.told);
+            let told = ids.filter_map(|id| self.unexamined.get(&(id.clone(), known.claimant.dump)));
+            let others = told.flatten().chain(&known.former);
+            others.filter(move |other| *other != key && self.known.contains_key(other))
+        })
     }
 
     /// Changes the facts of an object and updates the indexes.
@@ -287,12 +301,30 @@ impl Claims {
         let Some(known) = self.known.get_mut(key) else {
             return;
         };
-        let told = known.told_slot();
+        let (told, ranked) = (known.told_slot(), known.ranked());
         change(known);
-        let (now_told, now_keyed) = (known.told_slot(), known.keyed_slot());
+        let (now_told, now_ranked, now_keyed) = (known.told_slot(), known.ranked(), known.keyed_slot());
         let keyed = std::mem::replace(&mut known.keyed, now_keyed.clone());
         relocate(&mut self.unexamined, key, told, now_told);
         relocate(&mut self.keyed, key, keyed, now_keyed);
+        self.rerank(key, ranked, now_ranked);
+    }
+
+    fn rerank(&mut self, key: &Key, from: Option<(SlotKey, Rank)>, to: Option<(SlotKey, Rank)>) {
+        if from == to {
+            return;
+        }
+        if let Some((slot, rank)) = from
+            && let Some(ranked) = self.ranked.get_mut(&slot)
+        {
+            ranked.remove(&rank);
+            if ranked.is_empty() {
+                self.ranked.remove(&slot);
+            }
+        }
+        if let Some((slot, rank)) = to {
+            self.ranked.entry(slot).or_default().insert(rank, key.clone());
+        }
     }
 }
 

@@ -11,11 +11,22 @@ fn claimant(name: &str) -> Claimant {
     }
 }
 
+fn claim(owns: bool) -> Claim {
+    Claim {
+        owns,
+        ..Claim::default()
+    }
+}
+
+fn may_share(claims: &Claims, one: &Claimant) -> HashSet<Key> {
+    claims.may_share(&one.key).cloned().collect()
+}
+
 /// An object for each name, each on its own slot, with the key id in its status.
 fn filed<const N: usize>(objects: [(&str, Option<&str>); N]) -> (Claims, [Claimant; N]) {
     let mut claims = Claims::default();
     let claimants = objects.map(|(name, told)| {
-        claims.file(claimant(name), told.map(Into::into), told.is_some());
+        claims.file(claimant(name), told.map(Into::into), claim(told.is_some()));
         claimant(name)
     });
     (claims, claimants)
@@ -35,7 +46,7 @@ fn waits(claims: &mut Claims, one: &Claimant, other: &Claimant) {
     let waited = claims.waiting(&other.key);
     assert_eq!(waited, HashSet::from([one.key.clone()]));
     claims.examined(other, &waited);
-    assert!(claims.may_share(&one.key).is_empty() && claims.waiting(&other.key).is_empty());
+    assert!(may_share(claims, one).is_empty() && claims.waiting(&other.key).is_empty());
 }
 
 #[test]
@@ -73,7 +84,7 @@ fn what_was_known_of_a_key_goes_with_it() {
     assert!(shares(&claims, &a).is_empty() && !claims.is_accepted(&b.key));
     // The other's key may have been replaced as well.
     for (one, other) in [(&a, &b), (&b, &a)] {
-        assert_eq!(claims.may_share(&one.key), HashSet::from([other.key.clone()]));
+        assert_eq!(may_share(&claims, one), HashSet::from([other.key.clone()]));
     }
     waits(&mut claims, &b, &a);
 }
@@ -104,7 +115,7 @@ fn whose_status_tells_the_same_id_is_looked_at_first() {
     let digest = digest(&claims, "sk-1");
     claims.uses_key(&b, digest);
     claims.recognize(&b, "id");
-    assert_eq!(claims.may_share(&b.key), HashSet::from([a.key.clone()]));
+    assert_eq!(may_share(&claims, &b), HashSet::from([a.key.clone()]));
     waits(&mut claims, &b, &a);
 }
 
@@ -112,13 +123,13 @@ fn whose_status_tells_the_same_id_is_looked_at_first() {
 fn a_key_that_was_replaced_for_both_before_a_start_is_known_by_the_id_in_both_statuses() {
     let (mut claims, [owner]) = filed([("owner", Some("old"))]);
     let other = claimant("other");
-    claims.file(other.clone(), Some("old".into()), false);
+    claims.file(other.clone(), Some("old".into()), claim(false));
     let new = digest(&claims, "sk-2");
     claims.uses_key(&other, new);
     claims.recognize(&other, "new");
-    assert_eq!(claims.may_share(&other.key), HashSet::from([owner.key.clone()]));
+    assert_eq!(may_share(&claims, &other), HashSet::from([owner.key.clone()]));
     assert!(
-        claims.may_share(&owner.key).is_empty(),
+        may_share(&claims, &owner).is_empty(),
         "who owns nothing is not waited for"
     );
     waits(&mut claims, &other, &owner);
@@ -135,7 +146,7 @@ fn an_object_that_is_made_anew_or_moved_begins_with_nothing_known() {
         uid: Some("another".into()),
         ..a.clone()
     };
-    claims.file(anew.clone(), None, false);
+    claims.file(anew.clone(), None, claim(false));
     // A check that began earlier ends now; it has learnt nothing about this key.
     claims.uses_key(&a, digest);
     claims.recognize(&a, "id");

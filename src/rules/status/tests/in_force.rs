@@ -1,6 +1,10 @@
 //! The schedule in force, the next start, and Events.
 
 use super::*;
+use crate::{
+    portal::PLAUSIBLE,
+    rules::backup::{expected::Expected, next_question::next_look},
+};
 
 /// An object applied to p.test two hours ago and checked since: daily at 3, in Berlin.
 fn in_force() -> DocSpaceBackupSchedule {
@@ -144,5 +148,28 @@ fn news_of_backups_are_told_once() {
         (Some(("False", "Overdue")), ("Unknown", "Running"), 0),
     ] {
         assert_eq!(told(before, after), count, "{before:?} {after:?}");
+    }
+}
+
+#[test]
+fn a_deadline_of_an_older_crd_is_limited() {
+    let deadline = |text: &str| {
+        let mut object = in_force();
+        object.spec.backup_deadline = Some(text.parse().expect("a duration"));
+        let status = object.status.clone().expect("a status");
+        let expected = Expected::of(&object, &status).expect("in force");
+        // No time of the portal is too early or too late for it.
+        for now in [PLAUSIBLE.start, PLAUSIBLE.end] {
+            let _ = (
+                expected.missed(now),
+                next_look(&expected, &Record::default(), now),
+            );
+        }
+        expected.deadline
+    };
+    assert_eq!(deadline("90m"), SignedDuration::from_mins(90));
+    let longest = SignedDuration::from_hours(7 * 24);
+    for huge in ["169h", "999999h"] {
+        assert_eq!(deadline(huge), longest, "{huge}");
     }
 }

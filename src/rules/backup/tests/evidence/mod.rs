@@ -244,10 +244,11 @@ fn trail(change: impl FnOnce(&mut AuditTrail)) -> Option<Option<AuditTrail>> {
 
 #[test]
 fn an_archive_that_a_person_made_does_not_count_where_the_trail_tells() {
-    let manual = |time: &'static str| trail(move |trail| trail.manual_completed = vec![at(time)]);
+    let manual =
+        |time: &'static str| trail(move |trail| trail.manual_completed = [at(time)].into_iter().collect());
     let both = trail(|trail| {
-        trail.manual_completed = vec![at("2026-11-24T03:10:00Z")];
-        trail.completed = vec![at("2026-11-24T03:20:01Z")];
+        trail.manual_completed = [at("2026-11-24T03:10:00Z")].into_iter().collect();
+        trail.completed = [at("2026-11-24T03:20:01Z")].into_iter().collect();
     });
     let rows = [
         (None, Some("new")),
@@ -305,13 +306,13 @@ fn a_failure_is_the_portals_word_for_the_awaited_run() {
     );
     // Nor with a manual run near it.
     for about in ["2026-11-24T02:50:00Z", "2026-11-24T03:11:00Z"] {
-        let manual = trail(|trail| trail.manual_failed = vec![at(about)]);
+        let manual = trail(|trail| trail.manual_failed = [at(about)].into_iter().collect());
         let look = look(&[])
             .with(seen(Some(after_due)))
             .with(|look| look.trail = manual);
         assert_eq!(failed(look), None, "{about}");
     }
-    let long_ago = trail(|trail| trail.manual_failed = vec![at("2026-11-23T18:00:00Z")]);
+    let long_ago = trail(|trail| trail.manual_failed = [at("2026-11-23T18:00:00Z")].into_iter().collect());
     let look_back = look(&[])
         .with(seen(Some(after_due)))
         .with(|look| look.trail = long_ago);
@@ -321,8 +322,8 @@ fn a_failure_is_the_portals_word_for_the_awaited_run() {
         "the trail has no failure of a scheduled run"
     );
     let both = trail(|trail| {
-        trail.manual_failed = vec![at("2026-11-23T18:00:00Z")];
-        trail.failed = vec![at(after_due)];
+        trail.manual_failed = [at("2026-11-23T18:00:00Z")].into_iter().collect();
+        trail.failed = [at(after_due)].into_iter().collect();
     });
     let scheduled = look(&[])
         .with(seen(Some(after_due)))

@@ -1,10 +1,17 @@
 //! The recorded scheduler, row by row (`RECORDINGS=<folder>` takes other recordings), and cases without a recording.
 
-use std::{env, fs, path::PathBuf};
+mod random;
+
+use std::{cell::Cell, env, fs, path::PathBuf};
 
 use serde_json::Value;
 
 use super::*;
+
+thread_local! {
+    /// Conversions between wall clock and instants in this thread.
+    pub static STEPS: Cell<u64> = const { Cell::new(0) };
+}
 
 fn at(text: &str) -> Timestamp {
     text.parse().expect("a time")
