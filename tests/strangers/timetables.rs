@@ -17,13 +17,7 @@ use crate::{
 async fn hours_that_never_meet() {
     const OBJECTS: usize = 62;
     let mut world = World::planned(Plan {
-        arguments: vec![
-            "--leader-election",
-            "--lease-name=strangers-timetables",
-            "--lease-duration=6s",
-            "--renew-deadline=4s",
-            "--retry-period=1s",
-        ],
+        arguments: vec!["--leader-election", "--lease-name=strangers-timetables"],
         ..Plan::of("62 objects with hostile hours at one server")
     })
     .await;
