@@ -12,3 +12,4 @@ pub mod rules;
 pub mod schedule;
 pub mod shares;
 pub mod telemetry;
+pub mod text;

@@ -6,20 +6,21 @@ use std::{
     time::Duration,
 };
 
-use reqwest::{Client, redirect::Policy};
-use tokio::sync::{Semaphore, SemaphorePermit};
-
-use crate::portal::{
-    Address,
-    connections::Connections,
-    guard::Guard,
-    private_trust::Verifier,
-    tls::{self, NoTls},
+use crate::{
+    portal::{
+        Address,
+        connections::Connections,
+        guard::Guard,
+        private_trust::Verifier,
+        tls::{self, NoTls},
+    },
+    shares::{Share, Shares},
 };
+use reqwest::{Client, redirect::Policy};
 
 /// The number of private CAs whose connections are kept; the least recently used is dropped first.
 const MAX_PRIVATE: usize = 32;
-/// Connections stay open only for the next calls of the same reconcile, because there may be 10,000 portals.
+/// What stays open for the next calls of a reconcile.
 const IDLE_CONNECTIONS: usize = 2;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -44,7 +45,7 @@ impl Clients {
     /// Creates the clients for http only; the others are created on demand.
     pub fn new(options: Options) -> reqwest::Result<Self> {
         // Without roots: they cost memory, a slim image may have none, and http does not need them.
-        let plain = Connections::new(|| builder(options).tls_certs_only([]))?;
+        let plain = Connections::new(move || builder(options).tls_certs_only([]))?;
         Ok(Self {
             options,
             plain,
@@ -96,8 +97,8 @@ impl Clients {
     }
 
     fn over_tls(&self, verifier: Verifier) -> Result<Connections, NoTls> {
-        let config = tls::config(verifier)?;
-        Connections::new(|| builder(self.options).tls_backend_preconfigured(config.clone()))
+        let (config, options) = (tls::config(verifier)?, self.options);
+        Connections::new(move || builder(options).tls_backend_preconfigured(config.clone()))
             .map_err(|_| NoTls::NoRoots)
     }
 }
@@ -106,6 +107,7 @@ fn builder(options: Options) -> reqwest::ClientBuilder {
     let builder = Client::builder()
         .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
         .http1_only()
+        .http1_max_headers(MAX_HEADERS)
         .redirect(Policy::none())
         .referer(false)
         .connect_timeout(CONNECT_TIMEOUT)
@@ -134,7 +136,7 @@ impl Gates {
         }
         let gate = Arc::new(Gate {
             address: address.clone(),
-            permits: Semaphore::new(CALLS_PER_ADDRESS),
+            places: Shares::new(CALLS_PER_ADDRESS, CALLS_PER_ADDRESS),
             gates: Arc::downgrade(&self.0),
         });
         gates.insert(address.clone(), Arc::downgrade(&gate));
@@ -142,19 +144,18 @@ impl Gates {
     }
 }
 
-/// Limits concurrent calls to one address to [`CALLS_PER_ADDRESS`].
+/// Limits concurrent calls to one address to [`CALLS_PER_ADDRESS`], in a fair order of namespaces.
 #[derive(Debug)]
 pub struct Gate {
     address: Address,
-    permits: Semaphore,
+    places: Shares,
     gates: Weak<Mutex<HashMap<Address, Weak<Gate>>>>,
 }
 
 impl Gate {
-    /// Waits for a place. Needs no time-out, because the calls before each have one.
-    pub async fn enter(&self) -> Option<SemaphorePermit<'_>> {
-        // The semaphore is never closed.
-        self.permits.acquire().await.ok()
+    /// Waits for a place for a call of this namespace. Needs no time-out, because the calls before each have one.
+    pub async fn enter(&self, namespace: &str) -> Share {
+        self.places.acquire(namespace, 1).await
     }
 }
 
@@ -174,6 +175,9 @@ impl Drop for Gate {
 
 /// A host that does not accept a connection within this time will hardly do so later; nothing was sent yet.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Most header fields of an answer; DocSpace and a proxy in front of it send some 20.
+const MAX_HEADERS: usize = 64;
 
 /// Concurrent calls to one URL and Host. DocSpace's own limit is 15 concurrent writes of a user (trap 16).
 pub const CALLS_PER_ADDRESS: usize = 4;

@@ -11,12 +11,14 @@
 mod access;
 mod address;
 mod answer;
+mod body;
 mod call;
 mod client;
 mod connections;
 mod failure;
 mod guard;
 mod http_clients;
+mod json;
 mod metrics;
 mod model;
 mod parse;
@@ -24,10 +26,10 @@ mod pin;
 mod portals;
 mod private_trust;
 mod redact;
+mod search;
 mod shape;
 #[cfg(test)]
 mod tests;
-mod text;
 mod tls;
 mod tls_trouble;
 mod transport;
@@ -45,5 +47,5 @@ pub use crate::portal::{
         Progress,
     },
     portals::Portals,
-    text::prefix,
+    redact::Unread,
 };

@@ -10,6 +10,7 @@ use crate::{
     lease::Leadership,
     portal::{
         Access, Failure, Options, Portal, PortalError,
+        body::Room,
         guard::Guard,
         http_clients::{Clients, Gates},
         metrics::Metrics,
@@ -29,6 +30,7 @@ struct Inner {
     leadership: Leadership,
     clients: Clients,
     gates: Gates,
+    room: Room,
     metrics: Metrics,
 }
 
@@ -54,6 +56,7 @@ impl Portals {
             leadership,
             clients,
             gates: Gates::default(),
+            room: Room::default(),
             metrics: Metrics::default(),
         })))
     }
@@ -124,8 +127,9 @@ impl Portals {
             namespace: namespace.as_str().into(),
             address: address.clone(),
             authorization,
-            connections,
+            connections: connections.for_one_reconcile(),
             gate,
+            room: self.0.room.clone(),
             leadership: self.0.leadership.clone(),
             secrets,
             metrics: self.0.metrics.clone(),

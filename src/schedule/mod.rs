@@ -17,7 +17,7 @@ use crate::api::{CronParams, DocSpaceBackupScheduleSpec, Period, StorageParam, S
 pub use crate::schedule::{
     difference::Difference,
     names::{Storage, period_name, period_number, storage_name},
-    shown::{HIDDEN, without_controls},
+    shown::HIDDEN,
 };
 
 /// A schedule of a manifest or of a portal.

@@ -1,5 +1,7 @@
 //! Backup runs in the audit trail, and which archives a person made.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::portal::Archive;
@@ -13,22 +15,23 @@ pub struct AuditTrail {
     /// The time from which on it was read; `None` for all of it.
     pub from: Option<Timestamp>,
     /// Starts of manual runs.
-    pub manual_started: Vec<Timestamp>,
+    pub manual_started: BTreeSet<Timestamp>,
     /// Successful ends of manual runs.
-    pub manual_completed: Vec<Timestamp>,
+    pub manual_completed: BTreeSet<Timestamp>,
     /// Failures of manual runs.
-    pub manual_failed: Vec<Timestamp>,
+    pub manual_failed: BTreeSet<Timestamp>,
     /// Successful ends of scheduled runs.
-    pub completed: Vec<Timestamp>,
+    pub completed: BTreeSet<Timestamp>,
     /// Failures of scheduled runs.
-    pub failed: Vec<Timestamp>,
+    pub failed: BTreeSet<Timestamp>,
 }
 
 impl AuditTrail {
     /// Whether a manual run started or ended about this time or later.
     pub fn manual_about(&self, time: Timestamp) -> bool {
         let all = [&self.manual_started, &self.manual_completed, &self.manual_failed];
-        all.into_iter().flatten().any(|event| *event >= time - SAME_RUN)
+        let newest = all.into_iter().filter_map(BTreeSet::last);
+        newest.max().is_some_and(|event| *event >= time - SAME_RUN)
     }
 
     /// Whether a manual run was running when a scheduled one was queued, or began before the worker started that one.
@@ -52,10 +55,13 @@ impl AuditTrail {
 
     /// Whether a person made the archive: the nearest end of a run is that of a manual one.
     pub fn is_manual(&self, archive: &Archive) -> bool {
-        let nearest = |ends: &[Timestamp]| {
-            let apart = ends
-                .iter()
-                .map(|end| end.duration_since(archive.created_on).abs());
+        let made = archive.created_on;
+        let nearest = |ends: &BTreeSet<Timestamp>| {
+            let around = [ends.range(..made).next_back(), ends.range(made..).next()];
+            let apart = around
+                .into_iter()
+                .flatten()
+                .map(|end| end.duration_since(made).abs());
             apart.min().filter(|apart| *apart <= SAME_RUN)
         };
         match (nearest(&self.manual_completed), nearest(&self.completed)) {
