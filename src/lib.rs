@@ -13,3 +13,4 @@ pub mod schedule;
 pub mod secret;
 pub mod shares;
 pub mod telemetry;
+pub mod text;

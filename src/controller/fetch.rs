@@ -111,8 +111,7 @@ async fn deletion(portal: &Portal, facts: &Facts<'_>) -> Result<Option<bool>, Po
         .events(AuditAction::ScheduledBackupDeleted, since)
         .await?
         .value;
-    let is_this = |target: Option<&str>| (target == Some("-1")) == dump;
-    Ok(events.map(|events| events.iter().any(|event| is_this(event.target.as_deref()))))
+    Ok(events.map(|events| events.iter().any(|event| (event.target == Some(-1)) == dump)))
 }
 
 async fn bill(portal: &Portal) -> Result<Bill, PortalError> {

@@ -24,7 +24,6 @@ use crate::{
         observe::Observation,
         patch,
     },
-    portal::prefix,
     rules::{
         backup::expected::Expected,
         events,
@@ -34,6 +33,7 @@ use crate::{
         reason::Class,
         summary::summary,
     },
+    text::prefix,
 };
 
 impl Context {

@@ -4,13 +4,16 @@
 //! 2. A refusal by DocSpace has one of its own shapes, or is empty where DocSpace's is.
 //! 3. Any other answer is not DocSpace's. Only the HTTP status counts, never the body's statusCode (R 141).
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 
-use crate::portal::{
-    Failure,
-    call::Call,
-    redact::Redactor,
-    shape::{Shape, integer},
+use crate::{
+    portal::{
+        Failure,
+        call::Call,
+        redact::Redactor,
+        shape::{Envelope, Shape},
+    },
+    shares::Share,
 };
 
 /// An answer as received.
@@ -24,6 +27,8 @@ pub struct Reply {
     pub asks_for_login: bool,
     /// The whole body.
     pub body: Vec<u8>,
+    /// The room for it, if it is large.
+    pub share: Option<Share>,
 }
 
 /// Why an answer is not a success: the failure and its text, without the portal's address.
@@ -49,10 +54,10 @@ impl Refusal {
 }
 
 /// What a successful answer carries.
-#[derive(Debug, PartialEq)]
-pub enum Content {
+#[derive(Clone, Copy, Debug)]
+pub enum Content<'a> {
     /// `response`.
-    Response(Value),
+    Response(&'a RawValue),
     /// No `response`, and a count of 0: DocSpace has none. Also used when `keys/@self` is called with a token that is
     /// not an API key.
     Nothing,
@@ -89,23 +94,25 @@ const CHECK_LOGS: &str = "see DocSpace's logs";
 const CHECK_ADDRESS: &str = "check portal.url and portal.hostHeader";
 
 /// The content of an answer, or the refusal. DocSpace's words are repeated without secrets.
-pub fn classify(call: Call, reply: &Reply, redactor: &Redactor) -> Result<Content, Refusal> {
+pub fn classify<'a>(call: Call, reply: &'a Reply, redactor: &Redactor) -> Result<Content<'a>, Refusal> {
     let status = reply.status;
-    let shape = Shape::of(&reply.body, redactor);
+    let shape = Shape::of(&reply.body);
+    let said = shape.said(redactor);
+    let said = said.as_deref();
     let (failure, what) = match status {
         200 => return success(shape),
         300..=399 => (Failure::Redirected, redirected(reply, redactor)),
-        400 => bad_request(call, &shape),
+        400 => bad_request(call, &shape, said),
         401 => unauthorized(reply, &shape),
-        402 => (Failure::PlanNotAllowed, with_advice(&shape, PLAN_NOT_ALLOWED)),
-        403 => forbidden(call, &shape),
-        404 => not_found(&shape),
+        402 => (Failure::PlanNotAllowed, with_advice(said, PLAN_NOT_ALLOWED)),
+        403 => forbidden(call, &shape, said),
+        404 => not_found(&shape, said),
         407 => (Failure::NotDocSpace, PROXY_LOGIN.into()),
         429 => (Failure::RateLimited, RATE_LIMITED.into()),
         500 if call == Call::Key && is_no_key(&shape) => return Ok(Content::Nothing),
-        500..=599 => server_error(call, status, &shape),
-        _ => match shape.said() {
-            Some(_) => (Failure::ServerError, with_advice(&shape, CHECK_LOGS)),
+        500..=599 => server_error(call, status, &shape, said),
+        _ => match said {
+            Some(_) => (Failure::ServerError, with_advice(said, CHECK_LOGS)),
             None => (Failure::NotDocSpace, not_docspace(&shape)),
         },
     };
@@ -133,15 +140,19 @@ pub fn unexpected(what: &str) -> Refusal {
     refusal(Failure::NotDocSpace, 200, &what)
 }
 
-fn success(shape: Shape) -> Result<Content, Refusal> {
-    let Shape::Envelope(mut envelope) = shape else {
+fn success(shape: Shape<'_>) -> Result<Content<'_>, Refusal> {
+    let Shape::Envelope(Envelope {
+        status,
+        count,
+        response,
+    }) = shape
+    else {
         return Err(unexpected(shape.describe()));
     };
-    if integer(envelope.get("status")) != Some(0) {
+    if status != Some(0) {
         return Err(unexpected("its status is not 0"));
     }
-    let count = integer(envelope.get("count"));
-    match (envelope.remove("response"), count) {
+    match (response, count) {
         (Some(response), Some(_)) => Ok(Content::Response(response)),
         (None, Some(0)) => Ok(Content::Nothing),
         _ => Err(unexpected("it has neither a response nor a count of 0")),
@@ -159,9 +170,9 @@ fn redirected(reply: &Reply, redactor: &Redactor) -> String {
 }
 
 /// nginx answers 400 with its own page to http on its https port. Even then, a write was refused.
-fn bad_request(call: Call, shape: &Shape) -> (Failure, String) {
-    if shape.said().is_some() || call.is_write() || matches!(shape, Shape::Empty) {
-        (Failure::Rejected, rejected(shape))
+fn bad_request(call: Call, shape: &Shape, said: Option<&str>) -> (Failure, String) {
+    if said.is_some() || call.is_write() || matches!(shape, Shape::Empty) {
+        (Failure::Rejected, rejected(said))
     } else {
         (Failure::NotDocSpace, not_docspace(shape))
     }
@@ -176,7 +187,7 @@ fn unauthorized(reply: &Reply, shape: &Shape) -> (Failure, String) {
     }
 }
 
-fn forbidden(call: Call, shape: &Shape) -> (Failure, String) {
+fn forbidden(call: Call, shape: &Shape, said: Option<&str>) -> (Failure, String) {
     match shape {
         Shape::Empty => (Failure::KeyNotAllowed, KEY_NOT_ALLOWED.into()),
         // For this call it only means that the key may not read the settings (R 814, 823, 825).
@@ -184,55 +195,53 @@ fn forbidden(call: Call, shape: &Shape) -> (Failure, String) {
             (Failure::KeyNotAllowed, NO_SETTINGS.into())
         }
         Shape::Problem { bare: true, .. } => (Failure::PortalUnavailable, UNAVAILABLE.into()),
-        Shape::AppError(error)
-            if error.kind == "System.InvalidOperationException" || error.is_of_database() =>
-        {
+        Shape::AppError(error) if error.is("System.InvalidOperationException") || error.is_of_database() => {
             (Failure::DatabaseDown, DATABASE_DOWN.into())
         }
-        Shape::AppError(_) => (Failure::UserNotAllowed, with_advice(shape, USER_NOT_ALLOWED)),
+        Shape::AppError(_) => (Failure::UserNotAllowed, with_advice(said, USER_NOT_ALLOWED)),
         _ => (Failure::NotDocSpace, not_docspace(shape)),
     }
 }
 
-fn not_found(shape: &Shape) -> (Failure, String) {
+fn not_found(shape: &Shape, said: Option<&str>) -> (Failure, String) {
     match shape {
         Shape::Problem { bare: true, .. } => (Failure::PortalGone, GONE.into()),
-        Shape::AppError(_) => (Failure::FolderNotFound, with_advice(shape, "check folderId")),
+        Shape::AppError(_) => (Failure::FolderNotFound, with_advice(said, "check folderId")),
         _ => (Failure::RouteNotFound, NO_ROUTE.into()),
     }
 }
 
 /// The answer of `keys/@self` to a session token (R 429, 430, 453).
 fn is_no_key(shape: &Shape) -> bool {
-    matches!(shape, Shape::AppError(error) if error.kind == "System.NullReferenceException")
+    matches!(shape, Shape::AppError(error) if error.is("System.NullReferenceException"))
 }
 
-fn server_error(call: Call, status: u16, shape: &Shape) -> (Failure, String) {
+fn server_error(call: Call, status: u16, shape: &Shape, said: Option<&str>) -> (Failure, String) {
     let failure = match shape {
         Shape::AppError(error) if error.is_of_database() => {
             return (Failure::DatabaseDown, DATABASE_DOWN.into());
         }
         Shape::AppError(error) if status == 500 && call == Call::Create && error.names_a_bad_value() => {
-            return (Failure::Rejected, rejected(shape));
+            return (Failure::Rejected, rejected(said));
         }
         Shape::AppError(_) | Shape::Problem { .. } => Failure::ServerError,
         // A page is nginx's: DocSpace itself sends none.
         Shape::Empty | Shape::Envelope(_) | Shape::OtherJson if status == 500 => Failure::ServerError,
         _ => return (Failure::Proxy, FROM_PROXY.into()),
     };
-    (failure, with_advice(shape, CHECK_LOGS))
+    (failure, with_advice(said, CHECK_LOGS))
 }
 
 /// DocSpace's reason for refusing the schedule usually names the field; without one, the user must look.
-fn rejected(shape: &Shape) -> String {
-    shape
-        .said()
-        .unwrap_or_else(|| format!("{NO_REASON}; {CHECK_SCHEDULE}"))
+fn rejected(said: Option<&str>) -> String {
+    match said {
+        Some(said) => said.into(),
+        None => format!("{NO_REASON}; {CHECK_SCHEDULE}"),
+    }
 }
 
-fn with_advice(shape: &Shape, advice: &str) -> String {
-    let reason = shape.said();
-    format!("{}; {advice}", reason.as_deref().unwrap_or(NO_REASON))
+fn with_advice(said: Option<&str>, advice: &str) -> String {
+    format!("{}; {advice}", said.unwrap_or(NO_REASON))
 }
 
 fn not_docspace(shape: &Shape) -> String {

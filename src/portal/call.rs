@@ -77,14 +77,23 @@ impl Call {
         }
     }
 
-    /// The largest accepted answer, in bytes. A history of some thousand archives stays below 4 MiB. The audit trail
-    /// has at most 100 events of less than 500 bytes each in the recordings, so 1 MiB leaves a wide margin.
+    /// The largest accepted answer, in bytes. An archive of the history takes 200 to 300 bytes, so there is room for as
+    /// many as are read. The largest other answers are a schedule's (DocSpace keeps at most 64 KiB of its parameters,
+    /// which JSON may triple) and the audit trail's (100 events of less than 1 KiB).
     pub const fn max_body(self) -> usize {
-        const MIB: usize = 1024 * 1024;
-        if matches!(self, Self::History) {
-            4 * MIB
-        } else {
-            MIB
+        match self {
+            Self::History => 1536 * 1024,
+            _ => 256 * 1024,
+        }
+    }
+
+    /// The most memory, in bytes, that what is read from a body of this size takes while it is in use.
+    pub const fn kept(self, body: usize) -> usize {
+        match self {
+            // An archive of few bytes takes some three times as many.
+            Self::History => 3 * body,
+            Self::Schedule => body,
+            _ => 0,
         }
     }
 }

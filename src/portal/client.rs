@@ -16,6 +16,7 @@ use crate::{
     portal::{
         Address, Answer, Credential, Failure, PortalError,
         answer::{Content, Refusal, Reply, classify},
+        body::Room,
         call::{Call, create_body},
         connections::Connections,
         http_clients::Gate,
@@ -27,6 +28,7 @@ use crate::{
         transport::{Head, exchange},
     },
     schedule::{Held, Schedule},
+    shares::Share,
 };
 
 /// Names and values of a query, not yet encoded.
@@ -47,6 +49,7 @@ pub struct Portal {
     pub(super) authorization: HeaderValue,
     pub(super) connections: Connections,
     pub(super) gate: Arc<Gate>,
+    pub(super) room: Room,
     pub(super) leadership: Leadership,
     pub(super) secrets: Secrets,
     pub(super) metrics: Metrics,
@@ -146,10 +149,11 @@ impl Portal {
         let from = Timestamp::from_second(from.as_second()).unwrap_or(from);
         // In UTC, always with its Z: DocSpace refuses a time without an offset (R 539).
         let text = from.to_string();
+        let count = parse::MOST_EVENTS.to_string();
         let query = [
             ("action", action.name()),
             ("from", text.as_str()),
-            ("count", "100"),
+            ("count", count.as_str()),
         ];
         self.ask(Call::Events, &query, |content, _| {
             parse::events(content, action, from)
@@ -206,28 +210,45 @@ impl Portal {
         read: impl FnOnce(Content, &Redactor) -> Result<T, Refusal>,
     ) -> Result<Answer<T>, PortalError> {
         let request = self.request(call, query, body);
-        let _place = self.gate.enter().await;
+        let place = self.gate.enter(&self.namespace).await;
         let began = Instant::now();
         let (head, reply) = self.exchange(call, request).await;
-        let redactor = Redactor::of(&self.secrets);
-        let value = reply
-            .and_then(|reply| classify(call, &reply, &redactor))
-            .and_then(|content| read(content, &redactor));
+        drop(place);
+        let value = reply.and_then(|reply| self.read(call, reply, read));
         let failure = value.as_ref().err().map(|refusal| refusal.failure);
         self.metrics
             .count(call, CallResult::new(head.status, failure), began.elapsed());
         match value {
-            Ok(value) => Ok(Answer {
+            Ok((value, room)) => Ok(Answer {
                 value,
                 date: head.date,
+                room,
             }),
             Err(refusal) => Err(self.error(head, &refusal)),
         }
     }
 
+    /// The value of an answer, with the room that it takes itself.
+    fn read<T>(
+        &self,
+        call: Call,
+        reply: Reply,
+        read: impl FnOnce(Content, &Redactor) -> Result<T, Refusal>,
+    ) -> Result<(T, Option<Arc<Share>>), Refusal> {
+        let redactor = Redactor::of(&self.secrets);
+        let value = read(classify(call, &reply, &redactor)?, &redactor)?;
+        let kept = call.kept(reply.body.len());
+        let room = reply.share.filter(|_| kept > 0).map(|mut share| {
+            share.keep(kept);
+            Arc::new(share)
+        });
+        Ok((value, room))
+    }
+
     /// Sends and awaits a call only while this process leads; a write begins only if it fits into the lease.
     async fn exchange(&self, call: Call, request: Request) -> (Head, Result<Reply, Refusal>) {
-        let exchange = exchange(&self.connections, request, call.max_body());
+        let room = (&self.room, &*self.namespace);
+        let exchange = exchange(&self.connections, request, call.max_body(), room);
         let exchange = on_behalf_of(self.namespace.clone(), exchange);
         let reply = if call.is_write() {
             self.leadership.portal_write(self.limit(call), exchange).await

@@ -6,8 +6,9 @@
 use std::{
     cell::Cell,
     error::Error,
-    io,
+    fmt, io,
     pin::Pin,
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
     time::Instant,
 };
@@ -21,20 +22,39 @@ tokio::task_local! {
 }
 
 /// The connections to portals with one set of CAs; cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Connections {
-    /// Keeps connections open for the next calls.
-    kept: Client,
+    builder: Arc<dyn Fn() -> ClientBuilder + Send + Sync>,
+    /// Keeps connections open for the next calls; made for the first.
+    kept: Arc<OnceLock<Client>>,
     /// Makes a connection for each call.
     new: Client,
 }
 
 impl Connections {
-    /// Connections as this builder makes them. Both of its clients must share what is large.
-    pub fn new(builder: impl Fn() -> ClientBuilder) -> reqwest::Result<Self> {
+    /// Connections as this builder makes them. All of its clients must share what is large.
+    pub fn new(builder: impl Fn() -> ClientBuilder + Send + Sync + 'static) -> reqwest::Result<Self> {
         Ok(Self {
-            kept: builder().connector_layer(Watched).build()?,
             new: builder().pool_max_idle_per_host(0).build()?,
+            kept: Arc::default(),
+            builder: Arc::new(builder),
+        })
+    }
+
+    /// The same, but for what is kept open: that is closed when the last clone is dropped. A connection keeps as much
+    /// memory as the largest answer made it take, so none outlives its reconcile.
+    pub fn for_one_reconcile(&self) -> Self {
+        Self {
+            kept: Arc::default(),
+            ..self.clone()
+        }
+    }
+
+    fn kept(&self) -> &Client {
+        self.kept.get_or_init(|| {
+            let kept = (self.builder)().connector_layer(Watched).build();
+            // Cannot fail: the other one could be built.
+            kept.unwrap_or_else(|_| self.new.clone())
         })
     }
 
@@ -50,7 +70,7 @@ impl Connections {
         };
         let began = Instant::now();
         let attempt = async {
-            let result = self.kept.execute(request).await;
+            let result = self.kept().execute(request).await;
             (result, CONNECTED.with(Cell::get))
         };
         match CONNECTED.scope(Cell::new(false), attempt).await {
@@ -62,6 +82,12 @@ impl Connections {
             }
             (result, _) => result,
         }
+    }
+}
+
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connections")
     }
 }
 

@@ -7,22 +7,24 @@ use std::{
 };
 
 use reqwest::{Client, redirect::Policy};
-use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::portal::{
-    Address, Ca,
-    ca::CaId,
-    connections::Connections,
-    guard::Guard,
-    names::Names,
-    private_trust::Verifier,
-    tls::{self, NoTls},
+use crate::{
+    portal::{
+        Address, Ca,
+        ca::CaId,
+        connections::Connections,
+        guard::Guard,
+        names::Names,
+        private_trust::Verifier,
+        tls::{self, NoTls},
+    },
+    shares::{Share, Shares},
 };
 
 /// The number of private CAs whose connections are kept; the least recently used is dropped first. That costs its next
 /// use some milliseconds at most, so it does not matter whose it is.
 const MAX_PRIVATE: usize = 32;
-/// Connections stay open only for the next calls of the same reconcile, because there may be 10,000 portals.
+/// What stays open for the next calls of a reconcile.
 const IDLE_CONNECTIONS: usize = 2;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -51,7 +53,8 @@ impl Clients {
             allow_loopback: options.allow_loopback,
         });
         // Without roots: they cost memory, a slim image may have none, and http does not need them.
-        let plain = Connections::new(|| builder(options, &names).tls_certs_only([]))?;
+        let of_plain = names.clone();
+        let plain = Connections::new(move || builder(options, &of_plain).tls_certs_only([]))?;
         Ok(Self {
             options,
             names,
@@ -112,9 +115,9 @@ impl Clients {
     }
 
     fn over_tls(&self, verifier: Verifier) -> Result<Connections, NoTls> {
-        let config = tls::config(verifier)?;
-        let builder = || builder(self.options, &self.names).tls_backend_preconfigured(config.clone());
-        Connections::new(builder).map_err(|_| NoTls::NoRoots)
+        let (config, options, names) = (tls::config(verifier)?, self.options, self.names.clone());
+        Connections::new(move || builder(options, &names).tls_backend_preconfigured(config.clone()))
+            .map_err(|_| NoTls::NoRoots)
     }
 }
 
@@ -122,6 +125,7 @@ fn builder(options: Options, names: &Names) -> reqwest::ClientBuilder {
     let builder = Client::builder()
         .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
         .http1_only()
+        .http1_max_headers(MAX_HEADERS)
         .redirect(Policy::none())
         .referer(false)
         .connect_timeout(CONNECT_TIMEOUT)
@@ -148,7 +152,7 @@ impl Gates {
         }
         let gate = Arc::new(Gate {
             address: address.clone(),
-            permits: Semaphore::new(CALLS_PER_ADDRESS),
+            places: Shares::new(CALLS_PER_ADDRESS, CALLS_PER_ADDRESS),
             gates: Arc::downgrade(&self.0),
         });
         gates.insert(address.clone(), Arc::downgrade(&gate));
@@ -156,19 +160,18 @@ impl Gates {
     }
 }
 
-/// Limits concurrent calls to one address to [`CALLS_PER_ADDRESS`].
+/// Limits concurrent calls to one address to [`CALLS_PER_ADDRESS`], in a fair order of namespaces.
 #[derive(Debug)]
 pub struct Gate {
     address: Address,
-    permits: Semaphore,
+    places: Shares,
     gates: Weak<Mutex<HashMap<Address, Weak<Gate>>>>,
 }
 
 impl Gate {
-    /// Waits for a place. Needs no time-out, because the calls before each have one.
-    pub async fn enter(&self) -> Option<SemaphorePermit<'_>> {
-        // The semaphore is never closed.
-        self.permits.acquire().await.ok()
+    /// Waits for a place for a call of this namespace. Needs no time-out, because the calls before each have one.
+    pub async fn enter(&self, namespace: &str) -> Share {
+        self.places.acquire(namespace, 1).await
     }
 }
 
@@ -188,6 +191,9 @@ impl Drop for Gate {
 
 /// A host that does not accept a connection within this time will hardly do so later; nothing was sent yet.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Most header fields of an answer; DocSpace and a proxy in front of it send some 20.
+const MAX_HEADERS: usize = 64;
 
 /// Concurrent calls to one URL and Host. DocSpace's own limit is 15 concurrent writes of a user (trap 16).
 pub const CALLS_PER_ADDRESS: usize = 4;

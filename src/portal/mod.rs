@@ -12,6 +12,7 @@
 mod access;
 mod address;
 mod answer;
+mod body;
 mod ca;
 mod call;
 mod client;
@@ -19,6 +20,7 @@ mod connections;
 mod failure;
 mod guard;
 mod http_clients;
+mod json;
 mod metrics;
 mod model;
 mod names;
@@ -28,10 +30,10 @@ mod pin;
 mod portals;
 mod private_trust;
 mod redact;
+mod search;
 mod shape;
 #[cfg(test)]
 mod tests;
-mod text;
 mod tls;
 mod tls_trouble;
 mod transport;
@@ -51,5 +53,5 @@ pub use crate::portal::{
     },
     origin::{AllowedOrigin, InvalidOrigin},
     portals::Portals,
-    text::prefix,
+    redact::Unread,
 };

@@ -1,8 +1,10 @@
 //! The data of portals, without HTTP.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
-use crate::schedule::Storage;
+use crate::{portal::redact::Unread, schedule::Storage, shares::Share};
 
 /// The times that a portal's clock may show, because times are calculated from them: the years 1970 to 2999.
 pub const PLAUSIBLE: std::ops::Range<Timestamp> =
@@ -55,8 +57,8 @@ pub struct KeyInfo {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// Its permissions; empty means all.
-    pub permissions: Vec<String>,
+    /// Whether its permissions cover writes.
+    pub may_write: bool,
     /// When it expires; `None` means never.
     pub expires_at: Option<Timestamp>,
 }
@@ -67,7 +69,7 @@ pub struct Archive {
     /// Its id.
     pub id: String,
     /// Name of its file.
-    pub file_name: String,
+    pub file_name: Unread,
     /// DocSpace's number of the storage type.
     pub storage_type: Storage,
     /// The end of the run that made it.
@@ -130,14 +132,16 @@ pub struct AuditEvent {
     pub date: Timestamp,
     /// The target: for a deleted schedule the portal's number, or -1 for the dump's (R 507). Events of runs have none
     /// (R 503–510).
-    pub target: Option<String>,
+    pub target: Option<i64>,
 }
 
 /// An answer of a portal.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Answer<T> {
     /// The requested value.
     pub value: T,
     /// The portal's clock: the Date header of this answer, which is DocSpace's own.
     pub date: Option<Timestamp>,
+    /// The room that a large value takes, held for as long as the value lives.
+    pub room: Option<Arc<Share>>,
 }

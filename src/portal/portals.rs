@@ -10,6 +10,7 @@ use crate::{
     lease::Leadership,
     portal::{
         Access, Failure, Options, Portal, PortalError,
+        body::Room,
         guard::Guard,
         http_clients::{Clients, Gates},
         metrics::Metrics,
@@ -30,6 +31,7 @@ struct Inner {
     leadership: Leadership,
     clients: Clients,
     gates: Gates,
+    room: Room,
     metrics: Metrics,
 }
 
@@ -55,6 +57,7 @@ impl Portals {
             leadership,
             clients,
             gates: Gates::default(),
+            room: Room::default(),
             metrics: Metrics::default(),
         })))
     }
@@ -125,8 +128,9 @@ impl Portals {
             namespace: namespace.as_str().into(),
             address: address.clone(),
             authorization,
-            connections,
+            connections: connections.for_one_reconcile(),
             gate,
+            room: self.0.room.clone(),
             leadership: self.0.leadership.clone(),
             secrets,
             metrics: self.0.metrics.clone(),

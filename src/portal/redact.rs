@@ -1,20 +1,28 @@
 //! Removes the operator's secrets from texts of a portal, which may echo them in any field.
 
-use std::{cell::OnceCell, fmt, ops::Range, sync::Arc};
+use std::{cell::OnceCell, fmt, sync::Arc};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use secrecy::ExposeSecret;
+use serde_json::{Value, value::RawValue};
 
 use crate::{
-    portal::text::{clean, cut, one_line, prefix},
-    schedule::{HIDDEN, Schedule, without_controls},
+    portal::search::{MAX_PATTERN, Search},
+    schedule::{HIDDEN, Schedule},
     secret::SharedSecret,
+    text::{MAX_BYTES, MAX_CHARS, NAME_CHARS, cut, one_line, prefix, without_unseen},
 };
 
 /// The searched length of a text, in bytes; the rest is not shown.
-const MAX_SEARCHED: usize = 4 * 1024;
+const MAX_SEARCHED: usize = 2 * MAX_BYTES;
+/// A secret that begins in the searched part is found although it ends behind it; three bytes more, for a character that
+/// does not fit whole.
+const LOOKED_AT: usize = MAX_SEARCHED + MAX_PATTERN + 3;
+/// The longest text that is kept for later, in bytes of JSON: a file's name has at most 255, and JSON may make six of one.
+const MAX_UNREAD: usize = 2048;
 /// An id that contains this many bytes of a secret is hidden.
 const MUCH: usize = 16;
+/// The longest id that is shown, in bytes. DocSpace's have 36.
+const MAX_ID: usize = 64;
 
 /// The secrets to hide: the API key, and the values that a schedule takes from Secrets. Cheap to clone.
 #[derive(Clone, Default)]
@@ -52,18 +60,54 @@ impl fmt::Debug for Secrets {
     }
 }
 
-/// Hides secrets in the texts of one answer.
-pub struct Redactor<'a> {
-    secrets: &'a Secrets,
-    /// Built for the first text. It contains the secrets, so it lives only while the answer is read.
-    search: OnceCell<Search>,
+/// A text of a portal as it came, in JSON. Most are never shown, so a text is read and cleaned only when it is.
+#[derive(Clone, Default)]
+pub struct Unread {
+    json: Box<str>,
+    secrets: Secrets,
 }
 
-enum Search {
-    Nothing,
-    For(AhoCorasick),
-    /// Too many secrets to search for: every text is hidden.
-    Impossible,
+impl Unread {
+    /// The text for display.
+    pub fn read(&self) -> String {
+        let text: String = serde_json::from_str(&self.json).unwrap_or_default();
+        Redactor::of(&self.secrets).clean(&text)
+    }
+}
+
+impl From<String> for Unread {
+    /// A text that no portal wrote.
+    fn from(text: String) -> Self {
+        Self {
+            json: Value::String(text).to_string().into(),
+            secrets: Secrets::default(),
+        }
+    }
+}
+
+impl fmt::Debug for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+}
+
+impl PartialEq for Unread {
+    fn eq(&self, other: &Self) -> bool {
+        self.json == other.json
+    }
+}
+
+impl Eq for Unread {}
+
+/// Hides secrets in the texts of one answer.
+///
+/// Its searches contain secrets, so they are built for the first text and live only while the answer is read. A search
+/// takes time that is proportional to what is searched, whatever texts and secrets look like.
+pub struct Redactor<'a> {
+    secrets: &'a Secrets,
+    all: OnceCell<Search>,
+    /// For secrets of [`MUCH`].
+    long: OnceCell<Search>,
 }
 
 impl<'a> Redactor<'a> {
@@ -71,38 +115,54 @@ impl<'a> Redactor<'a> {
     pub fn of(secrets: &'a Secrets) -> Self {
         Self {
             secrets,
-            search: OnceCell::new(),
+            all: OnceCell::new(),
+            long: OnceCell::new(),
         }
     }
 
     /// The text for display: in one line, then without the secrets, then cut. In this order, neither a removed
     /// character nor the cut can reveal a secret or a part of one.
     pub fn clean(&self, text: &str) -> String {
-        cut(&self.hide(&one_line(text, self.most_searched())))
+        cut(&self.hide(&one_line(text, LOOKED_AT)), MAX_CHARS)
     }
 
-    /// The id for display. Ids are compared, so an id of DocSpace's form stays unchanged unless it contains much of a
-    /// secret: a short secret may be a part of it by chance.
+    /// The name for display; shorter than a text.
+    pub fn name(&self, name: &str) -> String {
+        cut(&self.clean(name), NAME_CHARS)
+    }
+
+    /// The id for display, as it is or hidden whole, because ids are compared. One of DocSpace's form stays unless it
+    /// contains much of a secret: a short secret may be a part of it by chance. Any other stays if it is short, in plain
+    /// characters, and without any secret.
     pub fn id(&self, text: &str) -> String {
-        let is_id = text.len() <= 36 && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
-        match is_id && self.found(text).iter().all(|found| found.len() < MUCH) {
-            true => clean(text),
-            false => self.clean(text),
+        let is_of = |longest: usize, kind: fn(u8) -> bool| text.len() <= longest && text.bytes().all(kind);
+        let is_shown = if is_of(36, |c| c.is_ascii_hexdigit() || c == b'-') {
+            !self.long().finds_in(text)
+        } else {
+            is_of(MAX_ID, |c| matches!(c, b' '..=b'~')) && !self.all().finds_in(text)
+        };
+        if is_shown { text.into() } else { HIDDEN.into() }
+    }
+
+    /// The text in this JSON, to be read when it is shown.
+    pub fn unread(&self, json: &RawValue) -> Unread {
+        let json = Some(json.get()).filter(|json| json.len() <= MAX_UNREAD);
+        Unread {
+            json: json.unwrap_or_default().into(),
+            secrets: self.secrets.clone(),
         }
     }
 
     /// The text with `(hidden)` instead of each secret, case-insensitive because, for example, hosts change their case.
     /// Overlapping or adjacent secrets are hidden as one, so that no part of them stays.
-    pub fn hide(&self, text: &str) -> String {
-        let searched = prefix(text, self.most_searched());
+    fn hide(&self, text: &str) -> String {
         let shown = prefix(text, MAX_SEARCHED);
         let mut hidden = String::new();
         let mut end = 0;
-        for found in self
-            .found(searched)
-            .into_iter()
-            .filter(|found| found.start < shown.len())
-        {
+        for found in self.all().found(prefix(text, LOOKED_AT)) {
+            if found.start >= shown.len() {
+                break;
+            }
             hidden.push_str(&shown[end..found.start]);
             hidden.push_str(HIDDEN);
             end = found.end;
@@ -111,75 +171,26 @@ impl<'a> Redactor<'a> {
         hidden
     }
 
-    /// Whether the text contains a secret.
+    /// Whether the text contains a secret, as far as it is ever shown.
     pub fn finds_in(&self, text: &str) -> bool {
-        let most = self.most_searched();
-        let forms = [one_line(text, most), without_controls(text).take(most).collect()];
-        forms
-            .iter()
-            .any(|text| !self.found(prefix(text, most)).is_empty())
+        let most = LOOKED_AT;
+        let forms = [one_line(text, most), without_unseen(text).take(most).collect()];
+        forms.iter().any(|text| self.all().finds_in(text))
     }
 
-    /// Ignores secrets that begin beyond the displayed part.
-    fn most_searched(&self) -> usize {
-        let lengths = self.secrets.0.iter().map(|secret| secret.expose_secret().len());
-        MAX_SEARCHED + lengths.max().unwrap_or_default()
+    fn all(&self) -> &Search {
+        self.all.get_or_init(|| Search::of(&self.secrets.0, 1))
     }
 
-    /// The ranges to hide, in order.
-    fn found(&self, text: &str) -> Vec<Range<usize>> {
-        let search = match self.search.get_or_init(|| self.secrets.search()) {
-            Search::Nothing => return Vec::new(),
-            Search::Impossible => return std::iter::once(0..text.len()).collect(),
-            Search::For(search) => search,
-        };
-        let mut found: Vec<Range<usize>> = Vec::new();
-        // Matches are ordered by their ends, so a longer one may include several before it.
-        for next in search.find_overlapping_iter(text).map(|found| found.range()) {
-            let mut start = next.start;
-            while let Some(last) = found.pop_if(|last| last.end >= start) {
-                start = start.min(last.start);
-            }
-            found.push(start..next.end);
-        }
-        found
-    }
-}
-
-impl Secrets {
-    /// The secrets as they are, and as `one_line` changes them.
-    fn search(&self) -> Search {
-        if self.0.is_empty() {
-            return Search::Nothing;
-        }
-        let forms = |secret: &SharedSecret| {
-            let text = secret.expose_secret();
-            [
-                text.to_owned(),
-                one_line(text, usize::MAX),
-                without_controls(text).collect(),
-            ]
-        };
-        let mut patterns: Vec<_> = self
-            .0
-            .iter()
-            .flat_map(forms)
-            .filter(|text| !text.is_empty())
-            .collect();
-        patterns.sort();
-        patterns.dedup();
-        let search = AhoCorasick::builder()
-            .kind(Some(AhoCorasickKind::NoncontiguousNFA))
-            .prefilter(false)
-            .ascii_case_insensitive(true)
-            .build(&patterns);
-        search.map_or(Search::Impossible, Search::For)
+    fn long(&self) -> &Search {
+        self.long.get_or_init(|| Search::of(&self.secrets.0, MUCH))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::{collection::vec, prelude::*};
+    use serde_json::value::to_raw_value;
 
     use super::*;
 
@@ -256,8 +267,51 @@ mod tests {
         let id = "0f1e2d3c-0000-0000-0000-00000000a1b2";
         let short = secrets(["a", "0000"]);
         assert_eq!(Redactor::of(&short).id(id), id);
-        assert_eq!(Redactor::of(&short).id("an archive"), "(hidden)n (hidden)rchive");
+        assert_eq!(Redactor::of(&short).id("an archive"), HIDDEN);
+        assert_eq!(Redactor::of(&short).id("the-newest"), "the-newest");
         assert_eq!(Redactor::of(&secrets([id])).id(id), HIDDEN);
+    }
+
+    #[test]
+    fn what_begins_like_a_long_secret_is_hidden_as_far_as_that_would_reach() {
+        let secret = format!("{}{}", "0123456789".repeat(7), "ä".repeat(2000));
+        let all = secrets([secret.as_str()]);
+        let redactor = Redactor::of(&all);
+        for (text, shown) in [
+            (format!("<{secret}>"), "<(hidden)"),
+            (format!("<{}>", &secret[..MAX_PATTERN]), "<(hidden)"),
+            (format!("<{}>", &secret[..MAX_PATTERN - 1]), "<012345"),
+        ] {
+            assert!(redactor.clean(&text).starts_with(shown), "{text:.80}");
+        }
+        // Its end may lie within a character of something else.
+        let short = secrets([&secret[..MAX_PATTERN + 1]]);
+        let text = format!("{}äx", &secret[..MAX_PATTERN]);
+        assert_eq!(Redactor::of(&short).clean(&text), "(hidden)x");
+        assert_eq!(redactor.id(&secret), HIDDEN);
+        assert_eq!(redactor.name(&secret), HIDDEN);
+        let later = redactor.unread(&to_raw_value(&secret[..300]).expect("JSON"));
+        assert_eq!(
+            (later.read().as_str(), format!("{later:?}").as_str()),
+            (HIDDEN, "a text")
+        );
+    }
+
+    #[test]
+    fn names_and_ids_are_short() {
+        let none = Secrets::default();
+        let redactor = Redactor::of(&none);
+        assert_eq!(redactor.id(&"x".repeat(MAX_ID)), "x".repeat(MAX_ID));
+        for odd in [
+            "x".repeat(MAX_ID + 1),
+            "ä".into(),
+            "a\u{202e}b".into(),
+            "a\nb".into(),
+        ] {
+            assert_eq!(redactor.id(&odd), HIDDEN, "{odd:?}");
+        }
+        assert_eq!(redactor.name(&"x".repeat(1000)).chars().count(), NAME_CHARS);
+        assert_eq!(redactor.clean(&"x".repeat(1000)).chars().count(), MAX_CHARS);
     }
 
     #[test]

@@ -1,22 +1,33 @@
 //! The shape of an answer's body, independent of its status.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
 
-use crate::portal::{redact::Redactor, text::clean};
+use serde_json::value::RawValue;
 
-/// The shape of a body. Its texts are cleaned for display.
-#[derive(Debug, PartialEq)]
-pub enum Shape {
+use crate::{
+    portal::{
+        json::{Scalar, entries, fields, values},
+        redact::Redactor,
+    },
+    text::{MAX_CHARS, cut},
+};
+
+/// Further fields and errors of a validation are not told.
+const MOST_ERRORS: usize = 16;
+
+/// The shape of a body. Its texts come out through [`Self::said`] only.
+#[derive(Debug)]
+pub enum Shape<'a> {
     /// No body: 401, missing routes, a key without permission, 429.
     Empty,
     /// A JSON object with a status: `{response?, count, links, status, statusCode}` when it is DocSpace's.
-    Envelope(Map<String, Value>),
+    Envelope(Envelope<'a>),
     /// `{status: 1, statusCode, error: {message, type, stack, hresult}}`
-    AppError(AppError),
+    AppError(AppError<'a>),
     /// ProblemDetails: of a validation (under `response`), or of a portal's state (bare).
     Problem {
-        /// The errors, if it names any.
-        texts: Vec<String>,
+        /// What it says.
+        problem: Problem<'a>,
         /// Not under `response`.
         bare: bool,
     },
@@ -26,19 +37,32 @@ pub enum Shape {
     NotJson,
 }
 
-/// An error of DocSpace.
-#[derive(Debug, PartialEq)]
-pub struct AppError {
-    /// The .NET type of the exception.
-    pub kind: String,
-    /// Its message; may be empty.
-    pub message: String,
-    /// Its message is exactly "Access denied". Stored, because a secret may be a part of that and hidden in the
-    /// message.
-    pub denies_access: bool,
+/// A JSON object with a status.
+#[derive(Debug)]
+pub struct Envelope<'a> {
+    /// Its status, if that is a whole number; 0 for success.
+    pub status: Option<i64>,
+    /// Its count, if that is a whole number.
+    pub count: Option<i64>,
+    /// Its response.
+    pub response: Option<&'a RawValue>,
 }
 
-impl AppError {
+/// An error of DocSpace.
+#[derive(Debug)]
+pub struct AppError<'a> {
+    /// The .NET type of the exception.
+    kind: Cow<'a, str>,
+    /// Its message; may be empty.
+    message: Cow<'a, str>,
+}
+
+impl AppError<'_> {
+    /// Whether it is an exception of this .NET type.
+    pub fn is(&self, kind: &str) -> bool {
+        self.kind == kind
+    }
+
     /// Whether the database or its driver failed (R 375, 376). `DbUpdateException` (R 908) does not count, because it
     /// also reports values that the database refuses.
     pub fn is_of_database(&self) -> bool {
@@ -56,51 +80,89 @@ impl AppError {
     /// sends, so it counts as the server's fault. .NET gives `OverflowException` for a number that is too large (not
     /// recorded).
     pub fn names_a_bad_value(&self) -> bool {
-        match self.kind.as_str() {
+        match &*self.kind {
             "System.Collections.Generic.KeyNotFoundException"
             | "System.FormatException"
             | "System.OverflowException" => true,
-            "System.Exception" => self.denies_access,
+            "System.Exception" => self.message == "Access denied",
             _ => false,
         }
     }
 }
 
-impl Shape {
-    /// The shape of this body, with secrets removed from its texts.
-    pub fn of(body: &[u8], redactor: &Redactor) -> Self {
+/// ProblemDetails as DocSpace gives them.
+#[derive(Debug)]
+pub struct Problem<'a> {
+    title: Cow<'a, str>,
+    /// The errors by field, if it names any.
+    errors: Option<&'a RawValue>,
+}
+
+impl<'a> Shape<'a> {
+    /// The shape of this body.
+    pub fn of(body: &'a [u8]) -> Self {
         if body.trim_ascii().is_empty() {
             return Self::Empty;
         }
-        let json = match serde_json::from_slice(body) {
-            Ok(Value::Object(json)) => json,
-            Ok(_) => return Self::OtherJson,
-            Err(_) => return Self::NotJson,
+        let Ok(body) = str::from_utf8(body) else {
+            return Self::NotJson;
         };
-        if let Some(error) = app_error(&json, redactor) {
+        let names = [
+            "status",
+            "count",
+            "response",
+            "statusCode",
+            "error",
+            "title",
+            "type",
+            "traceId",
+            "errors",
+        ];
+        let Ok(
+            [
+                status,
+                count,
+                response,
+                status_code,
+                error,
+                title,
+                kind,
+                trace_id,
+                errors,
+            ],
+        ) = fields(body, &names)
+        else {
+            let is_json = serde_json::from_str::<&RawValue>(body).is_ok();
+            return if is_json { Self::OtherJson } else { Self::NotJson };
+        };
+        let number = status.map(Scalar::of).as_ref().and_then(Scalar::whole);
+        if number == Some(1)
+            && is_number(status_code)
+            && let Some(error) = error.and_then(app_error)
+        {
             return Self::AppError(error);
         }
-        if is_problem(&json) {
-            return Self::Problem {
-                texts: problem_texts(&json, redactor),
-                bare: true,
-            };
+        if let Some(problem) = problem([status, title, kind, trace_id, errors]) {
+            return Self::Problem { problem, bare: true };
         }
-        match json.get("response") {
-            Some(Value::Object(problem)) if is_problem(problem) => Self::Problem {
-                texts: problem_texts(problem, redactor),
-                bare: false,
-            },
-            _ if json.contains_key("status") => Self::Envelope(json),
-            _ => Self::OtherJson,
+        let names = ["status", "title", "type", "traceId", "errors"];
+        let wrapped = response.and_then(|response| fields(response.get(), &names).ok());
+        match (wrapped.and_then(problem), status) {
+            (Some(problem), _) => Self::Problem { problem, bare: false },
+            (None, Some(_)) => Self::Envelope(Envelope {
+                status: number,
+                count: count.map(Scalar::of).as_ref().and_then(Scalar::whole),
+                response,
+            }),
+            (None, None) => Self::OtherJson,
         }
     }
 
-    /// DocSpace's own message, if there is one.
-    pub fn said(&self) -> Option<String> {
+    /// DocSpace's own message without secrets, if there is one.
+    pub fn said(&self, redactor: &Redactor) -> Option<String> {
         let text = match self {
-            Self::AppError(error) => error.message.clone(),
-            Self::Problem { texts, .. } => clean(&texts.join("; ")),
+            Self::AppError(error) => redactor.clean(&error.message),
+            Self::Problem { problem, .. } => problem.said(redactor),
             _ => String::new(),
         };
         (!text.is_empty()).then_some(text)
@@ -117,47 +179,61 @@ impl Shape {
     }
 }
 
-/// Other software has `error` objects, too, but without DocSpace's status.
-fn app_error(json: &Map<String, Value>, redactor: &Redactor) -> Option<AppError> {
-    let error = json.get("error")?.as_object()?;
-    let kind = error.get("type")?.as_str()?.to_owned();
-    let said = error.get("message").and_then(Value::as_str).unwrap_or_default();
-    (integer(json.get("status")) == Some(1)).then(|| AppError {
-        kind,
-        message: redactor.clean(said),
-        denies_access: said == "Access denied",
+fn is_number(value: Option<&RawValue>) -> bool {
+    matches!(value.map(Scalar::of), Some(Scalar::Number(_)))
+}
+
+fn text(value: Option<&RawValue>) -> Option<Cow<'_, str>> {
+    match Scalar::of(value?) {
+        Scalar::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// Other software has `error` objects, too, but not with a .NET stack.
+fn app_error(error: &RawValue) -> Option<AppError<'_>> {
+    let [kind, message, stack] = fields(error.get(), &["type", "message", "stack"]).ok()?;
+    stack.filter(|stack| stack.get().starts_with('"'))?;
+    Some(AppError {
+        kind: text(kind)?,
+        message: text(message).unwrap_or_default(),
     })
 }
 
-/// ProblemDetails of ASP.NET.
-fn is_problem(json: &Map<String, Value>) -> bool {
-    json.get("title").is_some_and(Value::is_string)
-        && json.get("status").is_some_and(Value::is_number)
-        && json.get("type").is_some_and(Value::is_string)
+/// ProblemDetails of ASP.NET, as DocSpace gives them.
+fn problem([status, title, kind, trace_id, errors]: [Option<&RawValue>; 5]) -> Option<Problem<'_>> {
+    const TYPES: &str = "https://tools.ietf.org/html/rfc9110#section-15.5.";
+    let is_docspaces = is_number(status) && text(kind)?.starts_with(TYPES) && text(trace_id).is_some();
+    is_docspaces.then_some(Problem {
+        title: text(title)?,
+        errors: errors.filter(|errors| errors.get().starts_with('{')),
+    })
 }
 
-/// `field: text` for each error, without its position in the sent body; else the title (R 141).
-fn problem_texts(problem: &Map<String, Value>, redactor: &Redactor) -> Vec<String> {
-    let Some(Value::Object(errors)) = problem.get("errors") else {
-        let title = problem.get("title").and_then(Value::as_str).unwrap_or_default();
-        return vec![redactor.clean(title)];
-    };
-    let mut texts = Vec::new();
-    for (field, errors) in errors {
-        let field = redactor.clean(field.trim_start_matches("$."));
-        for error in errors.as_array().into_iter().flatten().filter_map(Value::as_str) {
-            let error = error.split(" Path: ").next().unwrap_or_default();
-            texts.push(format!("{field}: {}", redactor.clean(error)));
-        }
+impl Problem<'_> {
+    /// `field: text` for each error, without its position in the sent body; else the title (R 141).
+    fn said(&self, redactor: &Redactor) -> String {
+        let Some(errors) = self.errors else {
+            return redactor.clean(&self.title);
+        };
+        let (mut texts, mut left) = (Vec::new(), MOST_ERRORS);
+        let _ = entries(errors, |field, errors| {
+            let field = redactor.clean(field.trim_start_matches("$."));
+            let _ = values(errors, |error| {
+                if let Some(error) = text(Some(error)) {
+                    let error = redactor.clean(error.split(" Path: ").next().unwrap_or_default());
+                    texts.push(format!("{field}: {error}"));
+                }
+                one_less(&mut left)
+            });
+            one_less(&mut left)
+        });
+        cut(&texts.join("; "), MAX_CHARS)
     }
-    texts
 }
 
-/// A whole number, also as text.
-pub fn integer(value: Option<&Value>) -> Option<i64> {
-    match value? {
-        Value::Number(number) => number.as_i64(),
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    }
+/// Ends with an error when nothing is left.
+fn one_less(left: &mut usize) -> Result<(), ()> {
+    *left = left.saturating_sub(1);
+    if *left > 0 { Ok(()) } else { Err(()) }
 }

@@ -1,6 +1,9 @@
 //! One HTTP exchange: sends a request, reads a bounded answer, and classifies transport failures.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use reqwest::{
@@ -11,6 +14,7 @@ use reqwest::{
 use crate::portal::{
     Failure,
     answer::{Refusal, Reply},
+    body::{Body, NotRead, Room},
     connections::{Connections, cause, causes},
     guard::NotAllowed,
     http_clients::CONNECT_TIMEOUT,
@@ -42,47 +46,48 @@ impl Head {
     }
 }
 
-/// Sends the request and reads at most `max_body` bytes of answer.
+/// Sends the request, and reads an answer of at most `max_body` bytes into the room of this namespace. All that counts
+/// within the request's time limit.
 pub async fn exchange(
     connections: &Connections,
     request: Request,
     max_body: usize,
+    (room, namespace): (&Room, &str),
 ) -> (Head, Result<Reply, Refusal>) {
     let url = request.url().clone();
-    let timeout = request.timeout().copied();
+    let limit = request.timeout().copied().unwrap_or(Duration::MAX);
+    let began = Instant::now();
     let mut response = match connections.send(request).await {
         Ok(response) => response,
-        Err(error) => return (Head::default(), Err(failed(&error, timeout))),
+        Err(error) => return (Head::default(), Err(failed(&error, limit))),
     };
     let head = Head::of(&response);
-    let redirect = redirect_target(&url, response.headers());
-    let asks_for_login = asks_for_login(response.headers());
-    let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > max_body => {
-                return (head, Err(too_large(&response, max_body)));
-            }
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => break,
-            Err(error) => return (head, Err(failed(&error, timeout))),
-        }
-    }
-    (
-        head,
-        Ok(Reply {
+    // They may be large, too.
+    let headers = std::mem::take(response.headers_mut());
+    let redirect = redirect_target(&url, &headers);
+    let asks_for_login = asks_for_login(&headers);
+    drop(headers);
+    let left = limit.saturating_sub(began.elapsed());
+    let reply = match room.read(namespace, &mut response, max_body, left).await {
+        Ok(Body { bytes, share }) => Ok(Reply {
             status: head.status.unwrap_or_default(),
             redirect,
             asks_for_login,
-            body,
+            body: bytes,
+            share,
         }),
-    )
+        Err(NotRead::TooLarge) => Err(too_large(&response, max_body)),
+        Err(NotRead::NoRoom) => Err(Refusal::new(Failure::TimedOut, Room::none_within(limit))),
+        Err(NotRead::Failed(error)) => Err(failed(&error, limit)),
+    };
+    (head, reply)
 }
 
 fn too_large(response: &Response, max_body: usize) -> Refusal {
-    let (status, size) = (response.status().as_u16(), max_body >> 20);
+    let status = response.status().as_u16();
+    let size = max_body >> 10;
     let text = format!(
-        "HTTP {status}: the answer exceeds {size} MiB, more than DocSpace ever sends; check portal.url and \
+        "HTTP {status}: the answer exceeds {size} KiB, more than DocSpace ever sends; check portal.url and \
          portal.hostHeader"
     );
     Refusal::new(Failure::NotDocSpace, text)
@@ -107,7 +112,10 @@ fn retry_after(text: &str, date: Option<Timestamp>) -> Option<Duration> {
 
 /// The origin of a redirect's target if it differs from the portal's. Path and query may hold secrets.
 fn redirect_target(url: &Url, headers: &HeaderMap) -> Option<String> {
-    let target = url.join(header(headers, &LOCATION)?).ok()?;
+    // A longer one is no address that a portal may have.
+    const MOST: usize = 2048;
+    let location = header(headers, &LOCATION).filter(|location| location.len() <= MOST)?;
+    let target = url.join(location).ok()?;
     let origin = target.origin();
     (origin.is_tuple() && origin != url.origin()).then(|| origin.ascii_serialization())
 }
@@ -124,17 +132,17 @@ fn asks_for_login(headers: &HeaderMap) -> bool {
 }
 
 /// Classifies a transport failure. Library texts with times, numbers or addresses are left out: messages stay constant.
-fn failed(error: &reqwest::Error, timeout: Option<Duration>) -> Refusal {
+fn failed(error: &reqwest::Error, limit: Duration) -> Refusal {
     let refusal = Refusal::new;
     if !error.is_connect() {
         // Includes TLS alerts after the handshake, because the request has been sent by then.
         if error.is_timeout() {
-            let within = timeout.map_or(String::new(), |timeout| {
-                format!(" within {} s", timeout.as_secs())
-            });
             return refusal(
                 Failure::TimedOut,
-                format!("no complete answer{within}; check DocSpace, its database and the network"),
+                format!(
+                    "no complete answer within {} s; check DocSpace, its database and the network",
+                    limit.as_secs()
+                ),
             );
         }
         return refusal(

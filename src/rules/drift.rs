@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     api::{Drift, ShownSchedule, Unconfirmed, to_second},
     rules::reason::{Reason, Verdict},
-    schedule::{Held, Schedule},
+    schedule::Held,
 };
 
 /// Two checks that show the same are at least this far apart.
@@ -28,8 +28,8 @@ pub struct SeenDrift<'a> {
 /// A different schedule in the portal that a further check must confirm.
 #[derive(Clone, Debug)]
 pub struct Sighting {
-    /// What the portal held; `None` for no schedule.
-    pub held: Option<Schedule>,
+    /// A digest of what the portal held; `None` for no schedule.
+    pub held: Option<u64>,
     /// When, by the operator's clock.
     pub at: Timestamp,
     /// How often in a row something else was seen before.
@@ -80,7 +80,7 @@ impl Sighting {
         match before {
             Some(same) if same.is_of(held) => same,
             before => Self {
-                held: held.map(|held| held.schedule.clone()),
+                held: held.map(|held| held.schedule.digest()),
                 at: now,
                 changes: before.map_or(0, |before| before.changes.saturating_add(1)),
             },
@@ -89,11 +89,7 @@ impl Sighting {
 
     /// Whether the portal held this then.
     pub fn is_of(&self, held: Option<&Held>) -> bool {
-        match (&self.held, held) {
-            (None, None) => true,
-            (Some(then), Some(now)) => then.difference(Some(&now.schedule)).is_empty(),
-            _ => false,
-        }
+        self.held == held.map(|held| held.schedule.digest())
     }
 }
 

@@ -1,6 +1,6 @@
 //! The facts of a reconcile. `recall`, `observe` and `fetch` fill them in; the rules read them.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -23,6 +23,7 @@ use crate::{
         reason::Verdict,
     },
     schedule::{Held, Schedule},
+    shares::Share,
 };
 
 /// A fact that the portal is asked for.
@@ -149,6 +150,8 @@ pub struct Facts<'a> {
     pub deleted: Asked<Option<bool>>,
     /// The free backups of the month.
     pub bill: Asked<Bill>,
+    /// The room that large answers take, given back with these facts.
+    pub room: Vec<Arc<Share>>,
 }
 
 impl<'a> Facts<'a> {
@@ -194,6 +197,7 @@ impl<'a> Facts<'a> {
             other: Asked::NotYet,
             deleted: Asked::NotYet,
             bill: Asked::NotYet,
+            room: Vec::new(),
         }
     }
 
@@ -242,7 +246,10 @@ impl<'a> Facts<'a> {
             self.clock.hear(date, self.local_now);
             self.now = self.clock.at(self.local_now);
         }
-        answer.map(|answer| answer.value)
+        answer.map(|answer| {
+            self.room.extend(answer.room);
+            answer.value
+        })
     }
 
     /// Stores the portal's schedule and marks the values that must stay hidden.

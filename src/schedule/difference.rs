@@ -1,11 +1,16 @@
 //! The difference between the schedules of a manifest and a portal.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use secrecy::ExposeSecret;
 
 use crate::schedule::{
     Param, Schedule, period_name,
-    shown::{HIDDEN, MOST_SHOWN, bounded, shown_key, shown_value},
+    shown::{HIDDEN, bounded, shown_key, shown_value},
 };
+
+/// The most that is shown of all lines, in bytes: some 20 lines of DocSpace's own parameters, and any of them.
+const MOST_BYTES: usize = 1536;
 
 /// The difference between a wanted and a held schedule.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,6 +29,17 @@ impl Difference {
 }
 
 impl Schedule {
+    /// A digest, to be kept instead of the schedule: schedules without a difference have the same.
+    pub fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let cron = (self.period, self.hour, self.day);
+        (self.storage_type.number(), cron, self.backups_stored, self.dump).hash(&mut hasher);
+        for (key, param) in self.counting_params() {
+            (key, param.value.expose_secret()).hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+
     /// The difference between this wanted schedule and the portal's, ignoring what DocSpace adds or ignores.
     pub fn difference(&self, held: Option<&Schedule>) -> Difference {
         let Some(held) = held else {
@@ -75,7 +91,7 @@ impl Schedule {
                 let hidden = || HIDDEN.to_owned();
                 param.map_or("none".into(), |param| match in_secret {
                     true => hidden(),
-                    false => bounded(shown_value(key, param)),
+                    false => shown_value(key, param),
                 })
             };
             difference.lines.push(format!(
@@ -87,7 +103,8 @@ impl Schedule {
             ));
             difference.in_secret |= in_secret;
         }
-        difference.lines.truncate(MOST_SHOWN);
+        let more = |count| format!("… and {count} more");
+        difference.lines = bounded(difference.lines, MOST_BYTES, String::len, more);
         difference
     }
 }

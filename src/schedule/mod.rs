@@ -18,7 +18,7 @@ use jiff::Timestamp;
 pub use crate::schedule::{
     difference::Difference,
     names::{Storage, period_name, period_number, storage_name},
-    shown::{HIDDEN, without_controls},
+    shown::HIDDEN,
 };
 
 /// A schedule of a manifest or of a portal.

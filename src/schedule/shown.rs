@@ -7,34 +7,44 @@ use secrecy::ExposeSecret;
 use crate::{
     api::{Period, SHOWN_KEYS, ShownCron, ShownParam, ShownSchedule, Status, to_second},
     schedule::{Held, Param, Schedule, period_name},
+    text::{clean, cut},
 };
 
 /// Shown instead of a value that may be a secret.
 pub const HIDDEN: &str = "(hidden)";
 
-/// Limits the parameters in a status: a manifest has at most 32, but a portal may hold any number.
-pub const MOST_SHOWN: usize = 64;
+/// Limits what is shown of a portal's parameters, which may be any number: as many as a manifest may have, …
+const MOST_SHOWN: usize = 32;
+/// … and so many bytes in all. Parameters of DocSpace's storages take some 300.
+const MOST_BYTES: usize = 1024;
+/// The longest key that is shown, in characters, as in a manifest.
+const KEY_CHARS: usize = 64;
 
 impl Schedule {
     /// For `status.applied`: values of the manifest in clear, values of Secrets hidden.
     pub fn shown_as_applied(&self) -> ShownSchedule {
-        self.shown(|_, param| match param.secret {
-            true => HIDDEN,
-            false => param.value.expose_secret(),
-        })
+        self.applied(|_, param| param.secret)
     }
 
     /// Whether this is the schedule in `applied`; hidden values are not compared.
     pub fn is_as_applied(&self, applied: &ShownSchedule) -> bool {
         let hidden = |key: &str| applied.storage_params.iter().any(|param| param.hides(key));
-        *applied
-            == self.shown(|key, param| match hidden(key) {
-                true => HIDDEN,
-                false => param.value.expose_secret(),
-            })
+        *applied == self.applied(|key, _| hidden(key))
     }
 
-    fn shown<'a>(&'a self, value: impl Fn(&str, &'a Param) -> &'a str) -> ShownSchedule {
+    /// As a manifest has it; whole, because it is compared, and as large as a manifest at most.
+    fn applied(&self, hides: impl Fn(&str, &Param) -> bool) -> ShownSchedule {
+        let params = self.counting_params().into_iter();
+        self.shown(params.map(|(key, param)| ShownParam {
+            key: without_controls(key),
+            value: match hides(key, param) {
+                true => HIDDEN.into(),
+                false => without_controls(param.value.expose_secret()),
+            },
+        }))
+    }
+
+    fn shown(&self, params: impl Iterator<Item = ShownParam>) -> ShownSchedule {
         ShownSchedule {
             storage_type: self.storage_type.to_string(),
             cron_params: ShownCron {
@@ -45,15 +55,7 @@ impl Schedule {
             backups_stored: self.backups_stored,
             dump: self.dump,
             last_backup_time: None,
-            storage_params: self
-                .counting_params()
-                .into_iter()
-                .take(MOST_SHOWN)
-                .map(|(key, param)| ShownParam {
-                    key: shown_key(key, param),
-                    value: bounded(value(key, param)),
-                })
-                .collect(),
+            storage_params: params.collect(),
         }
     }
 
@@ -129,37 +131,73 @@ impl Held {
         }
     }
 
-    /// For `status.observed` and `status.replaced`: only values that are known not to be secret.
+    /// For `status.observed` and `status.replaced`: only values that are known not to be secret, and no more than is
+    /// of use.
     pub fn shown(&self) -> ShownSchedule {
+        let params = self.schedule.counting_params().into_iter();
+        let params = params.map(|(key, param)| ShownParam {
+            key: shown_key(key, param),
+            value: shown_value(key, param),
+        });
+        let more = |count| ShownParam {
+            key: "…".into(),
+            value: format!("{count} more"),
+        };
+        let params = bounded(
+            params.collect(),
+            MOST_BYTES,
+            |param| param.key.len() + param.value.len(),
+            more,
+        );
         ShownSchedule {
             last_backup_time: self.last_backup_time.map(to_second),
-            ..self.schedule.shown(shown_value)
+            ..self.schedule.shown(params.into_iter())
         }
     }
 }
 
-/// A portal's value may have any length and content; values that a manifest may have stay unchanged.
-pub fn bounded(text: &str) -> String {
-    without_controls(text).take(1024).collect()
+/// As many items as are shown, and one that tells how many more there are.
+pub fn bounded<T>(
+    mut items: Vec<T>,
+    most_bytes: usize,
+    bytes: impl Fn(&T) -> usize,
+    more: impl Fn(usize) -> T,
+) -> Vec<T> {
+    let mut left = most_bytes;
+    let fits = |item: &T| {
+        let rest = left.checked_sub(bytes(item));
+        left = rest.unwrap_or_default();
+        rest.is_some()
+    };
+    let shown = items
+        .iter()
+        .take(MOST_SHOWN)
+        .map(fits)
+        .take_while(|fits| *fits)
+        .count();
+    let count = items.len() - shown;
+    items.truncate(shown);
+    items.extend((count > 0).then(|| more(count)));
+    items
 }
 
-/// The text for the status, before it is cut.
-pub fn without_controls(text: &str) -> impl Iterator<Item = char> {
-    text.chars().filter(|c| !c.is_control())
+/// A text of the manifest for the status.
+fn without_controls(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
 }
 
 pub fn shown_key(key: &str, param: &Param) -> String {
     if param.hides_key {
         HIDDEN.into()
     } else {
-        bounded(key)
+        cut(&clean(key), KEY_CHARS)
     }
 }
 
-pub fn shown_value<'a>(key: &str, param: &'a Param) -> &'a str {
+pub fn shown_value(key: &str, param: &Param) -> String {
     if SHOWN_KEYS.contains(&key) && !param.secret {
-        param.value.expose_secret()
+        clean(param.value.expose_secret())
     } else {
-        HIDDEN
+        HIDDEN.into()
     }
 }

@@ -159,3 +159,77 @@ fn a_schedule_reads_as_people_say_it() {
     (schedule.period, schedule.day, schedule.hour) = (1, 98, 99);
     assert_eq!(schedule.in_words(None), "EveryWeek 98 99:00");
 }
+
+#[test]
+fn of_many_or_long_parameters_a_part_is_shown() {
+    let named = |key: &str, count: usize, value: &str| -> Schedule {
+        let mut schedule = schedule(StorageType::ThirdPartyConsumer, &[]);
+        let params = (0..count).map(|number| (format!("{key}{number:03}"), Param::plain(value)));
+        schedule.params.extend(params);
+        schedule
+    };
+    for (schedule, shown, left) in [
+        (named("k", 32, "v"), 32, 0),
+        (named("k", 33, "v"), 32, 1),
+        (named("k", 64, "v"), 32, 32),
+        (named(&"k".repeat(60), 64, "v"), 14, 50),
+    ] {
+        let held = Held {
+            schedule: schedule.clone(),
+            last_backup_time: None,
+        };
+        let params = held.shown().storage_params;
+        let more = params
+            .get(shown)
+            .map(|more| (more.key.as_str(), more.value.clone()));
+        let expected = (left > 0).then(|| ("…", format!("{left} more")));
+        assert_eq!((params.len(), more), (shown + usize::from(left > 0), expected));
+        let lines = lines(&named("k", 0, ""), &schedule);
+        let bytes: usize = lines.iter().map(String::len).sum();
+        assert!(lines.len() <= 33 && bytes < 1600, "{lines:#?}");
+    }
+    let shown = |key: &str, value: String| {
+        let held = Held {
+            schedule: schedule(StorageType::ThirdPartyConsumer, &[(key, Param::plain(value))]),
+            last_backup_time: None,
+        };
+        let param = held.shown().storage_params.remove(0);
+        (param.key.chars().count(), param.value.chars().count())
+    };
+    assert_eq!(shown("bucket", "b".repeat(300)), (6, 256));
+    assert_eq!(shown(&"k".repeat(65), "b".repeat(300)), (64, HIDDEN.len()));
+    // What is applied is compared, so it is whole.
+    let applied = named("k", 32, &"v".repeat(1024)).shown_as_applied();
+    assert!(
+        applied
+            .storage_params
+            .iter()
+            .all(|param| param.value.len() == 1024)
+    );
+    assert_eq!(applied.storage_params.len(), 32);
+}
+
+#[test]
+fn schedules_have_the_same_digest_where_nothing_differs() {
+    let path = |key| (key, Param::plain("/backups"));
+    let wanted = schedule(StorageType::Local, &[path("filePath")]);
+    let held = schedule(
+        StorageType::Local,
+        &[path("filePath"), path("folderId"), path("tenantId")],
+    );
+    assert_eq!(wanted.digest(), held.digest());
+    let changes: [fn(&mut Schedule); 7] = [
+        |other| other.storage_type = 99.into(),
+        |other| other.period = 1,
+        |other| other.hour = 4,
+        |other| other.day = 1,
+        |other| other.backups_stored = 8,
+        |other| other.dump = true,
+        |other| drop(other.params.insert("acl".into(), Param::plain(""))),
+    ];
+    for change in changes {
+        let mut other = wanted.clone();
+        change(&mut other);
+        assert_ne!(other.digest(), wanted.digest(), "{other:?}");
+    }
+}

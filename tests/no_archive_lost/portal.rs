@@ -86,7 +86,7 @@ impl<'a> Portals<'a> {
         let listed = listed.filter(|archive| has_storage(archive) && !archive.removed);
         let shown = |archive: Archive| Listed {
             id: archive.id,
-            file_name: archive.file_name,
+            file_name: archive.file_name.into(),
             storage_type: i64::from(archive.storage_type).into(),
             created_on: archive.created_on,
             expires: docspace_backup_operator::portal::Expiry::Never,

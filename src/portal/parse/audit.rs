@@ -1,43 +1,59 @@
 //! The audit trail.
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 
 use crate::portal::{
     AuditAction, AuditEvent,
     answer::{Content, Read, unexpected},
-    parse::fields::time,
-    shape::integer,
-    text::clean,
+    json::{Scalar, objects, values},
+    parse::fields::Field,
 };
 
+/// How many events are asked for, which is the most that DocSpace gives.
+pub const MOST_EVENTS: usize = 100;
 /// An event older than requested by more than this was not found by the filter; a smaller difference may be rounding.
 const CLEARLY_BEFORE: SignedDuration = SignedDuration::from_mins(1);
 
 /// `security/audit/events/filter`; `None` if the events are not the requested ones (R 590). An unreadable item makes
-/// the whole list an error.
+/// the whole list an error, and so do more events than were asked for.
 pub fn events(content: Content, action: AuditAction, from: Timestamp) -> Read<Option<Vec<AuditEvent>>> {
-    let Content::Response(Value::Array(items)) = content else {
-        return Err(unexpected("the audit trail is not a list"));
+    const NAMES: [&str; 3] = ["actionId", "date", "target"];
+    let no_list = || unexpected("the audit trail is no list of objects");
+    let Content::Response(list) = content else {
+        return Err(no_list());
     };
-    let mut events = Vec::with_capacity(items.len());
-    for item in &items {
-        let (id, event) = event(item)?;
+    let mut events = Vec::new();
+    let read = objects(list, &NAMES, |values| {
+        if events.len() == MOST_EVENTS {
+            return Err(Some(unexpected(
+                "the audit trail has more events than were asked for",
+            )));
+        }
+        let (id, event) = event(Field::with(NAMES, values))?;
         if id != action as i64 || from.duration_since(event.date) >= CLEARLY_BEFORE {
-            return Ok(None);
+            return Err(None);
         }
         events.push(event);
+        Ok(())
+    });
+    match read {
+        Ok(()) => Ok(Some(events)),
+        // Not the requested ones.
+        Err(Some(None)) => Ok(None),
+        Err(Some(Some(refusal))) => Err(refusal),
+        Err(None) => Err(no_list()),
     }
-    Ok(Some(events))
 }
 
-fn event(item: &Value) -> Read<(i64, AuditEvent)> {
-    let fields = item
-        .as_object()
-        .ok_or_else(|| unexpected("an event is not an object"))?;
-    let id = integer(fields.get("actionId")).ok_or_else(|| unexpected("an event has no actionId"))?;
-    let date = time(fields, "date")?.ok_or_else(|| unexpected("an event has no date"))?;
-    let targets = fields.get("target").and_then(Value::as_array);
-    let target = targets.and_then(|targets| targets.first()?.as_str().map(clean));
-    Ok((id, AuditEvent { date, target }))
+fn event([id, date, target]: [Field; 3]) -> Read<(i64, AuditEvent)> {
+    let id = id.whole().ok_or_else(|| unexpected("an event has no actionId"))?;
+    let date = date.time()?.ok_or_else(|| unexpected("an event has no date"))?;
+    let mut first = None;
+    if let Some(targets) = target.json() {
+        let _ = values(targets, |target| {
+            first = Scalar::of(target).whole();
+            Err(())
+        });
+    }
+    Ok((id, AuditEvent { date, target: first }))
 }

@@ -11,102 +11,117 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
 use crate::{
     portal::{
         Credential, KeyInfo, PortalSettings, Progress,
         answer::{Content, Read, unexpected},
-        parse::fields::{id, named, number, object, text, time, truth},
+        json::{self, Scalar, entries, values},
+        parse::fields::{Field, fields},
         redact::Redactor,
-        shape::integer,
-        text::clean,
     },
     schedule::{Held, Param, Schedule, period_name, storage_name},
 };
 
-pub use crate::portal::parse::{archives::history, audit::events};
+pub use crate::portal::parse::{
+    archives::history,
+    audit::{MOST_EVENTS, events},
+};
+
+/// Further storage parameters are left out. A manifest has at most 32, to which DocSpace adds two, so that a schedule
+/// with as many differs from every manifest anyway.
+const MOST_PARAMS: usize = 64;
+/// What is kept of a parameter's key, in characters: one more than a manifest's may have, so that it differs.
+const KEY_CHARS: usize = 65;
+/// What is kept of a parameter's value, in characters; likewise.
+const VALUE_CHARS: usize = 1025;
 
 /// The answer to a write: `response: true`, and nothing else.
 pub fn done(content: Content) -> Read<()> {
     match content {
-        Content::Response(Value::Bool(true)) => Ok(()),
+        Content::Response(response) if response.get() == "true" => Ok(()),
         _ => Err(unexpected("it is not the answer to a write")),
     }
 }
 
 /// `getbackupschedule`; `None` when DocSpace says that there is none.
 pub fn schedule(content: Content, redactor: &Redactor) -> Read<Option<Held>> {
-    let Some(fields) = object(content)? else {
+    const NAMES: [&str; 6] = [
+        "storageType",
+        "storageParams",
+        "cronParams",
+        "backupsStored",
+        "dump",
+        "lastBackupTime",
+    ];
+    const CRON: [&str; 3] = ["period", "hour", "day"];
+    let Some([storage_type, storage_params, cron, backups_stored, dump, last]) = fields(content, NAMES)?
+    else {
         return Ok(None);
     };
     // Every schedule has one (trap 10), and an object without is none.
-    let Some(Value::Object(cron)) = fields.get("cronParams") else {
-        return Err(unexpected("the schedule has no cronParams"));
-    };
+    let cron = cron.json().and_then(|cron| json::fields(cron.get(), &CRON).ok());
+    let cron = cron.ok_or_else(|| unexpected("the schedule has no cronParams"))?;
+    let [period, hour, day] = Field::with(CRON, cron);
     let schedule = Schedule {
-        storage_type: named(&fields, "storageType", storage_name)?.into(),
-        params: params(fields.get("storageParams"), redactor)?,
-        period: named(cron, "period", period_name)?,
-        hour: number(cron, "hour", 0)?,
-        day: number(cron, "day", 0)?,
-        backups_stored: number(&fields, "backupsStored", 1)?,
-        dump: truth(&fields, "dump")?.unwrap_or(false),
+        storage_type: storage_type.named(storage_name)?.into(),
+        params: params(storage_params.json(), redactor)?,
+        period: period.named(period_name)?,
+        hour: hour.number(0)?,
+        day: day.number(0)?,
+        backups_stored: backups_stored.number(1)?,
+        dump: dump.truth()?.unwrap_or(false),
     };
     Ok(Some(Held {
         schedule,
-        last_backup_time: time(&fields, "lastBackupTime")?,
+        last_backup_time: last.time()?,
     }))
 }
 
 /// `getbackupprogress`; `None` when no run is known.
 pub fn progress(content: Content, redactor: &Redactor) -> Read<Option<Progress>> {
-    let Some(fields) = object(content)? else {
+    let names = ["isCompleted", "progress", "error", "warning", "taskId"];
+    let Some([is_completed, progress, error, warning, task_id]) = fields(content, names)? else {
         return Ok(None);
     };
-    let is_completed =
-        truth(&fields, "isCompleted")?.ok_or_else(|| unexpected("the progress has no isCompleted"))?;
-    let said = |field| Some(redactor.clean(fields.get(field)?.as_str()?)).filter(|text| !text.is_empty());
     Ok(Some(Progress {
-        is_completed,
-        progress: number(&fields, "progress", 0)?,
-        error: said("error"),
-        warning: said("warning"),
-        task_id: id(&fields, "taskId", redactor),
+        is_completed: is_completed
+            .truth()?
+            .ok_or_else(|| unexpected("the progress has no isCompleted"))?,
+        progress: progress.number(0)?,
+        error: error.text(redactor),
+        warning: warning.text(redactor),
+        task_id: task_id.id(redactor),
     }))
 }
 
 /// `settings`.
 pub fn settings(content: Content, redactor: &Redactor) -> Read<PortalSettings> {
-    let fields = object(content)?.ok_or_else(|| unexpected("there are no settings"))?;
+    let names = ["timezone", "version", "standalone", "tenantAlias", "baseDomain"];
+    let settings = fields(content, names)?;
+    let [time_zone, version, standalone, alias, base_domain] =
+        settings.ok_or_else(|| unexpected("there are no settings"))?;
     Ok(PortalSettings {
-        time_zone: zone(&fields, redactor),
-        version: text(&fields, "version", redactor),
-        standalone: truth(&fields, "standalone")?,
-        alias: text(&fields, "tenantAlias", redactor),
-        base_domain: text(&fields, "baseDomain", redactor),
+        time_zone: time_zone.zone(redactor),
+        version: version.name(redactor),
+        standalone: standalone.truth()?,
+        alias: alias.name(redactor),
+        base_domain: base_domain.text(redactor),
     })
-}
-
-/// The name of a zone that there is, as it is; any other text, which no hour is read in.
-fn zone(fields: &Map<String, Value>, redactor: &Redactor) -> Option<String> {
-    let name = fields.get("timezone")?.as_str()?;
-    match jiff::tz::TimeZone::get(name) {
-        Ok(_) => Some(name.into()),
-        Err(_) => text(fields, "timezone", redactor),
-    }
 }
 
 /// `portal`: the domain that its owner has given it.
 pub fn mapped_domain(content: Content, redactor: &Redactor) -> Read<Option<String>> {
-    let fields = object(content)?.ok_or_else(|| unexpected("there is no portal"))?;
-    Ok(text(&fields, "mappedDomain", redactor))
+    let portal = fields(content, ["mappedDomain"])?;
+    let [mapped_domain] = portal.ok_or_else(|| unexpected("there is no portal"))?;
+    Ok(mapped_domain.text(redactor))
 }
 
 /// `getbackupscount`: a number, which may come as text.
 pub fn count(content: Content) -> Read<i64> {
     match content {
-        Content::Response(value) => integer(Some(&value)),
+        Content::Response(value) => Scalar::of(value).whole(),
         Content::Nothing => None,
     }
     .ok_or_else(|| unexpected("the number of backups is no number"))
@@ -114,55 +129,72 @@ pub fn count(content: Content) -> Read<i64> {
 
 /// `getservicestate`.
 pub fn service_is_on(content: Content) -> Read<bool> {
-    let fields = object(content)?.ok_or_else(|| unexpected("there is no state of the service"))?;
-    truth(&fields, "enabled")?.ok_or_else(|| unexpected("the state of the service has no enabled"))
+    let state = fields(content, ["enabled"])?;
+    let [enabled] = state.ok_or_else(|| unexpected("there is no state of the service"))?;
+    enabled
+        .truth()?
+        .ok_or_else(|| unexpected("the state of the service has no enabled"))
 }
 
 /// `keys/@self`, which has nothing on a session token.
 pub fn key(content: Content, redactor: &Redactor) -> Read<Credential> {
-    let Some(fields) = object(content)? else {
+    let Some([id, name, permissions, expires_at]) =
+        fields(content, ["id", "name", "permissions", "expiresAt"])?
+    else {
         return Ok(Credential::SessionToken);
     };
-    let id = id(&fields, "id", redactor).ok_or_else(|| unexpected("the key has no id"))?;
-    let permissions = fields
-        .get("permissions")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
     Ok(Credential::ApiKey(KeyInfo {
-        id,
-        name: text(&fields, "name", redactor).unwrap_or_default(),
-        permissions: permissions.filter_map(Value::as_str).map(clean).collect(),
-        expires_at: time(&fields, "expiresAt")?,
+        id: id.id(redactor).ok_or_else(|| unexpected("the key has no id"))?,
+        name: name.name(redactor).unwrap_or_default(),
+        may_write: may_write(permissions.json()),
+        expires_at: expires_at.time()?,
     }))
 }
 
-/// A map, or the list of keys and values that is sent; null values are left out (R 13, 179). They are compared, so they
-/// stay as they are; what holds a secret of ours is marked as such.
-fn params(value: Option<&Value>, redactor: &Redactor) -> Read<BTreeMap<String, Param>> {
-    let param = |text: String| Param {
-        secret: redactor.finds_in(&text),
-        ..Param::plain(text)
-    };
-    let keyed = |key: &String, param: Param| {
-        let hides_key = redactor.finds_in(key);
-        (key.clone(), Param { hides_key, ..param })
-    };
-    let read = |value: &Value| match value {
-        Value::Null => Ok(None),
-        Value::String(text) => Ok(Some(param(text.clone()))),
-        Value::Number(_) | Value::Bool(_) => Ok(Some(param(value.to_string()))),
-        Value::Array(_) | Value::Object(_) => Err(unexpected("a storage parameter is no text")),
-    };
-    let mut params = BTreeMap::new();
-    match value {
-        None | Some(Value::Null) => {}
-        Some(Value::Object(map)) => {
-            for (key, value) in map {
-                params.extend(read(value)?.map(|param| keyed(key, param)));
+/// Whether these permissions cover writes. An empty list means every permission (R 438).
+fn may_write(permissions: Option<&RawValue>) -> bool {
+    let (mut any, mut write) = (false, false);
+    if let Some(permissions) = permissions {
+        let _ = values(permissions, |permission| {
+            if let Scalar::Text(name) = Scalar::of(permission) {
+                any = true;
+                write |= name == "*" || name == "*:write";
             }
-        }
-        Some(_) => return Err(unexpected("storageParams is no map")),
+            Ok::<_, ()>(())
+        });
     }
+    write || !any
+}
+
+/// A map; null values are left out (R 13, 179). They are compared, so they stay as they are; what holds a secret of ours
+/// is marked as such.
+fn params(map: Option<&RawValue>, redactor: &Redactor) -> Read<BTreeMap<String, Param>> {
+    let mut params = BTreeMap::new();
+    let Some(map) = map else { return Ok(params) };
+    let read = entries(map, |key, value| {
+        let value = match Scalar::of(value) {
+            Scalar::Null => return Ok(()),
+            Scalar::Text(text) => text,
+            Scalar::Number(number) => number.to_string().into(),
+            Scalar::Bool(truth) => truth.to_string().into(),
+            Scalar::Other => return Err(unexpected("a storage parameter is no text")),
+        };
+        if params.len() < MOST_PARAMS {
+            let param = Param {
+                secret: redactor.finds_in(&value),
+                hides_key: redactor.finds_in(&key),
+                ..Param::plain(first(&value, VALUE_CHARS))
+            };
+            params.insert(first(&key, KEY_CHARS).to_owned(), param);
+        }
+        Ok(())
+    });
+    read.map_err(|refusal| refusal.unwrap_or_else(|| unexpected("storageParams is no map")))?;
     Ok(params)
+}
+
+/// So many characters of a text.
+fn first(text: &str, chars: usize) -> &str {
+    let end = text.char_indices().nth(chars);
+    end.map_or(text, |(end, _)| &text[..end])
 }

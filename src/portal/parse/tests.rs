@@ -1,11 +1,16 @@
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json, value::to_raw_value};
 
 use crate::portal::{AuditAction, Expiry, parse::*, redact::Secrets};
 
+/// What is read of this response, with nothing to hide.
+fn of<T>(response: &Value, read: impl FnOnce(Content, &Redactor) -> Read<T>) -> Read<T> {
+    let response = to_raw_value(response).expect("JSON");
+    read(Content::Response(&response), &Redactor::of(&Secrets::default()))
+}
+
 fn read(response: Value) -> Read<Held> {
-    let held = schedule(Content::Response(response), &Redactor::of(&Secrets::default()))?;
-    held.ok_or_else(|| unexpected("none"))
+    of(&response, schedule)?.ok_or_else(|| unexpected("none"))
 }
 
 #[test]
@@ -72,8 +77,9 @@ fn what_no_schedule_holds_is_not_taken_for_one() {
 #[test]
 fn never_is_the_first_instant_in_every_form() {
     let parsed = |text: &str| {
-        let fields = json!({"t": text}).as_object().cloned().unwrap_or_default();
-        time(&fields, "t").expect(text).map(|time| time.to_string())
+        let held = read(json!({"cronParams": {}, "lastBackupTime": text}));
+        let time = held.expect(text).last_backup_time;
+        time.map(|time| time.to_string())
     };
     for never in [
         "0001-01-01T00:00:00",
@@ -95,14 +101,7 @@ fn never_is_the_first_instant_in_every_form() {
 #[test]
 fn an_archive_that_cannot_be_read_spoils_the_history() {
     let good = json!({"id": "a", "createdOn": "2026-11-23T03:10:00"});
-    assert_eq!(
-        history(
-            Content::Response(json!([good])),
-            &Redactor::of(&Secrets::default())
-        )
-        .map(|read| read.len()),
-        Ok(1)
-    );
+    assert_eq!(of(&json!([good]), history).map(|read| read.len()), Ok(1));
     for bad in [
         json!(5),
         json!({"createdOn": "2026-11-23T03:10:00Z"}),
@@ -111,11 +110,7 @@ fn an_archive_that_cannot_be_read_spoils_the_history() {
         json!({"id": "a", "createdOn": "yesterday"}),
         json!({"id": "a", "createdOn": "2026-11-23T03:10:00Z", "expiresOn": "soon"}),
     ] {
-        let read = history(
-            Content::Response(json!([good, bad])),
-            &Redactor::of(&Secrets::default()),
-        );
-        assert!(read.is_err(), "{bad}");
+        assert!(of(&json!([good, bad]), history).is_err(), "{bad}");
     }
     assert!(history(Content::Nothing, &Redactor::of(&Secrets::default())).is_err());
 }
@@ -124,11 +119,7 @@ fn an_archive_that_cannot_be_read_spoils_the_history() {
 fn year_1_with_an_offset_is_the_next_cleaning() {
     let expires = |expires_on: Value| {
         let archive = json!({"id": "a", "createdOn": "2026-11-23T03:10:00Z", "expiresOn": expires_on});
-        let archives = history(
-            Content::Response(json!([archive])),
-            &Redactor::of(&Secrets::default()),
-        )
-        .expect("a history");
+        let archives = of(&json!([archive]), history).expect("a history");
         archives[0].expires
     };
     for never in [
@@ -160,7 +151,8 @@ fn year_1_with_an_offset_is_the_next_cleaning() {
 #[test]
 fn events_that_were_not_asked_for_are_no_trail() {
     let from: Timestamp = "2026-11-21T03:00:01Z".parse().expect("a time");
-    let read = |response: Value| events(Content::Response(response), AuditAction::BackupFailed, from);
+    let asked = |content: Content, _: &Redactor| events(content, AuditAction::BackupFailed, from);
+    let read = |response: Value| of(&response, asked);
     let event = |id: Value, date: &str| json!({"actionId": id, "date": date});
     let good = event(json!(5126), "2026-11-21T04:05:00.0000000+01:00");
     for (other, trail) in [
@@ -190,21 +182,15 @@ fn events_that_were_not_asked_for_are_no_trail() {
 #[test]
 fn what_is_no_number_or_switch_or_portal_is_not_taken_for_one() {
     for (given, meant) in [(json!(2), Some(2)), (json!("2"), Some(2)), (json!(0), Some(0))] {
-        assert_eq!(count(Content::Response(given)).ok(), meant);
+        assert_eq!(of(&given, |content, _| count(content)).ok(), meant);
     }
     for bad in [json!(1.5), json!("many"), json!([]), json!(true)] {
-        assert!(count(Content::Response(bad.clone())).is_err(), "{bad}");
+        assert!(of(&bad, |content, _| count(content)).is_err(), "{bad}");
     }
     for bad in [json!({}), json!(true), json!({"enabled": 1})] {
-        assert!(service_is_on(Content::Response(bad.clone())).is_err(), "{bad}");
+        assert!(of(&bad, |content, _| service_is_on(content)).is_err(), "{bad}");
     }
-    assert!(
-        mapped_domain(
-            Content::Response(json!("docs.example.com")),
-            &Redactor::of(&Secrets::default())
-        )
-        .is_err()
-    );
+    assert!(of(&json!("docs.example.com"), mapped_domain).is_err());
     assert!(count(Content::Nothing).is_err() && service_is_on(Content::Nothing).is_err());
     assert!(mapped_domain(Content::Nothing, &Redactor::of(&Secrets::default())).is_err());
 }

@@ -141,3 +141,35 @@ async fn a_write_has_a_connection_of_its_own_and_is_never_repeated() {
     portal.schedule(false).await.expect("an answer");
     assert_eq!(requests(&seen), [2, 1, 1]);
 }
+
+#[tokio::test]
+async fn no_connection_outlives_its_portal_client() {
+    let (listener, address) = listen().await;
+    let portals = portals();
+    let access = Access {
+        namespace: "docspace".into(),
+        address: Address::parse(&format!("http://{address}"), None).expect("an address"),
+        key: key(),
+        ca: None,
+    };
+    for _ in 0..2 {
+        let portal = portals.portal(&access).expect("a portal");
+        let same = portal.clone();
+        let server = async {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            for _ in 0..2 {
+                request(&mut stream).await;
+                let answer = http("200 OK", "", ABSENT);
+                stream.write_all(answer.as_bytes()).await.expect("the client");
+            }
+            stream
+        };
+        let client = async {
+            for portal in [portal, same] {
+                portal.schedule(false).await.expect("an answer");
+            }
+        };
+        let (mut stream, ()) = tokio::join!(server, client);
+        assert_eq!(stream.read(&mut [0]).await.expect("its end"), 0);
+    }
+}

@@ -1,5 +1,6 @@
 //! The client against canned bytes from a plain TCP server.
 
+mod any_answer;
 mod certificates;
 mod closed_connections;
 mod reads;

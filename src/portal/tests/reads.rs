@@ -20,7 +20,7 @@ async fn events_are_asked_for_by_name_and_by_a_time_in_utc() {
         events,
         [AuditEvent {
             date: "2026-11-21T03:00:01Z".parse().expect("a time"),
-            target: Some("-1".into()),
+            target: Some(-1),
         }]
     );
     let request = server.await.expect("a request");

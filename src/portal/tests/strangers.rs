@@ -5,7 +5,11 @@ use super::*;
 const DATE: &str = "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
 const PAGE: &str = "<html><body>Log in</body></html>";
 const ERROR: &str = r#"{"status":1,"statusCode":500,"error":{"message":"Access denied","type":"System.Exception","stack":"at X"}}"#;
-const PROBLEM: &str = r#"{"type":"x","title":"Forbidden","status":403}"#;
+const PROBLEM: &str = r#"{"type":"https://tools.ietf.org/html/rfc9110#section-15.5.4","title":"Forbidden","status":403,"traceId":"0"}"#;
+/// ProblemDetails of other software.
+const OTHER_PROBLEM: &str = r#"{"type":"about:blank","title":"Forbidden","status":403,"detail":"no"}"#;
+/// An error of other software.
+const OTHER_ERROR: &str = r#"{"status":1,"error":{"message":"no","type":"Denied"}}"#;
 
 #[tokio::test]
 async fn only_docspaces_own_answers_tell_its_clock() {
@@ -43,9 +47,44 @@ async fn only_docspaces_own_answers_tell_its_clock() {
         ("500 Oops", envelope),
         ("502 Bad Gateway", PAGE),
         ("503 Unavailable", ""),
+        ("403 Forbidden", OTHER_PROBLEM),
+        ("500 Oops", OTHER_PROBLEM),
+        ("402 Payment Required", OTHER_ERROR),
+        ("500 Oops", OTHER_ERROR),
     ] {
         let error = failure(http(status, DATE, body)).await;
         assert_eq!(error.date, None, "{status} {body:.60}");
+    }
+}
+
+#[tokio::test]
+async fn the_words_of_other_software_are_not_repeated() {
+    for (status, told) in [
+        (
+            "400 Bad Request",
+            "the answer is not DocSpace's: it is JSON of another kind",
+        ),
+        ("402 Payment Required", "DocSpace gives no reason"),
+        (
+            "403 Forbidden",
+            "the answer is not DocSpace's: it is JSON of another kind",
+        ),
+        ("404 Not Found", "DocSpace's API is not at this URL"),
+        (
+            "418 Teapot",
+            "the answer is not DocSpace's: it is JSON of another kind",
+        ),
+        ("500 Oops", "DocSpace gives no reason"),
+    ] {
+        let echo = r#"{"status":400,"title":"echo","type":"https://example.com","traceId":"echo","errors":{"echo":["echo"]}}"#;
+        let wrapped = format!(r#"{{"status":0,"count":1,"response":{echo}}}"#);
+        let error =
+            r#"{"status":1,"statusCode":500,"error":{"message":"echo","type":"echo","hresult":"echo"}}"#;
+        for body in [echo, &wrapped, error, OTHER_ERROR] {
+            let error = failure(http(status, "", body)).await;
+            assert!(error.message.contains(told), "{status} {body}: {error}");
+            assert!(!error.message.contains("echo"), "{error}");
+        }
     }
 }
 
@@ -90,8 +129,9 @@ async fn a_login_of_something_else_is_not_a_bad_key() {
 
 /// The failure of reading the schedule over https through this proxy.
 async fn behind(proxy: &str) -> PortalError {
-    let client = || {
-        let proxy = reqwest::Proxy::https(proxy).expect("a proxy");
+    let proxy = proxy.to_owned();
+    let client = move || {
+        let proxy = reqwest::Proxy::https(&proxy).expect("a proxy");
         reqwest::Client::builder().tls_certs_only([]).proxy(proxy)
     };
     let portal = Portal {

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use futures::FutureExt;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::{Barrier, watch},
@@ -25,8 +26,83 @@ async fn lost_connections_and_cut_off_or_huge_bodies_are_no_answers() {
         assert_eq!(error.failure, Failure::Interrupted, "{answer:?}");
         assert!(!error.failure.is_definite_for_a_write());
     }
-    let huge = failure(http("200 OK", "", &" ".repeat(1024 * 1024 + 1))).await;
+    let huge = failure(http("200 OK", "", &" ".repeat(256 * 1024 + 1))).await;
     assert_eq!(huge.failure, Failure::NotDocSpace, "{huge}");
+    assert!(
+        huge.message
+            .contains("HTTP 200: the answer exceeds 256 KiB, more"),
+        "{huge}"
+    );
+    let history = http("200 OK", "", &" ".repeat(1536 * 1024 + 1));
+    let (url, _server) = serve(history).await;
+    let huge = portal_at(&url, None).history(false).await.expect_err("too much");
+    assert!(
+        huge.message.contains("the answer exceeds 1536 KiB, more"),
+        "{huge}"
+    );
+}
+
+/// A history with this many archives.
+fn history(count: usize) -> String {
+    let archive = r#"{"id":"0f1e2d3c-0000-0000-0000-00000000a1b2","createdOn":"2026-11-23T03:10:00Z"}"#;
+    let body = format!(
+        r#"{{"response":[{}],"count":{count},"status":0,"statusCode":200}}"#,
+        vec![archive; count].join(",")
+    );
+    http("200 OK", "", &body)
+}
+
+#[tokio::test]
+async fn a_large_answer_needs_room_that_others_of_the_namespace_may_have() {
+    let (url, server) = serve(history(1000)).await;
+    let portal = Portal {
+        time_limit: Some(Duration::from_millis(200)),
+        ..portal_at(&url, None)
+    };
+    let taken = portal.room.fill("docspace").await;
+    let error = portal.history(false).await.expect_err("no room");
+    assert_eq!(error.failure, Failure::TimedOut);
+    let told = "no room for the answer within 0 s: of large answers, the operator holds at most 4 MiB at a time for one \
+                namespace, and 16 MiB for all; it tries again";
+    assert_eq!(error.message, format!("{url}: {told}"));
+    server.await.expect("a request");
+
+    // Those of another namespace do not mind, nor does a small answer.
+    let room = portal.room.clone();
+    let (url, _server) = serve(history(1000)).await;
+    let other = Portal {
+        namespace: "other".into(),
+        room: room.clone(),
+        ..portal_at(&url, None)
+    };
+    let large = other.history(false).await.expect("an answer");
+    assert_eq!((large.value.len(), large.room.is_some()), (1000, true));
+    let (url, _server) = serve(history(100)).await;
+    let small = Portal {
+        room: room.clone(),
+        ..portal_at(&url, None)
+    };
+    let small = small.history(false).await.expect("an answer");
+    assert_eq!((small.value.len(), small.room.is_some()), (100, false));
+
+    // Room is given back with what is read.
+    drop((taken, large));
+    for namespace in ["docspace", "other", "third", "fourth"] {
+        std::mem::forget(room.fill(namespace).now_or_never().expect("all of it"));
+    }
+    assert!(room.fill("fifth").now_or_never().is_none());
+}
+
+#[tokio::test]
+async fn a_call_that_waits_for_room_goes_on_with_it() {
+    let (url, server) = serve(history(1000)).await;
+    let portal = portal_at(&url, None);
+    let taken = portal.room.fill("docspace").await;
+    let call = tokio::spawn(async move { portal.history(false).await });
+    server.await.expect("a request");
+    drop(taken);
+    let answer = call.await.expect("no panic").expect("an answer");
+    assert_eq!(answer.value.len(), 1000);
 }
 
 #[tokio::test]
@@ -201,4 +277,58 @@ async fn four_calls_go_to_one_address_at_a_time() {
     let answers = futures::future::join_all(calls).await;
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
     assert_eq!(count.1.load(Ordering::SeqCst), CALLS_PER_ADDRESS);
+}
+
+#[tokio::test]
+async fn calls_to_one_address_take_turns_by_namespace() {
+    let (listener, address) = listen().await;
+    let portals = portals();
+    let address = Address::parse(&format!("http://{address}"), None).expect("an address");
+    // Each has asked for its place when this returns.
+    let call = |namespace: &str| {
+        let portal = portals.portal(&Access {
+            namespace: namespace.into(),
+            address: address.clone(),
+            key: format!("sk-{namespace}").into(),
+            ca: None,
+        });
+        let portal = portal.expect("a portal");
+        let mut call = Box::pin(async move { portal.schedule(false).await });
+        assert!((&mut call).now_or_never().is_none());
+        tokio::spawn(call)
+    };
+    let mut calls = Vec::new();
+    for _ in 0..40 {
+        calls.push(call("many"));
+    }
+    let mut open = Vec::new();
+    for _ in 0..CALLS_PER_ADDRESS {
+        open.push(accepted(&listener).await.1);
+    }
+    calls.push(call("owner"));
+    // The next place is the owner's, however many came before.
+    answer(open.remove(0)).await;
+    let (request, stream) = accepted(&listener).await;
+    assert!(request.contains("sk-owner"), "{request}");
+    open.push(stream);
+    for stream in open {
+        answer(stream).await;
+    }
+    for _ in CALLS_PER_ADDRESS..40 {
+        answer(accepted(&listener).await.1).await;
+    }
+    for call in calls {
+        call.await.expect("no panic").expect("an answer");
+    }
+}
+
+/// The next connection, and the request that it carries.
+async fn accepted(listener: &TcpListener) -> (String, TcpStream) {
+    let (mut stream, _) = listener.accept().await.expect("a connection");
+    (request(&mut stream).await, stream)
+}
+
+async fn answer(mut stream: TcpStream) {
+    let answer = http("200 OK", "Connection: close\r\n", ABSENT);
+    stream.write_all(answer.as_bytes()).await.expect("the client");
 }

@@ -1,5 +1,7 @@
 //! Backup runs in the audit trail, and which archives a person made.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::portal::Archive;
@@ -7,77 +9,41 @@ use crate::portal::Archive;
 /// The longest time between the end of a run in the trail and its archive: the trail is written with a delay.
 pub const SAME_RUN: SignedDuration = SignedDuration::from_mins(15);
 
-/// Times in ascending order, so that those about a time are found without a walk through all of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Times(Vec<Timestamp>);
-
-impl FromIterator<Timestamp> for Times {
-    fn from_iter<I: IntoIterator<Item = Timestamp>>(times: I) -> Self {
-        let mut times: Vec<_> = times.into_iter().collect();
-        times.sort_unstable();
-        Self(times)
-    }
-}
-
-impl Times {
-    /// The last one.
-    pub fn last(&self) -> Option<Timestamp> {
-        self.0.last().copied()
-    }
-
-    /// The first one at or after this time.
-    fn first_from(&self, time: Timestamp) -> Option<Timestamp> {
-        self.0.get(self.first_at(time)).copied()
-    }
-
-    /// How far the nearest one is from this time.
-    fn apart(&self, time: Timestamp) -> Option<SignedDuration> {
-        let at = self.first_at(time);
-        let around = self.0.get(at.saturating_sub(1)..)?.iter().take(2);
-        around.map(|near| near.duration_since(time).abs()).min()
-    }
-
-    fn first_at(&self, time: Timestamp) -> usize {
-        self.0.partition_point(|other| *other < time)
-    }
-}
-
 /// Backup runs in the audit trail.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditTrail {
     /// The time from which on it was read; `None` for all of it.
     pub from: Option<Timestamp>,
     /// Starts of manual runs.
-    pub manual_started: Times,
+    pub manual_started: BTreeSet<Timestamp>,
     /// Successful ends of manual runs.
-    pub manual_completed: Times,
+    pub manual_completed: BTreeSet<Timestamp>,
     /// Failures of manual runs.
-    pub manual_failed: Times,
+    pub manual_failed: BTreeSet<Timestamp>,
     /// Successful ends of scheduled runs.
-    pub completed: Times,
+    pub completed: BTreeSet<Timestamp>,
     /// Failures of scheduled runs.
-    pub failed: Times,
+    pub failed: BTreeSet<Timestamp>,
 }
 
 impl AuditTrail {
     /// Whether a manual run started or ended about this time or later.
     pub fn manual_about(&self, time: Timestamp) -> bool {
         let all = [&self.manual_started, &self.manual_completed, &self.manual_failed];
-        let last = all.into_iter().filter_map(Times::last).max();
-        last.is_some_and(|last| time.duration_since(last) <= SAME_RUN)
+        let newest = all.into_iter().filter_map(BTreeSet::last);
+        newest.max().is_some_and(|event| *event >= time - SAME_RUN)
     }
 
     /// Whether a manual run was running when a scheduled one was queued, or began before the worker started that one.
     pub fn manual_at(&self, queued: Timestamp) -> bool {
-        let started = &self.manual_started.0;
-        let before = started.partition_point(|time| time.duration_since(queued) <= SAME_RUN);
-        started[..before].last().is_some_and(|started| {
-            let ends = [&self.manual_completed, &self.manual_failed];
-            let end = ends
-                .into_iter()
-                .filter_map(|ends| ends.first_from(*started))
-                .min();
-            end.is_none_or(|end| end >= queued)
+        let started = self
+            .manual_started
+            .iter()
+            .filter(|time| time.duration_since(queued) <= SAME_RUN);
+        started.max().is_some_and(|started| {
+            let ends = self.manual_completed.iter().chain(&self.manual_failed);
+            let end = ends.filter(|end| *end >= started).min();
+            end.is_none_or(|end| *end >= queued)
         })
     }
 
@@ -89,9 +55,14 @@ impl AuditTrail {
 
     /// Whether a person made the archive: the nearest end of a run is that of a manual one.
     pub fn is_manual(&self, archive: &Archive) -> bool {
-        let nearest = |ends: &Times| {
-            let apart = ends.apart(archive.created_on);
-            apart.filter(|apart| *apart <= SAME_RUN)
+        let made = archive.created_on;
+        let nearest = |ends: &BTreeSet<Timestamp>| {
+            let around = [ends.range(..made).next_back(), ends.range(made..).next()];
+            let apart = around
+                .into_iter()
+                .flatten()
+                .map(|end| end.duration_since(made).abs());
+            apart.min().filter(|apart| *apart <= SAME_RUN)
         };
         match (nearest(&self.manual_completed), nearest(&self.completed)) {
             (Some(manual), Some(scheduled)) => manual < scheduled,

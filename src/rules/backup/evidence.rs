@@ -1,6 +1,6 @@
 //! Takes new evidence into the record.
 
-use std::collections::HashSet;
+use std::cmp::Reverse;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -26,6 +26,8 @@ const TRAIL_PATIENCE: SignedDuration = SignedDuration::from_hours(6);
 /// A run that progress shows for the first time began after the last read, if that was at most this long ago: progress
 /// is read just before a due time and after the next pass of the portal's scheduler.
 const READ_BEFORE: SignedDuration = SignedDuration::from_mins(30);
+/// Older archives of people are not remembered: no more are named by one read of the trail.
+const MOST_MANUAL: usize = 100;
 /// Archives in DocSpace's temporary store expire after this long (trap 4).
 const DATA_STORE_KEEPS: SignedDuration = SignedDuration::from_hours(24);
 
@@ -101,15 +103,15 @@ impl Record {
     /// Notes which listed archives a person made, and since when the trail fails. Each readable trail judges again: an
     /// event is written with a delay, so an archive may first look like that of another run.
     fn absorb_trail(&mut self, archives: &[Archive], facts: &Facts<'_>) {
-        for archive in archives {
-            match facts.trail() {
-                Some(trail) if trail.is_manual(archive) => drop(self.seen.manual.insert(archive.id.clone())),
-                Some(trail) if trail.covers(archive) => drop(self.seen.manual.remove(&archive.id)),
-                _ => {}
-            }
-        }
-        let listed: HashSet<_> = archives.iter().map(|archive| &archive.id).collect();
-        self.seen.manual.retain(|id| listed.contains(id));
+        let is_manual = |archive: &&Archive| match facts.trail() {
+            Some(trail) if trail.is_manual(archive) => true,
+            Some(trail) if trail.covers(archive) => false,
+            _ => self.seen.manual.contains(&archive.id),
+        };
+        let mut manual: Vec<_> = archives.iter().filter(is_manual).collect();
+        manual.sort_unstable_by_key(|archive| Reverse(archive.created_on));
+        let newest = manual.into_iter().take(MOST_MANUAL);
+        self.seen.manual = newest.map(|archive| archive.id.clone()).collect();
         match &facts.events {
             Asked::Answered(_) => self.trail_fails_since = None,
             Asked::Failed(_) => drop(self.trail_fails_since.get_or_insert(facts.now)),
@@ -218,7 +220,7 @@ impl Record {
     fn absorb_failure(&mut self, facts: &Facts<'_>, trail: Option<&AuditTrail>, awaited: Timestamp) {
         const NO_REASON: &str = "the portal gives no reason (seen in its audit trail); see the logs of DocSpace's \
             backup services";
-        let told = trail.and_then(|trail| trail.failed.last());
+        let told = trail.and_then(|trail| trail.failed.last().copied());
         let told = told.filter(|time| *time >= awaited);
         if trail.is_some() && (told.is_some() || !self.is_new_run(facts.now)) {
             self.seen.explained = self.last_run.as_ref().map(|run| run.id.clone());
@@ -286,7 +288,7 @@ const TWO_AT_ONE_HOUR: &str = "The portal queued the backup and dropped it, beca
 fn confirmed(archive: &Archive, warning: Option<String>, expected: &Expected) -> LastBackup {
     LastBackup {
         id: archive.id.clone(),
-        file_name: archive.file_name.clone(),
+        file_name: archive.file_name.read(),
         created_on: to_second(archive.created_on),
         storage_type: expected.storage_type.to_string(),
         warning,

@@ -38,7 +38,7 @@ pub struct Seen {
     pub running: bool,
     /// When the last reported run was first seen to be over.
     pub over_at: Option<Timestamp>,
-    /// Listed archives that a person made, according to the audit trail.
+    /// The newest of the listed archives that a person made, according to the audit trail.
     pub manual: BTreeSet<String>,
     /// The failed run for which the audit trail was read.
     pub explained: Option<String>,

@@ -113,7 +113,7 @@ impl Judge<'_> {
             Credential::SessionToken => accepted(
                 "The portal accepts the token; it is a session token and not an API key, so its expiry is unknown",
             ),
-            Credential::ApiKey(key) if self.writes && !may_write(&key.permissions) => ConditionState::new(
+            Credential::ApiKey(key) if self.writes && !key.may_write => ConditionState::new(
                 "False",
                 "MissingPermission",
                 "The API key may not write, so the operator could not apply a change of the manifest; use a key with all \
@@ -155,11 +155,6 @@ impl Judge<'_> {
 
 fn accepted(message: &str) -> ConditionState {
     ConditionState::new("True", "Accepted", message)
-}
-
-/// An empty list means every permission (R 438).
-fn may_write(permissions: &[String]) -> bool {
-    permissions.is_empty() || permissions.iter().any(|name| name == "*" || name == "*:write")
 }
 
 #[cfg(test)]

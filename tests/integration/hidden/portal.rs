@@ -20,22 +20,36 @@ pub fn refusals(secrets: &[String]) -> Vec<Fault> {
         let body = json!({"status": 1, "statusCode": status, "error": error});
         Fault::answer(status, FaultBody::Json(body))
     };
+    let problem_of = |kind: &str, status: u16, title: &str, errors: &Value| json!({"type": kind, "title": title, "status": status, "traceId": text, "errors": errors});
     let problem = |status: u16, title: &str, errors: Value| {
-        let body = json!({"type": text, "title": title, "status": status, "traceId": text, "errors": errors});
-        Fault::answer(status, FaultBody::Json(body))
+        Fault::answer(status, FaultBody::Json(problem_of(&text, status, title, &errors)))
+    };
+    // Of DocSpace's form, so that its words are repeated.
+    let kind = "https://tools.ietf.org/html/rfc9110#section-15.5.1";
+    let bare = |status: u16, errors: &Value| {
+        Fault::answer(status, FaultBody::Json(problem_of(kind, status, &text, errors)))
+    };
+    let wrapped_problem = |errors: &Value| {
+        let body = json!({"response": problem_of(kind, 400, &text, errors), "count": 1, "status": 0, "statusCode": 400});
+        Fault::answer(400, FaultBody::Json(body))
     };
     let errors: Map<String, Value> = secrets
         .iter()
         .map(|secret| (format!("$.{secret}"), json!([format!("{text} Path: {secret}")])))
         .collect();
+    let errors = Value::Object(errors);
     let refusals = [
+        wrapped_problem(&errors),
+        wrapped_problem(&Value::Null),
+        bare(400, &errors),
+        bare(500, &Value::Null),
         wrapped(500, "System.Exception"),
         wrapped(500, "System.FormatException"),
         wrapped(500, &text),
         wrapped(402, "ASC.Core.Billing.BillingException"),
         wrapped(403, "System.Security.SecurityException"),
         wrapped(404, "System.IO.DirectoryNotFoundException"),
-        problem(400, "t", Value::Object(errors)),
+        problem(400, "t", errors),
         problem(400, &text, Value::Null),
         problem(500, &text, Value::Null),
         Fault::answer(400, FaultBody::Text(text.clone())),

@@ -91,7 +91,7 @@ impl World<'_> {
                 let held = self.portals.held(self.slot());
                 // An earlier check showed the same: a correction needs two.
                 facts.drift.sighting = Some(Sighting {
-                    held: held.as_ref().map(|held| held.schedule.clone()),
+                    held: held.as_ref().map(|held| held.schedule.digest()),
                     at: facts.local_now - SignedDuration::from_mins(1),
                     changes: 0,
                 });

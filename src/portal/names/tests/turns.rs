@@ -181,7 +181,7 @@ async fn a_proxy_without_an_address_is_told_as_the_proxy() {
     let (names, _files) = names_of(&server, "");
     let clients = clients(&names);
     let proxy = || Proxy::https("http://proxy.test:3128").expect("a proxy");
-    let portal = portal("https://live.test", || clients().proxy(proxy()));
+    let portal = portal("https://live.test", move || clients().proxy(proxy()));
     let error = portal.schedule(false).await.expect_err("no proxy");
     assert_eq!(error.failure, Failure::Connect, "{error}");
     let told = "https://live.test: cannot connect to the proxy: the name does not exist; ";
@@ -190,13 +190,13 @@ async fn a_proxy_without_an_address_is_told_as_the_proxy() {
 }
 
 /// Clients that look names up so.
-fn clients(names: &Names) -> impl Fn() -> ClientBuilder {
+fn clients(names: &Names) -> impl Fn() -> ClientBuilder + Send + Sync + use<> {
     let names = names.clone();
     move || Client::builder().no_proxy().dns_resolver(names.clone())
 }
 
 /// A portal called over such clients on behalf of the namespace `tenant`.
-fn portal(url: &str, clients: impl Fn() -> ClientBuilder) -> Portal {
+fn portal(url: &str, clients: impl Fn() -> ClientBuilder + Send + Sync + 'static) -> Portal {
     let portals = Portals::new(Options::default()).expect("a client");
     let portal = portals
         .portal(&Access {
@@ -206,7 +206,7 @@ fn portal(url: &str, clients: impl Fn() -> ClientBuilder) -> Portal {
             ca: None,
         })
         .expect("a portal");
-    let clients = || clients().tls_certs_only([]).connect_timeout(CONNECT_TIMEOUT);
+    let clients = move || clients().tls_certs_only([]).connect_timeout(CONNECT_TIMEOUT);
     Portal {
         connections: Connections::new(clients).expect("connections"),
         ..portal
@@ -227,8 +227,9 @@ impl Resolve for Noted {
 #[tokio::test]
 async fn a_call_looks_names_up_on_behalf_of_its_namespace() {
     let noted = Noted::default();
-    let portal = portal("http://portal.test", || {
-        Client::builder().no_proxy().dns_resolver(noted.clone())
+    let resolver = noted.clone();
+    let portal = portal("http://portal.test", move || {
+        Client::builder().no_proxy().dns_resolver(resolver.clone())
     });
     portal.schedule(false).await.expect_err("no such name");
     portal.delete_schedule(false).await.expect_err("no such name");

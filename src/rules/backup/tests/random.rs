@@ -119,7 +119,7 @@ impl Story {
         if let Some((storage_type, minutes, expires)) = step.archive {
             self.archives.push(Archive {
                 id: format!("archive {}", self.archives.len()),
-                file_name: "f".into(),
+                file_name: String::new().into(),
                 storage_type: storage_type.into(),
                 created_on: ago(minutes),
                 expires,

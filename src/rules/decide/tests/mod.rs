@@ -90,7 +90,7 @@ fn running() -> Asked<Option<Progress>> {
 fn archives(count: usize) -> Vec<Archive> {
     let archive = |number| Archive {
         id: format!("archive {number}"),
-        file_name: String::new(),
+        file_name: String::new().into(),
         storage_type: 5.into(),
         created_on: now(),
         expires: Expiry::Never,
@@ -138,7 +138,7 @@ impl Scene {
     /// The spec was applied an hour ago. The portal held the same a minute ago.
     fn applied(held: Option<Held>) -> Self {
         let seen = Sighting {
-            held: held.as_ref().map(|held| held.schedule.clone()),
+            held: held.as_ref().map(|held| held.schedule.digest()),
             at: ago(1),
             changes: 0,
         };

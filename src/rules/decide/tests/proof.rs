@@ -7,7 +7,7 @@ fn a_drift_is_corrected_after_two_checks_that_show_the_same() {
     let drift = || Scene::applied(held(earlier_hour));
     let seen = |scene: Scene, seconds: i64, held: Option<Held>| {
         let sighting = Sighting {
-            held: held.map(|held| held.schedule),
+            held: held.map(|held| held.schedule.digest()),
             at: now() - SignedDuration::from_secs(seconds),
             changes: 0,
         };

@@ -1,6 +1,7 @@
 //! The table of conditions: one situation a row.
 
 mod in_force;
+mod largest;
 mod requests;
 
 use jiff::{SignedDuration, Timestamp};

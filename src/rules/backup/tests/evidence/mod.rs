@@ -34,7 +34,7 @@ pub(super) fn held(last: Option<Timestamp>) -> Held {
 pub(super) fn archive(id: &str, created_on: &str) -> Archive {
     Archive {
         id: id.into(),
-        file_name: format!("{id}.tar.gz"),
+        file_name: format!("{id}.tar.gz").into(),
         storage_type: 3.into(),
         created_on: at(created_on),
         expires: Expiry::Never,
@@ -244,11 +244,10 @@ fn trail(change: impl FnOnce(&mut AuditTrail)) -> Option<Option<AuditTrail>> {
 
 #[test]
 fn an_archive_that_a_person_made_does_not_count_where_the_trail_tells() {
-    let manual =
-        |time: &'static str| trail(move |trail| trail.manual_completed = [at(time)].into_iter().collect());
+    let manual = |time: &'static str| trail(move |trail| trail.manual_completed = [at(time)].into());
     let both = trail(|trail| {
-        trail.manual_completed = [at("2026-11-24T03:10:00Z")].into_iter().collect();
-        trail.completed = [at("2026-11-24T03:20:01Z")].into_iter().collect();
+        trail.manual_completed = [at("2026-11-24T03:10:00Z")].into();
+        trail.completed = [at("2026-11-24T03:20:01Z")].into();
     });
     let rows = [
         (None, Some("new")),
@@ -306,13 +305,13 @@ fn a_failure_is_the_portals_word_for_the_awaited_run() {
     );
     // Nor with a manual run near it.
     for about in ["2026-11-24T02:50:00Z", "2026-11-24T03:11:00Z"] {
-        let manual = trail(|trail| trail.manual_failed = [at(about)].into_iter().collect());
+        let manual = trail(|trail| trail.manual_failed = [at(about)].into());
         let look = look(&[])
             .with(seen(Some(after_due)))
             .with(|look| look.trail = manual);
         assert_eq!(failed(look), None, "{about}");
     }
-    let long_ago = trail(|trail| trail.manual_failed = [at("2026-11-23T18:00:00Z")].into_iter().collect());
+    let long_ago = trail(|trail| trail.manual_failed = [at("2026-11-23T18:00:00Z")].into());
     let look_back = look(&[])
         .with(seen(Some(after_due)))
         .with(|look| look.trail = long_ago);
@@ -322,8 +321,8 @@ fn a_failure_is_the_portals_word_for_the_awaited_run() {
         "the trail has no failure of a scheduled run"
     );
     let both = trail(|trail| {
-        trail.manual_failed = [at("2026-11-23T18:00:00Z")].into_iter().collect();
-        trail.failed = [at(after_due)].into_iter().collect();
+        trail.manual_failed = [at("2026-11-23T18:00:00Z")].into();
+        trail.failed = [at(after_due)].into();
     });
     let scheduled = look(&[])
         .with(seen(Some(after_due)))

@@ -11,9 +11,9 @@ fn no_time_is_too_odd() {
             ..archive("new", TONIGHT)
         };
         let told = trail(|trail| {
-            trail.manual_started = [odd].into_iter().collect();
-            trail.manual_completed = [odd].into_iter().collect();
-            trail.failed = [odd].into_iter().collect();
+            trail.manual_started = [odd].into();
+            trail.manual_completed = [odd].into();
+            trail.failed = [odd].into();
         });
         let after = look(&[made]).with(|look| {
             look.trail = told;

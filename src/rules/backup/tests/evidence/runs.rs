@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn the_trail_tells_of_a_failure_that_the_progress_has_forgotten() {
-    let failed = |time: &'static str| trail(move |trail| trail.failed = [at(time)].into_iter().collect());
+    let failed = |time: &'static str| trail(move |trail| trail.failed = [at(time)].into());
     let after = |trail, archives: &[Archive]| {
         let after = look(archives).with(|look| look.trail = trail).taken_in();
         after.last_failure.map(|failure| failure.time.0)
@@ -85,7 +85,7 @@ fn a_run_is_dropped_for_a_known_reason_only() {
     };
     let manual = |started: &'static str, ended: Option<&'static str>| {
         trail(move |trail| {
-            trail.manual_started = [at(started)].into_iter().collect();
+            trail.manual_started = [at(started)].into();
             trail.manual_completed = ended.map(at).into_iter().collect();
         })
     };
@@ -129,7 +129,7 @@ fn a_run_is_dropped_for_a_known_reason_only() {
     );
     assert_eq!(why(look(&[archive("new", TONIGHT)]).with(same_hour)), None);
     // A failure is reported as a failure.
-    let failed = trail(|trail| trail.failed = [at("2026-11-24T03:10:00Z")].into_iter().collect());
+    let failed = trail(|trail| trail.failed = [at("2026-11-24T03:10:00Z")].into());
     assert_eq!(why(look(&[]).with(same_hour).with(|l| l.trail = failed)), None);
 }
 
@@ -197,7 +197,7 @@ fn a_failure_that_was_over_when_it_was_told_of_first_counts_where_the_trail_tell
             .last_failure
             .map(|failure| failure.message)
     };
-    let failed = |time: &'static str| trail(move |trail| trail.failed = [at(time)].into_iter().collect());
+    let failed = |time: &'static str| trail(move |trail| trail.failed = [at(time)].into());
     assert_eq!(failure(None), None);
     assert_eq!(failure(failed("2026-11-23T03:10:00Z")), None);
     assert_eq!(
@@ -208,7 +208,7 @@ fn a_failure_that_was_over_when_it_was_told_of_first_counts_where_the_trail_tell
 
 #[test]
 fn an_archive_known_to_be_a_persons_is_so_while_the_trail_fails() {
-    let by_hand = trail(|trail| trail.manual_completed = [at("2026-11-24T03:20:02Z")].into_iter().collect());
+    let by_hand = trail(|trail| trail.manual_completed = [at("2026-11-24T03:20:02Z")].into());
     let known = look(&[archive("new", TONIGHT)])
         .with(|look| look.trail = by_hand)
         .taken_in();
@@ -257,10 +257,10 @@ fn an_archive_known_to_be_a_persons_is_so_while_the_trail_fails() {
 #[test]
 fn an_archive_is_judged_again_by_each_readable_trail() {
     // A manual run ended at 3:10, the scheduled one at 3:20; its event is written later.
-    let early = trail(|trail| trail.manual_completed = [at("2026-11-24T03:10:00Z")].into_iter().collect());
+    let early = trail(|trail| trail.manual_completed = [at("2026-11-24T03:10:00Z")].into());
     let late = trail(|trail| {
-        trail.manual_completed = [at("2026-11-24T03:10:00Z")].into_iter().collect();
-        trail.completed = [at(TONIGHT)].into_iter().collect();
+        trail.manual_completed = [at("2026-11-24T03:10:00Z")].into();
+        trail.completed = [at(TONIGHT)].into();
     });
     let first = look(&[archive("new", TONIGHT)])
         .with(|look| look.trail = early)
@@ -271,7 +271,7 @@ fn an_archive_is_judged_again_by_each_readable_trail() {
         .taken_in();
     assert_eq!(ids(&second).1, Some("new"));
     // A trail that begins later says nothing about it.
-    let by_hand = trail(|trail| trail.manual_completed = [at(TONIGHT)].into_iter().collect());
+    let by_hand = trail(|trail| trail.manual_completed = [at(TONIGHT)].into());
     let known = look(&[archive("new", TONIGHT)])
         .with(|look| look.trail = by_hand)
         .taken_in();
@@ -299,7 +299,7 @@ fn a_failed_manual_run_is_no_failure_of_the_schedule() {
         look.record.seen.progress_at = Some(at("2026-11-24T11:45:00Z"));
     };
     // A readable trail without a scheduled failure outweighs progress, also at later checks.
-    let trail_without = trail(|trail| trail.manual_failed = [at(NOON)].into_iter().collect());
+    let trail_without = trail(|trail| trail.manual_failed = [at(NOON)].into());
     let cleared = look(&[])
         .with(shortly_before)
         .with(|look| look.trail = trail_without)
