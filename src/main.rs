@@ -1,6 +1,12 @@
 //! The program: `run` is the controller, `crd` prints the CRD, `release` removes the finalizers before an uninstall.
 
-use std::{io::IsTerminal, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    io::IsTerminal,
+    panic::{AssertUnwindSafe, PanicHookInfo},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use clap::Parser;
 use docspace_backup_operator::{
@@ -14,6 +20,7 @@ use docspace_backup_operator::{
     release::{Release, objection_of_helm},
     telemetry::{self, Health},
 };
+use futures::FutureExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
@@ -34,6 +41,7 @@ const WATCHES_ARE_RENEWED: Duration = Duration::from_secs(300);
 static MEMORY: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
 
 fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(tell_panic));
     let result = match Cli::parse().command {
         Command::Run(args) => block_on(run(*args)),
         Command::Crd => print_crd(),
@@ -48,14 +56,28 @@ fn main() -> ExitCode {
     }
 }
 
+/// Says where the program panicked, and at which object if that was in its reconcile. The panic's own text may hold a
+/// piece of a secret.
+fn tell_panic(panic: &PanicHookInfo<'_>) {
+    let at = panic.location().map(ToString::to_string);
+    if tracing::dispatcher::has_been_set() {
+        tracing::error!(at, "the operator has a fault: it panicked");
+    } else {
+        eprintln!(
+            "docspace-backup-operator has a fault: it panicked at {}",
+            at.unwrap_or_default()
+        );
+    }
+}
+
 type Failure = Box<dyn std::error::Error>;
 
 fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Runtime::new()?;
-    let result = runtime.block_on(work);
+    let result = runtime.block_on(AssertUnwindSafe(work).catch_unwind());
     // Names of the Kubernetes API are looked up in threads that cannot be cancelled; the program does not wait for them.
     runtime.shutdown_background();
-    result
+    result.unwrap_or_else(|_| Err("the program ends because of a fault of its own".into()))
 }
 
 fn print_crd() -> Result<(), Failure> {
@@ -231,4 +253,57 @@ fn start_log(args: &RunArgs) {
     tracing_subscriber::registry()
         .with(log.with_filter(filter))
         .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        panic::{catch_unwind, set_hook, take_hook},
+        sync::{Arc, Mutex},
+    };
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no panic").write(text)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_panic_is_one_line_of_the_log_without_its_text() {
+        let log = Log::default();
+        let writer = log.clone();
+        let layer = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
+        let subscriber = tracing_subscriber::registry().with(layer.with_ansi(false));
+        let hook = take_hook();
+        set_hook(Box::new(tell_panic));
+        let ended = tracing::subscriber::with_default(subscriber, || {
+            let _span = tracing::info_span!("reconciling object", name = "nightly").entered();
+            catch_unwind(|| panic!("sk-a-secret"))
+        });
+        set_hook(hook);
+        assert!(ended.is_err());
+        let log = String::from_utf8(log.0.lock().expect("no panic").clone()).expect("text");
+        assert_eq!(log.lines().count(), 1, "{log}");
+        for told in ["ERROR", "nightly", "it panicked", "src/main.rs:"] {
+            assert!(log.contains(told), "{log}");
+        }
+        assert!(!log.contains("sk-a-secret"), "{log}");
+    }
+
+    #[test]
+    fn a_panic_outside_of_a_reconcile_ends_the_program_with_a_message() {
+        let ended = block_on(async { panic!("sk-a-secret") });
+        let error = chain(&*ended.expect_err("it panicked"));
+        assert_eq!(error, "the program ends because of a fault of its own");
+    }
 }

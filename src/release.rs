@@ -18,18 +18,15 @@ use k8s_openapi::api::{
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{ListParams, Patch, PatchParams},
-    core::{ParseExpressionError, PartialObjectMeta, Selector},
+    core::{ParseExpressionError, Selector},
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::{
-    api::DocSpaceBackupSchedule,
-    controller::{Namespaces, finalizer},
+    controller::{Metadata, Namespaces, PAGE, finalizer},
     rules::ownership::has_finalizer,
 };
-
-type Object = PartialObjectMeta<DocSpaceBackupSchedule>;
 
 /// Pause between two checks of a condition.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -37,8 +34,6 @@ const PAUSE: Duration = Duration::from_millis(500);
 const LONG_PAUSE: Duration = Duration::from_secs(3);
 /// The status of a Helm release, from before its pre-delete hooks run until it is gone.
 const UNINSTALLING: &str = "uninstalling";
-/// Page size of a list: there may be thousands of objects.
-const PIECE: u32 = 500;
 
 /// What to stop and to release.
 #[derive(Clone, Debug)]
@@ -265,7 +260,7 @@ fn runs(pod: &Pod) -> bool {
 /// Returns the objects that could not be released, and why.
 async fn release_all(
     client: &Client,
-    api: &Api<DocSpaceBackupSchedule>,
+    api: &Api<Metadata>,
     (pause, deadline): (Duration, Instant),
     released: &mut BTreeSet<String>,
     tell: &impl Fn(String),
@@ -273,9 +268,9 @@ async fn release_all(
     loop {
         let mut refused = Vec::new();
         let mut found = false;
-        let mut piece = ListParams::default().limit(PIECE);
+        let mut piece = ListParams::default().limit(PAGE);
         loop {
-            let list = match api.list_metadata(&piece).await {
+            let list = match api.list(&piece).await {
                 Ok(list) => list,
                 Err(error) if is_absent(&error) => {
                     tell("the cluster has no CRD of DocSpaceBackupSchedule: nothing to release".into());
@@ -322,8 +317,8 @@ async fn release_all(
 }
 
 /// Uses the metadata alone, so that an object whose spec cannot be parsed is released, too.
-async fn release(client: &Client, object: &Object) -> Result<(), kube::Error> {
-    let api = Api::<DocSpaceBackupSchedule>::namespaced(
+async fn release(client: &Client, object: &Metadata) -> Result<(), kube::Error> {
+    let api = Api::namespaced(
         client.clone(),
         object.metadata.namespace.as_deref().unwrap_or_default(),
     );

@@ -7,7 +7,7 @@ use crate::{
     api::{AppliedReason, DocSpaceBackupSchedule, Operation},
     controller::{
         error::Error, finalizer, index::slot::key_of, left_behind::left_behind, metrics::WriteReason,
-        observe::Observation,
+        observe::Observation, watched::Guarded,
     },
     portal::Portal,
     rules::{
@@ -175,6 +175,7 @@ async fn add_finalizer(observation: &mut Observation<'_>) -> Result<(), Error> {
     if observation.facts.finalizer {
         return Ok(());
     }
+    let _room = observation.context.room_for(observation.object).await;
     let api = observation.context.api(observation.object);
     let patched = finalizer::add(&api, &observation.object.metadata).await?;
     observation.wrote(patched.metadata);
@@ -183,6 +184,7 @@ async fn add_finalizer(observation: &mut Observation<'_>) -> Result<(), Error> {
 }
 
 async fn remove_finalizer(observation: &mut Observation<'_>) -> Result<(), Error> {
+    let _room = observation.context.room_for(observation.object).await;
     let api = observation.context.api(observation.object);
     observation.context.index.released(&key_of(observation.object));
     match finalizer::remove(&api, &observation.object.metadata).await {
@@ -216,10 +218,12 @@ impl Observation<'_> {
 
     /// Updates the index with the metadata that a write returned.
     fn wrote(&self, metadata: ObjectMeta) {
-        self.context.index.wrote(DocSpaceBackupSchedule {
+        let bytes = self.context.bytes_of(self.actual);
+        let object = Ok(DocSpaceBackupSchedule {
             metadata,
             ..self.actual.clone()
         });
+        self.context.index.wrote(Guarded { object, bytes });
     }
 
     /// The Event of a write, and what the portal does next.
@@ -305,7 +309,7 @@ impl Observation<'_> {
         let newest = self.context.index.newest(&key_of(self.object));
         let newest = newest
             .as_ref()
-            .and_then(|newest| newest.0.as_ref().ok())
+            .and_then(|newest| newest.object.as_ref().ok())
             .map(|newest| &newest.metadata);
         let then = &self.object.metadata;
         let same = newest.is_some_and(|now| {

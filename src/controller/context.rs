@@ -8,10 +8,9 @@ use std::{
 
 use futures::channel::mpsc;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::{NamespaceResourceScope, api::core::v1::Secret};
 use kube::{
-    Api, Client, ResourceExt,
-    core::PartialObjectMeta,
+    Api, Client, Resource, ResourceExt,
     runtime::reflector::{ObjectRef, Store},
 };
 use tokio::sync::watch;
@@ -21,21 +20,33 @@ use crate::{
     api::DocSpaceBackupSchedule,
     controller::{
         Settings,
-        index::{Index, slot::Key},
+        index::{
+            Index,
+            slot::{Key, key_of},
+        },
         metrics::Metrics,
         requests::Requests,
         secrets,
         turns::Turns,
+        watched::Slim,
     },
     portal::{Answer, Failure, PortalError, Portals},
     rules::{
         memory::{Memory, Trigger},
         retry::{LONGEST_INTERVAL, Pace, SHORTEST_INTERVAL},
     },
+    shares::{Share, Shares},
 };
 
 /// A running write may continue this long when the operator stops.
 pub const WRITE_GRACE: Duration = Duration::from_secs(8);
+
+/// The memory for answers of the Kubernetes API with objects that are not small, in bytes: of all, and of one namespace.
+pub const ANSWERS: (usize, usize) = (16 * 1024 * 1024, 4 * 1024 * 1024);
+/// Answers with objects up to this size need no such memory.
+const SMALL_ANSWER: usize = 64 * 1024;
+/// kube holds an answer this many times while it reads it.
+const COPIES: usize = 3;
 
 /// Shared by all reconciles.
 pub struct Context {
@@ -44,12 +55,14 @@ pub struct Context {
     pub(super) portals: Portals,
     pub(super) index: Arc<Index>,
     pub(super) metrics: Metrics,
-    pub(super) secrets: Vec<Store<PartialObjectMeta<Secret>>>,
+    pub(super) secrets: Vec<Store<Slim<Secret>>>,
     pub(super) secret_limits: secrets::Limits,
     pub(super) memories: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Memory>>>>,
     /// By the namespace that a controller watches; `None` for all.
     pub(super) triggers: HashMap<Option<String>, mpsc::UnboundedSender<Key>>,
     pub(super) turns: Turns,
+    /// The memory for answers with large objects, in bytes.
+    pub(super) answers: Shares,
     /// True once all stores are filled and this process leads: objects can be reconciled.
     pub(super) filled: watch::Receiver<bool>,
     /// Cancelled when the operator stops: reads are dropped.
@@ -92,9 +105,35 @@ impl Context {
         self.requests.client()
     }
 
-    /// The API of the object's namespace.
-    pub(super) fn api(&self, object: &DocSpaceBackupSchedule) -> Api<DocSpaceBackupSchedule> {
+    /// The API of the object's namespace, for answers of this kind.
+    pub(super) fn api<K>(&self, object: &DocSpaceBackupSchedule) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
         Api::namespaced(self.client(), &object.namespace().unwrap_or_default())
+    }
+
+    /// Waits for memory for an answer with the object, if it is large: labels, for example, have no limit of their own.
+    pub(super) async fn room_for(&self, object: &DocSpaceBackupSchedule) -> Option<Share> {
+        self.room(object.metadata.namespace.as_deref(), self.bytes_of(object))
+            .await
+    }
+
+    /// The same for an object of this size.
+    pub(super) async fn room(&self, namespace: Option<&str>, bytes: usize) -> Option<Share> {
+        if bytes <= SMALL_ANSWER {
+            return None;
+        }
+        let room = self
+            .answers
+            .acquire(namespace.unwrap_or_default(), bytes.saturating_mul(COPIES));
+        Some(room.await)
+    }
+
+    /// The size of the object in an answer, in bytes.
+    pub(super) fn bytes_of(&self, object: &DocSpaceBackupSchedule) -> usize {
+        let newest = self.index.newest(&key_of(object));
+        newest.map_or(0, |newest| newest.bytes)
     }
 
     pub(super) fn memory(&self, uid: &str) -> Arc<tokio::sync::Mutex<Memory>> {

@@ -16,7 +16,7 @@ pub enum Error {
     /// The operator is stopping.
     #[error("the operator is stopping")]
     Stopping,
-    /// A fault of the operator; the log has it.
+    /// A fault of the operator; the log says where.
     #[error("the reconcile panicked, which is a fault of the operator")]
     Panicked,
     /// The object changed during the reconcile, which is repeated.

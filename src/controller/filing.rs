@@ -6,12 +6,10 @@ use k8s_openapi::api::core::v1::ObjectReference;
 
 use crate::controller::{
     context::Context,
-    index::{
-        Listing,
-        slot::{Guarded, Key},
-    },
+    index::{Listing, slot::Key},
     left_behind::left_behind,
     publish::publish_event,
+    watched::Guarded,
 };
 
 impl Context {

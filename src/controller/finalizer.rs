@@ -1,25 +1,18 @@
 //! Adds the finalizer (before the first write to a portal, or an adoption) and removes it.
 
-use std::fmt::Debug;
-
 use kube::{
     Api,
     api::{ObjectMeta, Patch, PatchParams},
-    core::PartialObjectMeta,
 };
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::api::FINALIZER;
+use crate::{api::FINALIZER, controller::watched::Metadata};
 
 /// Adds the finalizer to an object.
 ///
 /// # Errors
 /// The object changed meanwhile, or the API server did not answer.
-pub async fn add<K>(api: &Api<K>, metadata: &ObjectMeta) -> kube::Result<PartialObjectMeta<K>>
-where
-    K: Clone + DeserializeOwned + Debug,
-{
+pub async fn add(api: &Api<Metadata>, metadata: &ObjectMeta) -> kube::Result<Metadata> {
     send(api, metadata, &with_finalizer(metadata)).await
 }
 
@@ -27,24 +20,14 @@ where
 ///
 /// # Errors
 /// The object is gone or changed meanwhile, or the API server did not answer.
-pub async fn remove<K>(api: &Api<K>, metadata: &ObjectMeta) -> kube::Result<PartialObjectMeta<K>>
-where
-    K: Clone + DeserializeOwned + Debug,
-{
+pub async fn remove(api: &Api<Metadata>, metadata: &ObjectMeta) -> kube::Result<Metadata> {
     send(api, metadata, &without_finalizer(metadata)).await
 }
 
 /// By metadata alone, so that it works for objects that cannot be parsed.
-async fn send<K>(
-    api: &Api<K>,
-    metadata: &ObjectMeta,
-    patch: &Patch<Value>,
-) -> kube::Result<PartialObjectMeta<K>>
-where
-    K: Clone + DeserializeOwned + Debug,
-{
+async fn send(api: &Api<Metadata>, metadata: &ObjectMeta, patch: &Patch<Value>) -> kube::Result<Metadata> {
     let name = metadata.name.as_deref().unwrap_or_default();
-    api.patch_metadata(name, &PatchParams::default(), patch).await
+    api.patch(name, &PatchParams::default(), patch).await
 }
 
 /// The patch that adds the finalizer if the object is unchanged.

@@ -1,4 +1,5 @@
-//! Objects that an older CRD accepted and that cannot be parsed: reported, without blocking other objects.
+//! Objects that cannot be handled as others are: an older CRD accepted them and they cannot be parsed, or they met a
+//! fault of the operator. They are reported, and stop nobody else.
 
 use std::time::Instant;
 
@@ -6,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
     Api, Resource,
-    api::{DynamicObject, PatchParams},
+    api::{DynamicObject, ObjectMeta, PatchParams},
     core::{ApiResource, error_boundary::InvalidObject},
     runtime::controller::Action,
 };
@@ -21,31 +22,35 @@ use crate::{
         metrics::ReconcileResult,
         patch::{met_another, of_status},
         publish::publish_event,
+        watched::Guarded,
     },
     rules::{
         facts::Slot,
         memory::{Memory, Trigger},
         note::Note,
         ownership::has_finalizer,
-        reason::{Reason, Verdict},
+        reason::{Class, Reason, Verdict},
         status::conditions::{ConditionState, Conditions},
     },
 };
 
-/// Reports the object once, in conditions and an Event. Removes the finalizer when the object is deleted.
+/// An answer with the object is parsed into a tree, which is larger than the answer.
+const TREE: usize = 2;
+
+/// Reports an object that cannot be parsed once, in conditions and an Event. Removes the finalizer when the object is
+/// deleted.
 ///
 /// # Errors
 /// Kubernetes' own failures.
 pub async fn reconcile(
     context: &Context,
-    object: &InvalidObject,
+    (object, bytes): (&InvalidObject, usize),
     memory: &mut Memory,
     began: Instant,
 ) -> Result<Action, kube::Error> {
-    let generation = object.metadata.generation.unwrap_or_default();
     let deleting = object.metadata.deletion_timestamp.is_some();
     let trigger = Trigger {
-        generation,
+        generation: object.metadata.generation.unwrap_or_default(),
         requested_at: None,
         deleting,
         finalizer: false,
@@ -56,54 +61,18 @@ pub async fn reconcile(
     if memory.seen.as_ref() == Some(&trigger) {
         return Ok(Action::await_change());
     }
-    let name = object.metadata.name.clone().unwrap_or_default();
-    let namespace = object.metadata.namespace.clone().unwrap_or_default();
-    let resource = ApiResource::erase::<DocSpaceBackupSchedule>(&());
-    let api = Api::<DynamicObject>::namespaced_with(context.client(), &namespace, &resource);
-    // The object may be gone or replaced by now.
-    let found = api.get_opt(&name).await?;
-    let Some(found) = found.filter(|found| found.metadata.uid == object.metadata.uid) else {
-        return Ok(Action::await_change());
-    };
-
     let message = format!(
         "The operator cannot parse the object: {}; correct it (see `kubectl explain dsbs.spec`) and apply it again",
         object.error
     );
+    let (name, namespace) = (&object.metadata.name, &object.metadata.namespace);
     tracing::warn!(name, namespace, "{message}");
-    let note = if deleting {
-        if has_finalizer(found.metadata.finalizers.as_ref()) {
-            finalizer::remove(&api, &found.metadata).await?;
-            context.metrics.left_behind();
-        }
-        Note::warning(
-            "ScheduleLeftBehind",
-            format!("A schedule may remain in the portal. {message}"),
-        )
-    } else {
-        let before = &found.data["status"];
-        let mut status = before.clone();
-        status["observedGeneration"] = json!(generation);
-        status["conditions"] = json!(conditions(&found, &message));
-        let patch = of_status(&found.metadata, before, &status);
-        if let Err(error) = api.patch_status(&name, &PatchParams::default(), &patch).await {
-            return match met_another(&api, &found.metadata, &error).await? {
-                true => Ok(Action::await_change()),
-                false => Err(error),
-            };
-        }
-        Note::warning(Reason::InvalidObject.to_string(), message)
-    };
-    publish_event(
-        &context.client(),
-        &context.metrics,
-        found.object_ref(&resource),
-        note,
-    )
-    .await;
     let ended = if deleting {
+        release(context, &object.metadata, bytes, &message).await?;
         ReconcileResult::Released
     } else {
+        let verdict = Verdict::new(Reason::InvalidObject, message);
+        report(context, &object.metadata, bytes, &verdict).await?;
         ReconcileResult::Stalled
     };
     context.metrics.reconciled(ended, began.elapsed());
@@ -111,17 +80,111 @@ pub async fn reconcile(
     Ok(Action::await_change())
 }
 
-/// Ready=False and Stalled=True; lastTransitionTime is kept if the status of the condition is unchanged.
-fn conditions(object: &DynamicObject, message: &str) -> Vec<Condition> {
+/// Reports that the reconcile of an object panicked. The panic itself is in the log; its text may hold a secret.
+///
+/// # Errors
+/// Kubernetes' own failures.
+pub async fn report_fault(context: &Context, object: &Guarded) -> Result<(), kube::Error> {
+    let message = "The operator failed at this object because of a fault of its own, and retries with growing pauses; \
+        report the fault with the operator's log";
+    let verdict = Verdict::new(Reason::OperatorFault, message);
+    report(context, object.meta(), object.bytes, &verdict).await
+}
+
+/// The object as Kubernetes has it; `None` if it is gone or replaced by now.
+async fn find(api: &Api<DynamicObject>, known: &ObjectMeta) -> kube::Result<Option<DynamicObject>> {
+    let found = api.get_opt(known.name.as_deref().unwrap_or_default()).await?;
+    Ok(found.filter(|found| found.metadata.uid == known.uid))
+}
+
+fn api_of(context: &Context, known: &ObjectMeta) -> Api<DynamicObject> {
+    let namespace = known.namespace.as_deref().unwrap_or_default();
+    Api::namespaced_with(context.client(), namespace, &resource())
+}
+
+fn resource() -> ApiResource {
+    ApiResource::erase::<DocSpaceBackupSchedule>(&())
+}
+
+async fn release(
+    context: &Context,
+    known: &ObjectMeta,
+    bytes: usize,
+    message: &str,
+) -> Result<(), kube::Error> {
+    let namespace = known.namespace.as_deref();
+    let _room = context.room(namespace, bytes.saturating_mul(TREE)).await;
+    let Some(found) = find(&api_of(context, known), known).await? else {
+        return Ok(());
+    };
+    if has_finalizer(found.metadata.finalizers.as_ref()) {
+        let api = Api::namespaced(context.client(), namespace.unwrap_or_default());
+        finalizer::remove(&api, &found.metadata).await?;
+        context.metrics.left_behind();
+    }
+    let note = Note::warning(
+        "ScheduleLeftBehind",
+        format!("A schedule may remain in the portal. {message}"),
+    );
+    let object = found.object_ref(&resource());
+    publish_event(&context.client(), &context.metrics, object, note).await;
+    Ok(())
+}
+
+/// Writes the verdict into the conditions, and an Event if it is new.
+async fn report(
+    context: &Context,
+    known: &ObjectMeta,
+    bytes: usize,
+    verdict: &Verdict,
+) -> Result<(), kube::Error> {
+    let namespace = known.namespace.as_deref();
+    let _room = context.room(namespace, bytes.saturating_mul(TREE)).await;
+    let api = api_of(context, known);
+    let found = find(&api, known).await?;
+    // The verdict is not about a later spec.
+    let found = found.filter(|found| found.metadata.generation == known.generation);
+    let Some(found) = found else {
+        return Ok(());
+    };
+    let before = &found.data["status"];
+    let mut status = match before {
+        Value::Object(_) => before.clone(),
+        _ => json!({}),
+    };
+    status["observedGeneration"] = json!(known.generation);
+    status["conditions"] = json!(conditions(&found, verdict));
+    if status == *before {
+        return Ok(());
+    }
+    let patch = of_status(&found.metadata, before, &status);
+    let name = known.name.as_deref().unwrap_or_default();
+    if let Err(error) = api.patch_status(name, &PatchParams::default(), &patch).await {
+        let api = Api::namespaced(context.client(), namespace.unwrap_or_default());
+        return match met_another(&api, &found.metadata, &error).await? {
+            true => Ok(()),
+            false => Err(error),
+        };
+    }
+    let note = Note::warning(verdict.reason.to_string(), &verdict.message);
+    let object = found.object_ref(&resource());
+    publish_event(&context.client(), &context.metrics, object, note).await;
+    Ok(())
+}
+
+/// Ready=False, and Stalled or Reconciling; lastTransitionTime is kept if the status of the condition is unchanged.
+fn conditions(object: &DynamicObject, verdict: &Verdict) -> Vec<Condition> {
+    let kinds = match verdict.reason.rule().class {
+        Class::Stalled => ["Ready", "Stalled"],
+        _ => ["Ready", "Reconciling"],
+    };
     let before = object
         .data
         .pointer("/status/conditions")
         .and_then(Value::as_array);
     let parsed = before.into_iter().flatten().filter_map(|condition| {
         let condition = Condition::deserialize(condition).ok()?;
-        ["Ready", "Stalled"]
-            .contains(&condition.type_.as_str())
-            .then_some(condition)
+        kinds.contains(&condition.type_.as_str()).then_some(condition)
     });
     let mut list: Vec<_> = parsed.collect();
     let mut conditions = Conditions {
@@ -129,8 +192,8 @@ fn conditions(object: &DynamicObject, message: &str) -> Vec<Condition> {
         generation: object.metadata.generation,
         now: Timestamp::now(),
     };
-    let verdict = Verdict::new(Reason::InvalidObject, message);
-    conditions.set("Ready", ConditionState::of("False", &verdict));
-    conditions.set("Stalled", ConditionState::of("True", &verdict));
+    for (kind, status) in kinds.into_iter().zip(["False", "True"]) {
+        conditions.set(kind, ConditionState::of(status, verdict));
+    }
     list
 }

@@ -1,6 +1,7 @@
 //! Keeps every portal equal to its `DocSpaceBackupSchedule`: the watches, and the four steps of [`mod@reconcile`].
 
 mod act;
+mod changes;
 mod context;
 mod discovery;
 mod error;
@@ -21,11 +22,14 @@ mod run;
 mod secrets;
 mod settings;
 mod turns;
+mod watched;
 mod watches;
 
 pub use crate::controller::{
+    changes::PAGE,
     metrics::Metrics,
     requests::Requests,
     run::{Clients, Namespaces, StartError, Told, run},
     settings::{OriginPolicy, Settings},
+    watched::Metadata,
 };

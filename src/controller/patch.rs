@@ -1,7 +1,5 @@
 //! Patches that apply to one object only, never to a later object of the same name.
 
-use std::fmt::Debug;
-
 use json_patch::{
     AddOperation, Patch as JsonPatch, PatchOperation, RemoveOperation, TestOperation, jsonptr::PointerBuf,
 };
@@ -9,8 +7,9 @@ use kube::{
     Api,
     api::{ObjectMeta, Patch},
 };
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+
+use crate::controller::watched::Metadata;
 
 /// The patch from one status to another. It is a JSON patch because only that can test the uid: from a merge patch of a
 /// status, the API server drops all metadata.
@@ -46,17 +45,18 @@ pub fn of_status(metadata: &ObjectMeta, before: &Value, after: &Value) -> Patch<
 ///
 /// # Errors
 /// The API server did not answer.
-pub async fn met_another<K>(api: &Api<K>, metadata: &ObjectMeta, refused: &kube::Error) -> kube::Result<bool>
-where
-    K: Clone + DeserializeOwned + Debug,
-{
+pub async fn met_another(
+    api: &Api<Metadata>,
+    metadata: &ObjectMeta,
+    refused: &kube::Error,
+) -> kube::Result<bool> {
     let (kube::Error::Api(status), Some(name)) = (refused, &metadata.name) else {
         return Ok(false);
     };
     match status.code {
         404 => Ok(true),
         422 => {
-            let now = api.get_metadata_opt(name).await?;
+            let now = api.get_opt(name).await?;
             Ok(now.is_none_or(|now| now.metadata.uid != metadata.uid))
         }
         _ => Ok(false),

@@ -23,6 +23,7 @@ use crate::{
         metrics::{KubeOperation, Metrics},
         observe::Observation,
         patch,
+        watched::Guarded,
     },
     rules::{
         backup::expected::Expected,
@@ -65,7 +66,7 @@ impl Context {
         // The next reconcile continues from this status, even if Kubernetes did not take it.
         summary.keep(memory);
         memory.unwritten = patched.is_err().then(|| Box::new(status.clone()));
-        if patched?.is_none() {
+        if !patched? {
             return Ok((Action::await_change(), class));
         }
         memory.kubernetes_failures = 0;
@@ -95,31 +96,29 @@ impl Context {
         Some(events::same_hour(&other))
     }
 
-    /// Patches the status if it changed; `None` if the object is gone, even if a new one has its name.
-    async fn patch_status(
-        &self,
-        object: &DocSpaceBackupSchedule,
-        status: &Status,
-    ) -> Result<Option<DocSpaceBackupSchedule>, Error> {
+    /// Patches the status if it changed; returns whether the object is still there: it is not if a new one has its name.
+    async fn patch_status(&self, object: &DocSpaceBackupSchedule, status: &Status) -> Result<bool, Error> {
         if object.status.as_ref() == Some(status) {
-            return Ok(Some(object.clone()));
+            return Ok(true);
         }
         let was = serde_json::to_value(object.status.as_ref()).unwrap_or_default();
         let is = serde_json::to_value(status).unwrap_or_default();
         // Differences that Kubernetes does not store, such as fractions of seconds, are no change.
         if was == is {
-            return Ok(Some(object.clone()));
+            return Ok(true);
         }
-        let (api, name) = (self.api(object), object.name_any());
+        let name = object.name_any();
         let patch = patch::of_status(&object.metadata, &was, &is);
+        let _room = self.room_for(object).await;
+        let api = self.api::<Guarded>(object);
         match api.patch_status(&name, &PatchParams::default(), &patch).await {
-            Ok(patched) => {
-                self.index.wrote(patched.clone());
-                Ok(Some(patched))
+            Ok(patched) => self.index.wrote(patched),
+            Err(error) => {
+                let is_gone = patch::met_another(&self.api(object), &object.metadata, &error).await?;
+                return if is_gone { Ok(false) } else { Err(error.into()) };
             }
-            Err(error) if patch::met_another(&api, &object.metadata, &error).await? => Ok(None),
-            Err(error) => Err(error.into()),
         }
+        Ok(true)
     }
 
     pub(super) async fn publish_events(&self, object: &DocSpaceBackupSchedule, notes: Vec<Note>) {

@@ -10,7 +10,6 @@ use futures::{
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Client,
-    core::PartialObjectMeta,
     runtime::{
         controller::{self, Action, Controller},
         reflector,
@@ -21,22 +20,22 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     controller::{
-        context::{Context, WRITE_GRACE},
+        changes::Lists,
+        context::{ANSWERS, Context, WRITE_GRACE},
         discovery::crd_offers_create,
         error::Failed,
-        index::{
-            Index,
-            slot::{Guarded, Key},
-        },
+        index::{Index, slot::Key},
         metrics::Metrics,
         reconcile::{error_policy, reconcile},
         requests::Requests,
         settings::Settings,
         turns::Turns,
+        watched::{Guarded, Slim},
         watches::{objects_of, secrets_of, watch_for_a_leader, watch_objects, watch_secrets},
     },
     lease::Leadership,
     portal::Portals,
+    shares::Shares,
     telemetry::{Health, Watch},
 };
 
@@ -117,10 +116,8 @@ pub async fn run(
             .flat_map(|scope| [objects_of(*scope), secrets_of(*scope)]),
     );
     let (stores, writers): (Vec<_>, Vec<_>) = scopes.iter().map(|_| reflector::store::<Guarded>()).unzip();
-    let (secrets, secret_writers): (Vec<_>, Vec<_>) = scopes
-        .iter()
-        .map(|_| reflector::store::<PartialObjectMeta<Secret>>())
-        .unzip();
+    let (secrets, secret_writers): (Vec<_>, Vec<_>) =
+        scopes.iter().map(|_| reflector::store::<Slim<Secret>>()).unzip();
     let (triggers, triggered): (Vec<_>, Vec<_>) = scopes.iter().map(|_| mpsc::unbounded::<Key>()).unzip();
     let (fill, filled) = watch::channel(false);
     let index = Arc::new(Index::new(stores.clone()));
@@ -140,16 +137,18 @@ pub async fn run(
             .zip(triggers)
             .collect(),
         turns: Turns::default(),
+        answers: Shares::new(ANSWERS.0, ANSWERS.1),
         filled,
         stop: stop.clone(),
         grace_over: CancellationToken::new(),
     });
 
     let (listed, anew): (Vec<_>, Vec<_>) = scopes.iter().map(|_| watch::channel(false)).unzip();
+    let lists = Lists::default();
     let feeds = writers.into_iter().zip(listed).zip(anew.clone());
     let controllers = scopes.iter().zip(stores.iter().zip(feeds)).zip(triggered).map(
         |((scope, (store, ((writer, listed), anew))), triggered)| {
-            let watch = watch_for_a_leader(&watches, *scope, &leadership, Some(listed));
+            let watch = watch_for_a_leader(&watches, *scope, (&leadership, &lists), Some(listed));
             let objects = watch_objects(watch, *scope, writer, context.clone(), health.clone());
             let reconciles = {
                 let anew = anew.clone();
@@ -166,7 +165,7 @@ pub async fn run(
         },
     );
     let secret_watches = scopes.iter().zip(secret_writers).map(|(scope, writer)| {
-        let watch = watch_for_a_leader(&watches, *scope, &leadership, None);
+        let watch = watch_for_a_leader(&watches, *scope, (&leadership, &lists), None);
         watch_secrets(watch, *scope, writer, context.clone(), &health)
     });
     let fill = async {

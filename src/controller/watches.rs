@@ -1,13 +1,18 @@
 //! The watches of objects and Secrets, in one namespace or in all.
 
-use std::{fmt::Debug, sync::Arc, time::Duration};
+use std::{
+    fmt::Debug,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{Stream, StreamExt, TryStreamExt, future::ready};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client, Resource, ResourceExt,
-    core::PartialObjectMeta,
+    core::error_boundary::InvalidObject,
     runtime::{WatchStreamExt, reflector::store::Writer, utils::Backoff, watcher, watcher::Event},
 };
 use serde::de::DeserializeOwned;
@@ -15,9 +20,11 @@ use tokio::sync::watch;
 
 use crate::{
     controller::{
+        changes::{Lists, changes},
         context::Context,
-        index::slot::{Guarded, Key},
+        index::{Listing, slot::Key},
         metrics::{KubeOperation, code},
+        watched::{Guarded, Slim},
     },
     error::chain,
     lease::Leadership,
@@ -70,7 +77,7 @@ impl Backoff for Pauses {
 pub fn watch_for_a_leader<K>(
     client: &Client,
     scope: Option<&str>,
-    leadership: &Leadership,
+    (leadership, lists): (&Leadership, &Lists),
     listed: Option<watch::Sender<bool>>,
 ) -> impl Stream<Item = watcher::Result<Event<K>>> + use<K>
 where
@@ -82,7 +89,8 @@ where
         + 'static,
 {
     let api: Api<K> = api(client, scope);
-    let watch = || watcher(api.clone(), watcher::Config::default()).backoff(Pauses::default());
+    let lists = lists.clone();
+    let watch = move || changes(api.clone(), lists.clone()).backoff(Pauses::default());
     let leadership = leadership.clone();
     let anew = watch().inspect_ok(move |event| {
         // A waiter finds the complete list in the store, because the store is filled before the waiter runs.
@@ -110,6 +118,16 @@ fn tell_failing(health: &Health, watch: &Watch, error: &watcher::Error) {
     }
 }
 
+/// An object that the index could not take in counts as one that cannot be parsed: a fault at one object is no fault at
+/// others.
+fn guard(object: &mut Guarded) {
+    if catch_unwind(AssertUnwindSafe(|| Listing::of(object))).is_err() {
+        let metadata = object.meta().clone();
+        let error = "it meets a fault of the operator".into();
+        object.object = Err(InvalidObject { error, metadata });
+    }
+}
+
 /// Watches the objects of a namespace, updates the index, and wakes objects that shared a slot with a deleted one.
 pub fn watch_objects<S: Stream<Item = watcher::Result<Event<Guarded>>>>(
     objects: S,
@@ -122,7 +140,7 @@ pub fn watch_objects<S: Stream<Item = watcher::Result<Event<Guarded>>>>(
     let (failing, metrics) = ((watch.clone(), health.clone()), context.metrics.clone());
     let works = failing.clone();
     objects
-        .modify(|object: &mut Guarded| object.meta_mut().managed_fields = None)
+        .modify(guard)
         .reflect(writer)
         .inspect_ok(move |event| {
             if !matches!(event, Event::Init) {
@@ -148,21 +166,15 @@ pub fn watch_objects<S: Stream<Item = watcher::Result<Event<Guarded>>>>(
 
 /// Watches the Secrets of a namespace, by name and version only, and wakes objects that name a changed one.
 pub async fn watch_secrets(
-    secrets: impl Stream<Item = watcher::Result<Event<PartialObjectMeta<Secret>>>>,
+    secrets: impl Stream<Item = watcher::Result<Event<Slim<Secret>>>>,
     scope: Option<&str>,
-    writer: Writer<PartialObjectMeta<Secret>>,
+    writer: Writer<Slim<Secret>>,
     context: Arc<Context>,
     health: &Health,
 ) {
     let watch = secrets_of(scope);
-    let slim = |secret: &mut PartialObjectMeta<Secret>| {
-        let meta = secret.meta_mut();
-        meta.managed_fields = None;
-        meta.annotations = None;
-        meta.labels = None;
-    };
     secrets
-        .modify(slim)
+        .modify(|secret| secret.metadata.finalizers = None)
         .reflect(writer)
         .inspect_ok(|event| match event {
             // Changes from before this list become known only now.

@@ -210,6 +210,15 @@ pub struct Failures {
 }
 
 impl Memory {
+    /// Forgets everything, as a restart does, but for how long failures last: it may be what a fault comes from.
+    pub fn forget_after_a_fault(&mut self) {
+        *self = Self {
+            deletion: self.deletion.take(),
+            kubernetes_failures: self.kubernetes_failures,
+            ..Self::default()
+        };
+    }
+
     /// How long an unchanged trigger must wait.
     pub fn not_yet(&self, trigger: &Trigger, now: Instant) -> Option<Duration> {
         let left = self.next_look?.checked_duration_since(now)?;

@@ -26,6 +26,7 @@ pub enum Reason {
     DatabaseDown,
     ServerError,
     ProxyError,
+    OperatorFault,
     NotDocSpace,
     Unauthorized,
     KeyNotAllowed,
@@ -163,6 +164,8 @@ impl Reason {
             Self::Unreachable | Self::TlsFailed | Self::TimedOut | Self::RateLimited => PASSING,
             Self::PortalUnavailable | Self::DatabaseDown => PASSING,
             Self::ServerError | Self::ProxyError => PASSING,
+            // The operator panicked at this object.
+            Self::OperatorFault => row(Retrying, Nothing),
             // Something else answers at the URL. Retried for five minutes, and always if DocSpace has answered there.
             Self::NotDocSpace | Self::RouteNotFound | Self::Redirected => Rule {
                 class: Stalled,

@@ -17,6 +17,7 @@ mod hidden;
 mod invalid;
 mod leader;
 mod lifecycle;
+mod lists;
 mod long_names;
 mod lost_writes;
 mod metrics;

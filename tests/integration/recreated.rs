@@ -81,6 +81,7 @@ async fn no_patch_for_the_first_is_taken_by_the_second() {
         ..second.metadata.clone()
     };
     let (api, how) = (world.schedules(), PatchParams::default());
+    let metadata_alone = Api::namespaced(world.client.clone(), world.namespace.name());
     for patch in [with_finalizer(&metadata), without_finalizer(&metadata)] {
         let refused = api
             .patch("nightly", &how, &patch)
@@ -98,7 +99,9 @@ async fn no_patch_for_the_first_is_taken_by_the_second() {
         .await
         .expect_err("another object");
     assert!(
-        met_another(&api, &metadata, &refused).await.expect("an answer"),
+        met_another(&metadata_alone, &metadata, &refused)
+            .await
+            .expect("an answer"),
         "{refused}"
     );
     assert_eq!(world.get("nightly").await, second);
@@ -117,7 +120,9 @@ async fn no_patch_for_the_first_is_taken_by_the_second() {
         .await
         .expect_err("no status");
     assert!(
-        !met_another(&api, metadata, &refused).await.expect("an answer"),
+        !met_another(&metadata_alone, metadata, &refused)
+            .await
+            .expect("an answer"),
         "{refused}"
     );
 }

@@ -13,8 +13,7 @@ use std::{
 
 use jiff::Timestamp;
 use kube::{
-    Resource, ResourceExt,
-    core::DeserializeGuard,
+    Resource,
     runtime::reflector::{ObjectRef, Store},
 };
 
@@ -24,15 +23,11 @@ use crate::{
         index::{
             claims::{Claim, Claimant},
             shared::{FairLock, Shared},
-            slot::{Guarded, Key, SlotKey, key_of},
+            slot::{Key, SlotKey, key_of},
         },
-        secrets,
+        watched::Guarded,
     },
-    rules::{
-        lost_write::LostWrite,
-        memory::Lost,
-        ownership::{enforces, may_be_at},
-    },
+    rules::{lost_write::LostWrite, memory::Lost},
     secret::SharedSecret,
 };
 
@@ -100,35 +95,25 @@ impl Index {
     }
 
     /// Keeps the version that a write returned.
-    pub fn wrote(&self, mut object: DocSpaceBackupSchedule) {
-        object.metadata.managed_fields = None;
-        let key = key_of(&object);
+    pub fn wrote(&self, written: Guarded) {
+        let Ok(object) = &written.object else { return };
+        let key = key_of(object);
         let mut shared = self.shared();
         // A deleted object stays forgotten.
         if shared.listed.contains_key(&key) {
             shared
                 .claims
-                .file(Claimant::of(&object), told_key(&object), Claim::of(&object));
-            shared.written.insert(key, Arc::new(DeserializeGuard(Ok(object))));
+                .file(Claimant::of(object), told_key(object), Claim::of(object));
+            shared.written.insert(key, Arc::new(written));
         }
     }
 
     /// Adds or updates an object.
     pub fn file(&self, watched: &Guarded) -> Filed {
-        let object = watched;
-        let key = ObjectRef::from_obj(object);
-        let spec = object.0.as_ref().ok().map(|object| &object.spec);
-        let mut listing = Listing {
-            uid: object.uid(),
-            slot: spec.and_then(SlotKey::of),
-            enforces: spec.is_some_and(enforces),
-            portal: object.0.as_ref().ok().and_then(may_be_at),
-            released: false,
-            secrets: spec
-                .map(|spec| secrets::names(spec).map(Into::into).collect())
-                .unwrap_or_default(),
-        };
-        let mut shared = self.shared();
+        let key = ObjectRef::from_obj(watched);
+        let mut listing = Listing::of(watched);
+        let mut guard = self.shared();
+        let shared = &mut *guard;
         let before = shared.listed.get(&key);
         let gave_up = before
             .is_some_and(|before| before.enforces && (before.slot != listing.slot || !listing.enforces));
@@ -139,14 +124,12 @@ impl Index {
             true => shared.others(&key),
             false => Vec::new(),
         };
-        if let Ok(object) = &object.0 {
+        if let Ok(object) = &watched.object {
             // The watch may lag behind this operator's last write.
-            let written = shared
-                .written
-                .get(&key)
-                .filter(|written| version(written) > version(watched));
-            let newest = written.and_then(|written| written.0.as_ref().ok().cloned());
-            let newest = newest.as_ref().unwrap_or(object);
+            let written = shared.written.get(&key);
+            let written = written.filter(|written| version(written) > version(watched));
+            let newest = written.and_then(|written| written.object.as_ref().ok());
+            let newest = newest.unwrap_or(object);
             shared
                 .claims
                 .file(Claimant::of(newest), told_key(newest), Claim::of(newest));

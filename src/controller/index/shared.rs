@@ -6,12 +6,20 @@ use std::{
     sync::{Arc, Weak},
 };
 
+use kube::ResourceExt;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::controller::index::{
-    claims::{Claims, KeyedSlot},
-    lost::LostWrites,
-    slot::{Guarded, Key, SlotKey},
+use crate::{
+    controller::{
+        index::{
+            claims::{Claims, KeyedSlot},
+            lost::LostWrites,
+            slot::{Key, SlotKey},
+        },
+        secrets,
+        watched::Guarded,
+    },
+    rules::ownership::{enforces, may_be_at},
 };
 
 type Lock = Weak<tokio::sync::Mutex<()>>;
@@ -45,6 +53,23 @@ pub struct Listing {
     pub portal: Option<String>,
     /// The operator has released it.
     pub released: bool,
+}
+
+impl Listing {
+    /// What is known of this object.
+    pub fn of(watched: &Guarded) -> Self {
+        let object = watched.object.as_ref().ok();
+        let spec = object.map(|object| &object.spec);
+        let secrets = spec.map(|spec| secrets::names(spec).map(Into::into).collect());
+        Self {
+            uid: watched.uid(),
+            slot: spec.and_then(SlotKey::of),
+            enforces: spec.is_some_and(enforces),
+            portal: object.and_then(may_be_at),
+            released: false,
+            secrets: secrets.unwrap_or_default(),
+        }
+    }
 }
 
 /// A lock that namespaces take in turns: only one object of each is in the queue.

@@ -1,14 +1,13 @@
 //! The keys of objects and slots.
 
-use kube::{ResourceExt, core::DeserializeGuard, runtime::reflector::ObjectRef};
+use kube::{ResourceExt, runtime::reflector::ObjectRef};
 
 use crate::{
     api::{DocSpaceBackupSchedule, DocSpaceBackupScheduleSpec},
+    controller::watched::Guarded,
     portal::Address,
 };
 
-/// An object, or the metadata of one that cannot be parsed.
-pub type Guarded = DeserializeGuard<DocSpaceBackupSchedule>;
 /// Namespace and name of an object.
 pub type Key = ObjectRef<Guarded>;
 

@@ -43,7 +43,7 @@ impl Index {
         };
         let meets = |other: &Key| {
             let newest = self.newest(other)?;
-            let other = newest.0.as_ref().ok()?;
+            let other = newest.object.as_ref().ok()?;
             let theirs = Expected::of(other, other.status.as_ref()?).ok()?;
             Some(expected.times.meets(&theirs.times, expected.since))
         };

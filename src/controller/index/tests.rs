@@ -1,4 +1,3 @@
-use kube::core::DeserializeGuard;
 use serde_json::json;
 
 use super::*;
@@ -23,7 +22,8 @@ fn object(uid: &str, owns: bool) -> Guarded {
         "metadata": {"name": "nightly", "namespace": "ns", "uid": uid, "resourceVersion": "1", "generation": 1},
         "spec": spec, "status": status,
     });
-    DeserializeGuard(Ok(serde_json::from_value(object).expect("an object")))
+    let object: DocSpaceBackupSchedule = serde_json::from_value(object).expect("an object");
+    object.into()
 }
 
 fn key() -> Key {

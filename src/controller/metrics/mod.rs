@@ -70,6 +70,8 @@ pub enum ReconcileResult {
     Released,
     /// Kubernetes failed.
     Failed,
+    /// The operator has a fault.
+    Panicked,
 }
 
 impl From<Class> for ReconcileResult {

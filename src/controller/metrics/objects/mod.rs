@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::{Resource, core::DeserializeGuard};
+use kube::Resource;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, MetricEncoder},
@@ -15,7 +15,7 @@ use prometheus_client::{
 
 use crate::{
     api::{DocSpaceBackupSchedule, condition},
-    controller::index::{Index, slot::Guarded},
+    controller::{index::Index, watched::Guarded},
     rules::backup::expected::Expected,
 };
 
@@ -142,8 +142,7 @@ fn encode(
 }
 
 fn known(object: &Guarded) -> Known<'_> {
-    let DeserializeGuard(object) = object;
-    object.as_ref().ok()
+    object.object.as_ref().ok()
 }
 
 /// One line: the value of an object.

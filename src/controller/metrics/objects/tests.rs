@@ -18,7 +18,7 @@ impl Collector for Noon {
 
 fn shown(objects: Vec<Value>) -> String {
     let objects = objects.into_iter().map(|object| {
-        let object: Guarded = serde_json::from_value(object).expect("an object, or none");
+        let object: Guarded = serde_json::from_str(&object.to_string()).expect("an object, or none");
         Arc::new(object)
     });
     let mut registry = Registry::default();

@@ -26,13 +26,11 @@ use crate::{
         act::act,
         context::{Context, pace},
         error::{Error, Failed},
-        index::{
-            SlotGuard,
-            slot::{Guarded, key_of},
-        },
+        index::{SlotGuard, slot::key_of},
         invalid, log,
         metrics::{KubeOperation, ReconcileResult},
         observe::Observation,
+        watched::Guarded,
     },
     error::chain,
     rules::{
@@ -71,11 +69,11 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
     let memory = context.memory(&object.uid().unwrap_or_default());
     let mut memory = memory.lock().await;
     let (namespace, hung) = (object.namespace().unwrap_or_default(), memory.hung);
-    let (this, remembered) = (&context, &mut *memory);
+    let (this, watched, remembered) = (&context, &object, &mut *memory);
     let work = move || async move {
-        match &object.0 {
+        match &watched.object {
             Ok(object) => this.reconcile_valid(object, remembered, began).await,
-            Err(object) => invalid::reconcile(this, object, remembered, began)
+            Err(invalid) => invalid::reconcile(this, (invalid, watched.bytes), remembered, began)
                 .await
                 .map_err(Error::from),
         }
@@ -92,19 +90,41 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
             Ok(Action::requeue(wait))
         }
         Err(error) => {
-            if !matches!(error, Error::Stopping) {
-                context
-                    .metrics
-                    .reconciled(ReconcileResult::Failed, began.elapsed());
+            let result = match &error {
+                Error::Stopping => None,
+                Error::Panicked => Some(ReconcileResult::Panicked),
+                _ => Some(ReconcileResult::Failed),
+            };
+            if let Some(result) = result {
+                context.metrics.reconciled(result, began.elapsed());
             }
             // Failed reads of Secrets are counted where they are read.
             if let Error::Kubernetes(error) = &error {
                 context.metrics.refused(KubeOperation::Reconcile, error);
             }
+            if matches!(error, Error::Panicked) {
+                memory.forget_after_a_fault();
+                tell_fault(&context, &object).await;
+            }
             memory.kubernetes_failures += 1;
             let retry = backoff(memory.kubernetes_failures, pace(context.settings.interval));
             Err(Failed { error, retry })
         }
+    }
+}
+
+/// Tells the user of the object that its reconcile panicked.
+async fn tell_fault(context: &Context, object: &Guarded) {
+    let told = AssertUnwindSafe(invalid::report_fault(context, object));
+    if let Ok(Err(error)) = told.catch_unwind().await {
+        context.metrics.refused(KubeOperation::Reconcile, &error);
+        let (name, namespace) = (object.name_any(), object.namespace());
+        tracing::warn!(
+            name,
+            namespace,
+            error = chain(&error),
+            "the fault could not be reported on the object"
+        );
     }
 }
 
@@ -279,3 +299,6 @@ impl Context {
         guard
     }
 }
+
+#[cfg(test)]
+mod tests;
