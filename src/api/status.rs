@@ -107,7 +107,7 @@ pub struct Status {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_offset_seconds: Option<i64>,
     /// Value of the annotation docspace.onlyoffice.com/requestedAt that the operator last handled. It handles at most one
-    /// value in 10 seconds, the newest one.
+    /// value in 2 seconds, the newest one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
 }

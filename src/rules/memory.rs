@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// A new request for a look (requestedAt) waits until this long after the last one.
-const REQUESTS_APART: Duration = Duration::from_secs(10);
+const REQUESTS_APART: Duration = Duration::from_secs(2);
 /// Settings, key and the bill are read again after this long.
 const IDENTITY_LASTS: SignedDuration = SignedDuration::from_hours(6);
 
@@ -46,6 +46,8 @@ pub struct Memory {
     pub hung: bool,
     /// The resolved Secrets, and the generation of the spec that named them.
     pub resolved: Option<(i64, Resolved)>,
+    /// The operator has let the deleted object go.
+    pub released: bool,
     /// The Secrets could be resolved at the last check.
     pub is_resolved: bool,
     /// The access that the portal accepted last. A deletion uses it when the Secret is already gone.
@@ -376,12 +378,12 @@ mod tests {
             let (requested_at, generation) = of;
             memory.request_waits(&trigger(requested_at, generation), now + seconds(after))
         };
-        assert_eq!(waits(&memory, ("two", 1), 3), Some(seconds(7)));
-        assert_eq!(waits(&memory, ("three", 1), 4), Some(seconds(6)));
-        assert_eq!(waits(&memory, ("two", 1), 11), None);
-        assert_eq!(waits(&memory, ("two", 2), 3), None, "the spec is new, too");
-        memory.next_look = Some(now + seconds(5));
-        assert_eq!(waits(&memory, ("two", 1), 3), Some(seconds(2)));
-        assert_eq!(waits(&memory, ("two", 1), 6), None, "a check is due anyway");
+        assert_eq!(waits(&memory, ("two", 1), 0), Some(REQUESTS_APART));
+        assert_eq!(waits(&memory, ("three", 1), 1), Some(REQUESTS_APART - seconds(1)));
+        assert_eq!(waits(&memory, ("two", 1), 3), None);
+        assert_eq!(waits(&memory, ("two", 2), 0), None, "the spec is new, too");
+        memory.next_look = Some(now + seconds(1));
+        assert_eq!(waits(&memory, ("two", 1), 0), Some(seconds(1)));
+        assert_eq!(waits(&memory, ("two", 1), 2), None, "a check is due anyway");
     }
 }

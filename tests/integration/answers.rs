@@ -19,7 +19,11 @@ async fn every_answer_has_its_reason() {
             r#"{{"status":1,"statusCode":500,"error":{{"message":"Access denied","type":"{kind}","stack":"{LEAK}"}}}}"#
         )
     };
-    let problem = |status: u16| format!(r#"{{"type":"x","title":"t","status":{status},"traceId":"{LEAK}"}}"#);
+    let problem = |status: u16, section: u8| {
+        format!(
+            r#"{{"type":"https://tools.ietf.org/html/rfc9110#section-15.5.{section}","title":"t","status":{status},"traceId":"{LEAK}"}}"#
+        )
+    };
     let rows = [
         (401, String::new(), "Unauthorized"),
         (401, format!("<html>{LEAK}</html>"), "NotDocSpace"),
@@ -34,9 +38,14 @@ async fn every_answer_has_its_reason() {
             wrapped("System.Security.SecurityException"),
             "UserNotAllowed",
         ),
-        (403, problem(403), "PortalUnavailable"),
+        (403, problem(403, 4), "PortalUnavailable"),
         (403, wrapped("System.InvalidOperationException"), "DatabaseDown"),
-        (404, problem(404), "PortalGone"),
+        (404, problem(404, 5), "PortalGone"),
+        (
+            404,
+            format!(r#"{{"type":"x","title":"{LEAK}","status":404}}"#),
+            "RouteNotFound",
+        ),
         (404, String::new(), "RouteNotFound"),
         (429, String::new(), "RateLimited"),
         (500, wrapped("System.Exception"), "ServerError"),

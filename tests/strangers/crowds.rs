@@ -72,11 +72,11 @@ async fn observers_of_a_victims_portal() {
 /// Wishes for looks, as many as leave Kubernetes room for others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wishes() {
-    const OBJECTS: usize = 50;
+    const OBJECTS: usize = 10;
     const FOR: Duration = Duration::from_secs(10);
-    /// The first one, one for the first wish, and one each ten seconds.
-    const LOOKS: usize = 3;
-    let mut world = World::before("400 changes of requestedAt, of 50 objects").await;
+    /// The first one, one for the first wish, and one each two seconds.
+    const LOOKS: usize = 7;
+    let mut world = World::before("400 changes of requestedAt, of 10 objects").await;
     let portal = Portal::start(|_| Deed::Honest).await;
     let attackers = world.attackers.clone();
     world
@@ -88,7 +88,7 @@ async fn wishes() {
     world
         .attack_for(FOR, async {
             let numbers: Vec<_> = (0..OBJECTS).collect();
-            let wishes = numbers.chunks(5).map(async |some| {
+            let wishes = numbers.chunks(1).map(async |some| {
                 let mut pace = interval(Duration::from_millis(250));
                 pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
                 for number in some.iter().cycle() {

@@ -169,6 +169,10 @@ impl Context {
         memory: &mut Memory,
         began: Instant,
     ) -> Result<Action, Error> {
+        // Until the watch tells its end, others may wake it.
+        if memory.released {
+            return Ok(Action::await_change());
+        }
         let (key, trigger) = (key_of(object), self.trigger(object));
         let interval = self.interval(object);
         let waiting = self.index.waiting(&key);
@@ -260,6 +264,7 @@ impl Context {
             Outcome::Kept(kept) => kept,
             Outcome::Released { request, notes } => {
                 drop(slot);
+                memory.released = true;
                 log::released(object, request.as_ref());
                 self.metrics
                     .reconciled(ReconcileResult::Released, began.elapsed());
