@@ -25,6 +25,7 @@ use crate::{
         watched::Guarded,
     },
     rules::{
+        decide::deletion::DELETION_PATIENCE,
         facts::Slot,
         memory::{Memory, Trigger},
         note::Note,
@@ -80,13 +81,18 @@ pub async fn reconcile(
     Ok(Action::await_change())
 }
 
-/// Reports that the reconcile of an object panicked. The panic itself is in the log; its text may hold a secret.
+/// Reports that the reconcile of an object panicked. The panic itself is in the log; its text may hold a secret. As
+/// always, a deletion waits five minutes at most.
 ///
 /// # Errors
 /// Kubernetes' own failures.
 pub async fn report_fault(context: &Context, object: &Guarded) -> Result<(), kube::Error> {
     let message = "The operator failed at this object because of a fault of its own, and retries with growing pauses; \
         report the fault with the operator's log";
+    let deleted = object.meta().deletion_timestamp.as_ref();
+    if deleted.is_some_and(|deleted| Timestamp::now().duration_since(deleted.0) >= DELETION_PATIENCE) {
+        return release(context, object.meta(), object.bytes, message).await;
+    }
     let verdict = Verdict::new(Reason::OperatorFault, message);
     report(context, object.meta(), object.bytes, &verdict).await
 }

@@ -11,6 +11,7 @@ mod connections;
 mod crd;
 mod credentials;
 mod evidence;
+mod fairness;
 mod finalizers;
 mod gitops;
 mod hidden;

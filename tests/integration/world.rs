@@ -245,26 +245,38 @@ impl World {
             .await;
     }
 
-    /// Requests a reconcile now, and waits until it is done; twice if the portal's clock jumped.
+    /// Requests a reconcile, and waits until it is done; twice if the portal's clock jumped. Of two requests, the second
+    /// is carried out ten seconds after the first.
     pub async fn request(&self, name: &str) -> DocSpaceBackupSchedule {
+        self.request_with(name, || json!({})).await
+    }
+
+    /// The same with a small change of the spec, so that it need not wait. The operator reads everything again.
+    pub async fn request_at_once(&self, name: &str) -> DocSpaceBackupSchedule {
+        let change = || json!({"interval": format!("{}s", fastrand::u32(3600..86_400))});
+        self.request_with(name, change).await
+    }
+
+    async fn request_with(&self, name: &str, change: fn() -> Value) -> DocSpaceBackupSchedule {
         let jumped = self.clock_jumped();
         if jumped {
-            Box::pin(self.request_once(name)).await;
+            Box::pin(self.request_once(name, change())).await;
         }
-        let mut object = Box::pin(self.request_once(name)).await;
+        let mut object = Box::pin(self.request_once(name, change())).await;
         for _ in 0..self.further_checks(jumped) {
             if self.is_believed_by(&object) {
                 break;
             }
-            object = Box::pin(self.request_once(name)).await;
+            object = Box::pin(self.request_once(name, change())).await;
         }
         object
     }
 
-    async fn request_once(&self, name: &str) -> DocSpaceBackupSchedule {
+    async fn request_once(&self, name: &str, spec: Value) -> DocSpaceBackupSchedule {
         let now = random();
-        self.patch(name, json!({"metadata": {"annotations": {REQUESTED_AT: now}}}))
-            .await;
+        let annotations = json!({REQUESTED_AT: now});
+        let patch = json!({"metadata": {"annotations": annotations}, "spec": spec});
+        self.patch(name, patch).await;
         let echoed = |object: &DocSpaceBackupSchedule| {
             object
                 .status

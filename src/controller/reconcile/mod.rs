@@ -104,7 +104,8 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
             }
             if matches!(error, Error::Panicked) {
                 memory.forget_after_a_fault();
-                tell_fault(&context, &object).await;
+                // In a box, because thousands of reconciles may be queued.
+                Box::pin(tell_fault(&context, &object)).await;
             }
             memory.kubernetes_failures += 1;
             let retry = backoff(memory.kubernetes_failures, pace(context.settings.interval));

@@ -128,6 +128,9 @@ async fn a_panic_is_the_failure_of_its_object_and_is_told() {
     let kubernetes = Kubernetes::default();
     let context = context(&kubernetes, &[nightly.clone(), suspended.clone()]);
     let mut pauses = Vec::new();
+    // Thousands of reconciles may be queued.
+    let size = size_of_val(&reconcile(nightly.clone(), context.clone()));
+    assert!(size < 1024, "{size} bytes");
     for _ in 0..4 {
         let failed = reconcile(nightly.clone(), context.clone())
             .await

@@ -241,7 +241,7 @@ impl Walk {
     /// The operator has fetched settings and key, and fetches them again once the portal answers correctly.
     async fn told_of_itself(&self, endpoint: &str) {
         Box::pin(self.world.asked_again(endpoint)).await;
-        self.world.request("nightly").await;
+        self.world.request_at_once("nightly").await;
         self.world.server.clear_faults();
         Box::pin(self.world.asked_again(endpoint)).await;
     }
@@ -263,7 +263,7 @@ impl Walk {
             self.world.server.order(history(&secrets, &made));
         }
         for _ in 0..3 {
-            self.world.request("nightly").await;
+            self.world.request_at_once("nightly").await;
             clock.advance(SignedDuration::from_mins(40));
         }
     }
@@ -277,7 +277,7 @@ impl Walk {
         });
         self.world.look_after(async |world| world.check_now().await).await;
         if !is_odd {
-            self.world.request("nightly").await;
+            self.world.request_at_once("nightly").await;
         }
     }
 }

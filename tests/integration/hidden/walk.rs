@@ -126,7 +126,7 @@ impl Walk {
     /// Lets the portal answer correctly again, and waits for a check of the object.
     pub async fn settle(&self) {
         self.world.server.clear_faults();
-        self.world.request("nightly").await;
+        self.world.request_at_once("nightly").await;
     }
 
     /// The secrets that the operator currently reads.
