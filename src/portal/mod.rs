@@ -53,5 +53,5 @@ pub use crate::portal::{
     },
     origin::{AllowedOrigin, InvalidOrigin},
     portals::Portals,
-    redact::Unread,
+    redact::{Redactor, Secrets, Unread},
 };

@@ -11,4 +11,5 @@ mod mutate;
 #[path = "../replay/operator.rs"]
 mod operator;
 mod origins;
+mod texts;
 mod timetables;
