@@ -52,12 +52,19 @@ impl Shares {
     /// Waits for this many places. More than a namespace's share count as its whole share.
     pub async fn acquire(&self, namespace: &str, places: usize) -> Share {
         loop {
-            let granted = match self.request(namespace, places) {
+            let mut queued = match self.request(namespace, places) {
                 Ok(share) => return share,
-                Err(granted) => granted,
+                Err(granted) => Queued {
+                    of: self,
+                    granted: Some(granted),
+                },
             };
             // The sender lives in the queue until it has sent.
-            if let Ok(share) = granted.await {
+            let granted = match &mut queued.granted {
+                Some(granted) => granted.await,
+                None => continue,
+            };
+            if let Ok(share) = granted {
                 return share;
             }
         }
@@ -104,8 +111,13 @@ impl Shares {
     fn give_back(&self, namespace: &Arc<str>, places: usize) {
         let mut state = self.state();
         state.give_back(namespace, places);
+        self.grant_waiting(&mut state);
+    }
+
+    /// Grants what there is room for.
+    fn grant_waiting(&self, state: &mut State) {
         while let Some((namespace, waiting)) = state.take_next() {
-            let share = self.grant(&mut state, namespace, waiting.wanted);
+            let share = self.grant(state, namespace, waiting.wanted);
             if let Err(mut share) = waiting.granted.send(share) {
                 // Nobody waits any more. Given back here, because dropping it would take the lock again.
                 let places = std::mem::take(&mut share.places);
@@ -116,6 +128,21 @@ impl Shares {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A waiter. When it goes away, what it waited for may suffice for those behind it.
+struct Queued<'a> {
+    of: &'a Shares,
+    granted: Option<oneshot::Receiver<Share>>,
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        // Not under the lock: it may hold a share that was granted just now.
+        drop(self.granted.take());
+        let mut state = self.of.state();
+        self.of.grant_waiting(&mut state);
     }
 }
 
@@ -273,6 +300,18 @@ mod tests {
         assert!(shares.acquire("d", 1).now_or_never().is_none());
         drop(three);
         assert_eq!(much.await.places, 4);
+    }
+
+    #[tokio::test]
+    async fn who_wanted_too_much_and_went_away_leaves_its_room_to_others() {
+        let shares = Shares::new(4, 4);
+        let _three = shares.acquire("a", 3).await;
+        let mut much: Waiter = Box::pin(shares.acquire("b", 2));
+        let mut little: Waiter = Box::pin(shares.acquire("c", 1));
+        assert!(matches!(poll!(&mut much), Poll::Pending));
+        assert!(matches!(poll!(&mut little), Poll::Pending));
+        drop(much);
+        assert_eq!(little.now_or_never().map(|share| share.places), Some(1));
     }
 
     #[tokio::test]

@@ -16,9 +16,13 @@ const SMALL: usize = 16 * 1024;
 
 const MIB: usize = 1024 * 1024;
 
-/// The room for large bodies; cheap to clone.
+/// The room for large bodies, and for what is read from them; cheap to clone. Whoever has room of one kind waits for none
+/// of it: what is read is kept while the look goes on.
 #[derive(Clone, Debug)]
-pub struct Room(Shares);
+pub struct Room {
+    bodies: Shares,
+    kept: Shares,
+}
 
 /// A body.
 #[derive(Debug, Default)]
@@ -40,9 +44,21 @@ pub enum NotRead {
     Failed(reqwest::Error),
 }
 
+fn limits() -> String {
+    format!(
+        "of large answers, the operator holds at most {} MiB at a time for one namespace, and {} MiB for all, and tries \
+         again",
+        ROOM_OF_ONE / MIB,
+        ROOM / MIB
+    )
+}
+
 impl Default for Room {
     fn default() -> Self {
-        Self(Shares::new(ROOM, ROOM_OF_ONE))
+        Self {
+            bodies: Shares::new(ROOM, ROOM_OF_ONE),
+            kept: Shares::new(ROOM, ROOM_OF_ONE),
+        }
     }
 }
 
@@ -73,11 +89,11 @@ impl Room {
                 return Err(NotRead::TooLarge);
             }
             if length > SMALL && body.share.is_none() {
-                let at_once = self.0.try_acquire(namespace, most);
+                let at_once = self.bodies.try_acquire(namespace, most);
                 had_to_wait = at_once.is_none();
                 let share = match at_once {
                     Some(share) => share,
-                    None => timeout(left, self.0.acquire(namespace, most))
+                    None => timeout(left, self.bodies.acquire(namespace, most))
                         .await
                         .map_err(|_| NotRead::NoRoom)?,
                 };
@@ -92,17 +108,25 @@ impl Room {
     /// The message if there was no room.
     pub fn none_within(limit: Duration) -> String {
         format!(
-            "no room for the answer within {} s: of large answers, the operator holds at most {} MiB at a time for one \
-             namespace, and {} MiB for all; it tries again",
+            "no room for the answer within {} s; {}",
             limit.as_secs(),
-            ROOM_OF_ONE / MIB,
-            ROOM / MIB
+            limits()
         )
+    }
+
+    /// The message if there was none for what is read from a body.
+    pub fn none() -> String {
+        format!("no room for what the answer holds; {}", limits())
+    }
+
+    /// Room for what is read from a large body, if there is any at once.
+    pub fn keep(&self, namespace: &str, bytes: usize) -> Option<Share> {
+        self.kept.try_acquire(namespace, bytes)
     }
 
     /// Takes all room of a namespace, for tests.
     #[cfg(test)]
     pub async fn fill(&self, namespace: &str) -> Share {
-        self.0.acquire(namespace, ROOM_OF_ONE).await
+        self.bodies.acquire(namespace, ROOM_OF_ONE).await
     }
 }

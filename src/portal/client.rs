@@ -235,14 +235,18 @@ impl Portal {
         reply: Reply,
         read: impl FnOnce(Content, &Redactor) -> Result<T, Refusal>,
     ) -> Result<(T, Option<Arc<Share>>), Refusal> {
+        let kept = reply.share.as_ref().map_or(0, |_| call.kept(reply.body.len()));
+        let room = match kept {
+            0 => None,
+            kept => Some(
+                self.room
+                    .keep(&self.namespace, kept)
+                    .ok_or_else(|| Refusal::new(Failure::TimedOut, Room::none()))?,
+            ),
+        };
         let redactor = Redactor::of(&self.secrets);
         let value = read(classify(call, &reply, &redactor)?, &redactor)?;
-        let kept = call.kept(reply.body.len());
-        let room = reply.share.filter(|_| kept > 0).map(|mut share| {
-            share.keep(kept);
-            Arc::new(share)
-        });
-        Ok((value, room))
+        Ok((value, room.map(Arc::new)))
     }
 
     /// Sends and awaits a call only while this process leads; a write begins only if it fits into the lease.

@@ -40,7 +40,7 @@ pub struct Memory {
     pub seen: Option<Trigger>,
     /// When the next check of the portal is due.
     pub next_look: Option<Instant>,
-    /// When the last requested look ended.
+    /// When the last requested look began.
     pub requested_look: Option<Instant>,
     /// The portal did not answer in time at the last check, or could not be reached.
     pub hung: bool,

@@ -46,7 +46,7 @@ const LONGEST_HEAD: usize = 8 * 1024;
 /// Concurrent connections; a further one takes the place of another one.
 const CONNECTIONS: usize = 128;
 /// Concurrent answers with metrics, of which one client's address gets at most one.
-const SCRAPES: usize = 2;
+const SCRAPES: usize = 4;
 /// A client must take the next piece of the metrics within this time.
 const PIECE_LIMIT: Duration = Duration::from_secs(2);
 /// The metrics are sent in pieces of about this many bytes, so that their text is never completely in memory.

@@ -204,11 +204,10 @@ impl Context {
         {
             return Ok(Action::requeue(left));
         }
-        let requested = is_requested(object);
-        let outcome = self.reconcile_now(object, memory, trigger, began).await?;
-        if requested {
+        if is_requested(object) {
             memory.requested_look = Some(Instant::now());
         }
+        let outcome = self.reconcile_now(object, memory, trigger, began).await?;
         memory.lets_others_go_first_since = None;
         self.index.stop_waiting(&key);
         if outcome.is_definite {

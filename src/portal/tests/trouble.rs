@@ -62,8 +62,8 @@ async fn a_large_answer_needs_room_that_others_of_the_namespace_may_have() {
     let taken = portal.room.fill("docspace").await;
     let error = portal.history(false).await.expect_err("no room");
     assert_eq!(error.failure, Failure::TimedOut);
-    let told = "no room for the answer within 0 s: of large answers, the operator holds at most 4 MiB at a time for one \
-                namespace, and 16 MiB for all; it tries again";
+    let told = "no room for the answer within 0 s; of large answers, the operator holds at most 4 MiB at a time for one \
+                namespace, and 16 MiB for all, and tries again";
     assert_eq!(error.message, format!("{url}: {told}"));
     server.await.expect("a request");
 

@@ -130,8 +130,12 @@ fn fault(kind: Kind) -> Fault {
             "error": {"message": message, "type": kind, "stack": "", "hresult": 0},
         })
     };
-    let problem =
-        json!({"type": "about:blank", "title": "Forbidden", "status": 403, "detail": "Access denied."});
+    let problem = json!({
+        "type": "https://tools.ietf.org/html/rfc9110#section-15.5.4",
+        "title": "Forbidden",
+        "status": 403,
+        "traceId": "00-0",
+    });
     match kind {
         Kind::BadGateway => Fault::bad_gateway(),
         Kind::GatewayTimeout => Fault::answer(504, FaultBody::Html),

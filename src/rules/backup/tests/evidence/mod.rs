@@ -1,5 +1,6 @@
 //! How evidence changes the record: one check a row.
 
+mod many;
 mod odd_times;
 mod runs;
 
