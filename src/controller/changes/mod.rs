@@ -33,8 +33,8 @@ use tokio::{
 
 /// The number of lists at a time. An object has at most 1.5 MiB, and is in memory three times while it is read.
 const LISTS: usize = 1;
-/// The number of objects in a page: up to 18 MiB. 10,000 objects take about 6 s.
-pub const PAGE: u32 = 4;
+/// The number of objects in a page: up to 9 MiB. 10,000 objects take about 10 s.
+pub const PAGE: u32 = 2;
 /// A streamed list without a sign of life for this long is no streamed list: the API server does not know its end.
 const NEXT_TAKES: Duration = Duration::from_secs(5);
 /// The time for a page.
