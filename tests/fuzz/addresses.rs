@@ -10,7 +10,7 @@ use crate::{
 };
 
 const BUDGET: Budget = Budget {
-    bytes: 512 * 1024,
+    bytes: 1024 * 1024,
     time: Duration::from_millis(10),
 };
 

@@ -14,7 +14,7 @@ use crate::{
 
 /// Of two reconciles with all their calls, and of the simulated portal.
 const BUDGET: Budget = Budget {
-    bytes: 6 * 1024 * 1024,
+    bytes: 16 * 1024 * 1024,
     time: Duration::from_millis(60),
 };
 /// The largest status that a portal can cause, in bytes of JSON.
