@@ -93,6 +93,15 @@ impl Sighting {
     }
 }
 
+/// The verdict while one check alone has shown another clock: who removed a schedule shows by the time.
+pub fn at_a_doubted_time() -> Verdict {
+    verifying(
+        "The portal's schedule differs from the applied one, and the portal's clock from what it showed before; the operator \
+         checks again before it acts",
+        APART,
+    )
+}
+
 fn is_shown_as(then: Option<&ShownSchedule>, held: Option<&Held>) -> bool {
     let now = held.map(Held::shown);
     let timeless = |shown: &ShownSchedule| ShownSchedule {

@@ -14,7 +14,7 @@ use crate::{
     rules::{
         backup::next_question::next_question,
         decide::{deletion::decide_deletion, removed_by_portal::Remover},
-        drift::{counted, not_shown},
+        drift::{at_a_doubted_time, counted, not_shown},
         facts::{Asked, Facts, Slot},
         lost_write::LostWrite,
         plan::{Need, Plan, Step, Write},
@@ -162,6 +162,9 @@ impl Compared<'_> {
         }
         if let Some(verdict) = facts.drift.unproven(self.held, facts.local_now) {
             return Step::refuse(verdict);
+        }
+        if facts.clock.needs_second_check() {
+            return Step::refuse(at_a_doubted_time());
         }
         let remover = match self.held {
             Some(_) => Remover::Somebody,

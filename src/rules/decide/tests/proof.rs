@@ -1,6 +1,6 @@
 //! One check alone is no proof.
 
-use crate::rules::{asked_to_wait::AskedToWait, decide::tests::*};
+use crate::rules::{asked_to_wait::AskedToWait, clock::PortalClock, decide::tests::*};
 
 #[test]
 fn a_drift_is_corrected_after_two_checks_that_show_the_same() {
@@ -23,6 +23,16 @@ fn a_drift_is_corrected_after_two_checks_that_show_the_same() {
             let shown = held.as_ref().map(Held::shown);
             f.drift.sighting = None;
             f.drift.recorded = Some((Box::leak(Box::new(drift)), Box::leak(Box::new(shown)).as_ref()));
+        })
+    };
+    let at_another_time = |checks: u8| {
+        seen(Scene::applied(None), 60, None).with(move |f| {
+            f.clock = PortalClock::ahead_by(SignedDuration::ZERO);
+            for hour in 1..=checks {
+                f.clock = f.clock.at_next_check();
+                let ahead = SignedDuration::from_hours(hour.into());
+                f.clock.hear(now() + ahead, now());
+            }
         })
     };
     check(vec![
@@ -54,6 +64,16 @@ fn a_drift_is_corrected_after_two_checks_that_show_the_same() {
         (
             "gone at both",
             seen(Scene::applied(None), 60, None),
+            "write Corrected",
+        ),
+        (
+            "gone at both, the second at another time",
+            at_another_time(1),
+            "refuse Verifying",
+        ),
+        (
+            "gone at each, each at another time",
+            at_another_time(2),
             "write Corrected",
         ),
         (
