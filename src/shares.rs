@@ -195,17 +195,6 @@ impl State {
     }
 }
 
-impl Share {
-    /// Keeps this many places and gives the others back.
-    pub fn keep(&mut self, places: usize) {
-        let surplus = self.places.saturating_sub(places);
-        if surplus > 0 {
-            self.places -= surplus;
-            self.of.give_back(&self.namespace, surplus);
-        }
-    }
-}
-
 impl Drop for Share {
     fn drop(&mut self) {
         if self.places > 0 {
@@ -281,9 +270,10 @@ mod tests {
         let held = shares.acquire("a", 9).await;
         assert_eq!(held.places, 2);
         assert!(shares.acquire("a", 1).now_or_never().is_none());
-        let mut other = shares.acquire("b", 2).now_or_never().expect("room");
+        let other = shares.acquire("b", 1).now_or_never().expect("room");
+        let more = shares.acquire("b", 1).now_or_never().expect("room");
         assert!(shares.try_acquire("c", 1).is_none());
-        other.keep(1);
+        drop(more);
         assert!(shares.try_acquire("c", 1).is_some());
         drop((held, other));
         let state = shares.state();

@@ -44,15 +44,6 @@ pub enum NotRead {
     Failed(reqwest::Error),
 }
 
-fn limits() -> String {
-    format!(
-        "of large answers, the operator holds at most {} MiB at a time for one namespace, and {} MiB for all, and tries \
-         again",
-        ROOM_OF_ONE / MIB,
-        ROOM / MIB
-    )
-}
-
 impl Default for Room {
     fn default() -> Self {
         Self {
@@ -129,4 +120,14 @@ impl Room {
     pub async fn fill(&self, namespace: &str) -> Share {
         self.bodies.acquire(namespace, ROOM_OF_ONE).await
     }
+}
+
+/// What the operator holds at most.
+fn limits() -> String {
+    format!(
+        "of large answers, the operator holds at most {} MiB at a time for one namespace, and {} MiB for all, and tries \
+         again",
+        ROOM_OF_ONE / MIB,
+        ROOM / MIB
+    )
 }

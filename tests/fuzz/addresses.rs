@@ -24,7 +24,6 @@ fn an_address_that_is_read_reads_the_same_again() {
         "https://[64:ff9b::169.254.169.254]/a%2fb/../c",
         "https://MÜNCHEN.example xn--mnchen-3ya.example",
     ];
-    let valid: Vec<_> = valid.iter().map(|text| text.as_bytes().to_vec()).collect();
     fuzz("addresses", &valid, |input| {
         let text = String::from_utf8_lossy(input);
         let (url, host) = match text.split_once(' ') {

@@ -59,7 +59,7 @@ const PIECES: [&str; 44] = [
 ];
 
 /// Checks mutated inputs: 2,000, or as many as fit into `DOCSPACE_FUZZ_SECONDS`. `DOCSPACE_TEST_SEED` repeats a run.
-pub fn fuzz(target: &str, valid: &[Vec<u8>], mut check: impl FnMut(&[u8])) {
+pub fn fuzz(target: &str, valid: &[impl AsRef<[u8]>], mut check: impl FnMut(&[u8])) {
     let seed = variable("DOCSPACE_TEST_SEED").unwrap_or_else(|| fastrand::u64(..));
     let limit = variable("DOCSPACE_FUZZ_SECONDS").map(Duration::from_secs);
     let mut random = Rng::with_seed(seed);
@@ -70,7 +70,7 @@ pub fn fuzz(target: &str, valid: &[Vec<u8>], mut check: impl FnMut(&[u8])) {
             return;
         }
         let input = match usize::try_from(run).ok().and_then(|run| valid.get(run)) {
-            Some(valid) => valid.clone(),
+            Some(valid) => valid.as_ref().to_vec(),
             None => mutated(&mut random, valid),
         };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(&input))) {
@@ -89,8 +89,8 @@ fn variable(name: &str) -> Option<u64> {
     )
 }
 
-fn mutated(random: &mut Rng, valid: &[Vec<u8>]) -> Vec<u8> {
-    let mut input = random.choice(valid).cloned().unwrap_or_default();
+fn mutated(random: &mut Rng, valid: &[impl AsRef<[u8]>]) -> Vec<u8> {
+    let mut input = chosen(random, valid).to_vec();
     for _ in 0..random.usize(1..8) {
         let (from, to) = range(random, input.len());
         match random.u8(0..7) {
@@ -110,7 +110,7 @@ fn mutated(random: &mut Rng, valid: &[Vec<u8>]) -> Vec<u8> {
             4 => input[from..to].fill_with(|| random.u8(..)),
             5 => input[from..to].fill_with(|| random.u8(b' '..=b'~')),
             _ => {
-                let other = random.choice(valid).cloned().unwrap_or_default();
+                let other = chosen(random, valid);
                 let (start, end) = range(random, other.len());
                 input.splice(from..to, other[start..end].iter().copied());
             }
@@ -118,6 +118,10 @@ fn mutated(random: &mut Rng, valid: &[Vec<u8>]) -> Vec<u8> {
         input.truncate(LONGEST);
     }
     input
+}
+
+fn chosen<'v>(random: &mut Rng, valid: &'v [impl AsRef<[u8]>]) -> &'v [u8] {
+    random.choice(valid).map(AsRef::as_ref).unwrap_or_default()
 }
 
 /// A random range, mostly a short one.

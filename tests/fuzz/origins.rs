@@ -23,7 +23,6 @@ fn an_entry_allows_what_it_says_and_nothing_else() {
         "http://[fd12::1]:8092 docs.example.com:81,https://docs.example.com/portal",
         "https://user:secret@docs.example.com?a#b",
     ];
-    let valid: Vec<_> = valid.iter().map(|text| text.as_bytes().to_vec()).collect();
     let docs = AllowedOrigin::of(&Address::parse("https://docs.example.com", None).expect("an address"));
     fuzz("origins", &valid, |input| {
         let text = String::from_utf8_lossy(input);

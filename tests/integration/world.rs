@@ -246,7 +246,7 @@ impl World {
     }
 
     /// Requests a reconcile, and waits until it is done; twice if the portal's clock jumped. Of two requests, the second
-    /// is carried out ten seconds after the first.
+    /// is carried out two seconds after the first.
     pub async fn request(&self, name: &str) -> DocSpaceBackupSchedule {
         self.request_with(name, || json!({})).await
     }

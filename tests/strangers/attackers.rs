@@ -63,16 +63,20 @@ impl Attackers {
         all(&self.schedules, objects).await;
     }
 
-    /// Creates this many observers at this URL, and their keys.
-    pub async fn observers(&self, count: usize, url: &str) {
+    /// Creates this many objects, and their keys.
+    pub async fn with_keys(&self, count: usize, object: impl Fn(usize) -> DocSpaceBackupSchedule) {
         self.keys(count).await;
-        self.objects((0..count).map(|number| observer(number, url))).await;
+        self.objects((0..count).map(object)).await;
+    }
+
+    /// The same with observers at this URL.
+    pub async fn observers(&self, count: usize, url: &str) {
+        self.with_keys(count, |number| observer(number, url)).await;
     }
 
     /// The same with objects that enforce: each reads the history before it writes.
     pub async fn enforcers(&self, count: usize, url: &str) {
-        self.keys(count).await;
-        self.objects((0..count).map(|number| enforcer(number, url))).await;
+        self.with_keys(count, |number| enforcer(number, url)).await;
     }
 
     /// Asks for a look at each of the first so many.

@@ -32,16 +32,12 @@ async fn observers_of_a_victims_portal() {
     log.keep(simulated_portal::Keep::All);
     let attackers = world.attackers.clone();
     world
-        .attack(async {
-            attackers.keys(OBJECTS).await;
-            let object = |number: usize| {
-                let (url, host) = &addresses[number % addresses.len()];
-                let mut object = observer(number, url);
-                object.spec.portal.host_header = Some(host.clone());
-                object
-            };
-            attackers.objects((0..OBJECTS).map(object)).await;
-        })
+        .attack(attackers.with_keys(OBJECTS, |number| {
+            let (url, host) = &addresses[number % addresses.len()];
+            let mut object = observer(number, url);
+            object.spec.portal.host_header = Some(host.clone());
+            object
+        }))
         .await;
     let refused = log.wait_for_count(
         Duration::from_secs(30),
@@ -79,21 +75,15 @@ async fn wishes() {
     let mut world = World::before("400 changes of requestedAt, of 10 objects").await;
     let portal = Portal::start(|_| Deed::Honest).await;
     let attackers = world.attackers.clone();
-    world
-        .attack(async {
-            attackers.observers(OBJECTS, &portal.url()).await;
-            portal.asked("@self", OBJECTS).await;
-        })
-        .await;
+    world.observed(&portal, OBJECTS).await;
     world
         .attack_for(FOR, async {
-            let numbers: Vec<_> = (0..OBJECTS).collect();
-            let wishes = numbers.chunks(1).map(async |some| {
+            let wishes = (0..OBJECTS).map(async |number| {
                 let mut pace = interval(Duration::from_millis(250));
                 pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-                for number in some.iter().cycle() {
+                loop {
                     pace.tick().await;
-                    attackers.request(*number).await;
+                    attackers.request(number).await;
                 }
             });
             join_all(wishes).await;

@@ -55,13 +55,8 @@ async fn held_against(attack: &'static str, archives: u64, events: [u64; 2]) {
     })
     .await;
     let attackers = world.attackers.clone();
-    world
-        .attack(async {
-            attackers.observers(OBJECTS, &portal.url()).await;
-            // The first look learns what is in force; from the second one on, there is something to prove.
-            portal.asked("@self", OBJECTS).await;
-        })
-        .await;
+    // The first look learns what is in force; from the second one on, there is something to prove.
+    world.observed(&portal, OBJECTS).await;
     world
         .attack_for(MOST, async {
             attackers.request_all(OBJECTS).await;

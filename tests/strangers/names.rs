@@ -31,15 +31,11 @@ async fn names_without_an_answer() {
     .await;
     let attackers = world.attackers.clone();
     world
-        .attack(async {
-            attackers.keys(OBJECTS).await;
-            let object = |number: usize| {
-                let mut object = observer(number, &format!("http://silent-{number}.portals.test"));
-                object.spec.portal.host_header = None;
-                object
-            };
-            attackers.objects((0..OBJECTS).map(object)).await;
-        })
+        .attack(attackers.with_keys(OBJECTS, |number| {
+            let mut object = observer(number, &format!("http://silent-{number}.portals.test"));
+            object.spec.portal.host_header = None;
+            object
+        }))
         .await;
     world
         .attack_for(Duration::from_secs(12), std::future::pending())

@@ -28,9 +28,8 @@ async fn parameters_of_one_large_secret() {
     let attackers = world.attackers.clone();
     world
         .attack(async {
-            attackers.keys(OBJECTS).await;
             let object = |number: usize| with_parameters(enforcer(number, &portal.url()), |_| "large".into());
-            attackers.objects((0..OBJECTS).map(object)).await;
+            attackers.with_keys(OBJECTS, object).await;
             attackers.are_told_of(OBJECTS).await;
             let value = BTreeMap::from([("value".into(), "x".repeat(LARGEST).into_bytes())]);
             attackers.secret("large", value).await;

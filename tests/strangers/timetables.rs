@@ -40,16 +40,12 @@ async fn hours_that_never_meet() {
     .await;
     let attackers = world.attackers.clone();
     world
-        .attack(async {
-            attackers.keys(OBJECTS).await;
-            let object = |number: usize| {
-                let mut object = observer(number, &portal.url());
-                object.spec.dump = number.is_multiple_of(2);
-                object.spec.portal.host_header = Some(format!("{}.test", name(number / 2)));
-                object
-            };
-            attackers.objects((0..OBJECTS).map(object)).await;
-        })
+        .attack(attackers.with_keys(OBJECTS, |number| {
+            let mut object = observer(number, &portal.url());
+            object.spec.dump = number.is_multiple_of(2);
+            object.spec.portal.host_header = Some(format!("{}.test", name(number / 2)));
+            object
+        }))
         .await;
     world
         .attack_for(Duration::from_secs(10), std::future::pending())

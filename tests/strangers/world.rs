@@ -16,6 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::{
     attackers::Attackers,
     limit::{Meter, Peak, binary, under_limit},
+    portal::Portal,
     probes::{Probes, get},
     verdict::Verdict,
     victims::{At, Victims},
@@ -137,6 +138,16 @@ impl World {
     pub async fn attack(&mut self, attack: impl Future<Output = ()>) {
         let done = self.attack_for(LONG, attack).await;
         self.verdict.expect(done, "the attack was not made in time");
+    }
+
+    /// Observers at this portal, each of which was looked at once.
+    pub async fn observed(&mut self, portal: &Portal, count: usize) {
+        let attackers = self.attackers.clone();
+        self.attack(async {
+            attackers.observers(count, &portal.url()).await;
+            portal.asked("@self", count).await;
+        })
+        .await;
     }
 
     /// Lets the attack go on until it is spent, but not longer than this; cut short if the operator ends. Whether it is

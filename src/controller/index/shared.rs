@@ -114,13 +114,7 @@ fn lock_of<K: Eq + Hash>(locks: &mut HashMap<K, Lock>, slot: K) -> Arc<tokio::sy
 
 impl Shared {
     pub fn others(&self, key: &Key) -> Vec<Key> {
-        self.sharing(
-            self.listed.get(key).and_then(|listing| listing.slot.as_ref()),
-            key,
-        )
-    }
-
-    pub fn sharing(&self, slot: Option<&SlotKey>, key: &Key) -> Vec<Key> {
+        let slot = self.listed.get(key).and_then(|listing| listing.slot.as_ref());
         let here = slot.and_then(|slot| self.slots.get(slot));
         let keyed = self.claims.sharing(key);
         let others: HashSet<_> = here.into_iter().flatten().chain(keyed).collect();

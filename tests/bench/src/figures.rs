@@ -2,6 +2,7 @@
 
 use std::{fs, io, path::Path, time::Duration};
 
+use harness::quantile;
 use serde_json::{Map, Value, json};
 
 /// The figures in the order of their measurement.
@@ -73,16 +74,5 @@ impl Figures {
 
 /// The quantile of the times, in milliseconds.
 pub fn percentile(times: &[Duration], part: f64) -> f64 {
-    let mut sorted = times.to_vec();
-    sorted.sort_unstable();
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "an index"
-    )]
-    let at = ((sorted.len() as f64 - 1.0) * part).round() as usize;
-    sorted
-        .get(at)
-        .map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0)
+    quantile(times, part).map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0)
 }

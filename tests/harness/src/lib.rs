@@ -11,6 +11,7 @@ mod objects;
 mod operator;
 mod promtool;
 mod proxy;
+mod times;
 mod wait;
 
 pub use audit::{Asked, Audit, unused};
@@ -20,4 +21,5 @@ pub use objects::{API_KEY, Namespace, from_api_docs, nightly, secret};
 pub use operator::{Operator, log_of};
 pub use promtool::promtool;
 pub use proxy::Proxy;
+pub use times::quantile;
 pub use wait::{DEADLINE, wait_for, wait_gone};
