@@ -26,13 +26,3 @@ pub enum Error {
     #[error("other objects are reconciled first")]
     OthersFirst(Duration),
 }
-
-/// An error, and when to retry.
-#[derive(Debug, thiserror::Error)]
-#[error("{error}")]
-pub struct Failed {
-    #[source]
-    pub error: Error,
-    /// The wait before the retry.
-    pub retry: Duration,
-}

@@ -1,25 +1,26 @@
-//! What the events of a watch mean for the index and the memories.
+//! What lists, watches and this operator's own writes mean for the index and the memories.
 
-use std::sync::PoisonError;
-
-use k8s_openapi::api::core::v1::ObjectReference;
+use std::{collections::HashSet, sync::PoisonError};
 
 use crate::controller::{
     context::Context,
-    index::{Listing, slot::Key},
+    index::{Listing, Source},
+    key::Key,
     left_behind::left_behind,
     publish::publish_event,
     watched::Guarded,
 };
 
 impl Context {
-    /// Adds or updates a watched object, and wakes the objects whose slot it gave up.
-    pub(super) fn file(&self, object: &Guarded) {
-        let filed = self.index.file(object);
+    /// Adds or updates an object, and wakes the objects whose slot it gave up; returns whether it must be reconciled.
+    pub(super) fn file(&self, object: Guarded, source: Source) -> bool {
+        let key = Key::of(&object);
+        let filed = self.index.file(object, source);
         if let Some(before) = filed.replaced {
-            self.ended(&Key::from_obj(object), before);
+            self.ended(&key, before);
         }
         self.wake(filed.others);
+        filed.is_news
     }
 
     /// Forgets a deleted object, and wakes objects that shared its slot.
@@ -38,17 +39,14 @@ impl Context {
         self.memories
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .remove(&uid);
+            .remove(key);
         let is_leading = *self.filled.borrow();
         let Some(portal) = before.portal.filter(|_| is_leading && !before.released) else {
             return;
         };
         let why = "the object was deleted without the operator, whose finalizer somebody had removed";
         let note = left_behind(&self.metrics, key, &portal, why);
-        let object = ObjectReference {
-            uid: Some(uid),
-            ..key.clone().into()
-        };
+        let object = key.reference(&uid);
         let (client, metrics) = (self.client(), self.metrics.clone());
         tokio::spawn(async move { publish_event(&client, &metrics, object, note).await });
     }
@@ -60,14 +58,14 @@ impl Context {
 
     fn in_scope(&self, scope: Option<&str>) -> Vec<Key> {
         let mut keys = self.index.keys();
-        keys.retain(|key| scope.is_none() || key.namespace.as_deref() == scope);
+        keys.retain(|key| scope.is_none_or(|scope| key.namespace() == scope));
         keys
     }
 
-    /// After the objects were listed again: wakes the listed ones and forgets the deleted ones.
-    pub(super) fn relisted(&self, scope: Option<&str>) {
+    /// After a list of a scope: wakes the listed objects and forgets the deleted ones.
+    pub(super) fn relisted(&self, scope: Option<&str>, listed: &HashSet<Key>) {
         for key in self.in_scope(scope) {
-            if self.index.is_there(&key) {
+            if listed.contains(&key) {
                 self.wake(vec![key]);
             } else {
                 self.forget(&key);

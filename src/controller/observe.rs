@@ -12,7 +12,8 @@ use crate::{
         discovery::crd_offers_create,
         error::Error,
         fetch::fetch,
-        index::{SlotGuard, slot::key_of},
+        index::SlotGuard,
+        key::Key,
         metrics::KubeOperation,
         secrets::{self, Reader},
     },
@@ -101,7 +102,7 @@ impl<'a> Observation<'a> {
     async fn learn_secrets(&mut self) -> Result<(), Error> {
         let generation = self.object.metadata.generation.unwrap_or_default();
         // Objects that wait for this check need the current key, even if the watch lags behind.
-        let awaited = !self.context.index.waiting(&key_of(self.object)).is_empty();
+        let awaited = !self.context.index.waiting(&Key::of(self.object)).is_empty();
         let fresh = self.memory.resolved.as_ref().filter(|(of, resolved)| {
             !awaited
                 && *of == generation

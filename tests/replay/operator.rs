@@ -16,7 +16,6 @@ use docspace_backup_operator::{
         plan::{Need, Plan, Step, Write},
         recall::recall,
         retry::{Pace, after_start, backoff},
-        status::verified,
         summary::summary,
     },
     schedule::Schedule,
@@ -118,10 +117,7 @@ impl Operator {
     pub fn restart(&mut self, now: Timestamp) -> Duration {
         self.memory = Memory::default();
         self.lost = None;
-        match &self.object.status {
-            Some(status) if verified(&self.object) => after_start(&self.object, status, self.pace(now)),
-            _ => Duration::ZERO,
-        }
+        after_start(&self.object, self.pace(now))
     }
 
     fn pace(&self, now: Timestamp) -> Pace {

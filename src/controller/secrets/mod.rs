@@ -2,6 +2,7 @@
 
 mod permission;
 mod read;
+mod versions;
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
@@ -21,6 +22,8 @@ use crate::{
     secret::SharedSecret,
     shares::Shares,
 };
+
+pub use crate::controller::secrets::versions::Versions;
 
 /// Why Secrets could not be resolved: a verdict for the user, or a failure of Kubernetes.
 #[derive(Debug, thiserror::Error)]
