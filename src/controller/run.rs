@@ -145,10 +145,17 @@ pub async fn run(
 
     let (listed, anew): (Vec<_>, Vec<_>) = scopes.iter().map(|_| watch::channel(false)).unzip();
     let lists = Lists::default();
+    let labels = context.settings.labels();
     let feeds = writers.into_iter().zip(listed).zip(anew.clone());
     let controllers = scopes.iter().zip(stores.iter().zip(feeds)).zip(triggered).map(
         |((scope, (store, ((writer, listed), anew))), triggered)| {
-            let watch = watch_for_a_leader(&watches, *scope, (&leadership, &lists), Some(listed));
+            let watch = watch_for_a_leader(
+                &watches,
+                *scope,
+                (&leadership, &lists),
+                labels.clone(),
+                Some(listed),
+            );
             let objects = watch_objects(watch, *scope, writer, context.clone(), health.clone());
             let reconciles = {
                 let anew = anew.clone();
@@ -165,7 +172,7 @@ pub async fn run(
         },
     );
     let secret_watches = scopes.iter().zip(secret_writers).map(|(scope, writer)| {
-        let watch = watch_for_a_leader(&watches, *scope, (&leadership, &lists), None);
+        let watch = watch_for_a_leader(&watches, *scope, (&leadership, &lists), None, None);
         watch_secrets(watch, *scope, writer, context.clone(), &health)
     });
     let fill = async {

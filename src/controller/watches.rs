@@ -22,7 +22,7 @@ use crate::{
     controller::{
         changes::{Lists, changes},
         context::Context,
-        index::{Listing, slot::Key},
+        index::Listing,
         metrics::{KubeOperation, code},
         watched::{Guarded, Slim},
     },
@@ -72,12 +72,13 @@ impl Backoff for Pauses {
     fn reset(&mut self) {}
 }
 
-/// A watch that lists again when this process begins to lead, then notifies `listed`: during standby it may have hung
-/// or lagged behind the last leader's writes.
+/// A watch of objects with these labels that lists again when this process begins to lead, then notifies `listed`: during
+/// standby it may have hung or lagged behind the last leader's writes.
 pub fn watch_for_a_leader<K>(
     client: &Client,
     scope: Option<&str>,
     (leadership, lists): (&Leadership, &Lists),
+    labels: Option<String>,
     listed: Option<watch::Sender<bool>>,
 ) -> impl Stream<Item = watcher::Result<Event<K>>> + use<K>
 where
@@ -90,7 +91,7 @@ where
 {
     let api: Api<K> = api(client, scope);
     let lists = lists.clone();
-    let watch = move || changes(api.clone(), lists.clone()).backoff(Pauses::default());
+    let watch = move || changes(api.clone(), lists.clone(), labels.clone()).backoff(Pauses::default());
     let leadership = leadership.clone();
     let anew = watch().inspect_ok(move |event| {
         // A waiter finds the complete list in the store, because the store is filled before the waiter runs.
@@ -149,7 +150,7 @@ pub fn watch_objects<S: Stream<Item = watcher::Result<Event<Guarded>>>>(
         })
         .inspect_ok(move |event| match event {
             Event::Apply(object) | Event::InitApply(object) => context.file(object),
-            Event::Delete(object) => context.forget(&Key::from_obj(object)),
+            Event::Delete(object) => context.forget(object),
             Event::InitDone => {
                 health.listed(&watch);
                 context.relisted(watch.namespace.as_deref());

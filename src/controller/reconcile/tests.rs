@@ -102,6 +102,7 @@ fn context(kubernetes: &Kubernetes, objects: &[Arc<Guarded>]) -> Arc<Context> {
         settings: Settings {
             interval: Duration::from_secs(900),
             origins: OriginPolicy::default(),
+            selector: Default::default(),
         },
         portals: Portals::new(Options::default()).expect("portals"),
         index: Arc::new(Index::new(vec![reader])),
