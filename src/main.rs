@@ -90,8 +90,10 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
     start_log(&args);
     let times = args.election.times()?;
     let config = cluster::config().await?;
+    let selector = args.scope.selector.clone().unwrap_or_default();
     let namespaces = namespaces(args.scope, &config.default_namespace)?;
     let settings = Settings {
+        selector,
         interval: args.interval,
         origins: OriginPolicy {
             allowed: args.allowed_origins.into_iter().collect(),
@@ -102,6 +104,9 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
         allow_loopback: args.allow_loopback_portals,
         proxy_from_env: args.proxy_from_env,
     };
+    if let Some(selector) = settings.labels() {
+        tracing::info!(selector, "only objects whose labels match are handled");
+    }
     let (mut campaign, leadership) = stand(&args.election, times, &config)?;
     let portals = Portals::written_by(options, leadership.clone())?;
     let leading = leadership.clone();
@@ -199,6 +204,7 @@ async fn release(args: ReleaseArgs) -> Result<(), Failure> {
         );
     }
     let release = Release {
+        selector: args.scope.selector.clone().unwrap_or_default(),
         namespaces: namespaces(args.scope, &config.default_namespace)?,
         operator_namespace: config.default_namespace.clone(),
         deployment: args.deployment,

@@ -136,13 +136,19 @@ pub async fn run(
         grace_over: CancellationToken::new(),
     });
 
-    let lists = Lists::default();
+    let (lists, labels) = (Lists::default(), context.settings.labels());
     let object_watches = scopes.iter().zip(listed).map(|(scope, listed)| {
-        let watch = watch_for_a_leader(&watches, *scope, (&leadership, &lists), Some(listed));
+        let watch = watch_for_a_leader(
+            &watches,
+            *scope,
+            (&leadership, &lists),
+            labels.clone(),
+            Some(listed),
+        );
         watch_objects(watch, *scope, context.clone(), &health)
     });
     let secret_watches = scopes.iter().map(|scope| {
-        let watch = watch_for_a_leader(&watches, *scope, (&leadership, &lists), None);
+        let watch = watch_for_a_leader(&watches, *scope, (&leadership, &lists), None, None);
         watch_secrets(watch, *scope, context.clone(), &health)
     });
     let fill = async {

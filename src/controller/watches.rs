@@ -67,12 +67,13 @@ impl Backoff for Pauses {
     fn reset(&mut self) {}
 }
 
-/// A watch that lists again when this process begins to lead, then notifies `listed`: during standby it may have hung
-/// or lagged behind the last leader's writes.
+/// A watch of objects with these labels that lists again when this process begins to lead, then notifies `listed`: during
+/// standby it may have hung or lagged behind the last leader's writes.
 pub fn watch_for_a_leader<K>(
     client: &Client,
     scope: Option<&str>,
     (leadership, lists): (&Leadership, &Lists),
+    labels: Option<String>,
     listed: Option<watch::Sender<bool>>,
 ) -> impl Stream<Item = watcher::Result<Event<K>>> + use<K>
 where
@@ -85,7 +86,7 @@ where
 {
     let api: Api<K> = api(client, scope);
     let lists = lists.clone();
-    let watch = move || changes(api.clone(), lists.clone()).backoff(Pauses::default());
+    let watch = move || changes(api.clone(), lists.clone(), labels.clone()).backoff(Pauses::default());
     let leadership = leadership.clone();
     let anew = watch().inspect_ok(move |event| {
         // Before the end of the list is taken in, which wakes all objects.
@@ -140,7 +141,7 @@ pub async fn watch_objects(
                         listed.insert(Key::of(&object));
                         context.file(object, Source::Watch);
                     }
-                    Event::Delete(object) => context.forget(&Key::of(&object)),
+                    Event::Delete(object) => context.forget(&object),
                     Event::InitDone => {
                         health.listed(&watch);
                         context.relisted(scope, &std::mem::take(&mut listed));

@@ -103,6 +103,7 @@ fn context(kubernetes: &Kubernetes, objects: [Guarded; 2]) -> Arc<Context> {
         settings: Settings {
             interval: Duration::from_secs(900),
             origins: OriginPolicy::default(),
+            selector: Default::default(),
         },
         portals: Portals::new(Options::default()).expect("portals"),
         index: Arc::new(index),
