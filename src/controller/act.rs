@@ -89,7 +89,7 @@ async fn write(observation: &mut Observation<'_>, portal: &Portal, plan: Write) 
     metrics.written(plan.reason, posted.as_ref().err());
     if posted.is_ok() {
         observation.context.index.settle_write(observation.object);
-        observation.memory.accepted_write = observation.would_write();
+        observation.memory.accepted_write = observation.would_write().map(Box::new);
     }
     if Sent::of(&posted, wanted, &Asked::NotYet) != Sent::Refused {
         let answer = observation

@@ -171,14 +171,14 @@ impl<'a> Observation<'a> {
 
         let written = Written::of(resolved);
         if self.memory.accepted_write.is_none() && self.was_accepted(&written) {
-            self.memory.accepted_write = Some(written.clone());
+            self.memory.accepted_write = Some(Box::new(written.clone()));
         }
         let unconfirmed = self
             .object
             .status
             .as_ref()
             .and_then(|status| status.unconfirmed.clone());
-        let is_this = self.memory.accepted_write.as_ref() == Some(&written);
+        let is_this = self.memory.accepted_write.as_deref() == Some(&written);
         self.facts.unconfirmed = unconfirmed.filter(|_| is_this);
         self.know_lost_write(&written);
         self.memory.resolved = Some((generation, resolved.clone()));

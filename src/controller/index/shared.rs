@@ -25,7 +25,7 @@ type Locks<K> = HashMap<(K, Option<String>), Lock>;
 
 #[derive(Default)]
 pub struct Shared {
-    pub entries: HashMap<Key, Entry>,
+    pub entries: HashMap<Key, Box<Entry>>,
     pub slots: Multimap<SlotKey, Key>,
     /// Locks of slots.
     pub locks: Locks<SlotKey>,
@@ -110,7 +110,7 @@ impl Shared {
             are.iter()
                 .for_each(|secret| self.by_secret.insert(secret.clone(), key.clone()));
         }
-        self.entries.insert(key, entry);
+        self.entries.insert(key, entry.into());
     }
 
     /// Removes an entry; returns what was known of its object.

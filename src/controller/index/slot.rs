@@ -1,14 +1,12 @@
 //! The slots of portals.
 
-use std::sync::Arc;
-
 use crate::{api::DocSpaceBackupScheduleSpec, portal::Address};
 
 /// A schedule in DocSpace: one for each portal, and one for dumps of the whole installation, independent of the Host
 /// (trap 1). Clones share the address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SlotKey {
-    address: Arc<Address>,
+    address: Address,
     dump: bool,
 }
 
@@ -16,10 +14,7 @@ impl SlotKey {
     /// The slot at this address; `None` if the address is invalid.
     pub fn new(url: &str, host_header: Option<&str>, dump: bool) -> Option<Self> {
         let address = Address::parse(url, host_header.filter(|_| !dump)).ok()?;
-        Some(Self {
-            address: address.into(),
-            dump,
-        })
+        Some(Self { address, dump })
     }
 
     /// The slot that the spec names; `None` if its address is invalid.

@@ -77,7 +77,7 @@ type ToldSlot = (Arc<str>, bool);
 #[derive(Default)]
 pub struct Claims {
     hasher: RandomState,
-    known: HashMap<Key, Known>,
+    known: HashMap<Key, Box<Known>>,
     keyed: Multimap<KeyedSlot, Key>,
     /// The objects that claim a slot at its address, in the order of their precedence.
     ranked: BTreeMap<(SlotKey, Rank), Key>,
@@ -163,7 +163,7 @@ impl Claims {
                 waiting,
                 ..Known::nothing_of(claimant)
             };
-            self.known.insert(key.clone(), known);
+            self.known.insert(key.clone(), known.into());
         }
         self.change(&key, |known| (known.told, known.claim) = (told, claim));
     }
