@@ -27,13 +27,8 @@ use crate::{
         watched::Guarded,
     },
     rules::{
-        backup::expected::Expected,
-        events,
-        memory::{Trigger, digest},
-        note::Note,
-        outcome::Kept,
-        reason::Class,
-        summary::summary,
+        backup::expected::Expected, events, memory::Trigger, note::Note, outcome::Kept, reason::Class,
+        status::digest::digest, summary::summary,
     },
     text::prefix,
 };

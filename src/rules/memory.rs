@@ -1,8 +1,7 @@
 //! The process's memory of an object between reconciles. It may be lost at any time; durable data is in the status.
 
 use std::{
-    collections::{BTreeMap, hash_map::DefaultHasher},
-    hash::{Hash, Hasher},
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 
@@ -24,6 +23,7 @@ use crate::{
         lost_write::LostWrite,
         ownership::has_finalizer,
         reason::Row,
+        status::digest::digest,
     },
     schedule::Schedule,
 };
@@ -134,15 +134,6 @@ pub fn is_requested(object: &DocSpaceBackupSchedule) -> bool {
         .as_ref()
         .and_then(|status| status.last_handled_reconcile_at.as_ref());
     requested.is_some() && requested != echoed
-}
-
-/// A digest of a status.
-pub fn digest(status: Option<&Status>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    serde_json::to_string(&status)
-        .unwrap_or_default()
-        .hash(&mut hasher);
-    hasher.finish()
 }
 
 /// A written schedule and its portal. Holds secrets, so it is never put into a status.

@@ -1,6 +1,7 @@
 //! The status after a reconcile. Pure, like `decide`.
 
 pub mod conditions;
+pub mod digest;
 mod fields;
 mod in_force;
 
