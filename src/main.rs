@@ -23,6 +23,7 @@ use docspace_backup_operator::{
 use futures::FutureExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tower::limit::GlobalConcurrencyLimitLayer;
 use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
 use zeroizing_alloc::ZeroAlloc;
 
@@ -33,6 +34,8 @@ const GIVING_UP_TAKES: Duration = Duration::from_millis(500);
 
 /// Time-out of a request to Kubernetes.
 const KUBERNETES_ANSWERS: Duration = Duration::from_secs(30);
+/// Requests to Kubernetes in flight, each on a connection of some 35 KiB. More make the API server no faster.
+const REQUESTS_IN_FLIGHT: usize = 32;
 /// Read time-out of a watch: the API server ends a watch after 290 s, and it is started again.
 const WATCHES_ARE_RENEWED: Duration = Duration::from_secs(300);
 
@@ -110,14 +113,15 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
     let (mut campaign, leadership) = stand(&args.election, times, &config)?;
     let portals = Portals::written_by(options, leadership.clone())?;
     let leading = leadership.clone();
-    let client = move |read_timeout| {
+    let client = move |read_timeout, in_flight| {
         let mut config = config.clone();
         config.read_timeout = Some(read_timeout);
-        lease::client(config, &leading)
+        lease::client(config, &leading, in_flight)
     };
+    let in_flight = GlobalConcurrencyLimitLayer::new(REQUESTS_IN_FLIGHT);
     let clients = Clients {
-        watches: client(WATCHES_ARE_RENEWED)?,
-        requests: Requests::new(move || client(KUBERNETES_ANSWERS))?,
+        watches: client(WATCHES_ARE_RENEWED, None)?,
+        requests: Requests::new(move || client(KUBERNETES_ANSWERS, Some(in_flight.clone())))?,
     };
 
     let told = Told {

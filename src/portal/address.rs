@@ -1,17 +1,17 @@
 //! Where a portal is: URL and Host header, in one spelling each.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, sync::Arc};
 
 use url::{Host, Url};
 
 /// Where a portal is: its URL, and the Host header that selects it there (trap 14).
 ///
 /// Addresses of the same place are equal: schemes and hosts are in lower case; the scheme's default port (in the Host
-/// header, too), a trailing slash, and a Host header that only repeats the URL are removed.
+/// header, too), a trailing slash, and a Host header that only repeats the URL are removed. Clones share the texts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Address {
-    url: Url,
-    host_header: Option<String>,
+    url: Arc<Url>,
+    host_header: Option<Arc<str>>,
 }
 
 thread_local! {
@@ -76,7 +76,10 @@ impl Address {
             .map(|host| parse_host_header(url.scheme(), host))
             .transpose()?;
         let host_header = host_header.filter(|host| host != url.authority());
-        Ok(Self { url, host_header })
+        Ok(Self {
+            url: url.into(),
+            host_header: host_header.map(Into::into),
+        })
     }
 
     /// `scheme://host[:port]` in lower case, without a default port.
@@ -87,7 +90,7 @@ impl Address {
     /// The same place, without the path of its URL.
     pub(super) fn without_path(&self) -> Self {
         let mut address = self.clone();
-        address.url.set_path("");
+        Arc::make_mut(&mut address.url).set_path("");
         address
     }
 
@@ -112,7 +115,7 @@ impl Address {
 
     /// The URL of an API call: the portal's URL with this path and these query pairs, encoded.
     pub(super) fn call(&self, path: &str, query: &[(&str, &str)]) -> Url {
-        let mut url = self.url.clone();
+        let mut url = Url::clone(&self.url);
         let base = url.path().trim_end_matches('/').to_owned();
         url.set_path(&format!("{base}/api/2.0/{path}"));
         // Without pairs, the URL must have no `?`.
