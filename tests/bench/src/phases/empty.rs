@@ -1,0 +1,23 @@
+//! The operator without an object, before and after the Secrets of all objects are there.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::{Result, stage::Stage, table::Table};
+
+/// The time in which memory settles.
+const SETTLES: Duration = Duration::from_secs(5);
+
+pub async fn measure(stage: &mut Stage, table: &mut Table) -> Result<()> {
+    let operator = stage.launch(None).await;
+    stage.attend(operator).await;
+    stage.ready().await?;
+    sleep(SETTLES).await;
+    table.goal("resident, no Secret", stage.process()?.resident()?, "MiB", 12.0);
+    stage.create_secrets().await?;
+    sleep(SETTLES).await;
+    let resident = stage.process()?.resident()?;
+    table.info("resident, a Secret for each object to come", resident, "MiB");
+    Ok(())
+}
