@@ -22,6 +22,11 @@ impl Process {
         Ok(fs::read_to_string(format!("/proc/{}/{file}", self.0))?)
     }
 
+    /// Whether it is still there.
+    pub fn runs(self) -> bool {
+        fs::exists(format!("/proc/{}/exe", self.0)).unwrap_or(false)
+    }
+
     /// CPU time so far, in seconds.
     pub fn cpu(self) -> Result<f64> {
         const TICKS_A_SECOND: f64 = 100.0;

@@ -62,7 +62,13 @@ pub struct Places {
 
 impl Places {
     /// Of the operator with this process and these ports.
-    pub fn new(process: Process, probes: String, ports: (u16, u16), client: &Client, namespace: &str) -> Self {
+    pub fn new(
+        process: Process,
+        probes: String,
+        ports: (u16, u16),
+        client: &Client,
+        namespace: &str,
+    ) -> Self {
         Self {
             process,
             probes,
@@ -157,12 +163,17 @@ async fn lease(leases: Api<Lease>, seen: Arc<Mutex<Seen>>) {
     let mut ticks = interval(OTHERS);
     loop {
         ticks.tick().await;
-        let Ok(Some(spec)) = leases.get_opt(LEASE).await.map(|lease| lease.and_then(|lease| lease.spec)) else {
+        let now = Timestamp::now();
+        let Ok(Some(spec)) = leases
+            .get_opt(LEASE)
+            .await
+            .map(|lease| lease.and_then(|lease| lease.spec))
+        else {
             continue;
         };
         let mut seen = seen.lock().unwrap();
         if let Some(renewed) = spec.renew_time {
-            let age = Timestamp::now().duration_since(renewed.0);
+            let age = now.duration_since(renewed.0);
             seen.lease_age = seen.lease_age.max(age.try_into().unwrap_or_default());
         }
         seen.leaders.extend(spec.holder_identity);

@@ -29,8 +29,17 @@ use crate::{
 const IN_FLIGHT: usize = 128;
 /// The number of additional objects, created one after the other, for the median of a single object.
 pub const FURTHER: usize = 50;
-/// Kubernetes' flags of the chart; the rest is as by default.
-const FLAGS: [&str; 1] = ["--leader-election"];
+/// The chart's leader election; the rest is as by default. The Lease lasts longer than by default, so that a late renewal
+/// is a row of the table and not the end of the run.
+const FLAGS: [&str; 3] = [
+    "--leader-election",
+    "--lease-duration=45s",
+    "--renew-deadline=40s",
+];
+/// A first leader writes after the renew deadline.
+pub const FIRST_WRITE: Duration = Duration::from_secs(41);
+/// As long may a renewal take by default.
+const RENEW_DEADLINE: f64 = 10.0;
 
 /// The operator, its objects and their portals.
 pub struct Stage {
@@ -129,7 +138,10 @@ impl Stage {
 
     /// Ends the operator as Kubernetes does.
     pub async fn stop(&mut self) -> Result<()> {
-        let Running { mut operator, sampler } = self.running.take().ok_or("the operator does not run")?;
+        let Running {
+            mut operator,
+            sampler,
+        } = self.running.take().ok_or("the operator does not run")?;
         drop(sampler);
         operator.stop().await;
         Ok(())
@@ -147,6 +159,26 @@ impl Stage {
             .await
             .map_err(|_| "the operator is not ready after a minute")?;
         Ok(())
+    }
+
+    /// Does this, unless the operator ends meanwhile.
+    async fn while_it_runs<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let process = self.process()?;
+        let ended = async {
+            while process.runs() {
+                sleep(Duration::from_secs(1)).await;
+            }
+        };
+        tokio::select! {
+            done = work => done,
+            () = ended => Err(self.last_words().into()),
+        }
+    }
+
+    fn last_words(&self) -> String {
+        let log = harness::log_of(self.namespace.name());
+        let last = log.lines().last().unwrap_or_default();
+        format!("the operator ended by itself: {last}")
     }
 
     fn running(&self) -> Result<&Running> {
@@ -187,6 +219,13 @@ impl Stage {
             table.info(name, count as f64, "");
         }
         table.goal("failed probes", seen.failed_probes as f64, "", 0.0);
+        let renewal = seen.lease_age.as_secs_f64();
+        table.goal(
+            "longest time without a renewal of the Lease",
+            renewal,
+            "s",
+            RENEW_DEADLINE,
+        );
         Ok(seen)
     }
 
@@ -219,7 +258,8 @@ impl Stage {
             }
             Result::Ok(ready)
         };
-        let (created, ready) = futures::try_join!(create, watch)?;
+        let both = async { futures::try_join!(create, watch) };
+        let (created, ready) = self.while_it_runs(both).await?;
         let all = start.elapsed();
         let each = ready
             .iter()
@@ -258,7 +298,10 @@ impl Stage {
         let mut changes = Box::pin(watch_object(leases, LEASE));
         while let Some(lease) = changes.next().await {
             let spec = lease?.and_then(|lease| lease.spec);
-            if spec.and_then(|spec| spec.holder_identity).is_some_and(|holder| !holder.is_empty()) {
+            if spec
+                .and_then(|spec| spec.holder_identity)
+                .is_some_and(|holder| !holder.is_empty())
+            {
                 return Ok(Instant::now());
             }
         }
@@ -303,7 +346,8 @@ impl Stage {
             Result::Ok(())
         };
         let watch = async { timeout(patience, watch).await.unwrap_or(Ok(())) };
-        let (asked, ()) = futures::try_join!(ask, watch)?;
+        let both = async { futures::try_join!(ask, watch) };
+        let (asked, ()) = self.while_it_runs(both).await?;
         let times = answered
             .iter()
             .filter_map(|(name, answered)| Some(answered.duration_since(*asked.get(name)?)))

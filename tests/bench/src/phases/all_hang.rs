@@ -8,8 +8,6 @@ use crate::{Result, stage::Stage, table::Table};
 
 /// How long is looked on, before the restart and after it.
 const HANG: Duration = Duration::from_secs(45);
-/// Without a renewal for so long, the leader ends itself.
-const RENEW_DEADLINE: f64 = 10.0;
 
 pub async fn before_restart(stage: &mut Stage, table: &mut Table) -> Result<()> {
     stage.portals.hang_all();
@@ -33,8 +31,6 @@ pub async fn restart(stage: &mut Stage, table: &mut Table) -> Result<()> {
 
 fn report(stage: &Stage, table: &mut Table) -> Result<()> {
     let seen = stage.report_peaks(table)?;
-    let lease_age = seen.lease_age.as_secs_f64();
-    table.goal("longest time since a renewal of the Lease", lease_age, "s", RENEW_DEADLINE);
     table.goal("holders of the Lease", seen.leaders.len() as f64, "", 1.0);
     table.info("slowest probe", seen.slowest_probe.as_secs_f64() * 1000.0, "ms");
     Ok(())

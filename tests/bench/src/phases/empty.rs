@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::{Result, stage::Stage, table::Table};
+use crate::{
+    Result,
+    stage::{FIRST_WRITE, Stage},
+    table::Table,
+};
 
 /// The time in which memory settles.
 const SETTLES: Duration = Duration::from_secs(5);
 
 pub async fn measure(stage: &mut Stage, table: &mut Table) -> Result<()> {
+    let start = Instant::now();
     let operator = stage.launch(None).await;
     stage.attend(operator).await;
     stage.ready().await?;
@@ -19,5 +24,6 @@ pub async fn measure(stage: &mut Stage, table: &mut Table) -> Result<()> {
     sleep(SETTLES).await;
     let resident = stage.process()?.resident()?;
     table.info("resident, a Secret for each object to come", resident, "MiB");
+    sleep_until(start + FIRST_WRITE).await;
     Ok(())
 }

@@ -34,7 +34,11 @@ pub async fn measure(stage: &mut Stage, table: &mut Table) -> Result<()> {
     // They take longer than this.
     times.resize(others.len(), patience);
     let p99 = percentile(&times, P99);
-    table.info("looks of the others that were not answered in time", unanswered as f64, "");
+    table.info(
+        "looks of the others that were not answered in time",
+        unanswered as f64,
+        "",
+    );
     table.goal_at_least(
         "request to answer of the others, p99 / where no portal hangs",
         p99 / usual,

@@ -12,9 +12,9 @@ use crate::{
     table::Table,
 };
 
-const DAY: Duration = Duration::from_hours(24);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 /// The interval by default, which the day is calculated with.
-const DEFAULT_INTERVAL: Duration = Duration::from_mins(15);
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(15 * 60);
 
 pub async fn measure(stage: &mut Stage, table: &mut Table) -> Result<()> {
     stage.seen()?;

@@ -13,7 +13,10 @@ pub async fn measure(stage: &mut Stage, table: &mut Table) -> Result<()> {
     let process = stage.process()?;
     let (writes, cpu) = (Writes::counted(&stage.client).await?, process.cpu()?);
     sleep(MINUTE).await;
-    let (writes, cpu) = (Writes::counted(&stage.client).await? - writes, process.cpu()? - cpu);
+    let (writes, cpu) = (
+        Writes::counted(&stage.client).await? - writes,
+        process.cpu()? - cpu,
+    );
     table.goal("resident", process.resident()?, "MiB", 64.0);
     table.goal("writes to objects", writes.objects, "", 0.0);
     table.goal("Events", writes.events, "", 0.0);

@@ -28,13 +28,25 @@ pub async fn all(mut stage: Stage, table: &mut Table) {
     run("1. No object", stage, table, empty::measure).await;
     run("2. All created at once", stage, table, at_once::measure).await;
     run("3. One more object", stage, table, one_more::measure).await;
-    run("4. A minute after the creation", stage, table, minute_after::measure).await;
+    run(
+        "4. A minute after the creation",
+        stage,
+        table,
+        minute_after::measure,
+    )
+    .await;
     run("The bare client", stage, table, at_once::compare).await;
     run("5. A restart", stage, table, restart::measure).await;
     run("6. An idle interval", stage, table, idle::measure).await;
     run("7. Half of the portals hang", stage, table, half_hang::measure).await;
     run("8. All portals hang", stage, table, all_hang::before_restart).await;
-    run("9. All portals hang at a restart", stage, table, all_hang::restart).await;
+    run(
+        "9. All portals hang at a restart",
+        stage,
+        table,
+        all_hang::restart,
+    )
+    .await;
 }
 
 /// A phase that fails, by an error, a panic or its deadline, is noted; the next one is tried.

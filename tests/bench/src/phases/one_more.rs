@@ -26,7 +26,10 @@ pub async fn measure(stage: &mut Stage, table: &mut Table) -> Result<()> {
     table.info("creation to Ready, median", single, "ms");
     table.info("its calls of the API server made bare, median", writes, "ms");
     table.info("its portal calls made bare, median", portal, "ms");
-    let (name, ratio) = ("creation to Ready / its own calls made bare", single / (writes + portal));
+    let (name, ratio) = (
+        "creation to Ready / its own calls made bare",
+        single / (writes + portal),
+    );
     if stage.size <= GOAL_FOR {
         table.goal(name, ratio, "", 2.0);
     } else {

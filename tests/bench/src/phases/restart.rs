@@ -23,9 +23,18 @@ pub async fn measure(stage: &mut Stage, table: &mut Table) -> Result<()> {
     let launch = async { operator = Some(stage.launch(Some(FLAG)).await) };
     let (leads, (_, ready)) = futures::try_join!(stage.leads(), stage.one_more(stage.last(), launch))?;
     stage.attend(operator.ok_or("not launched")?).await;
-    table.info("start of the process to its lead", (leads - start).as_secs_f64(), "s");
+    table.info(
+        "start of the process to its lead",
+        (leads - start).as_secs_f64(),
+        "s",
+    );
     let lead_to_ready = ready.saturating_duration_since(leads).as_secs_f64();
-    table.goal("lead to Ready of an object created at the start", lead_to_ready, "s", 5.0);
+    table.goal(
+        "lead to Ready of an object created at the start",
+        lead_to_ready,
+        "s",
+        5.0,
+    );
 
     let counts = counted(stage, leads + INTERVAL).await;
     let (first, last) = (counts[0], counts[counts.len() - 1]);
