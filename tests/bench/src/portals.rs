@@ -15,7 +15,9 @@ use k8s_openapi::{
     api::core::v1::Secret,
     jiff::{Timestamp, tz::TimeZone},
 };
-use simulated_portal::{ApiKey, Fault, Installation, Keep, Portal as Simulated, SimulatedPortal, Tenant};
+use simulated_portal::{
+    ApiKey, Fault, Installation, Keep, Log, Portal as Simulated, SimulatedPortal, Tenant,
+};
 
 use crate::{Result, table::percentile};
 
@@ -89,6 +91,11 @@ impl Portals {
         names
             .zip(&self.keys)
             .map(|(name, key)| harness::secret(name, &[("apiKey", key)]))
+    }
+
+    /// The counters of calls.
+    pub fn log(&self) -> Log {
+        self.server.log().clone()
     }
 
     /// The number of calls so far.

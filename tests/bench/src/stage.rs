@@ -113,11 +113,11 @@ impl Stage {
         Ok(())
     }
 
-    /// Starts the operator without looking at it yet.
-    pub async fn launch(&self, interval: Option<&str>) -> Operator {
+    /// Starts the operator with these further flags, without looking at it yet.
+    pub async fn launch(&self, further: &[&str]) -> Operator {
         let mut arguments = FLAGS.to_vec();
         arguments.extend(["--lease-namespace", self.namespace.name()]);
-        arguments.extend(interval.into_iter().flat_map(|interval| ["--interval", interval]));
+        arguments.extend(further);
         Operator::start_as(
             Some("bench"),
             &self.program,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::{Result, stage::Stage, table::Table};
+use crate::{Result, phases::restart::FLAG, stage::Stage, table::Table};
 
 /// How long is looked on, before the restart and after it.
 const HANG: Duration = Duration::from_secs(45);
@@ -21,7 +21,7 @@ pub async fn restart(stage: &mut Stage, table: &mut Table) -> Result<()> {
     let start = Instant::now();
     stage.stop().await?;
     table.goal("SIGTERM to the end", start.elapsed().as_secs_f64(), "s", 10.0);
-    let operator = stage.launch(Some(super::restart::FLAG)).await;
+    let operator = stage.launch(&["--interval", FLAG]).await;
     stage.attend(operator).await;
     stage.ready().await?;
     sleep(HANG).await;

@@ -15,7 +15,7 @@ const SETTLES: Duration = Duration::from_secs(5);
 
 pub async fn measure(stage: &mut Stage, table: &mut Table) -> Result<()> {
     let start = Instant::now();
-    let operator = stage.launch(None).await;
+    let operator = stage.launch(&[]).await;
     stage.attend(operator).await;
     stage.ready().await?;
     sleep(SETTLES).await;

@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::time::sleep_until;
+use simulated_portal::Log;
+use tokio::time::interval;
 
 use crate::{Result, api_server::Writes, stage::Stage, table::Table};
 
@@ -20,7 +21,8 @@ pub async fn measure(stage: &mut Stage, table: &mut Table) -> Result<()> {
     let writes = Writes::counted(&stage.client).await?;
     let start = Instant::now();
     let mut operator = None;
-    let launch = async { operator = Some(stage.launch(Some(FLAG)).await) };
+    let launch = async { operator = Some(stage.launch(&["--interval", FLAG]).await) };
+    let counts = tokio::spawn(counted(stage.portals.log(), start + INTERVAL));
     let (leads, (_, ready)) = futures::try_join!(stage.leads(), stage.one_more(stage.last(), launch))?;
     stage.attend(operator.ok_or("not launched")?).await;
     table.info(
@@ -36,7 +38,7 @@ pub async fn measure(stage: &mut Stage, table: &mut Table) -> Result<()> {
         5.0,
     );
 
-    let counts = counted(stage, leads + INTERVAL).await;
+    let counts = counts.await?;
     let (first, last) = (counts[0], counts[counts.len() - 1]);
     let window = (BURST.as_secs_f64() / STEP.as_secs_f64()) as usize;
     let busiest = counts.windows(window + 1).map(|few| few[window] - few[0]).max();
@@ -51,13 +53,12 @@ pub async fn measure(stage: &mut Stage, table: &mut Table) -> Result<()> {
 }
 
 /// The number of portal calls so far, at each step until `end`.
-async fn counted(stage: &Stage, end: Instant) -> Vec<u64> {
+async fn counted(log: Log, end: Instant) -> Vec<u64> {
     let mut counts = Vec::new();
-    let mut next = tokio::time::Instant::now();
-    while next.into_std() < end {
-        counts.push(stage.portals.calls().all);
-        next += STEP;
-        sleep_until(next).await;
+    let mut ticks = interval(STEP);
+    while Instant::now() < end {
+        ticks.tick().await;
+        counts.push(log.total());
     }
     counts
 }
