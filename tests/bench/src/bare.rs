@@ -9,10 +9,12 @@ use harness::{API_KEY, Namespace};
 use k8s_openapi::api::events::v1::Event;
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{ObjectMeta, Patch, PatchParams, PostParams},
+    api::{ListParams, ObjectMeta, Patch, PatchParams, PostParams},
     runtime::{WatchStreamExt, watcher},
 };
 use serde_json::{Value, json};
+
+use crate::{Result, stage::Stage};
 
 /// Numbers of objects in flight; the best result counts.
 const IN_FLIGHT: [usize; 3] = [8, 32, 128];
@@ -26,12 +28,25 @@ pub struct Bodies {
     pub event: Event,
 }
 
+/// The bodies that the operator wrote for the first of the further objects; the bare client writes the same.
+pub async fn bodies(stage: &Stage) -> Result<Bodies> {
+    let name = stage.further()[0].name_any();
+    let object = stage.namespace.schedules(&stage.client).get(&name).await?;
+    let events = Api::<Event>::namespaced(stage.client.clone(), stage.namespace.name());
+    let of_object = ListParams::default().fields(&format!("regarding.name={name}"));
+    let event = events.list(&of_object).await?.items.pop();
+    Ok(Bodies {
+        status: serde_json::to_value(object.status)?,
+        event: event.ok_or("the object has no Event")?,
+    })
+}
+
 /// The best time for this number of objects created at once, and the number in flight.
 pub async fn best(
     client: &Client,
     objects: &[DocSpaceBackupSchedule],
     bodies: &Bodies,
-) -> kube::Result<(Duration, usize)> {
+) -> Result<(Duration, usize)> {
     let mut times = Vec::new();
     for in_flight in IN_FLIGHT {
         times.push((at_once(client, objects, bodies, in_flight).await?, in_flight));
@@ -44,7 +59,7 @@ async fn at_once(
     objects: &[DocSpaceBackupSchedule],
     bodies: &Bodies,
     in_flight: usize,
-) -> kube::Result<Duration> {
+) -> Result<Duration> {
     let namespace = prepared(client).await?;
     let watch = tokio::spawn(
         watcher(namespace.schedules(client), watcher::Config::default())
@@ -66,7 +81,7 @@ pub async fn one_by_one(
     client: &Client,
     objects: &[DocSpaceBackupSchedule],
     bodies: &Bodies,
-) -> kube::Result<Vec<Duration>> {
+) -> Result<Vec<Duration>> {
     let namespace = prepared(client).await?;
     let mut times = Vec::new();
     for object in objects {
@@ -77,7 +92,7 @@ pub async fn one_by_one(
     Ok(times)
 }
 
-async fn prepared(client: &Client) -> kube::Result<Namespace> {
+async fn prepared(client: &Client) -> Result<Namespace> {
     let namespace = Namespace::create(client).await;
     let secret = harness::secret(API_KEY, &[("apiKey", "sk-0123456789abcdef0123456789abcdef")]);
     namespace
@@ -92,7 +107,7 @@ async fn one(
     namespace: &Namespace,
     object: &DocSpaceBackupSchedule,
     bodies: &Bodies,
-) -> kube::Result<()> {
+) -> Result<()> {
     let api = namespace.schedules(client);
     let name = object.name_any();
     let params = PatchParams::default();

@@ -16,7 +16,7 @@ mod wait;
 
 pub use audit::{Asked, Audit, unused};
 pub use control_plane::{ControlPlane, control_plane};
-pub use http::http_get;
+pub use http::{http_get, try_http_get};
 pub use objects::{API_KEY, Namespace, from_api_docs, nightly, secret};
 pub use operator::{Operator, log_of};
 pub use promtool::promtool;
