@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::{DocSpaceBackupSchedule, ManagementPolicy},
@@ -34,6 +36,9 @@ use crate::{
 /// An object waits at most this long for the check of objects that may have precedence.
 const OTHERS_GO_FIRST: Duration = Duration::from_secs(60);
 
+/// A portal that takes longer for a read is slow.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// One reconcile's view of an object and its portal.
 pub struct Observation<'a> {
     pub(super) context: &'a Context,
@@ -48,6 +53,8 @@ pub struct Observation<'a> {
     portal: Option<Portal>,
     /// Held once the portal is known by its key, because another object may reach it at another address.
     portal_lock: Option<SlotGuard>,
+    /// Cancelled when a slow portal must not be waited for.
+    crowded: &'a CancellationToken,
 }
 
 impl<'a> Observation<'a> {
@@ -56,7 +63,7 @@ impl<'a> Observation<'a> {
         context: &'a Context,
         [object, actual]: [&'a DocSpaceBackupSchedule; 2],
         memory: &'a mut Memory,
-        trigger: &Trigger,
+        (trigger, crowded): (&Trigger, &'a CancellationToken),
     ) -> Self {
         let mut facts = recall(object, memory, trigger.slot.clone(), Timestamp::now());
         // A deletion concerns the object's own writes only.
@@ -73,6 +80,7 @@ impl<'a> Observation<'a> {
             facts,
             portal: None,
             portal_lock: None,
+            crowded,
         }
     }
 
@@ -292,34 +300,41 @@ impl<'a> Observation<'a> {
             // Reading them connects to the portal, or gives the verdict.
             return self.learn_secrets().await;
         };
-        let stop = &self.context.stop;
-        stop.run_until_cancelled(fetch(&portal, need, &mut self.facts))
-            .await
-            .ok_or(Error::Stopping)?;
+        let mut read = Box::pin(fetch(&portal, need, &mut self.facts));
+        let read = async {
+            match timeout(PATIENCE, &mut read).await {
+                Ok(()) => Some(()),
+                Err(_) => self.crowded.run_until_cancelled(read).await,
+            }
+        };
+        let read = self.context.stop.run_until_cancelled(read).await;
+        read.ok_or(Error::Stopping)?.ok_or(Error::Crowded)?;
         match need {
             Need::Schedule if matches!(self.facts.held, Asked::Answered(_)) => {
                 let access = self.facts.access.as_ref();
                 self.memory.accepted = access.and_then(|access| access.as_ref().ok()).cloned();
                 self.context.wake(self.context.index.accept(self.object));
             }
-            Need::Identity => self.recognize().await,
+            Need::Identity => self.recognize().await?,
             _ => {}
         }
         Ok(())
     }
 
     /// Two addresses with the same key are one portal with one slot.
-    async fn recognize(&mut self) {
+    async fn recognize(&mut self) -> Result<(), Error> {
         let identity = self.facts.identity.as_ref();
         let Some(Credential::ApiKey(key)) = identity.and_then(|identity| identity.credential.as_ref()) else {
-            return;
+            return Ok(());
         };
         let lock = self.context.index.recognize(self.object, &key.id);
         // Observers need no lock: they write nothing.
         if enforces(&self.object.spec) {
-            self.portal_lock = Some(lock.lock().await);
+            let lock = self.crowded.run_until_cancelled(lock.lock());
+            self.portal_lock = Some(lock.await.ok_or(Error::Crowded)?);
         }
         self.facts.slot = self.context.index.standing(self.object);
+        Ok(())
     }
 
     /// Waits, for a limited time, until this process has checked objects that may have precedence on the slot.

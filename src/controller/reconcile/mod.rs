@@ -12,6 +12,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 use futures::FutureExt;
 use jiff::Timestamp;
 use kube::ResourceExt;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::DocSpaceBackupSchedule,
@@ -47,9 +48,9 @@ pub async fn reconcile(key: Key, context: Arc<Context>) -> Next {
     let memory = context.memory(&key);
     let hung = memory.lock().await.hung;
     let (this, of) = (&context, &key);
-    let work = move || async move {
+    let work = move |crowded: CancellationToken| async move {
         let mut memory = memory.lock().await;
-        this.reconcile_in_turn(of, &mut memory, began).await
+        this.reconcile_in_turn(of, &mut memory, (began, &crowded)).await
     };
     context.turns.take(key.namespace(), hung, work).await
 }
@@ -88,14 +89,19 @@ impl Reconciled {
 }
 
 impl Context {
-    async fn reconcile_in_turn(&self, key: &Key, memory: &mut Memory, began: Instant) -> Next {
+    async fn reconcile_in_turn(
+        &self,
+        key: &Key,
+        memory: &mut Memory,
+        (began, crowded): (Instant, &CancellationToken),
+    ) -> Next {
         let Some(object) = self.index.newest(key) else {
             return Next::Change;
         };
         let (watched, remembered) = (&object, &mut *memory);
         let work = async move {
             match &watched.object {
-                Ok(object) => self.reconcile_valid(object, remembered, began).await,
+                Ok(object) => self.reconcile_valid(object, remembered, (began, crowded)).await,
                 Err(invalid) => invalid::reconcile(self, (invalid, watched.bytes), remembered, began)
                     .await
                     .map_err(Error::from),
@@ -114,6 +120,12 @@ impl Context {
         let (name, namespace) = (object.name_any(), object.namespace());
         let result = match &error {
             Error::Superseded => {
+                self.wake(vec![Key::of(object)]);
+                return Next::Change;
+            }
+            Error::Crowded => {
+                // Begun again, among those whose portal hung.
+                (memory.next_look, memory.hung) = (None, true);
                 self.wake(vec![Key::of(object)]);
                 return Next::Change;
             }
@@ -152,7 +164,7 @@ impl Context {
         &self,
         object: &DocSpaceBackupSchedule,
         memory: &mut Memory,
-        began: Instant,
+        (began, crowded): (Instant, &CancellationToken),
     ) -> Result<Next, Error> {
         // Until the watch tells its end, others may wake it.
         if memory.released {
@@ -191,7 +203,9 @@ impl Context {
         if is_requested(object) {
             memory.requested_look = Some(Instant::now());
         }
-        let outcome = self.reconcile_now(object, memory, trigger, began).await?;
+        let outcome = self
+            .reconcile_now(object, memory, trigger, (began, crowded))
+            .await?;
         memory.lets_others_go_first_since = None;
         self.index.stop_waiting(&key);
         if outcome.is_definite {
@@ -210,7 +224,7 @@ impl Context {
         object: &DocSpaceBackupSchedule,
         memory: &mut Memory,
         mut trigger: Trigger,
-        began: Instant,
+        (began, crowded): (Instant, &CancellationToken),
     ) -> Result<Reconciled, Error> {
         let interval = self.interval(object);
         // What Kubernetes did not take of the last status still holds.
@@ -222,9 +236,10 @@ impl Context {
         });
         let actual = object;
         let object = unwritten.as_deref().unwrap_or(object);
-        let slot = self.lock_slot(object, memory).await;
+        let lock = self.lock_slot(object, memory);
+        let slot = crowded.run_until_cancelled(lock).await.ok_or(Error::Crowded)?;
         trigger.slot = self.index.standing(object);
-        let mut observation = Observation::new(self, [object, actual], memory, &trigger);
+        let mut observation = Observation::new(self, [object, actual], memory, (&trigger, crowded));
         // The owner is not held up before it writes.
         if observation.facts.owned().is_none() {
             observation.let_others_go_first()?;
