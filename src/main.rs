@@ -21,6 +21,7 @@ use docspace_backup_operator::{
     telemetry::{self, Health},
 };
 use futures::FutureExt;
+use tikv_jemallocator::Jemalloc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tower::limit::GlobalConcurrencyLimitLayer;
@@ -39,9 +40,10 @@ const REQUESTS_IN_FLIGHT: usize = 32;
 /// Read time-out of a watch: the API server ends a watch after 290 s, and it is started again.
 const WATCHES_ARE_RENEWED: Duration = Duration::from_secs(300);
 
-/// Zeroes all memory when it is freed, so that no secret outlives its use in a buffer of a library.
+/// Zeroes all memory when it is freed, so that no secret outlives its use in a buffer of a library. Below that is
+/// jemalloc, with the settings of `.cargo/config.toml`: with musl's own allocator a new object took a fifth more CPU time.
 #[global_allocator]
-static MEMORY: ZeroAlloc<std::alloc::System> = ZeroAlloc(std::alloc::System);
+static MEMORY: ZeroAlloc<Jemalloc> = ZeroAlloc(Jemalloc);
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(tell_panic));

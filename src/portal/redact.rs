@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    portal::search::{MAX_PATTERN, Search},
+    portal::search::{MAX_PATTERN, Search, all_have},
     schedule::{HIDDEN, Schedule},
     secret::SharedSecret,
     text::{MAX_BYTES, MAX_CHARS, NAME_CHARS, cut, one_line, prefix, without_unseen},
@@ -37,8 +37,8 @@ pub struct Secrets(Arc<Known>);
 struct Known {
     secrets: Vec<SharedSecret>,
     all: OnceLock<Search>,
-    /// For secrets of [`MUCH`].
-    long: OnceLock<Search>,
+    /// For secrets of [`MUCH`]; `None` if all have as much, as is usual.
+    long: OnceLock<Option<Search>>,
 }
 
 impl Secrets {
@@ -194,7 +194,10 @@ impl<'a> Redactor<'a> {
 
     fn long(&self) -> &Search {
         let known = &self.secrets.0;
-        known.long.get_or_init(|| Search::of(&known.secrets, MUCH))
+        let long = known
+            .long
+            .get_or_init(|| (!all_have(&known.secrets, MUCH)).then(|| Search::of(&known.secrets, MUCH)));
+        long.as_ref().unwrap_or_else(|| self.all())
     }
 }
 
