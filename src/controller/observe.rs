@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -18,6 +17,7 @@ use crate::{
         key::Key,
         metrics::KubeOperation,
         secrets::{self, Reader},
+        turns::{unless_crowded, unless_slow},
     },
     error::chain,
     portal::{Access, Credential, Portal, PortalError},
@@ -35,9 +35,6 @@ use crate::{
 
 /// An object waits at most this long for the check of objects that may have precedence.
 const OTHERS_GO_FIRST: Duration = Duration::from_secs(60);
-
-/// A portal that takes longer for a read is slow.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// One reconcile's view of an object and its portal.
 pub struct Observation<'a> {
@@ -300,13 +297,7 @@ impl<'a> Observation<'a> {
             // Reading them connects to the portal, or gives the verdict.
             return self.learn_secrets().await;
         };
-        let mut read = Box::pin(fetch(&portal, need, &mut self.facts));
-        let read = async {
-            match timeout(PATIENCE, &mut read).await {
-                Ok(()) => Some(()),
-                Err(_) => self.crowded.run_until_cancelled(read).await,
-            }
-        };
+        let read = unless_slow(self.crowded, fetch(&portal, need, &mut self.facts));
         let read = self.context.stop.run_until_cancelled(read).await;
         read.ok_or(Error::Stopping)?.ok_or(Error::Crowded)?;
         match need {
@@ -330,8 +321,8 @@ impl<'a> Observation<'a> {
         let lock = self.context.index.recognize(self.object, &key.id);
         // Observers need no lock: they write nothing.
         if enforces(&self.object.spec) {
-            let lock = self.crowded.run_until_cancelled(lock.lock());
-            self.portal_lock = Some(lock.await.ok_or(Error::Crowded)?);
+            let lock = unless_crowded(self.crowded, lock.lock()).await;
+            self.portal_lock = Some(lock.ok_or(Error::Crowded)?);
         }
         self.facts.slot = self.context.index.standing(self.object);
         Ok(())

@@ -27,6 +27,7 @@ use crate::{
         metrics::{KubeOperation, ReconcileResult},
         observe::Observation,
         queue::Next,
+        turns::unless_crowded,
         watched::Guarded,
     },
     error::chain,
@@ -237,7 +238,7 @@ impl Context {
         let actual = object;
         let object = unwritten.as_deref().unwrap_or(object);
         let lock = self.lock_slot(object, memory);
-        let slot = crowded.run_until_cancelled(lock).await.ok_or(Error::Crowded)?;
+        let slot = unless_crowded(crowded, lock).await.ok_or(Error::Crowded)?;
         trigger.slot = self.index.standing(object);
         let mut observation = Observation::new(self, [object, actual], memory, (&trigger, crowded));
         // The owner is not held up before it writes.
