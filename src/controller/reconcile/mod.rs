@@ -204,9 +204,9 @@ impl Context {
         if is_requested(object) {
             memory.requested_look = Some(Instant::now());
         }
-        let outcome = self
-            .reconcile_now(object, memory, trigger, (began, crowded))
-            .await?;
+        // In a box, because most reconciles end before it.
+        let work = self.reconcile_now(object, memory, trigger, (began, crowded));
+        let outcome = Box::pin(work).await?;
         memory.lets_others_go_first_since = None;
         self.index.stop_waiting(&key);
         if outcome.is_definite {
@@ -276,7 +276,8 @@ impl Context {
         trigger.slot = observation.facts.slot.clone();
         trigger.finalizer = observation.facts.finalizer;
         let passing = kept.verdict.reason.rule().passing;
-        let (next, class) = self.publish(observation, kept, trigger, interval).await?;
+        let published = Box::pin(self.publish(observation, kept, trigger, interval));
+        let (next, class) = published.await?;
         self.metrics.reconciled(class.into(), began.elapsed());
         Ok(Reconciled {
             next,
