@@ -1,13 +1,11 @@
 //! The process's memory of an object between reconciles. It may be lost at any time; durable data is in the status.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use secrecy::ExposeSecret;
+use vecmap::VecMap;
 
 use crate::{
     api::{AppliedReason, DocSpaceBackupSchedule, PortalSpec, REQUESTED_AT, Status},
@@ -327,7 +325,7 @@ pub struct Resolved {
     /// The schedule that the portal must hold.
     pub wanted: Schedule,
     /// The resourceVersion of each Secret that was read, by name.
-    pub versions: BTreeMap<String, String>,
+    pub versions: VecMap<String, String>,
 }
 
 impl Resolved {

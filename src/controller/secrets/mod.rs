@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, btree_map::Entry};
 use k8s_openapi::ByteString;
 use kube::Client;
 use serde::{Deserialize, de::value::StrDeserializer};
+use vecmap::VecMap;
 
 use crate::{
     api::{DocSpaceBackupScheduleSpec, SHOWN_KEYS, SecretVersion},
@@ -272,7 +273,7 @@ impl<'a> Reader<'a> {
     pub async fn resolve(mut self) -> Result<Resolved, Error> {
         self.check_params()?;
         let access = self.access().await?;
-        let mut params = BTreeMap::new();
+        let mut params = VecMap::new();
         for param in &self.spec.storage_params {
             if let Some(value) = &param.value {
                 params.insert(param.key.clone(), Param::plain(value.to_string()));
