@@ -80,6 +80,19 @@ impl Entry {
 }
 
 impl Listing {
+    /// Takes over what is equal, so that there is one copy of it.
+    pub fn share(&mut self, before: &Self) {
+        if self.uid == before.uid {
+            self.uid.clone_from(&before.uid);
+        }
+        if self.slot == before.slot {
+            self.slot.clone_from(&before.slot);
+        }
+        if self.secrets == before.secrets {
+            self.secrets.clone_from(&before.secrets);
+        }
+    }
+
     fn of(watched: &Guarded) -> Self {
         let object = watched.object.as_ref().ok();
         let spec = object.map(|object| &object.spec);

@@ -148,6 +148,7 @@ impl Index {
         let is_news = !is_own || before.is_none_or(|before| before.packed != entry.packed);
         let before = before.map(|before| &before.listing);
         let listing = &mut entry.listing;
+        before.into_iter().for_each(|before| listing.share(before));
         let gave_up = before
             .is_some_and(|before| before.enforces && (before.slot != listing.slot || !listing.enforces));
         let replaced = before.filter(|before| before.uid != listing.uid).cloned();

@@ -4,7 +4,7 @@
 mod due;
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{HashMap, VecDeque},
     future::poll_fn,
     time::Duration,
 };
@@ -35,6 +35,8 @@ pub enum Next {
 const ROUTINE: Duration = Duration::from_secs(60);
 /// The pace follows the number of objects at this interval.
 const PACE_FOLLOWS: Duration = Duration::from_secs(10);
+/// The number of reconciles of one namespace that run or wait for their turn at a time; more than can have one.
+const MOST_OF_ONE: usize = 128;
 /// A reconcile that ended without a result is repeated after this time.
 const AFTER_A_FAULT: Duration = Duration::from_secs(60);
 
@@ -44,6 +46,8 @@ enum Place {
     Timer(delay_queue::Key, bool),
     /// It is due and waits for the pace.
     Due,
+    /// It waits until fewer of its namespace run.
+    Ready,
     /// It is reconciled now, and once more afterwards if it was woken meanwhile.
     Running { again: bool },
 }
@@ -54,6 +58,14 @@ struct Queue<W> {
     places: HashMap<Key, Place>,
     timers: DelayQueue<Key>,
     due: Due,
+    namespaces: HashMap<Box<str>, Namespace>,
+}
+
+/// What runs of a namespace, and what waits for the end of that.
+#[derive(Default)]
+struct Namespace {
+    running: usize,
+    ready: VecDeque<Key>,
 }
 
 /// Reconciles objects until the operator stops, and then waits for the running ones. `work` reconciles one; `pace` says
@@ -71,6 +83,7 @@ pub async fn run<F>(
         places: HashMap::new(),
         timers: DelayQueue::new(),
         due: Due::default(),
+        namespaces: HashMap::new(),
     };
     let mut running = FuturesUnordered::new();
     let mut pause = Duration::ZERO;
@@ -109,6 +122,7 @@ impl<F, W: Fn(Key) -> Option<F>> Queue<W> {
                 *again = true;
                 return None;
             }
+            Some(Place::Ready) => return None,
             Some(Place::Timer(timer, _)) => {
                 self.timers.try_remove(timer);
             }
@@ -118,30 +132,42 @@ impl<F, W: Fn(Key) -> Option<F>> Queue<W> {
         self.start(key)
     }
 
-    /// Begins the work on an object, unless there is none.
+    /// Begins the work on an object, or lets it wait for that of others.
     fn start(&mut self, key: Key) -> Started<F> {
-        let Some(work) = (self.work)(key.clone()) else {
+        let namespace: Box<str> = key.namespace().into();
+        self.places.insert(key.clone(), Place::Ready);
+        let of = self.namespaces.entry(namespace.clone()).or_default();
+        of.ready.push_back(key);
+        self.next_ready(&namespace)
+    }
+
+    /// Begins the work on the next object of a namespace that waits for that of others.
+    fn next_ready(&mut self, namespace: &str) -> Started<F> {
+        let of = self.namespaces.get_mut(namespace)?;
+        while of.running < MOST_OF_ONE
+            && let Some(key) = of.ready.pop_front()
+        {
+            if let Some(work) = (self.work)(key.clone()) {
+                of.running += 1;
+                self.places.insert(key.clone(), Place::Running { again: false });
+                return Some((key, work));
+            }
             self.places.remove(&key);
-            return None;
-        };
-        // One copy of the key's text for all of its reconciles.
-        let key = match self.places.entry(key) {
-            Entry::Occupied(mut place) => {
-                place.insert(Place::Running { again: false });
-                place.key().clone()
-            }
-            Entry::Vacant(place) => {
-                let key = place.key().clone();
-                place.insert(Place::Running { again: false });
-                key
-            }
-        };
-        Some((key, work))
+        }
+        if of.running == 0 {
+            self.namespaces.remove(namespace);
+        }
+        None
     }
 
     fn ended(&mut self, key: Key, ended: Result<Next, JoinError>) -> Started<F> {
+        let namespace: Box<str> = key.namespace().into();
+        let of = self.namespaces.entry(namespace.clone()).or_default();
+        of.running = of.running.saturating_sub(1);
         if let Some(Place::Running { again: true }) = self.places.get(&key) {
-            return self.start(key);
+            of.ready.push_back(key.clone());
+            self.places.insert(key, Place::Ready);
+            return self.next_ready(&namespace);
         }
         match ended.unwrap_or(Next::After(AFTER_A_FAULT)) {
             Next::Change => {
@@ -153,7 +179,7 @@ impl<F, W: Fn(Key) -> Option<F>> Queue<W> {
                 self.places.insert(key, Place::Timer(timer, wait >= ROUTINE));
             }
         }
-        None
+        self.next_ready(&namespace)
     }
 
     fn expired(&mut self, key: Key) -> Started<F> {

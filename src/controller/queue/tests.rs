@@ -100,3 +100,22 @@ async fn a_reconcile_that_panics_is_repeated_and_the_end_waits_for_the_running()
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(seen.wakes.is_closed());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_namespace_has_a_number_of_reconciles_at_a_time_and_all_get_theirs() {
+    let seen = start(|_| Next::Change);
+    let names: Vec<_> = (0..MOST_OF_ONE * 2 + 1)
+        .map(|number| number.to_string())
+        .collect();
+    names.iter().for_each(|name| seen.wake(name));
+    seen.wakes.send(Key::new("other", "other")).expect("it runs");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    // Woken again while it waits, and while it runs.
+    seen.wake(&names[MOST_OF_ONE + 1]);
+    seen.wake("0");
+    assert_eq!(seen.of("other", 0).await, [0]);
+    assert_eq!(seen.of("0", 10).await, [0, 2]);
+    let began = seen.began.lock().expect("no panic");
+    let at = |second| began.iter().filter(|(_, at)| *at == second).count();
+    assert_eq!((at(0), at(1), at(2)), (MOST_OF_ONE + 1, MOST_OF_ONE, 2));
+}

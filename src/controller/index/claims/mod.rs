@@ -165,7 +165,14 @@ impl Claims {
             };
             self.known.insert(key.clone(), known.into());
         }
-        self.change(&key, |known| (known.told, known.claim) = (told, claim));
+        self.change(&key, |known| {
+            // One copy of equal texts.
+            if known.told != told {
+                known.told = told;
+            }
+            known.claim = claim;
+            known.claim.age.1.clone_from(&known.claimant.uid);
+        });
     }
 
     /// Whether this object, with this uid and slot, is known.
@@ -212,7 +219,10 @@ impl Claims {
         if !self.is_current(claimant) {
             return None;
         }
-        self.change(&claimant.key, |known| known.id = Some(id.into()));
+        self.change(&claimant.key, |known| {
+            let told = known.told.clone().filter(|told| **told == *id);
+            known.id = Some(told.unwrap_or_else(|| id.into()));
+        });
         self.known.get(&claimant.key)?.keyed.clone()
     }
 
