@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
+use kube::core::Selector;
 use tracing_subscriber::filter::Targets;
 
 use crate::{
@@ -10,6 +11,7 @@ use crate::{
     lease::Times,
     portal::AllowedOrigin,
     rules::retry::{LONGEST_INTERVAL, SHORTEST_INTERVAL},
+    selector,
 };
 
 /// Keeps backup schedules of ONLYOFFICE DocSpace portals equal to their Kubernetes manifests and verifies that they
@@ -34,7 +36,7 @@ pub enum Command {
     Release(ReleaseArgs),
 }
 
-/// The watched namespaces.
+/// The watched namespaces, and which of their objects.
 #[derive(Args, Debug)]
 pub struct Scope {
     /// Namespace to watch; repeatable. Default: the namespace that the operator runs in.
@@ -49,6 +51,11 @@ pub struct Scope {
     /// Watch all namespaces.
     #[arg(long, env = "DOCSPACE_BACKUP_ALL_NAMESPACES", value_parser = FalseyValueParser::new())]
     pub all_namespaces: bool,
+
+    /// Only objects whose labels match, written as for kubectl -l: shard=a, shard in (a,b), shard notin (a,b), !shard.
+    /// Default: all objects.
+    #[arg(long, value_name = "LABELS", env = "DOCSPACE_BACKUP_SELECTOR", value_parser = selector::parse)]
+    pub selector: Option<Selector>,
 }
 
 /// The flags of `release`.
@@ -295,6 +302,20 @@ mod tests {
             "--yes",
             "--helm-release=operator"
         ]));
+    }
+
+    #[test]
+    fn a_selector_is_read_at_the_start() {
+        let parsed = |value: &str| Cli::try_parse_from(["operator", "run", "--selector", value]);
+        // As an empty environment variable.
+        for value in ["", "shard in (a,b),!test"] {
+            assert!(parsed(value).is_ok(), "{value}");
+        }
+        let said = parsed("shard in a").expect_err("no selector").to_string();
+        assert!(
+            said.contains("'--selector <LABELS>'") && said.contains("write for example"),
+            "{said}"
+        );
     }
 
     /// What the flag allows, in order.

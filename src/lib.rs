@@ -11,6 +11,7 @@ pub mod release;
 pub mod rules;
 pub mod schedule;
 pub mod secret;
+pub mod selector;
 pub mod shares;
 pub mod telemetry;
 pub mod text;

@@ -42,6 +42,8 @@ pub struct Release {
     pub operator_namespace: String,
     /// The name of the operator's Deployment; `None` to stop no operator.
     pub deployment: Option<String>,
+    /// The labels of its objects; the default selects all.
+    pub selector: Selector,
     /// The namespaces of its objects.
     pub namespaces: Namespaces,
     /// Maximum time for all steps together.
@@ -141,6 +143,10 @@ impl Release {
             Namespaces::All => "of all namespaces".into(),
             Namespaces::These(names) => format!("in namespace {}", names.join(", ")),
         };
+        let which = match self.selector.selects_all() {
+            true => String::new(),
+            false => format!(" with the labels {}", self.selector),
+        };
         let stop = match &self.deployment {
             Some(name) => format!(
                 "scale Deployment {}/{name} to zero and then ",
@@ -149,7 +155,7 @@ impl Release {
             None => String::new(),
         };
         format!(
-            "this would {stop}remove the operator's finalizer from every DocSpaceBackupSchedule {place}; their portals \
+            "this would {stop}remove the operator's finalizer from every DocSpaceBackupSchedule{which} {place}; their portals \
              keep their schedules, and nobody checks the backups any more. Nothing was done; add --yes to do it"
         )
     }
@@ -177,7 +183,8 @@ impl Release {
         let mut released = BTreeSet::new();
         let mut trouble = Vec::new();
         for api in &scopes {
-            trouble.extend(release_all(client, api, (pause, deadline), &mut released, &tell).await?);
+            let objects = (api, &self.selector);
+            trouble.extend(release_all(client, objects, (pause, deadline), &mut released, &tell).await?);
         }
         if !trouble.is_empty() {
             return Err(Error::NotReleased(trouble));
@@ -260,7 +267,7 @@ fn runs(pod: &Pod) -> bool {
 /// Returns the objects that could not be released, and why.
 async fn release_all(
     client: &Client,
-    api: &Api<Metadata>,
+    (api, selector): (&Api<Metadata>, &Selector),
     (pause, deadline): (Duration, Instant),
     released: &mut BTreeSet<String>,
     tell: &impl Fn(String),
@@ -268,7 +275,7 @@ async fn release_all(
     loop {
         let mut refused = Vec::new();
         let mut found = false;
-        let mut piece = ListParams::default().limit(PAGE);
+        let mut piece = ListParams::default().labels_from(selector).limit(PAGE);
         loop {
             let list = match api.list(&piece).await {
                 Ok(list) => list,

@@ -1,7 +1,7 @@
 //! Places that namespaces share: however many wait in one, the others get their turn.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -17,10 +17,18 @@ pub struct Shares(Arc<Mutex<State>>);
 struct State {
     free: usize,
     most_of_one: usize,
-    held: HashMap<Arc<str>, usize>,
-    waiting: HashMap<Arc<str>, VecDeque<Waiting>>,
+    /// The namespaces that hold places or wait for some.
+    namespaces: HashMap<Arc<str>, Namespace>,
+    /// Those that wait, in the order of their turns: how much they hold, and when their first waiter came.
+    turns: BTreeSet<(usize, u64, Arc<str>)>,
     /// Waiters that came so far; the order of arrival.
     came: u64,
+}
+
+#[derive(Default)]
+struct Namespace {
+    held: usize,
+    waiting: VecDeque<Waiting>,
 }
 
 struct Waiting {
@@ -43,8 +51,8 @@ impl Shares {
         Self(Arc::new(Mutex::new(State {
             free: places,
             most_of_one: most_of_one.min(places),
-            held: HashMap::new(),
-            waiting: HashMap::new(),
+            namespaces: HashMap::new(),
+            turns: BTreeSet::new(),
             came: 0,
         })))
     }
@@ -83,7 +91,7 @@ impl Shares {
         let mut state = self.state();
         let wanted = places.min(state.most_of_one);
         let namespace: Arc<str> = namespace.into();
-        let is_first = state.next().is_none() && !state.waiting.contains_key(&namespace);
+        let is_first = state.next().is_none() && !state.waits(&namespace);
         if is_first && state.has_room(&namespace, wanted) {
             return Ok(self.grant(&mut state, namespace, wanted));
         }
@@ -94,13 +102,13 @@ impl Shares {
             wanted,
             granted,
         };
-        state.waiting.entry(namespace).or_default().push_back(waiting);
+        state.change(&namespace, |namespace| namespace.waiting.push_back(waiting));
         Err(receiver)
     }
 
     fn grant(&self, state: &mut State, namespace: Arc<str>, places: usize) -> Share {
         state.free -= places;
-        *state.held.entry(namespace.clone()).or_default() += places;
+        state.change(&namespace, |namespace| namespace.held += places);
         Share {
             of: self.clone(),
             namespace,
@@ -148,50 +156,79 @@ impl Drop for Queued<'_> {
 
 impl State {
     fn has_room(&self, namespace: &str, wanted: usize) -> bool {
-        let held = self.held.get(namespace).copied().unwrap_or_default();
+        let held = self
+            .namespaces
+            .get(namespace)
+            .map_or(0, |namespace| namespace.held);
         wanted <= self.free && held + wanted <= self.most_of_one
+    }
+
+    fn waits(&self, namespace: &str) -> bool {
+        self.first_of(namespace).is_some()
+    }
+
+    fn first_of(&self, namespace: &str) -> Option<&Waiting> {
+        self.namespaces.get(namespace)?.waiting.front()
+    }
+
+    /// Changes what a namespace holds or waits for, and its turn.
+    fn change<T>(&mut self, name: &Arc<str>, change: impl FnOnce(&mut Namespace) -> T) -> T {
+        let namespace = self.namespaces.entry(name.clone()).or_default();
+        let before = namespace.turn(name);
+        let result = change(namespace);
+        let after = namespace.turn(name);
+        if namespace.held == 0 && after.is_none() {
+            self.namespaces.remove(name);
+        }
+        if before != after {
+            before.map(|before| self.turns.remove(&before));
+            self.turns.extend(after);
+        }
+        result
     }
 
     fn give_back(&mut self, namespace: &Arc<str>, places: usize) {
         self.free += places;
-        if let Some(held) = self.held.get_mut(namespace) {
-            *held -= places;
-            if *held == 0 {
-                self.held.remove(namespace);
-            }
-        }
+        self.change(namespace, |namespace| namespace.held -= places);
     }
 
     /// The namespace whose turn it is: of those within their share, the one that holds the fewest places, then the one
     /// that waits longest.
     fn next(&mut self) -> Option<Arc<str>> {
-        self.waiting.retain(|_, queue| {
-            while queue.front().is_some_and(|first| first.granted.is_closed()) {
-                queue.pop_front();
+        loop {
+            let within = |(held, _, name): &&(usize, u64, Arc<str>)| {
+                self.first_of(name)
+                    .is_some_and(|first| held + first.wanted <= self.most_of_one)
+            };
+            let (_, _, name) = self.turns.iter().find(within)?;
+            if self
+                .first_of(name)
+                .is_some_and(|first| !first.granted.is_closed())
+            {
+                return Some(name.clone());
             }
-            !queue.is_empty()
-        });
-        let held = |namespace: &str| self.held.get(namespace).copied().unwrap_or_default();
-        let waiting = self.waiting.iter().filter_map(|(namespace, queue)| {
-            let first = queue.front()?;
-            (held(namespace) + first.wanted <= self.most_of_one)
-                .then(|| (held(namespace), first.came, namespace))
-        });
-        waiting.min().map(|(_, _, namespace)| namespace.clone())
+            // Nobody waits there any more.
+            let name = name.clone();
+            self.change(&name, |namespace| namespace.waiting.pop_front());
+        }
     }
 
     /// Takes the next waiter out of its queue, if there is room. One that wants much is not overtaken for ever.
     fn take_next(&mut self) -> Option<(Arc<str>, Waiting)> {
-        let namespace = self.next()?;
-        let queue = self.waiting.get_mut(&namespace)?;
-        if queue.front()?.wanted > self.free {
+        let name = self.next()?;
+        let wanted = self.first_of(&name)?.wanted;
+        if wanted > self.free {
             return None;
         }
-        let waiting = queue.pop_front()?;
-        if queue.is_empty() {
-            self.waiting.remove(&namespace);
-        }
-        Some((namespace, waiting))
+        let waiting = self.change(&name, |namespace| namespace.waiting.pop_front())?;
+        Some((name, waiting))
+    }
+}
+
+impl Namespace {
+    /// Its place among the turns, if it waits.
+    fn turn(&self, name: &Arc<str>) -> Option<(usize, u64, Arc<str>)> {
+        Some((self.held, self.waiting.front()?.came, name.clone()))
     }
 }
 
@@ -277,7 +314,7 @@ mod tests {
         assert!(shares.try_acquire("c", 1).is_some());
         drop((held, other));
         let state = shares.state();
-        assert_eq!((state.free, state.held.len()), (4, 0));
+        assert_eq!((state.free, state.namespaces.len()), (4, 0));
     }
 
     #[tokio::test]

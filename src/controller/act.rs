@@ -6,7 +6,7 @@ use kube::api::ObjectMeta;
 use crate::{
     api::{AppliedReason, DocSpaceBackupSchedule, Operation},
     controller::{
-        error::Error, finalizer, index::slot::key_of, left_behind::left_behind, metrics::WriteReason,
+        error::Error, finalizer, index::Source, key::Key, left_behind::left_behind, metrics::WriteReason,
         observe::Observation, watched::Guarded,
     },
     portal::Portal,
@@ -89,7 +89,7 @@ async fn write(observation: &mut Observation<'_>, portal: &Portal, plan: Write) 
     metrics.written(plan.reason, posted.as_ref().err());
     if posted.is_ok() {
         observation.context.index.settle_write(observation.object);
-        observation.memory.accepted_write = observation.would_write();
+        observation.memory.accepted_write = observation.would_write().map(Box::new);
     }
     if Sent::of(&posted, wanted, &Asked::NotYet) != Sent::Refused {
         let answer = observation
@@ -186,7 +186,7 @@ async fn add_finalizer(observation: &mut Observation<'_>) -> Result<(), Error> {
 async fn remove_finalizer(observation: &mut Observation<'_>) -> Result<(), Error> {
     let _room = observation.context.room_for(observation.object).await;
     let api = observation.context.api(observation.object);
-    observation.context.index.released(&key_of(observation.object));
+    observation.context.index.released(&Key::of(observation.object));
     match finalizer::remove(&api, &observation.object.metadata).await {
         Ok(patched) => observation.wrote(patched.metadata),
         Err(kube::Error::Api(status)) if status.code == 404 => {}
@@ -213,7 +213,7 @@ impl Observation<'_> {
     fn left_behind(&self, why: &str) -> Note {
         let old = self.facts.old_address();
         let portal = old.unwrap_or_else(|| self.object.spec.portal.shown());
-        left_behind(&self.context.metrics, &key_of(self.object), &portal, why)
+        left_behind(&self.context.metrics, &Key::of(self.object), &portal, why)
     }
 
     /// Updates the index with the metadata that a write returned.
@@ -223,7 +223,8 @@ impl Observation<'_> {
             metadata,
             ..self.actual.clone()
         });
-        self.context.index.wrote(Guarded { object, bytes });
+        self.context
+            .file(Guarded { object, bytes }, Source::WriteOfMetadata);
     }
 
     /// The Event of a write, and what the portal does next.
@@ -306,7 +307,7 @@ impl Observation<'_> {
 
     /// The reads may have taken long, so the object may have changed meanwhile.
     fn check_still_wanted(&self) -> Result<(), Error> {
-        let newest = self.context.index.newest(&key_of(self.object));
+        let newest = self.context.index.newest(&Key::of(self.object));
         let newest = newest
             .as_ref()
             .and_then(|newest| newest.object.as_ref().ok())

@@ -6,34 +6,21 @@ use std::{
     time::Duration,
 };
 
-use futures::channel::mpsc;
 use jiff::Timestamp;
-use k8s_openapi::{NamespaceResourceScope, api::core::v1::Secret};
-use kube::{
-    Api, Client, Resource, ResourceExt,
-    runtime::reflector::{ObjectRef, Store},
-};
-use tokio::sync::watch;
+use k8s_openapi::NamespaceResourceScope;
+use kube::{Api, Client, Resource, ResourceExt};
+use tokio::sync::{mpsc::UnboundedSender, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::DocSpaceBackupSchedule,
     controller::{
-        Settings,
-        index::{
-            Index,
-            slot::{Key, key_of},
-        },
-        metrics::Metrics,
-        requests::Requests,
-        secrets,
-        turns::Turns,
-        watched::Slim,
+        Settings, index::Index, key::Key, metrics::Metrics, requests::Requests, secrets, turns::Turns,
     },
     portal::{Answer, Failure, PortalError, Portals},
     rules::{
         memory::{Memory, Trigger},
-        retry::{LONGEST_INTERVAL, Pace, SHORTEST_INTERVAL},
+        retry::{Pace, own_interval},
     },
     shares::{Share, Shares},
 };
@@ -55,15 +42,17 @@ pub struct Context {
     pub(super) portals: Portals,
     pub(super) index: Arc<Index>,
     pub(super) metrics: Metrics,
-    pub(super) secrets: Vec<Store<Slim<Secret>>>,
+    pub(super) secrets: secrets::Versions,
     pub(super) secret_limits: secrets::Limits,
-    pub(super) memories: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Memory>>>>,
-    /// By the namespace that a controller watches; `None` for all.
-    pub(super) triggers: HashMap<Option<String>, mpsc::UnboundedSender<Key>>,
+    pub(super) memories: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<Memory>>>>,
+    pub(super) wakes: UnboundedSender<Key>,
+    /// Whether a watched namespace (`None` for all) was listed since this process leads: an older list may hold objects
+    /// that are gone.
+    pub(super) listed: HashMap<Option<String>, watch::Receiver<bool>>,
     pub(super) turns: Turns,
     /// The memory for answers with large objects, in bytes.
     pub(super) answers: Shares,
-    /// True once all stores are filled and this process leads: objects can be reconciled.
+    /// True once everything is listed and this process leads: objects can be reconciled.
     pub(super) filled: watch::Receiver<bool>,
     /// Cancelled when the operator stops: reads are dropped.
     pub(super) stop: CancellationToken,
@@ -92,12 +81,9 @@ impl Context {
             .unwrap_or_else(|| Err(stopped()))
     }
 
-    /// The interval between checks of the object's portal; limited here because an older CRD did not limit it.
+    /// The interval between checks of the object's portal.
     pub(super) fn interval(&self, object: &DocSpaceBackupSchedule) -> Duration {
-        let own = object.spec.interval.filter(|interval| !interval.is_negative());
-        own.map_or(self.settings.interval, |own| {
-            Duration::from(own).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL)
-        })
+        own_interval(&object.spec).unwrap_or(self.settings.interval)
     }
 
     /// The client of the Kubernetes API, for the requests of one reconcile.
@@ -132,13 +118,12 @@ impl Context {
 
     /// The size of the object in an answer, in bytes.
     pub(super) fn bytes_of(&self, object: &DocSpaceBackupSchedule) -> usize {
-        let newest = self.index.newest(&key_of(object));
-        newest.map_or(0, |newest| newest.bytes)
+        self.index.bytes(&Key::of(object))
     }
 
-    pub(super) fn memory(&self, uid: &str) -> Arc<tokio::sync::Mutex<Memory>> {
+    pub(super) fn memory(&self, key: &Key) -> Arc<tokio::sync::Mutex<Memory>> {
         let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
-        memories.entry(uid.into()).or_default().clone()
+        memories.entry(key.clone()).or_default().clone()
     }
 
     pub(super) fn trigger(&self, object: &DocSpaceBackupSchedule) -> Trigger {
@@ -147,23 +132,25 @@ impl Context {
     }
 
     pub(super) fn secret_version(&self, object: &DocSpaceBackupSchedule, name: &str) -> Option<String> {
-        let key = ObjectRef::new(name).within(&object.namespace().unwrap_or_default());
-        self.secrets
-            .iter()
-            .find_map(|store| store.get(&key))?
-            .resource_version()
+        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+        self.secrets.get(&Key::new(namespace, name))
     }
 
-    /// Triggers reconciles of objects; unchanged ones are skipped there.
+    /// Triggers reconciles of objects; unchanged ones are skipped there. Whoever begins to lead wakes all.
     pub(super) fn wake(&self, keys: Vec<Key>) {
-        for key in keys {
-            let triggers = self
-                .triggers
-                .get(&key.namespace)
-                .or_else(|| self.triggers.get(&None));
-            // The channel is closed only if the controller has ended.
-            let _ = triggers.map(|triggers| triggers.unbounded_send(key));
+        if *self.filled.borrow() {
+            for key in keys {
+                // The channel is closed only if the operator has stopped.
+                let _ = self.wakes.send(key);
+            }
         }
+    }
+
+    /// Whether the object's namespace was listed since this process leads.
+    pub(super) fn is_listed(&self, key: &Key) -> bool {
+        let of_namespace = self.listed.get(&Some(key.namespace().to_owned()));
+        let listed = of_namespace.or_else(|| self.listed.get(&None));
+        listed.is_some_and(|listed| *listed.borrow())
     }
 }
 

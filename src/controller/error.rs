@@ -22,17 +22,10 @@ pub enum Error {
     /// The object changed during the reconcile, which is repeated.
     #[error("the object changed during the reconcile")]
     Superseded,
+    /// The portal is slow, and no place for slow ones is free. The reconcile is repeated when one is.
+    #[error("too many portals of the namespace are slow")]
+    Crowded,
     /// Others that may have precedence on the slot are reconciled first; waits at most this long.
     #[error("other objects are reconciled first")]
     OthersFirst(Duration),
-}
-
-/// An error, and when to retry.
-#[derive(Debug, thiserror::Error)]
-#[error("{error}")]
-pub struct Failed {
-    #[source]
-    pub error: Error,
-    /// The wait before the retry.
-    pub retry: Duration,
 }

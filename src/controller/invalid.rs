@@ -9,7 +9,6 @@ use kube::{
     Api, Resource,
     api::{DynamicObject, ObjectMeta, PatchParams},
     core::{ApiResource, error_boundary::InvalidObject},
-    runtime::controller::Action,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -22,6 +21,7 @@ use crate::{
         metrics::ReconcileResult,
         patch::{met_another, of_status},
         publish::publish_event,
+        queue::Next,
         watched::Guarded,
     },
     rules::{
@@ -48,7 +48,7 @@ pub async fn reconcile(
     (object, bytes): (&InvalidObject, usize),
     memory: &mut Memory,
     began: Instant,
-) -> Result<Action, kube::Error> {
+) -> Result<Next, kube::Error> {
     let deleting = object.metadata.deletion_timestamp.is_some();
     let trigger = Trigger {
         generation: object.metadata.generation.unwrap_or_default(),
@@ -60,7 +60,7 @@ pub async fn reconcile(
         status: 0,
     };
     if memory.seen.as_ref() == Some(&trigger) {
-        return Ok(Action::await_change());
+        return Ok(Next::Change);
     }
     let message = format!(
         "The operator cannot parse the object: {}; correct it (see `kubectl explain dsbs.spec`) and apply it again",
@@ -78,7 +78,7 @@ pub async fn reconcile(
     };
     context.metrics.reconciled(ended, began.elapsed());
     memory.seen = Some(trigger);
-    Ok(Action::await_change())
+    Ok(Next::Change)
 }
 
 /// Reports that the reconcile of an object panicked. The panic itself is in the log; its text may hold a secret. As

@@ -1,7 +1,7 @@
 //! A schedule that may remain in a portal although its object is gone: an Event, a log line and the metric.
 
 use crate::{
-    controller::{index::slot::Key, metrics::Metrics},
+    controller::{key::Key, metrics::Metrics},
     rules::note::Note,
 };
 
@@ -9,8 +9,8 @@ use crate::{
 pub fn left_behind(metrics: &Metrics, object: &Key, portal: &str, why: &str) -> Note {
     metrics.left_behind();
     tracing::warn!(
-        name = object.name,
-        namespace = object.namespace,
+        name = object.name(),
+        namespace = object.namespace(),
         portal,
         why,
         "a schedule may remain in the portal"

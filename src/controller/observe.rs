@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::{DocSpaceBackupSchedule, ManagementPolicy},
@@ -12,9 +13,11 @@ use crate::{
         discovery::crd_offers_create,
         error::Error,
         fetch::fetch,
-        index::{SlotGuard, slot::key_of},
+        index::SlotGuard,
+        key::Key,
         metrics::KubeOperation,
         secrets::{self, Reader},
+        turns::{unless_crowded, unless_slow},
     },
     error::chain,
     portal::{Access, Credential, Portal, PortalError},
@@ -47,6 +50,8 @@ pub struct Observation<'a> {
     portal: Option<Portal>,
     /// Held once the portal is known by its key, because another object may reach it at another address.
     portal_lock: Option<SlotGuard>,
+    /// Cancelled when a slow portal must not be waited for.
+    crowded: &'a CancellationToken,
 }
 
 impl<'a> Observation<'a> {
@@ -55,7 +60,7 @@ impl<'a> Observation<'a> {
         context: &'a Context,
         [object, actual]: [&'a DocSpaceBackupSchedule; 2],
         memory: &'a mut Memory,
-        trigger: &Trigger,
+        (trigger, crowded): (&Trigger, &'a CancellationToken),
     ) -> Self {
         let mut facts = recall(object, memory, trigger.slot.clone(), Timestamp::now());
         // A deletion concerns the object's own writes only.
@@ -72,6 +77,7 @@ impl<'a> Observation<'a> {
             facts,
             portal: None,
             portal_lock: None,
+            crowded,
         }
     }
 
@@ -101,7 +107,7 @@ impl<'a> Observation<'a> {
     async fn learn_secrets(&mut self) -> Result<(), Error> {
         let generation = self.object.metadata.generation.unwrap_or_default();
         // Objects that wait for this check need the current key, even if the watch lags behind.
-        let awaited = !self.context.index.waiting(&key_of(self.object)).is_empty();
+        let awaited = !self.context.index.waiting(&Key::of(self.object)).is_empty();
         let fresh = self.memory.resolved.as_ref().filter(|(of, resolved)| {
             !awaited
                 && *of == generation
@@ -170,14 +176,14 @@ impl<'a> Observation<'a> {
 
         let written = Written::of(resolved);
         if self.memory.accepted_write.is_none() && self.was_accepted(&written) {
-            self.memory.accepted_write = Some(written.clone());
+            self.memory.accepted_write = Some(Box::new(written.clone()));
         }
         let unconfirmed = self
             .object
             .status
             .as_ref()
             .and_then(|status| status.unconfirmed.clone());
-        let is_this = self.memory.accepted_write.as_ref() == Some(&written);
+        let is_this = self.memory.accepted_write.as_deref() == Some(&written);
         self.facts.unconfirmed = unconfirmed.filter(|_| is_this);
         self.know_lost_write(&written);
         self.memory.resolved = Some((generation, resolved.clone()));
@@ -291,34 +297,35 @@ impl<'a> Observation<'a> {
             // Reading them connects to the portal, or gives the verdict.
             return self.learn_secrets().await;
         };
-        let stop = &self.context.stop;
-        stop.run_until_cancelled(fetch(&portal, need, &mut self.facts))
-            .await
-            .ok_or(Error::Stopping)?;
+        let read = unless_slow(self.crowded, fetch(&portal, need, &mut self.facts));
+        let read = self.context.stop.run_until_cancelled(read).await;
+        read.ok_or(Error::Stopping)?.ok_or(Error::Crowded)?;
         match need {
             Need::Schedule if matches!(self.facts.held, Asked::Answered(_)) => {
                 let access = self.facts.access.as_ref();
                 self.memory.accepted = access.and_then(|access| access.as_ref().ok()).cloned();
                 self.context.wake(self.context.index.accept(self.object));
             }
-            Need::Identity => self.recognize().await,
+            Need::Identity => self.recognize().await?,
             _ => {}
         }
         Ok(())
     }
 
     /// Two addresses with the same key are one portal with one slot.
-    async fn recognize(&mut self) {
+    async fn recognize(&mut self) -> Result<(), Error> {
         let identity = self.facts.identity.as_ref();
         let Some(Credential::ApiKey(key)) = identity.and_then(|identity| identity.credential.as_ref()) else {
-            return;
+            return Ok(());
         };
         let lock = self.context.index.recognize(self.object, &key.id);
         // Observers need no lock: they write nothing.
         if enforces(&self.object.spec) {
-            self.portal_lock = Some(lock.lock().await);
+            let lock = unless_crowded(self.crowded, lock.lock()).await;
+            self.portal_lock = Some(lock.ok_or(Error::Crowded)?);
         }
         self.facts.slot = self.context.index.standing(self.object);
+        Ok(())
     }
 
     /// Waits, for a limited time, until this process has checked objects that may have precedence on the slot.

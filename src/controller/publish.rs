@@ -11,7 +11,6 @@ use k8s_openapi::{
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{ObjectMeta, PatchParams, PostParams},
-    runtime::controller::Action,
 };
 
 use crate::{
@@ -19,20 +18,17 @@ use crate::{
     controller::{
         context::{Context, pace},
         error::Error,
+        index::Source,
         log,
         metrics::{KubeOperation, Metrics},
         observe::Observation,
         patch,
+        queue::Next,
         watched::Guarded,
     },
     rules::{
-        backup::expected::Expected,
-        events,
-        memory::{Trigger, digest},
-        note::Note,
-        outcome::Kept,
-        reason::Class,
-        summary::summary,
+        backup::expected::Expected, events, memory::Trigger, note::Note, outcome::Kept, reason::Class,
+        status::digest::digest, summary::summary,
     },
     text::prefix,
 };
@@ -45,7 +41,7 @@ impl Context {
         kept: Kept,
         trigger: Trigger,
         interval: Duration,
-    ) -> Result<(Action, Class), Error> {
+    ) -> Result<(Next, Class), Error> {
         let Observation {
             object,
             actual,
@@ -67,7 +63,7 @@ impl Context {
         summary.keep(memory);
         memory.unwritten = patched.is_err().then(|| Box::new(status.clone()));
         if !patched? {
-            return Ok((Action::await_change(), class));
+            return Ok((Next::Change, class));
         }
         memory.kubernetes_failures = 0;
         // After the patch, others see this schedule: of two concurrent objects, at least one sees the other.
@@ -82,7 +78,7 @@ impl Context {
             log::decided(object, &kept, class, [&before, &status], wait);
         }
         memory.next_look = at.checked_add(wait);
-        Ok((Action::requeue(wait), class))
+        Ok((Next::After(wait), class))
     }
 
     /// The warning about two schedules of one portal at the same hour, when one of them comes into force.
@@ -112,7 +108,9 @@ impl Context {
         let _room = self.room_for(object).await;
         let api = self.api::<Guarded>(object);
         match api.patch_status(&name, &PatchParams::default(), &patch).await {
-            Ok(patched) => self.index.wrote(patched),
+            Ok(patched) => {
+                self.file(patched, Source::Write);
+            }
             Err(error) => {
                 let is_gone = patch::met_another(&self.api(object), &object.metadata, &error).await?;
                 return if is_gone { Ok(false) } else { Err(error.into()) };

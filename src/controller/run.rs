@@ -1,21 +1,10 @@
-//! Starts the watches and controllers: one controller for each namespace, or one for all, with one shared index.
+//! Starts the watches, for each namespace or for all, and the reconciles.
 
-use std::{fmt::Debug, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use futures::{
-    StreamExt,
-    channel::mpsc,
-    future::{join_all, ready},
-};
-use k8s_openapi::api::core::v1::Secret;
-use kube::{
-    Client,
-    runtime::{
-        controller::{self, Action, Controller},
-        reflector,
-    },
-};
-use tokio::sync::watch;
+use futures::future::join_all;
+use kube::Client;
+use tokio::sync::{mpsc::unbounded_channel, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -23,14 +12,14 @@ use crate::{
         changes::Lists,
         context::{ANSWERS, Context, WRITE_GRACE},
         discovery::crd_offers_create,
-        error::Failed,
-        index::{Index, slot::Key},
+        index::Index,
+        key::Key,
         metrics::Metrics,
-        reconcile::{error_policy, reconcile},
+        queue,
+        reconcile::reconcile,
         requests::Requests,
         settings::Settings,
         turns::Turns,
-        watched::{Guarded, Slim},
         watches::{objects_of, secrets_of, watch_for_a_leader, watch_objects, watch_secrets},
     },
     lease::Leadership,
@@ -41,6 +30,11 @@ use crate::{
 
 /// The operator waits this long for the CRD.
 const CRD_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Checks that are due by time alone run at most this many times as often as on average.
+const ROUTINE_OVER_MEAN: f64 = 2.0;
+/// But as many per second need no pace.
+const NEEDS_NO_PACE: f64 = 5.0;
 
 /// Which namespaces are watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,12 +109,10 @@ pub async fn run(
             .iter()
             .flat_map(|scope| [objects_of(*scope), secrets_of(*scope)]),
     );
-    let (stores, writers): (Vec<_>, Vec<_>) = scopes.iter().map(|_| reflector::store::<Guarded>()).unzip();
-    let (secrets, secret_writers): (Vec<_>, Vec<_>) =
-        scopes.iter().map(|_| reflector::store::<Slim<Secret>>()).unzip();
-    let (triggers, triggered): (Vec<_>, Vec<_>) = scopes.iter().map(|_| mpsc::unbounded::<Key>()).unzip();
+    let (wakes, woken) = unbounded_channel();
+    let (listed, anew): (Vec<_>, Vec<_>) = scopes.iter().map(|_| watch::channel(false)).unzip();
     let (fill, filled) = watch::channel(false);
-    let index = Arc::new(Index::new(stores.clone()));
+    let index = Arc::new(Index::default());
     metrics.tell_of(index.clone());
     let context = Arc::new(Context {
         requests: requests.clone(),
@@ -128,13 +120,14 @@ pub async fn run(
         portals,
         index,
         metrics,
-        secrets: secrets.clone(),
+        secrets: Default::default(),
         secret_limits: Default::default(),
         memories: Default::default(),
-        triggers: scopes
+        wakes,
+        listed: scopes
             .iter()
             .map(|scope| scope.map(Into::into))
-            .zip(triggers)
+            .zip(anew.iter().cloned())
             .collect(),
         turns: Turns::default(),
         answers: Shares::new(ANSWERS.0, ANSWERS.1),
@@ -143,30 +136,20 @@ pub async fn run(
         grace_over: CancellationToken::new(),
     });
 
-    let (listed, anew): (Vec<_>, Vec<_>) = scopes.iter().map(|_| watch::channel(false)).unzip();
-    let lists = Lists::default();
-    let feeds = writers.into_iter().zip(listed).zip(anew.clone());
-    let controllers = scopes.iter().zip(stores.iter().zip(feeds)).zip(triggered).map(
-        |((scope, (store, ((writer, listed), anew))), triggered)| {
-            let watch = watch_for_a_leader(&watches, *scope, (&leadership, &lists), Some(listed));
-            let objects = watch_objects(watch, *scope, writer, context.clone(), health.clone());
-            let reconciles = {
-                let anew = anew.clone();
-                move |object, context| once_listed(anew.clone(), object, context)
-            };
-            let controller = Controller::for_stream(objects, store.clone())
-                .with_config(controller::Config::default())
-                .reconcile_on(triggered)
-                .graceful_shutdown_on(stop.clone().cancelled_owned())
-                .run(reconciles, error_policy, context.clone())
-                // The error policy logs failed reconciles, and the watch its own failures.
-                .for_each(|_| ready(()));
-            until(controller, idle_at_the_end(stop.clone(), anew))
-        },
-    );
-    let secret_watches = scopes.iter().zip(secret_writers).map(|(scope, writer)| {
-        let watch = watch_for_a_leader(&watches, *scope, (&leadership, &lists), None);
-        watch_secrets(watch, *scope, writer, context.clone(), &health)
+    let (lists, labels) = (Lists::default(), context.settings.labels());
+    let object_watches = scopes.iter().zip(listed).map(|(scope, listed)| {
+        let watch = watch_for_a_leader(
+            &watches,
+            *scope,
+            (&leadership, &lists),
+            labels.clone(),
+            Some(listed),
+        );
+        watch_objects(watch, *scope, context.clone(), &health)
+    });
+    let secret_watches = scopes.iter().map(|scope| {
+        let watch = watch_for_a_leader(&watches, *scope, (&leadership, &lists), None, None);
+        watch_secrets(watch, *scope, context.clone(), &health)
     });
     let fill = async {
         let without = health.settled().await;
@@ -179,52 +162,48 @@ pub async fn run(
         health.settled().await;
         health.filled();
         fill.send_replace(true);
+        context.wake_all(None);
     };
     let grace = async {
         stop.cancelled().await;
         tokio::time::sleep(WRITE_GRACE).await;
         context.grace_over.cancel();
     };
-    // These end with the controllers.
+    let reconciles = async {
+        let mut filled = context.filled.clone();
+        // An error would mean that nothing is ever filled.
+        if !matches!(
+            stop.run_until_cancelled(filled.wait_for(|filled| *filled)).await,
+            Some(Ok(_))
+        ) {
+            return;
+        }
+        let work = |key: Key| {
+            let begins = context.is_listed(&key) && context.index.has(&key);
+            begins.then(|| reconcile(key, context.clone()))
+        };
+        let pace = || {
+            let mean = context.index.looks_per_second(context.settings.interval);
+            NEEDS_NO_PACE.max(mean * ROUTINE_OVER_MEAN)
+        };
+        queue::run(woken, work, pace, stop.clone()).await;
+    };
+    // These end with the reconciles.
     let background = async {
-        let _ = tokio::join!(fill, join_all(secret_watches), grace, requests.renew());
+        tokio::join!(
+            fill,
+            join_all(object_watches),
+            join_all(secret_watches),
+            grace,
+            requests.renew()
+        );
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        _ = join_all(controllers) => {}
+        () = reconciles => {}
         () = background => {}
     }
     Ok(())
-}
-
-/// Reconciles an object once its namespace has been listed by this leader: an older list may hold objects that are gone.
-async fn once_listed(
-    mut listed: watch::Receiver<bool>,
-    object: Arc<Guarded>,
-    context: Arc<Context>,
-) -> Result<Action, Failed> {
-    // When the operator stops, `reconcile` ends by itself.
-    let _ = context
-        .stop
-        .run_until_cancelled(listed.wait_for(|listed| *listed))
-        .await;
-    drop(listed);
-    reconcile(object, context).await
-}
-
-/// Returns when the operator stops, if this namespace was not listed: its controller would wait for the list.
-async fn idle_at_the_end(stop: CancellationToken, listed: watch::Receiver<bool>) {
-    stop.cancelled().await;
-    if *listed.borrow() {
-        std::future::pending::<()>().await;
-    }
-}
-
-async fn until(work: impl Future<Output = ()>, end: impl Future<Output = ()>) {
-    tokio::select! {
-        () = work => {}
-        () = end => {}
-    }
 }
 
 fn tell_filled(scopes: &[Option<&str>], without: &[Watch]) {

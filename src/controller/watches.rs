@@ -1,19 +1,13 @@
 //! The watches of objects and Secrets, in one namespace or in all.
 
-use std::{
-    fmt::Debug,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashSet, fmt::Debug, pin::pin, sync::Arc, time::Duration};
 
-use futures::{Stream, StreamExt, TryStreamExt, future::ready};
+use futures::{Stream, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
-    Api, Client, Resource, ResourceExt,
-    core::error_boundary::InvalidObject,
-    runtime::{WatchStreamExt, reflector::store::Writer, utils::Backoff, watcher, watcher::Event},
+    Api, Client, Resource,
+    runtime::{WatchStreamExt, utils::Backoff, watcher, watcher::Event},
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
@@ -22,7 +16,8 @@ use crate::{
     controller::{
         changes::{Lists, changes},
         context::Context,
-        index::{Listing, slot::Key},
+        index::Source,
+        key::Key,
         metrics::{KubeOperation, code},
         watched::{Guarded, Slim},
     },
@@ -72,12 +67,13 @@ impl Backoff for Pauses {
     fn reset(&mut self) {}
 }
 
-/// A watch that lists again when this process begins to lead, then notifies `listed`: during standby it may have hung
-/// or lagged behind the last leader's writes.
+/// A watch of objects with these labels that lists again when this process begins to lead, then notifies `listed`: during
+/// standby it may have hung or lagged behind the last leader's writes.
 pub fn watch_for_a_leader<K>(
     client: &Client,
     scope: Option<&str>,
     (leadership, lists): (&Leadership, &Lists),
+    labels: Option<String>,
     listed: Option<watch::Sender<bool>>,
 ) -> impl Stream<Item = watcher::Result<Event<K>>> + use<K>
 where
@@ -90,10 +86,10 @@ where
 {
     let api: Api<K> = api(client, scope);
     let lists = lists.clone();
-    let watch = move || changes(api.clone(), lists.clone()).backoff(Pauses::default());
+    let watch = move || changes(api.clone(), lists.clone(), labels.clone()).backoff(Pauses::default());
     let leadership = leadership.clone();
     let anew = watch().inspect_ok(move |event| {
-        // A waiter finds the complete list in the store, because the store is filled before the waiter runs.
+        // Before the end of the list is taken in, which wakes all objects.
         if let (Event::InitDone, Some(listed)) = (event, &listed) {
             listed.send_replace(true);
         }
@@ -118,87 +114,91 @@ fn tell_failing(health: &Health, watch: &Watch, error: &watcher::Error) {
     }
 }
 
-/// An object that the index could not take in counts as one that cannot be parsed: a fault at one object is no fault at
-/// others.
-fn guard(object: &mut Guarded) {
-    if catch_unwind(AssertUnwindSafe(|| Listing::of(object))).is_err() {
-        let metadata = object.meta().clone();
-        let error = "it meets a fault of the operator".into();
-        object.object = Err(InvalidObject { error, metadata });
-    }
-}
-
-/// Watches the objects of a namespace, updates the index, and wakes objects that shared a slot with a deleted one.
-pub fn watch_objects<S: Stream<Item = watcher::Result<Event<Guarded>>>>(
-    objects: S,
+/// Watches the objects of a namespace, updates the index, and wakes what an event concerns.
+pub async fn watch_objects(
+    objects: impl Stream<Item = watcher::Result<Event<Guarded>>>,
     scope: Option<&str>,
-    writer: Writer<Guarded>,
     context: Arc<Context>,
-    health: Arc<Health>,
-) -> impl Stream<Item = watcher::Result<Guarded>> + use<S> {
+    health: &Health,
+) {
     let watch = objects_of(scope);
-    let (failing, metrics) = ((watch.clone(), health.clone()), context.metrics.clone());
-    let works = failing.clone();
-    objects
-        .modify(guard)
-        .reflect(writer)
-        .inspect_ok(move |event| {
-            if !matches!(event, Event::Init) {
-                works.1.works(&works.0);
+    let mut objects = pin!(objects);
+    let mut listed = HashSet::new();
+    while let Some(event) = objects.next().await {
+        match event {
+            // Before the request.
+            Ok(Event::Init) => listed.clear(),
+            Ok(event) => {
+                health.works(&watch);
+                match event {
+                    Event::Apply(object) => {
+                        let key = Key::of(&object);
+                        if context.file(object, Source::Watch) {
+                            context.wake(vec![key]);
+                        }
+                    }
+                    Event::InitApply(object) => {
+                        listed.insert(Key::of(&object));
+                        context.file(object, Source::Watch);
+                    }
+                    Event::Delete(object) => context.forget(&object),
+                    Event::InitDone => {
+                        health.listed(&watch);
+                        context.relisted(scope, &std::mem::take(&mut listed));
+                    }
+                    Event::Init => {}
+                }
             }
-        })
-        .inspect_ok(move |event| match event {
-            Event::Apply(object) | Event::InitApply(object) => context.file(object),
-            Event::Delete(object) => context.forget(&Key::from_obj(object)),
-            Event::InitDone => {
-                health.listed(&watch);
-                context.relisted(watch.namespace.as_deref());
+            Err(error) => {
+                context.metrics.refused(KubeOperation::WatchObjects, &error);
+                tell_failing(health, &watch, &error);
             }
-            Event::Init => {}
-        })
-        .inspect_err(move |error| {
-            let (watch, health) = &failing;
-            metrics.refused(KubeOperation::WatchObjects, error);
-            tell_failing(health, watch, error);
-        })
-        .applied_objects()
+        }
+    }
 }
 
 /// Watches the Secrets of a namespace, by name and version only, and wakes objects that name a changed one.
 pub async fn watch_secrets(
     secrets: impl Stream<Item = watcher::Result<Event<Slim<Secret>>>>,
     scope: Option<&str>,
-    writer: Writer<Slim<Secret>>,
     context: Arc<Context>,
     health: &Health,
 ) {
     let watch = secrets_of(scope);
-    secrets
-        .modify(|secret| secret.metadata.finalizers = None)
-        .reflect(writer)
-        .inspect_ok(|event| match event {
-            // Changes from before this list become known only now.
-            Event::InitDone => {
-                health.listed(&watch);
-                context.wake_all(scope);
-            }
+    let mut secrets = pin!(secrets);
+    let mut listed = HashSet::new();
+    while let Some(event) = secrets.next().await {
+        let changed = match event {
             // Before the request.
-            Event::Init => {}
-            _ => health.works(&watch),
-        })
-        .touched_objects()
-        .for_each(|secret| {
-            match secret {
-                Ok(secret) => {
-                    let namespace = secret.namespace().unwrap_or_default();
-                    context.wake(context.index.naming_secret(&namespace, &secret.name_any()));
-                }
-                Err(error) => {
-                    context.metrics.refused(KubeOperation::WatchSecrets, &error);
-                    tell_failing(health, &watch, &error);
-                }
+            Ok(Event::Init) => {
+                listed.clear();
+                continue;
             }
-            ready(())
-        })
-        .await;
+            Ok(Event::Apply(secret)) => context.secrets.set(&secret),
+            Ok(Event::InitApply(secret)) => {
+                let secret = context.secrets.set(&secret);
+                listed.insert(secret.clone());
+                secret
+            }
+            Ok(Event::Delete(secret)) => {
+                let secret = Key::of(&secret);
+                context.secrets.remove(&secret);
+                secret
+            }
+            Ok(Event::InitDone) => {
+                health.listed(&watch);
+                context.secrets.retain(scope, &std::mem::take(&mut listed));
+                // Changes from before this list become known only now.
+                context.wake_all(scope);
+                continue;
+            }
+            Err(error) => {
+                context.metrics.refused(KubeOperation::WatchSecrets, &error);
+                tell_failing(health, &watch, &error);
+                continue;
+            }
+        };
+        health.works(&watch);
+        context.wake(context.index.naming_secret(&changed));
+    }
 }

@@ -10,22 +10,28 @@ use kube::{
     Client, Config,
     client::{Body, ClientBuilder},
 };
-use tower::{BoxError, Service, layer::layer_fn};
+use tower::{BoxError, Service, layer::layer_fn, limit::GlobalConcurrencyLimitLayer, util::option_layer};
 
 use crate::lease::Leadership;
 
-/// A client that writes only while this process leads; reads are always allowed.
+/// A client that writes only while this process leads; reads are always allowed. It, and others with the same limit, have
+/// no more requests in flight than that allows.
 ///
 /// # Errors
 /// The configuration is invalid.
-pub fn client(mut config: Config, leadership: &Leadership) -> kube::Result<Client> {
+pub fn client(
+    mut config: Config,
+    leadership: &Leadership,
+    in_flight: Option<GlobalConcurrencyLimitLayer>,
+) -> kube::Result<Client> {
     // kube would repeat a request below this layer, without the check; the caller retries anyway.
     config.default_retry = !leadership.is_elected();
     let layer = layer_fn(|inner| WhileLeading {
         inner,
         leadership: leadership.clone(),
     });
-    Ok(ClientBuilder::try_from(config)?.with_layer(&layer).build())
+    let client = ClientBuilder::try_from(config)?.with_layer(&layer);
+    Ok(client.with_layer(&option_layer(in_flight)).build())
 }
 
 /// Why a write to Kubernetes was not made, or was aborted.

@@ -1,5 +1,7 @@
 //! Everything needed to call a portal.
 
+use std::sync::Arc;
+
 use crate::{
     portal::{Address, Ca},
     secret::SharedSecret,
@@ -9,7 +11,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Access {
     /// The namespace of the object that calls it, which shares its limits.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// Where it is.
     pub address: Address,
     /// The API key or token.

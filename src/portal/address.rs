@@ -1,15 +1,22 @@
 //! Where a portal is: URL and Host header, in one spelling each.
 
+use std::{cell::RefCell, sync::Arc};
+
 use url::{Host, Url};
 
 /// Where a portal is: its URL, and the Host header that selects it there (trap 14).
 ///
 /// Addresses of the same place are equal: schemes and hosts are in lower case; the scheme's default port (in the Host
-/// header, too), a trailing slash, and a Host header that only repeats the URL are removed.
+/// header, too), a trailing slash, and a Host header that only repeats the URL are removed. Clones share the texts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Address {
-    url: Url,
-    host_header: Option<String>,
+    url: Arc<Url>,
+    host_header: Option<Arc<str>>,
+}
+
+thread_local! {
+    /// The URL and the Host header that were read last, and their address: one look reads the same some fifty times.
+    static LAST: RefCell<Option<(String, Option<String>, Address)>> = const { RefCell::new(None) };
 }
 
 /// Why a text is not the address of a portal. Never repeats the text, which may hold a password.
@@ -50,12 +57,29 @@ impl Address {
     /// # Errors
     /// The URL is not http(s) with a host, or contains more than an address; the Host header is not a host name.
     pub fn parse(url: &str, host_header: Option<&str>) -> Result<Self, InvalidAddress> {
+        LAST.with_borrow_mut(|last| {
+            if let Some((_, _, address)) = last
+                .as_ref()
+                .filter(|(its_url, its_header, _)| its_url == url && its_header.as_deref() == host_header)
+            {
+                return Ok(address.clone());
+            }
+            let address = Self::read(url, host_header)?;
+            *last = Some((url.into(), host_header.map(Into::into), address.clone()));
+            Ok(address)
+        })
+    }
+
+    fn read(url: &str, host_header: Option<&str>) -> Result<Self, InvalidAddress> {
         let url = parse_url(url)?;
         let host_header = host_header
             .map(|host| parse_host_header(url.scheme(), host))
             .transpose()?;
         let host_header = host_header.filter(|host| host != url.authority());
-        Ok(Self { url, host_header })
+        Ok(Self {
+            url: url.into(),
+            host_header: host_header.map(Into::into),
+        })
     }
 
     /// `scheme://host[:port]` in lower case, without a default port.
@@ -66,7 +90,7 @@ impl Address {
     /// The same place, without the path of its URL.
     pub(super) fn without_path(&self) -> Self {
         let mut address = self.clone();
-        address.url.set_path("");
+        Arc::make_mut(&mut address.url).set_path("");
         address
     }
 
@@ -91,7 +115,7 @@ impl Address {
 
     /// The URL of an API call: the portal's URL with this path and these query pairs, encoded.
     pub(super) fn call(&self, path: &str, query: &[(&str, &str)]) -> Url {
-        let mut url = self.url.clone();
+        let mut url = Url::clone(&self.url);
         let base = url.path().trim_end_matches('/').to_owned();
         url.set_path(&format!("{base}/api/2.0/{path}"));
         // Without pairs, the URL must have no `?`.
@@ -195,6 +219,24 @@ mod tests {
 
     fn parsed(url: &str, host: Option<&str>) -> Address {
         Address::parse(url, host).unwrap_or_else(|error| panic!("{url}: {error}"))
+    }
+
+    #[test]
+    fn what_was_read_last_is_the_answer_to_the_same_texts_only() {
+        let texts = [
+            ("http://a.test", None),
+            ("http://a.test", Some("b.test")),
+            ("http://b.test", Some("b.test")),
+        ];
+        for (url, host) in texts {
+            for _ in 0..2 {
+                assert_eq!(parsed(url, host), Address::read(url, host).expect("an address"));
+            }
+            assert_eq!(
+                Address::parse("no address", host),
+                Err(InvalidAddress::Characters)
+            );
+        }
     }
 
     #[test]

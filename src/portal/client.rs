@@ -253,7 +253,8 @@ impl Portal {
     async fn exchange(&self, call: Call, request: Request) -> (Head, Result<Reply, Refusal>) {
         let room = (&self.room, &*self.namespace);
         let exchange = exchange(&self.connections, request, call.max_body(), room);
-        let exchange = on_behalf_of(self.namespace.clone(), exchange);
+        // In a box, because every future around it would have room for it, most of them twice.
+        let exchange = on_behalf_of(self.namespace.clone(), Box::pin(exchange));
         let reply = if call.is_write() {
             self.leadership.portal_write(self.limit(call), exchange).await
         } else {

@@ -52,9 +52,15 @@ impl Clients {
         let names = Names::new(Guard {
             allow_loopback: options.allow_loopback,
         });
-        // Without roots: they cost memory, a slim image may have none, and http does not need them.
-        let of_plain = names.clone();
-        let plain = Connections::new(move || builder(options, &of_plain).tls_certs_only([]))?;
+        let (of_plain, tls) = (names.clone(), tls::unused().ok());
+        let plain = Connections::new(move || {
+            let builder = builder(options, &of_plain);
+            match &tls {
+                // Made once: to make one costs as much as several calls.
+                Some(tls) => builder.tls_backend_preconfigured(tls.clone()),
+                None => builder.tls_certs_only([]),
+            }
+        })?;
         Ok(Self {
             options,
             names,

@@ -125,7 +125,7 @@ impl Portals {
         let gate = self.0.gates.gate(address);
         let secrets = Secrets::of_key(key);
         Ok(Portal {
-            namespace: namespace.as_str().into(),
+            namespace: namespace.clone(),
             address: address.clone(),
             authorization,
             connections: connections.for_one_reconcile(),

@@ -1,12 +1,15 @@
 //! Removes the operator's secrets from texts of a portal, which may echo them in any field.
 
-use std::{cell::OnceCell, fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use secrecy::ExposeSecret;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    portal::search::{MAX_PATTERN, Search},
+    portal::search::{MAX_PATTERN, Search, all_have},
     schedule::{HIDDEN, Schedule},
     secret::SharedSecret,
     text::{MAX_BYTES, MAX_CHARS, NAME_CHARS, cut, one_line, prefix, without_unseen},
@@ -26,7 +29,17 @@ const MAX_ID: usize = 64;
 
 /// The secrets to hide: the API key, and the values that a schedule takes from Secrets. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Secrets(Arc<Vec<SharedSecret>>);
+pub struct Secrets(Arc<Known>);
+
+/// Secrets, and the searches for them. The searches contain the secrets, too, so they are built for the first text and
+/// live no longer than one look; to build one takes longer than to read most answers.
+#[derive(Default)]
+struct Known {
+    secrets: Vec<SharedSecret>,
+    all: OnceLock<Search>,
+    /// For secrets of [`MUCH`]; `None` if all have as much, as is usual.
+    long: OnceLock<Option<Search>>,
+}
 
 impl Secrets {
     /// The portal's key.
@@ -42,21 +55,27 @@ impl Secrets {
 
     /// All secrets, without duplicates and empty ones.
     fn and<'a>(&self, more: impl Iterator<Item = &'a SharedSecret>) -> Self {
-        let mut secrets = self.clone();
+        let mut secrets = self.0.secrets.clone();
         for secret in more {
             let text = secret.expose_secret();
-            let is_known = secrets.0.iter().any(|known| known.expose_secret() == text);
+            let is_known = secrets.iter().any(|known| known.expose_secret() == text);
             if !text.is_empty() && !is_known {
-                Arc::make_mut(&mut secrets.0).push(secret.clone());
+                secrets.push(secret.clone());
             }
         }
-        secrets
+        if secrets.len() == self.0.secrets.len() {
+            return self.clone();
+        }
+        Self(Arc::new(Known {
+            secrets,
+            ..Known::default()
+        }))
     }
 }
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} secrets", self.0.len())
+        write!(f, "{} secrets", self.0.secrets.len())
     }
 }
 
@@ -99,25 +118,15 @@ impl PartialEq for Unread {
 
 impl Eq for Unread {}
 
-/// Hides secrets in the texts of one answer.
-///
-/// Its searches contain secrets, so they are built for the first text and live only while the answer is read. A search
-/// takes time that is proportional to what is searched, whatever texts and secrets look like.
+/// Hides secrets in texts. That takes time in proportion to what is searched, whatever texts and secrets look like.
 pub struct Redactor<'a> {
     secrets: &'a Secrets,
-    all: OnceCell<Search>,
-    /// For secrets of [`MUCH`].
-    long: OnceCell<Search>,
 }
 
 impl<'a> Redactor<'a> {
     /// A redactor for these secrets.
     pub fn of(secrets: &'a Secrets) -> Self {
-        Self {
-            secrets,
-            all: OnceCell::new(),
-            long: OnceCell::new(),
-        }
+        Self { secrets }
     }
 
     /// The text for display: in one line, then without the secrets, then cut. In this order, neither a removed
@@ -179,11 +188,16 @@ impl<'a> Redactor<'a> {
     }
 
     fn all(&self) -> &Search {
-        self.all.get_or_init(|| Search::of(&self.secrets.0, 1))
+        let known = &self.secrets.0;
+        known.all.get_or_init(|| Search::of(&known.secrets, 1))
     }
 
     fn long(&self) -> &Search {
-        self.long.get_or_init(|| Search::of(&self.secrets.0, MUCH))
+        let known = &self.secrets.0;
+        let long = known
+            .long
+            .get_or_init(|| (!all_have(&known.secrets, MUCH)).then(|| Search::of(&known.secrets, MUCH)));
+        long.as_ref().unwrap_or_else(|| self.all())
     }
 }
 

@@ -90,6 +90,12 @@ impl Search {
     }
 }
 
+/// Whether each of them has at least so many bytes, as it is and as a cleaned text has it.
+pub fn all_have(secrets: &[SharedSecret], least: usize) -> bool {
+    let mut patterns = secrets.iter().flat_map(patterns);
+    patterns.all(|(_, length)| length >= least)
+}
+
 /// How a secret may begin in a text, and how long it is then at most.
 fn patterns(secret: &SharedSecret) -> impl Iterator<Item = (String, usize)> {
     let text = secret.expose_secret();

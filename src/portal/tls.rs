@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rustls::{
-    ClientConfig, RootCertStore,
+    ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier,
     client::WebPkiServerVerifier,
     crypto::{CryptoProvider, ring},
     pki_types::{CertificateDer, pem::PemObject},
@@ -46,14 +46,24 @@ pub fn private(pem: &str, public: Option<Verifier>) -> Result<Verifier, NoTls> {
 
 /// The configuration of connections; cheap to clone.
 pub fn config(verifier: Verifier) -> Result<ClientConfig, NoTls> {
-    let mut config = ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(rustls::ALL_VERSIONS)
-        .map_err(|_| NoTls::NoRoots)?
+    let mut config = versions()?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// The configuration of connections without TLS, which trust nobody: roots cost memory, a slim image may have none.
+pub fn unused() -> Result<ClientConfig, NoTls> {
+    let roots = RootCertStore::empty();
+    Ok(versions()?.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn versions() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, NoTls> {
+    let builder = ClientConfig::builder_with_provider(provider());
+    let versions = builder.with_protocol_versions(rustls::ALL_VERSIONS);
+    versions.map_err(|_| NoTls::NoRoots)
 }
 
 /// The system's CAs, else those of the program. If the environment names a CA store, there is no fallback, because the

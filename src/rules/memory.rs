@@ -1,14 +1,11 @@
 //! The process's memory of an object between reconciles. It may be lost at any time; durable data is in the status.
 
-use std::{
-    collections::{BTreeMap, hash_map::DefaultHasher},
-    hash::{Hash, Hasher},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use secrecy::ExposeSecret;
+use vecmap::VecMap;
 
 use crate::{
     api::{AppliedReason, DocSpaceBackupSchedule, PortalSpec, REQUESTED_AT, Status},
@@ -24,6 +21,7 @@ use crate::{
         lost_write::LostWrite,
         ownership::has_finalizer,
         reason::Row,
+        status::digest::digest,
     },
     schedule::Schedule,
 };
@@ -55,11 +53,11 @@ pub struct Memory {
     /// Failures in a row.
     pub failures: Option<Failures>,
     /// A write that the portal accepted but has not shown yet.
-    pub accepted_write: Option<Written>,
+    pub accepted_write: Option<Box<Written>>,
     /// A drift that one check has shown.
     pub sighting: Option<Sighting>,
     /// How long the portal asked to wait, and for which generation of the spec.
-    pub asked_to_wait: Option<(i64, AskedToWait)>,
+    pub asked_to_wait: Option<Box<(i64, AskedToWait)>>,
     /// The object's deletion.
     pub deletion: Option<Deletion>,
     /// The status of the last reconcile, if Kubernetes did not take it. The next one continues from it.
@@ -79,7 +77,7 @@ pub struct Memory {
     /// At how many checks in a row that clock stood still.
     pub standstills: u32,
     /// The free backups of the month, when they were read by the portal's clock, and from which portal.
-    pub bill: Option<(Bill, Timestamp, PortalSpec)>,
+    pub bill: Option<Box<(Bill, Timestamp, PortalSpec)>>,
     /// What this process saw of the backups.
     pub seen_backups: Option<Seen>,
     /// The month and the number of free backups of the last warning.
@@ -134,15 +132,6 @@ pub fn is_requested(object: &DocSpaceBackupSchedule) -> bool {
         .as_ref()
         .and_then(|status| status.last_handled_reconcile_at.as_ref());
     requested.is_some() && requested != echoed
-}
-
-/// A digest of a status.
-pub fn digest(status: Option<&Status>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    serde_json::to_string(&status)
-        .unwrap_or_default()
-        .hash(&mut hasher);
-    hasher.finish()
 }
 
 /// A written schedule and its portal. Holds secrets, so it is never put into a status.
@@ -260,7 +249,7 @@ impl Memory {
 
     /// What the portal asked for, unless the time is over, or the user changed the spec or requested a reconcile.
     pub fn asked_to_wait(&self, object: &DocSpaceBackupSchedule, now: Timestamp) -> Option<AskedToWait> {
-        let (generation, wait) = self.asked_to_wait.as_ref()?;
+        let (generation, wait) = self.asked_to_wait.as_deref()?;
         let same = Some(*generation) == object.metadata.generation && !is_requested(object);
         (same && wait.until > now).then(|| wait.clone())
     }
@@ -284,7 +273,7 @@ impl Memory {
         if let Asked::Answered(bill) = facts.bill
             && self.recent_bill(&facts.spec.portal, facts.now).is_none()
         {
-            self.bill = Some((bill, facts.now, facts.spec.portal.clone()));
+            self.bill = Some(Box::new((bill, facts.now, facts.spec.portal.clone())));
         }
         self.clock = Some(facts.clock);
         let stands = self
@@ -300,7 +289,7 @@ impl Memory {
 
     /// The free backups of the month, if they were read recently.
     pub fn recent_bill(&self, portal: &PortalSpec, now: Timestamp) -> Option<Bill> {
-        let (bill, at, of) = self.bill.as_ref()?;
+        let (bill, at, of) = self.bill.as_deref()?;
         let recent = now.duration_since(*at) < IDENTITY_LASTS && month(*at) == month(now);
         (recent && of == portal).then_some(*bill)
     }
@@ -336,7 +325,7 @@ pub struct Resolved {
     /// The schedule that the portal must hold.
     pub wanted: Schedule,
     /// The resourceVersion of each Secret that was read, by name.
-    pub versions: BTreeMap<String, String>,
+    pub versions: VecMap<String, String>,
 }
 
 impl Resolved {

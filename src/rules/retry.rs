@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::{
-    api::{DocSpaceBackupSchedule, Status, condition},
+    api::{DocSpaceBackupSchedule, DocSpaceBackupScheduleSpec, Status, condition},
     rules::{
         backup::{expected::Expected, next_question::next_look, record::Record},
         decide::deletion::DELETION_PATIENCE,
@@ -13,7 +13,7 @@ use crate::{
         memory::Failures,
         outcome::Kept,
         reason::{Class, Reason},
-        status::READY_LASTS,
+        status::{READY_LASTS, verified},
     },
 };
 
@@ -34,6 +34,12 @@ const SOON: Duration = Duration::from_secs(15 * 60);
 
 /// Checks of backups that are due at the same hour are spread over this time.
 const GATHERING: Duration = Duration::from_secs(10);
+
+/// The object's own interval between checks of its portal; limited here because an older CRD did not limit it.
+pub fn own_interval(spec: &DocSpaceBackupScheduleSpec) -> Option<Duration> {
+    let own = spec.interval.filter(|interval| !interval.is_negative())?;
+    Some(Duration::from(own).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL))
+}
 
 /// The inputs of a wait that are not facts.
 #[derive(Clone, Copy, Debug)]
@@ -148,9 +154,12 @@ pub fn backoff(failures: u32, pace: Pace) -> Duration {
     doubled.min(pace.interval).mul_f64(0.5 + pace.chance / 2.0)
 }
 
-/// The wait after a start for an object that was in order: spread over an interval, but no later than new evidence is
-/// expected, and short if its backups are not in order.
-pub fn after_start(object: &DocSpaceBackupSchedule, status: &Status, pace: Pace) -> Duration {
+/// The wait after a start. For an object that was in order, it is spread over an interval, but no later than new
+/// evidence is expected, and short if its backups are not in order. Others do not wait.
+pub fn after_start(object: &DocSpaceBackupSchedule, pace: Pace) -> Duration {
+    let Some(status) = object.status.as_ref().filter(|_| verified(object)) else {
+        return Duration::ZERO;
+    };
     let Pace {
         interval,
         now,

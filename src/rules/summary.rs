@@ -128,7 +128,7 @@ fn remember_wait(object: &DocSpaceBackupSchedule, facts: &Facts<'_>, outcome: &K
             until,
             verdict: verdict.clone(),
         };
-        memory.asked_to_wait = Some((object.metadata.generation.unwrap_or_default(), wait));
+        memory.asked_to_wait = Some(Box::new((object.metadata.generation.unwrap_or_default(), wait)));
     }
 }
 

@@ -8,6 +8,7 @@ mod tests;
 pub mod timetable;
 
 use std::collections::BTreeMap;
+use vecmap::VecMap;
 
 use crate::{
     api::{CronParams, DocSpaceBackupScheduleSpec, Period, StorageParam, StorageType},
@@ -29,7 +30,7 @@ pub struct Schedule {
     /// Where archives go.
     pub storage_type: Storage,
     /// Storage parameters by key.
-    pub params: BTreeMap<String, Param>,
+    pub params: VecMap<String, Param>,
     /// DocSpace's number of the period.
     pub period: i64,
     /// Hour on the portal's wall clock.
@@ -84,7 +85,7 @@ pub struct Held {
 
 impl Schedule {
     /// The schedule of a manifest, with these values of its storage parameters.
-    pub fn new(spec: &DocSpaceBackupScheduleSpec, params: BTreeMap<String, Param>) -> Self {
+    pub fn new(spec: &DocSpaceBackupScheduleSpec, params: VecMap<String, Param>) -> Self {
         Self {
             storage_type: Storage::Known(spec.storage_type),
             params,

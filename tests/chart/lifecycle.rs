@@ -160,6 +160,102 @@ async fn a_crd_that_is_there_already_is_taken_over_when_asked() {
     assert!(installed.is_ok(), "{installed:?}");
 }
 
+/// The rows of docs/high-availability.md about a second release.
+#[tokio::test]
+async fn two_shards_are_two_releases_that_leave_each_other_alone() {
+    let plane = tokio::task::spawn_blocking(ControlPlane::start)
+        .await
+        .expect("it starts");
+    let client = plane.client().await;
+    let namespace = Namespace::create(&client).await;
+    let name = namespace.name();
+    let chart = path(OPERATOR).to_string_lossy().into_owned();
+    let helm = |arguments: &[&str], values: Option<&Value>| on(&plane, name, arguments, values);
+    let of_shard = |selector: &str, more: Value| {
+        let mut values = json!({"clusterWide": true, "selector": selector});
+        let more = more.as_object().expect("values").clone();
+        values.as_object_mut().expect("values").extend(more);
+        values
+    };
+    let (a, b) = ("shard=a", "shard notin (a)");
+    let said = helm(&["install", "a", &chart], Some(&of_shard(a, json!({})))).expect("it is installed");
+    assert!(
+        said.contains("all namespaces, only objects with the labels shard=a."),
+        "{said}"
+    );
+    let said = helm(&["install", "b", &chart], Some(&of_shard(b, json!({})))).expect_err("the CRD is of a");
+    assert!(said.contains(CRD), "{said}");
+    let second = json!({"crd": {"install": false}, "admissionWarnings": {"enabled": false}});
+    helm(&["install", "b", &chart], Some(&of_shard(b, second))).expect("it is installed");
+
+    let get = |what: &str, path: &str| {
+        let path = format!("jsonpath={path}");
+        plane.kubectl_ok(&["get", what, "-n", name, "-o", &path], "")
+    };
+    for (release, selector) in [("a", a), ("b", b)] {
+        let full = format!("{release}-docspace-backup-operator");
+        let arguments = get(
+            &format!("deployment/{full}"),
+            "{.spec.template.spec.containers[0].args}",
+        );
+        assert!(
+            arguments.contains(&format!("--selector={selector}")),
+            "{arguments}"
+        );
+        assert!(
+            arguments.contains(&format!("--lease-name={full}\"")),
+            "{arguments}"
+        );
+        assert_eq!(
+            get(&format!("role/{full}-lease"), "{.rules[1].resourceNames}"),
+            format!("[\"{full}\"]")
+        );
+    }
+
+    for (name, labels) in [("one", json!({"shard": "a"})), ("two", json!({"shard": "b"}))] {
+        let mut object = nightly("https://docs.example.com");
+        object.metadata.name = Some(name.into());
+        object.metadata.labels = serde_json::from_value(labels).expect("labels");
+        object.metadata.finalizers = Some(vec![FINALIZER.into()]);
+        let created = namespace
+            .schedules(&client)
+            .create(&PostParams::default(), &object)
+            .await;
+        created.expect("the object is accepted");
+    }
+    // Without a node, Helm waits for the Job in vain.
+    let hooks = documents(&helm(&["get", "hooks", "a"], None).expect("they are known"));
+    helm(&["uninstall", "a", "--timeout", "2s"], None).expect_err("the Job does not end");
+    let token = fs::read_to_string(plane.folder().join("tokens")).expect("a file of tokens");
+    let administrator = plane.kubeconfig_for(name, token.split(',').next().expect("a token"));
+    let said = run_job(
+        &of_kind(&hooks, "Job")[0]["spec"]["template"]["spec"],
+        &administrator,
+    );
+    assert!(
+        said.contains("/one is released") && said.contains("1 object released"),
+        "{said}"
+    );
+    let two = namespace
+        .schedules(&client)
+        .get("two")
+        .await
+        .expect("it is there");
+    assert_eq!(two.finalizers(), [FINALIZER]);
+    let replicas = |release: &str| {
+        get(
+            &format!("deployment/{release}-docspace-backup-operator"),
+            "{.spec.replicas}",
+        )
+    };
+    assert_eq!((replicas("a").as_str(), replicas("b").as_str()), ("0", "1"));
+    helm(&["uninstall", "a", "--no-hooks"], None).expect("it is uninstalled");
+    let kinds = "deployments,services,serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings";
+    let left = |label: &str| plane.kubectl_ok(&["get", kinds, "-n", name, "-l", label, "-o", "name"], "");
+    assert_eq!(left("app.kubernetes.io/instance=a"), "");
+    assert_eq!(left("app.kubernetes.io/instance=b").lines().count(), 7);
+}
+
 /// Runs the real program with the arguments of a Job; returns what it says.
 fn run_job(job: &Value, kubeconfig: &Path) -> String {
     let arguments = job["containers"][0]["args"].as_array().expect("a list");

@@ -22,6 +22,8 @@ fn refused() -> Vec<(&'static str, Value, &'static str)> {
         (OPERATOR, json!({"watchNamespaces": ["Docspace"]}), "watchNamespaces"),
         (OPERATOR, json!({"watchNamespaces": ["a,b"]}), "watchNamespaces"),
         (OPERATOR, json!({"clusterWide": true, "watchNamespaces": ["a"]}), "exclude each other"),
+        (OPERATOR, json!({"selector": "shard>1"}), "selector"),
+        (OPERATOR, json!({"selector": {"shard": "a"}}), "selector"),
         (OPERATOR, json!({"operator": {"intervall": "5m"}}), "intervall"),
         (OPERATOR, json!({"operator": {"interval": 5}}), "interval"),
         (OPERATOR, json!({"operator": {"allowedOrigins": ["docs.example.com"]}}), "allowedOrigins"),

@@ -8,7 +8,7 @@ use graph::{Graph, sources};
 
 /// Rooms, from the lowest to the highest. A file imports from its own and from those below.
 const ROOMS: [&[&str]; 7] = [
-    &["cluster", "error", "secret", "shares", "text"],
+    &["cluster", "error", "secret", "selector", "shares", "text"],
     &["api"],
     &["schedule", "lease"],
     &["portal", "telemetry"],

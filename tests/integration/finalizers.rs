@@ -16,7 +16,7 @@ use crate::world::{World, applied_reason, every_day, is_ready};
 const LEFT_BEHIND: &str = "docspace_backup_schedules_left_behind_total";
 const SEES_IT_GO: &str = "only a process that saw the object can tell that it went";
 
-fn has_finalizer(object: &DocSpaceBackupSchedule) -> bool {
+pub fn has_finalizer(object: &DocSpaceBackupSchedule) -> bool {
     object.finalizers().iter().any(|name| name == FINALIZER)
 }
 
@@ -50,7 +50,7 @@ impl World {
     }
 
     /// `nightly` is deleted at once while the operator is stopped, because somebody took its finalizer off.
-    async fn deletes_without_finalizer(&mut self) {
+    pub async fn deletes_without_finalizer(&mut self) {
         self.operator.only_mut().signal("STOP").await;
         self.patch("nightly", json!({"metadata": {"finalizers": null}}))
             .await;
@@ -58,14 +58,14 @@ impl World {
         self.gone("nightly").await;
     }
 
-    async fn left_behind(&self) -> String {
+    pub async fn left_behind(&self) -> String {
         let (_, metrics) = self.operator.only().get("/metrics").await;
         let mut lines = metrics.lines();
         let line = lines.find_map(|line| line.strip_prefix(LEFT_BEHIND));
         line.expect("the metric is there").trim().into()
     }
 
-    fn lines_of_left_behind(&self) -> usize {
+    pub fn lines_of_left_behind(&self) -> usize {
         self.operator
             .log()
             .matches("a schedule may remain in the portal")

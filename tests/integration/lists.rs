@@ -1,28 +1,19 @@
 //! What the operator keeps of objects and Secrets, and how it lists them: whoever may write them must not fill its memory,
 //! whether the API server streams lists or not.
 
-use std::{
-    collections::BTreeMap,
-    convert::Infallible,
-    fs,
-    net::{Ipv4Addr, SocketAddr},
-    path::Path,
-};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use harness::{DEADLINE, Operator, control_plane, wait_for};
-use http::{Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt, Either, Full};
-use hyper::{
-    body::{Bytes, Incoming},
-    server::conn::http1,
-    service::service_fn,
-};
-use hyper_util::rt::TokioIo;
-use kube::{Client, api::PostParams, client::Body};
-use tokio::net::TcpListener;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use kube::{Client, api::PostParams};
 
-use crate::world::{OPERATOR, Setup, World, condition};
+use crate::world::{
+    OPERATOR, Setup, World, condition,
+    front::{Answer, forward, front, query},
+};
 
 /// Objects and Secrets with large labels.
 const MANY: usize = 20;
@@ -40,42 +31,16 @@ enum Streams {
     Ignored,
 }
 
-/// An API server in front of that of the tests.
-async fn front(client: Client, streams: Streams) -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .await
-        .expect("a port is free");
-    let address = listener.local_addr().expect("a listener has an address");
-    tokio::spawn(async move {
-        loop {
-            let (near, _) = listener.accept().await.expect("connections are accepted");
-            near.set_nodelay(true).expect("a connection");
-            let client = client.clone();
-            let answer = service_fn(move |request| answer(client.clone(), streams, request));
-            let connection = http1::Builder::new().serve_connection(TokioIo::new(near), answer);
-            tokio::spawn(async move { drop(connection.await) });
-        }
-    });
-    address
-}
-
-async fn answer(
-    client: Client,
-    streams: Streams,
-    request: Request<Incoming>,
-) -> Result<Response<Either<Body, Full<Bytes>>>, Infallible> {
-    let (mut head, body) = request.into_parts();
-    let query = head.uri.query().unwrap_or_default();
-    let asked: Vec<_> = url::form_urlencoded::parse(query.as_bytes())
-        .into_owned()
-        .collect();
+async fn answer(client: Client, streams: Streams, mut request: Request<Incoming>) -> Answer {
+    let asked = query(&request);
     let wants_a_list = asked.iter().any(|(name, _)| name == "sendInitialEvents");
     match streams {
         Streams::Refused if wants_a_list => {
             let status = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"ListOptions is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled","reason":"Invalid","code":422}"#;
-            let mut refusal = Response::new(Either::Right(Full::from(status)));
+            let body = Full::from(status).map_err(|never| match never {});
+            let mut refusal = Response::new(body.boxed_unsync());
             *refusal.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-            return Ok(refusal);
+            return refusal;
         }
         Streams::Ignored if wants_a_list => {
             let known = asked
@@ -84,17 +49,12 @@ async fn answer(
             let query = url::form_urlencoded::Serializer::new(String::new())
                 .extend_pairs(known)
                 .finish();
-            let uri: Uri = format!("{}?{query}", head.uri.path()).parse().expect("a path");
-            head.uri = uri;
+            let uri = format!("{}?{query}", request.uri().path());
+            *request.uri_mut() = uri.parse().expect("a path");
         }
         _ => {}
     }
-    for name in ["host", "authorization"] {
-        head.headers.remove(name);
-    }
-    let body = body.collect().await.expect("a body").to_bytes();
-    let answer = client.send(Request::from_parts(head, body.into())).await;
-    Ok(answer.expect("an answer").map(Either::Left))
+    forward(client, request).await
 }
 
 /// 1.1 MB of labels.
@@ -162,7 +122,7 @@ async fn large_labels_take_little_memory_however_lists_come() {
 
     for streams in [Streams::Yes, Streams::Refused, Streams::Ignored] {
         let client = plane.client_of(&kubeconfig).await;
-        let address = front(client, streams).await;
+        let address = front(move |request| answer(client.clone(), streams, request)).await;
         let by_front = plane.kubeconfig_with(&kubeconfig, |cluster| {
             cluster.server = Some(format!("http://{address}"));
         });

@@ -32,6 +32,7 @@ mod remembered;
 mod removed_schedules;
 mod replicas;
 mod secrets;
+mod shards;
 mod single_post;
 mod tenant_isolation;
 mod unlisted;

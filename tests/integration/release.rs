@@ -238,6 +238,44 @@ async fn others_finalizers_and_namespaces_are_left_alone() {
 }
 
 #[tokio::test]
+async fn the_objects_of_other_shards_are_left_alone() {
+    let client = control_plane().client().await;
+    let namespace = Namespace::create(&client).await;
+    let schedules = namespace.schedules(&client);
+    for (name, shard) in [("one", Some("a")), ("two", Some("b")), ("three", None)] {
+        create_with_finalizers(&client, &namespace, name, &[FINALIZER]).await;
+        let labels = json!({"metadata": {"labels": {"shard": shard}}});
+        let labelled = schedules
+            .patch(name, &PatchParams::default(), &Patch::Merge(labels))
+            .await;
+        labelled.expect("the patch is accepted");
+    }
+    let kubeconfig = inside(namespace.name());
+    let asks = ["--deployment", DEPLOYMENT, "--selector", "shard=a"];
+    let said = failed(&run(&kubeconfig, &asks).await);
+    assert!(
+        said.contains("every DocSpaceBackupSchedule with the labels shard=a in"),
+        "{said}"
+    );
+    let said = done(&release(&kubeconfig, &["--selector", "shard=a"]).await);
+    assert!(said.contains("1 object released"), "{said}");
+    let rest = [
+        "--objects-only",
+        "--yes",
+        "--namespace",
+        namespace.name(),
+        "--selector",
+        "shard notin (a,b)",
+    ];
+    let said = done(&run(&kubeconfig, &rest).await);
+    assert!(
+        said.contains("/three is released") && said.contains("1 object released"),
+        "{said}"
+    );
+    assert_eq!(finalizers(&client, &namespace, "two").await, [FINALIZER]);
+}
+
+#[tokio::test]
 async fn an_object_that_is_being_deleted_goes() {
     let client = control_plane().client().await;
     let namespace = Namespace::create(&client).await;

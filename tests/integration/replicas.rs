@@ -15,7 +15,7 @@ use crate::world::{
 };
 
 /// Modules that test a single process, or no process at all.
-const SKIPPED: [&str; 8] = [
+const SKIPPED: [&str; 9] = [
     "crd::",
     "leader::",
     "metrics::",
@@ -23,6 +23,7 @@ const SKIPPED: [&str; 8] = [
     "proxied::",
     "release::",
     "replicas::",
+    "shards::",
     "unlisted::",
 ];
 /// Tests wait most of the time, so more threads than cores.

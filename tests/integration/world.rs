@@ -1,6 +1,7 @@
 //! The environment of a test: a namespace, a simulated portal with a key, and the running operator.
 
 mod checks;
+pub mod front;
 mod objects;
 mod portal;
 mod processes;

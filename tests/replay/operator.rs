@@ -16,7 +16,6 @@ use docspace_backup_operator::{
         plan::{Need, Plan, Step, Write},
         recall::recall,
         retry::{Pace, after_start, backoff},
-        status::verified,
         summary::summary,
     },
     schedule::Schedule,
@@ -118,10 +117,7 @@ impl Operator {
     pub fn restart(&mut self, now: Timestamp) -> Duration {
         self.memory = Memory::default();
         self.lost = None;
-        match &self.object.status {
-            Some(status) if verified(&self.object) => after_start(&self.object, status, self.pace(now)),
-            _ => Duration::ZERO,
-        }
+        after_start(&self.object, self.pace(now))
     }
 
     fn pace(&self, now: Timestamp) -> Pace {
@@ -220,13 +216,13 @@ fn remember(
     let applied = facts.ownership.ours();
     let was_accepted = applied.is_some_and(|applied| applied.schedule == written.wanted.shown_as_applied());
     if memory.accepted_write.is_none() && was_accepted {
-        memory.accepted_write = Some(written.clone());
+        memory.accepted_write = Some(Box::new(written.clone()));
     }
     let unconfirmed = object
         .status
         .as_ref()
         .and_then(|status| status.unconfirmed.clone());
-    let is_this = memory.accepted_write.as_ref() == Some(&written);
+    let is_this = memory.accepted_write.as_deref() == Some(&written);
     facts.unconfirmed = unconfirmed.filter(|_| is_this);
     if let Some(lost) = lost {
         facts.lost_write = lost.as_fact(lost.written == written);
@@ -281,7 +277,7 @@ async fn write(portal: &Portal, plan: &Write, facts: &mut Facts<'_>, (memory, lo
     let written = resolved.map(|(_, resolved)| Written::of(resolved));
     if posted.is_ok() {
         *lost = None;
-        memory.accepted_write = written.clone();
+        memory.accepted_write = written.clone().map(Box::new);
     }
     if Sent::of(&posted, &plan.wanted, &Asked::NotYet) != Sent::Refused {
         facts.take_held(portal.schedule(plan.wanted.dump).await);

@@ -87,33 +87,69 @@ struct Page<K> {
     version: Option<String>,
 }
 
+/// What is listed and watched.
+struct Objects<K> {
+    api: Api<K>,
+    /// A label selector.
+    labels: Option<String>,
+}
+
+impl<K> Objects<K> {
+    fn watch(&self, list: bool) -> WatchParams {
+        WatchParams {
+            label_selector: self.labels.clone(),
+            timeout: Some(WATCH_TAKES),
+            send_initial_events: list,
+            ..WatchParams::default()
+        }
+    }
+
+    fn page(&self, next: Option<String>) -> ListParams {
+        ListParams {
+            label_selector: self.labels.clone(),
+            limit: Some(PAGE),
+            continue_token: next,
+            ..ListParams::default()
+        }
+    }
+}
+
 /// The events of these objects, without an end. After an error, the next poll tries again; the caller makes pauses.
-pub fn changes<K>(api: Api<K>, lists: Lists) -> impl Stream<Item = Result<Event<K>>> + Send
+/// Only objects whose labels match are listed and watched.
+pub fn changes<K>(
+    api: Api<K>,
+    lists: Lists,
+    labels: Option<String>,
+) -> impl Stream<Item = Result<Event<K>>> + Send
 where
     K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    unfold((api, lists, State::Begin), async |(api, lists, mut state)| {
-        loop {
-            let (event, next) = step(&api, &lists, state).await;
-            state = next;
-            if let Some(event) = event {
-                return Some((event, (api, lists, state)));
+    let objects = Objects { api, labels };
+    unfold(
+        (objects, lists, State::Begin),
+        async |(objects, lists, mut state)| {
+            loop {
+                let (event, next) = step(&objects, &lists, state).await;
+                state = next;
+                if let Some(event) = event {
+                    return Some((event, (objects, lists, state)));
+                }
             }
-        }
-    })
+        },
+    )
 }
 
 type Step<K> = (Option<Result<Event<K>>>, State<K>);
 
-async fn step<K>(api: &Api<K>, lists: &Lists, state: State<K>) -> Step<K>
+async fn step<K>(objects: &Objects<K>, lists: &Lists, state: State<K>) -> Step<K>
 where
     K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
     match state {
-        State::Begin => begin(api, lists).await,
+        State::Begin => begin(objects, lists).await,
         State::Streamed(turn, list) => streamed(lists, turn, list).await,
-        State::Paged(turn, page) => paged(api, turn, page).await,
-        State::Listed(version) => match api.watch(&watch(false), &version).await {
+        State::Paged(turn, page) => paged(objects, turn, page).await,
+        State::Listed(version) => match objects.api.watch(&objects.watch(false), &version).await {
             Ok(changes) => (None, State::Watching(version, changes.boxed())),
             Err(error) => (Some(Err(Error::WatchStartFailed(error))), State::Listed(version)),
         },
@@ -121,15 +157,7 @@ where
     }
 }
 
-fn watch(list: bool) -> WatchParams {
-    WatchParams {
-        timeout: Some(WATCH_TAKES),
-        send_initial_events: list,
-        ..WatchParams::default()
-    }
-}
-
-async fn begin<K>(api: &Api<K>, lists: &Lists) -> Step<K>
+async fn begin<K>(objects: &Objects<K>, lists: &Lists) -> Step<K>
 where
     K: Clone + Debug + DeserializeOwned + Send + 'static,
 {
@@ -144,7 +172,7 @@ where
         return (Some(Ok(Event::Init)), State::Paged(turn, first()));
     }
     // Without a version, the list is as recent as this request.
-    match timeout(NEXT_TAKES, api.watch(&watch(true), "")).await {
+    match timeout(NEXT_TAKES, objects.api.watch(&objects.watch(true), "")).await {
         Ok(Ok(list)) => (Some(Ok(Event::Init)), State::Streamed(turn, list.boxed())),
         Ok(Err(error)) if !refuses_to_stream(&error) => {
             (Some(Err(Error::InitialListFailed(error))), State::Begin)
@@ -190,7 +218,7 @@ async fn streamed<K>(lists: &Lists, turn: Turn, mut list: Changes<K>) -> Step<K>
     }
 }
 
-async fn paged<K>(api: &Api<K>, turn: Turn, mut page: Page<K>) -> Step<K>
+async fn paged<K>(objects: &Objects<K>, turn: Turn, mut page: Page<K>) -> Step<K>
 where
     K: Clone + Debug + DeserializeOwned,
 {
@@ -200,9 +228,8 @@ where
     if let Some(version) = page.version {
         return (Some(Ok(Event::InitDone)), State::Listed(version));
     }
-    let mut wanted = ListParams::default().limit(PAGE);
-    wanted.continue_token = page.next;
-    let list = match timeout(PAGE_TAKES, api.list(&wanted)).await {
+    let wanted = objects.page(page.next);
+    let list = match timeout(PAGE_TAKES, objects.api.list(&wanted)).await {
         Ok(Ok(list)) => list,
         Ok(Err(error)) => return (Some(Err(Error::InitialListFailed(error))), State::Begin),
         Err(late) => {

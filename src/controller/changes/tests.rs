@@ -150,7 +150,7 @@ async fn a_list_is_streamed_and_then_watched_from_its_end() {
         Answer(200, vec![event("ERROR", status(410))], false),
         streamed_list(&["a"], 12),
     ]);
-    let mut changes = pin!(changes(server.api(), Lists::default()));
+    let mut changes = pin!(changes(server.api(), Lists::default(), None));
     let listed = ["Init", "InitApply(a)", "InitApply(b)", "InitDone"];
     assert_eq!(next(&mut changes).await, listed);
     assert_eq!(next(&mut changes).await, ["Apply(a)", "Delete(b)"]);
@@ -174,7 +174,7 @@ async fn an_api_server_that_refuses_to_stream_is_asked_for_pages() {
         page(&["c"], 7, None),
     ]);
     let lists = Lists::default();
-    let mut one = pin!(changes(server.api(), lists.clone()));
+    let mut one = pin!(changes(server.api(), lists.clone(), None));
     let listed = ["Init", "InitApply(a)", "InitApply(b)", "InitApply(c)", "InitDone"];
     assert_eq!(next(&mut one).await, listed);
     let pages = [
@@ -186,7 +186,7 @@ async fn an_api_server_that_refuses_to_stream_is_asked_for_pages() {
     assert_eq!(server.asked(), pages);
     // Others need not try.
     let server = Server::of([page(&[], 7, None)]);
-    let mut other = pin!(changes(server.api(), lists));
+    let mut other = pin!(changes(server.api(), lists, None));
     assert_eq!(next(&mut other).await, ["Init", "InitDone"]);
     assert_eq!(server.asked(), ["2 after None"]);
 }
@@ -197,7 +197,7 @@ async fn an_api_server_that_ignores_the_wish_for_a_list_is_asked_for_pages() {
         let added = vec![event("ADDED", secret("a", 1))];
         let server = Server::of([Answer(200, added, ends), page(&["b"], 7, None)]);
         let began = Instant::now();
-        let mut changes = pin!(changes(server.api(), Lists::default()));
+        let mut changes = pin!(changes(server.api(), Lists::default(), None));
         let events = ["Init", "InitApply(a)", "Init", "InitApply(b)", "InitDone"];
         assert_eq!(next(&mut changes).await, events);
         assert_eq!(began.elapsed(), if ends { Duration::ZERO } else { NEXT_TAKES });
@@ -215,7 +215,7 @@ async fn a_list_that_fails_is_an_error_and_is_tried_again() {
         ),
         streamed_list(&["a"], 7),
     ]);
-    let mut changes = pin!(changes(server.api(), Lists::default()));
+    let mut changes = pin!(changes(server.api(), Lists::default(), None));
     let [failed] = next(&mut changes).await;
     assert!(
         failed.starts_with("failed to perform initial object list"),
@@ -234,7 +234,7 @@ async fn a_list_that_fails_is_an_error_and_is_tried_again() {
 async fn one_list_runs_at_a_time() {
     let lists = Lists::default();
     let begin = |server: &Server| {
-        let changes: Pin<Box<dyn Stream<Item = _>>> = Box::pin(changes(server.api(), lists.clone()));
+        let changes: Pin<Box<dyn Stream<Item = _>>> = Box::pin(changes(server.api(), lists.clone(), None));
         changes
     };
     let unfinished = Server::of((0..9).map(|_| Answer(200, vec![event("ADDED", secret("a", 1))], false)));
@@ -251,4 +251,24 @@ async fn one_list_runs_at_a_time() {
     // Its watch holds up nobody.
     let mut another = begin(&Server::of([streamed_list(&[], 7)]));
     assert_eq!(next(&mut another).await, ["Init", "InitDone"]);
+}
+
+#[tokio::test]
+async fn a_list_in_either_form_and_the_watch_ask_for_the_labels() {
+    let server = Server::of([
+        Answer(422, vec![status(422)], true),
+        page(&["a"], 7, Some("more")),
+        page(&["b"], 7, None),
+        Answer(200, vec![event("ADDED", secret("c", 8))], false),
+    ]);
+    let labels = "shard in (a,b)";
+    let mut changes = pin!(changes(server.api(), Lists::default(), Some(labels.into())));
+    let events = ["Init", "InitApply(a)", "InitApply(b)", "InitDone", "Apply(c)"];
+    assert_eq!(next(&mut changes).await, events);
+    let asked = server.asked.lock().expect("no panic").clone();
+    assert_eq!(asked.len(), 4);
+    assert!(
+        asked.iter().all(|query| query["labelSelector"] == labels),
+        "{asked:?}"
+    );
 }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     api::DocSpaceBackupSchedule,
-    controller::index::slot::{Key, SlotKey, key_of},
+    controller::{index::slot::SlotKey, key::Key},
     rules::{
         lost_write::{LostWrite, MAY_LAND_FOR},
         memory::Lost,
@@ -40,7 +40,7 @@ impl LostWrites {
     /// Takes in what the status of an object records.
     pub fn file(&mut self, object: &DocSpaceBackupSchedule, now: Timestamp) {
         self.prune(now);
-        let key = key_of(object);
+        let key = Key::of(object);
         if let Some(slot) = self.slots.remove(&key)
             && let Some(writes) = self.recorded.get_mut(&slot)
         {

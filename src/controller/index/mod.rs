@@ -1,50 +1,74 @@
 //! The index of watched objects: the newest version of each, and which of them share a slot or a Secret.
 
 mod claims;
+mod entry;
 mod lost;
+mod multimap;
 mod shared;
 pub mod slot;
 mod standing;
 
 use std::{
-    collections::HashSet,
+    collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use jiff::Timestamp;
-use kube::{
-    Resource,
-    runtime::reflector::{ObjectRef, Store},
-};
+use kube::Resource;
 
 use crate::{
     api::DocSpaceBackupSchedule,
     controller::{
         index::{
             claims::{Claim, Claimant},
+            entry::Entry,
             shared::{FairLock, Shared},
-            slot::{Key, SlotKey, key_of},
+            slot::SlotKey,
         },
-        watched::Guarded,
+        key::Key,
+        metrics::values::Values,
+        watched::{Guarded, version},
     },
     rules::{lost_write::LostWrite, memory::Lost},
     secret::SharedSecret,
 };
 
-pub use crate::controller::index::shared::{Listing, SlotGuard};
+pub use crate::controller::index::{entry::Listing, shared::SlotGuard};
 
 /// What an update of an object in the index means for others.
+#[derive(Default)]
 pub struct Filed {
+    /// Whether the object must be reconciled: it is not as this operator's last write left it.
+    pub is_news: bool,
     /// The objects of a slot that it no longer claims.
     pub others: Vec<Key>,
     /// What was known of an object of the same name that is gone.
     pub replaced: Option<Listing>,
 }
 
+/// Where a version of an object comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A list or a watch.
+    Watch,
+    /// The answer to a write of this operator.
+    Write,
+    /// Such an answer, with the metadata only; the rest is as it was before.
+    WriteOfMetadata,
+}
+
+/// What the index knows of a version that comes to it.
+enum Known {
+    /// This version, or a later one; whether it is news all the same.
+    Already { is_news: bool },
+    /// Not this version; whether this operator wrote it.
+    NotYet { is_own: bool },
+}
+
 /// The objects of all watched namespaces.
 #[derive(Default)]
 pub struct Index {
-    stores: Vec<Store<Guarded>>,
     shared: Mutex<Shared>,
 }
 
@@ -55,66 +79,75 @@ impl std::fmt::Debug for Index {
 }
 
 impl Index {
-    /// An index over these stores.
-    pub fn new(stores: Vec<Store<Guarded>>) -> Self {
-        Self {
-            stores,
-            shared: Mutex::default(),
-        }
-    }
-
     fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The newest known version of an object: from the watch, or from this operator's last write.
-    pub fn newest(&self, key: &Key) -> Option<Arc<Guarded>> {
-        let watched = self.stores.iter().find_map(|store| store.get(key))?;
-        let mut shared = self.shared();
-        match shared.written.get(key) {
-            Some(written) if version(written) > version(&watched) => Some(written.clone()),
-            Some(_) => {
-                shared.written.remove(key);
-                Some(watched)
-            }
-            None => Some(watched),
-        }
+    pub fn newest(&self, key: &Key) -> Option<Guarded> {
+        let packed = self.shared().entries.get(key)?.packed.clone();
+        packed.unpack()
     }
 
-    /// The newest known version of every object.
-    pub fn all(&self) -> Vec<Arc<Guarded>> {
-        let mut all: Vec<_> = self.stores.iter().flat_map(Store::state).collect();
+    /// Whether the object is known.
+    pub fn has(&self, key: &Key) -> bool {
+        self.shared().entries.contains_key(key)
+    }
+
+    /// How many checks of portals all objects cause per second on average; `interval` is the default between two checks
+    /// of an object.
+    pub fn looks_per_second(&self, interval: Duration) -> f64 {
         let shared = self.shared();
-        for object in &mut all {
-            let written = shared.written.get(&ObjectRef::from_obj(&**object));
-            if let Some(written) = written.filter(|written| version(written) > version(object)) {
-                *object = written.clone();
-            }
-        }
-        all
+        let intervals = shared.entries.values().map(|entry| entry.listing.interval);
+        intervals
+            .map(|own| own.unwrap_or(interval).as_secs_f64().recip())
+            .sum()
     }
 
-    /// Keeps the version that a write returned.
-    pub fn wrote(&self, written: Guarded) {
-        let Ok(object) = &written.object else { return };
-        let key = key_of(object);
-        let mut shared = self.shared();
-        // A deleted object stays forgotten.
-        if shared.listed.contains_key(&key) {
-            shared
-                .claims
-                .file(Claimant::of(object), told_key(object), Claim::of(object));
-            shared.written.insert(key, Arc::new(written));
-        }
+    /// The size of an object in an answer of the API server, in bytes.
+    pub fn bytes(&self, key: &Key) -> usize {
+        let shared = self.shared();
+        shared.entries.get(key).map_or(0, |entry| entry.packed.bytes())
+    }
+
+    /// What the metrics show of every object.
+    pub fn values(&self) -> Vec<(Key, Values)> {
+        let shared = self.shared();
+        let values = shared
+            .entries
+            .iter()
+            .map(|(key, entry)| (key.clone(), entry.values.clone()));
+        values.collect()
     }
 
     /// Adds or updates an object.
-    pub fn file(&self, watched: &Guarded) -> Filed {
-        let key = ObjectRef::from_obj(watched);
-        let mut listing = Listing::of(watched);
+    pub fn file(&self, mut object: Guarded, source: Source) -> Filed {
+        let key = Key::of(&object);
+        let is_own = match self.known(&key, &object, source) {
+            Known::NotYet { is_own } => is_own,
+            Known::Already { is_news } => {
+                return Filed {
+                    is_news,
+                    ..Filed::default()
+                };
+            }
+        };
+        let mut entry = Entry::of(&mut object);
+        entry.is_partial = source == Source::WriteOfMetadata;
         let mut guard = self.shared();
         let shared = &mut *guard;
-        let before = shared.listed.get(&key);
+        let (key, before) = match shared.entries.get_key_value(&key) {
+            // One copy of the key's text.
+            Some((key, before)) => (key.clone(), Some(before)),
+            None => (key, None),
+        };
+        entry.written = before.map_or_else(Vec::new, |before| before.written.clone());
+        if source != Source::Watch {
+            entry.written.extend(entry.version);
+        }
+        let is_news = !is_own || before.is_none_or(|before| before.packed != entry.packed);
+        let before = before.map(|before| &before.listing);
+        let listing = &mut entry.listing;
         let gave_up = before
             .is_some_and(|before| before.enforces && (before.slot != listing.slot || !listing.enforces));
         let replaced = before.filter(|before| before.uid != listing.uid).cloned();
@@ -124,30 +157,41 @@ impl Index {
             true => shared.others(&key),
             false => Vec::new(),
         };
-        if let Ok(object) = &watched.object {
-            // The watch may lag behind this operator's last write.
-            let written = shared.written.get(&key);
-            let written = written.filter(|written| version(written) > version(watched));
-            let newest = written.and_then(|written| written.object.as_ref().ok());
-            let newest = newest.unwrap_or(object);
-            shared
-                .claims
-                .file(Claimant::of(newest), told_key(newest), Claim::of(newest));
+        if let Ok(object) = &object.object {
+            shared.claims.file(
+                Claimant::new(&key, listing, object),
+                told_key(object),
+                Claim::of(object),
+            );
             shared.lost.file(object, Timestamp::now());
         }
-        if shared.listed.get(&key) != Some(&listing) {
-            shared.insert(&key, &listing);
-            if let Some(before) = shared.listed.insert(key.clone(), listing) {
-                shared.remove(&key, before);
-            }
+        shared.insert(key, entry);
+        Filed {
+            is_news,
+            others,
+            replaced,
         }
-        Filed { others, replaced }
+    }
+
+    fn known(&self, key: &Key, object: &Guarded, source: Source) -> Known {
+        let mut shared = self.shared();
+        let known = shared.entries.get_mut(key);
+        let known = known.filter(|known| known.listing.uid.as_deref() == object.meta().uid.as_deref());
+        let version = version(object);
+        match (known, source) {
+            (None, Source::Watch) => Known::NotYet { is_own: false },
+            (Some(known), Source::Watch) => known.watched(version),
+            // A deleted object stays forgotten.
+            (None, _) => Known::Already { is_news: false },
+            (Some(known), _) if version <= known.version => Known::Already { is_news: false },
+            (Some(_), _) => Known::NotYet { is_own: true },
+        }
     }
 
     /// Records that the operator releases the object, so that its end is no surprise.
     pub fn released(&self, key: &Key) {
-        if let Some(listing) = self.shared().listed.get_mut(key) {
-            listing.released = true;
+        if let Some(entry) = self.shared().entries.get_mut(key) {
+            entry.listing.released = true;
         }
     }
 
@@ -159,22 +203,12 @@ impl Index {
             false => Vec::new(),
         };
         others.extend(shared.claims.forget(key));
-        let before = shared.listed.remove(key);
-        if let Some(before) = before.clone() {
-            shared.remove(key, before);
-        }
-        shared.written.remove(key);
-        (before, others)
+        (shared.remove(key), others)
     }
 
     /// Every object of the index.
     pub fn keys(&self) -> Vec<Key> {
-        self.shared().listed.keys().cloned().collect()
-    }
-
-    /// Whether the watch has the object.
-    pub fn is_there(&self, key: &Key) -> bool {
-        self.stores.iter().any(|store| store.get(key).is_some())
+        self.shared().entries.keys().cloned().collect()
     }
 
     /// The objects that share a slot with this one.
@@ -183,14 +217,8 @@ impl Index {
     }
 
     /// The objects that name this Secret.
-    pub fn naming_secret(&self, namespace: &str, name: &str) -> Vec<Key> {
-        let shared = self.shared();
-        let names = shared.by_secret.get(&(namespace.into(), name.into()));
-        names
-            .into_iter()
-            .flatten()
-            .map(|name| ObjectRef::new(name).within(namespace))
-            .collect()
+    pub fn naming_secret(&self, secret: &Key) -> Vec<Key> {
+        self.shared().by_secret.of(secret).cloned().collect()
     }
 
     /// The lock for reading and writing this object's slot.
@@ -212,12 +240,12 @@ impl Index {
 
     /// Records that the portal accepted the object's key; returns the objects that this affects.
     pub fn accept(&self, object: &DocSpaceBackupSchedule) -> Vec<Key> {
-        let (key, mut shared) = (key_of(object), self.shared());
+        let (key, mut shared) = (Key::of(object), self.shared());
         if !shared.claims.accept(&Claimant::of(object)) || !shared.claims.has_claim(&key) {
             return Vec::new();
         }
         let mut others = shared.others(&key);
-        others.retain(|other| other.namespace != key.namespace);
+        others.retain(|other| other.namespace() != key.namespace());
         others
     }
 
@@ -234,7 +262,7 @@ impl Index {
 
     /// Forgets the id of the object's key, so that it is read again.
     pub fn unrecognize(&self, object: &DocSpaceBackupSchedule) {
-        self.shared().claims.unrecognize(&key_of(object));
+        self.shared().claims.unrecognize(&Key::of(object));
     }
 
     /// The lost write of the object's slot that this process made.
@@ -246,10 +274,10 @@ impl Index {
     /// The lost write of the slot that the status of another object records. In another namespace, it counts if that
     /// object names the slot itself, and once the portal was seen to accept its key.
     pub fn recorded_lost_write(&self, me: &DocSpaceBackupSchedule) -> LostWrite {
-        let (key, shared) = (key_of(me), self.shared());
+        let (key, shared) = (Key::of(me), self.shared());
         let counts = |by: &Key, is_own_slot: bool| {
             let is_believed = is_own_slot && shared.claims.is_accepted(by);
-            *by != key && (by.namespace == key.namespace || is_believed)
+            *by != key && (by.namespace() == key.namespace() || is_believed)
         };
         SlotKey::of(&me.spec).map_or(LostWrite::None, |slot| shared.lost.recorded(&slot, counts))
     }
@@ -269,12 +297,12 @@ impl Index {
     }
 
     /// The objects that wait for the check of this one.
-    pub fn waiting(&self, key: &Key) -> HashSet<Key> {
+    pub fn waiting(&self, key: &Key) -> BTreeSet<Key> {
         self.shared().claims.waiting(key)
     }
 
     /// Records that the object was checked; `waiting` are the objects that waited when the check began.
-    pub fn examined(&self, object: &DocSpaceBackupSchedule, waited: &HashSet<Key>) {
+    pub fn examined(&self, object: &DocSpaceBackupSchedule, waited: &BTreeSet<Key>) {
         self.shared().claims.examined(&Claimant::of(object), waited);
     }
 
@@ -285,14 +313,28 @@ impl Index {
 }
 
 /// The id of the object's key, according to its status.
-fn told_key(object: &DocSpaceBackupSchedule) -> Option<String> {
+fn told_key(object: &DocSpaceBackupSchedule) -> Option<Arc<str>> {
     let key = object.status.as_ref()?.api_key.as_ref()?;
-    key.id.clone()
+    key.id.as_deref().map(Into::into)
 }
 
-/// Resource versions are decimal numbers that only grow.
-fn version(object: &Guarded) -> Option<u128> {
-    object.meta().resource_version.as_deref()?.parse().ok()
+impl Entry {
+    /// A list or a watch shows this version of the object.
+    fn watched(&mut self, version: Option<u64>) -> Known {
+        let is_own = version.is_some_and(|version| self.written.contains(&version));
+        let is_behind = !self.written.is_empty() && version < self.version;
+        self.written.retain(|written| Some(*written) > version);
+        if is_behind {
+            // What somebody else changed, this operator's own write came after.
+            return Known::Already { is_news: !is_own };
+        }
+        let is_same = version.is_some() && version == self.version && !self.is_partial;
+        if is_same {
+            Known::Already { is_news: !is_own }
+        } else {
+            Known::NotYet { is_own }
+        }
+    }
 }
 
 #[cfg(test)]

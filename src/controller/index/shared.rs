@@ -1,25 +1,22 @@
-//! Which objects share a slot or a Secret.
+//! What the index knows of all objects, and the locks of slots.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     hash::Hash,
     sync::{Arc, Weak},
 };
 
-use kube::ResourceExt;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::{
-    controller::{
-        index::{
-            claims::{Claims, KeyedSlot},
-            lost::LostWrites,
-            slot::{Key, SlotKey},
-        },
-        secrets,
-        watched::Guarded,
+use crate::controller::{
+    index::{
+        claims::{Claims, KeyedSlot},
+        entry::{Entry, Listing},
+        lost::LostWrites,
+        multimap::Multimap,
+        slot::SlotKey,
     },
-    rules::ownership::{enforces, may_be_at},
+    key::Key,
 };
 
 type Lock = Weak<tokio::sync::Mutex<()>>;
@@ -28,48 +25,16 @@ type Locks<K> = HashMap<(K, Option<String>), Lock>;
 
 #[derive(Default)]
 pub struct Shared {
-    pub listed: HashMap<Key, Listing>,
-    pub slots: HashMap<SlotKey, HashSet<Key>>,
+    pub entries: HashMap<Key, Box<Entry>>,
+    pub slots: Multimap<SlotKey, Key>,
     /// Locks of slots.
     pub locks: Locks<SlotKey>,
     /// The claims that this process has verified.
     pub claims: Claims,
     pub lost: LostWrites,
     pub keyed_locks: Locks<KeyedSlot>,
-    pub by_secret: HashMap<(String, String), BTreeSet<String>>,
-    /// Versions that this operator's writes returned, until the watch has caught up.
-    pub written: HashMap<Key, Arc<Guarded>>,
-}
-
-/// What is known of an object: where it is indexed, and what its end would leave.
-#[derive(Clone, PartialEq)]
-pub struct Listing {
-    pub uid: Option<String>,
-    pub slot: Option<SlotKey>,
-    /// Whether it may write there; if that ends, others on the slot must be woken.
-    pub enforces: bool,
-    pub secrets: BTreeSet<String>,
-    /// The portal where its schedule may remain if it goes without having been released.
-    pub portal: Option<String>,
-    /// The operator has released it.
-    pub released: bool,
-}
-
-impl Listing {
-    /// What is known of this object.
-    pub fn of(watched: &Guarded) -> Self {
-        let object = watched.object.as_ref().ok();
-        let spec = object.map(|object| &object.spec);
-        let secrets = spec.map(|spec| secrets::names(spec).map(Into::into).collect());
-        Self {
-            uid: watched.uid(),
-            slot: spec.and_then(SlotKey::of),
-            enforces: spec.is_some_and(enforces),
-            portal: object.and_then(may_be_at),
-            released: false,
-            secrets: secrets.unwrap_or_default(),
-        }
-    }
+    /// The objects that name a Secret.
+    pub by_secret: Multimap<Key, Key>,
 }
 
 /// A lock that namespaces take in turns: only one object of each is in the queue.
@@ -114,10 +79,12 @@ fn lock_of<K: Eq + Hash>(locks: &mut HashMap<K, Lock>, slot: K) -> Arc<tokio::sy
 
 impl Shared {
     pub fn others(&self, key: &Key) -> Vec<Key> {
-        let slot = self.listed.get(key).and_then(|listing| listing.slot.as_ref());
-        let here = slot.and_then(|slot| self.slots.get(slot));
-        let keyed = self.claims.sharing(key);
-        let others: HashSet<_> = here.into_iter().flatten().chain(keyed).collect();
+        let slot = self
+            .entries
+            .get(key)
+            .and_then(|entry| entry.listing.slot.as_ref());
+        let here = slot.into_iter().flat_map(|slot| self.slots.of(slot));
+        let others: HashSet<_> = here.chain(self.claims.sharing(key)).collect();
         others
             .into_iter()
             .filter(|other| *other != key)
@@ -125,46 +92,36 @@ impl Shared {
             .collect()
     }
 
-    pub fn insert(&mut self, key: &Key, listing: &Listing) {
-        if let Some(slot) = &listing.slot {
-            self.slots.entry(slot.clone()).or_default().insert(key.clone());
+    /// Adds an entry, or replaces it.
+    pub fn insert(&mut self, key: Key, entry: Entry) {
+        let before = self.entries.get(&key).map(|entry| &entry.listing);
+        let (was, is) = (
+            before.and_then(|before| before.slot.as_ref()),
+            &entry.listing.slot,
+        );
+        self.slots.relocate(&key, was, is.as_ref());
+        let none = Vec::new();
+        let (was, are) = (
+            before.map_or(&none, |before| &before.secrets),
+            &entry.listing.secrets,
+        );
+        if was != are {
+            was.iter().for_each(|secret| self.by_secret.remove(secret, &key));
+            are.iter()
+                .for_each(|secret| self.by_secret.insert(secret.clone(), key.clone()));
         }
-        for secret in &listing.secrets {
-            let names = self
-                .by_secret
-                .entry((namespace(key), secret.clone()))
-                .or_default();
-            names.insert(key.name.clone());
-        }
+        self.entries.insert(key, entry.into());
     }
 
-    /// Removes the entries of `before` that no longer apply.
-    pub fn remove(&mut self, key: &Key, before: Listing) {
-        let now = self.listed.get(key);
-        if let Some(slot) = before.slot
-            && now.is_none_or(|now| now.slot.as_ref() != Some(&slot))
-            && let Some(members) = self.slots.get_mut(&slot)
-        {
-            members.remove(key);
-            if members.is_empty() {
-                self.slots.remove(&slot);
-            }
-        }
-        let secrets = before.secrets.into_iter();
-        for secret in secrets.filter(|secret| now.is_none_or(|now| !now.secrets.contains(secret))) {
-            let secret = (namespace(key), secret);
-            if let Some(names) = self.by_secret.get_mut(&secret) {
-                names.remove(&key.name);
-                if names.is_empty() {
-                    self.by_secret.remove(&secret);
-                }
-            }
-        }
+    /// Removes an entry; returns what was known of its object.
+    pub fn remove(&mut self, key: &Key) -> Option<Listing> {
+        let Listing { slot, secrets, .. } = &self.entries.get(key)?.listing;
+        self.slots.relocate(key, slot.as_ref(), None);
+        secrets
+            .iter()
+            .for_each(|secret| self.by_secret.remove(secret, key));
+        self.entries.remove(key).map(|entry| entry.listing)
     }
-}
-
-fn namespace(key: &Key) -> String {
-    key.namespace.clone().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,25 +1,10 @@
-//! The keys of objects and slots.
+//! The slots of portals.
 
-use kube::{ResourceExt, runtime::reflector::ObjectRef};
-
-use crate::{
-    api::{DocSpaceBackupSchedule, DocSpaceBackupScheduleSpec},
-    controller::watched::Guarded,
-    portal::Address,
-};
-
-/// Namespace and name of an object.
-pub type Key = ObjectRef<Guarded>;
-
-/// Namespace and name of an object.
-pub fn key_of(object: &DocSpaceBackupSchedule) -> Key {
-    let key = ObjectRef::new(&object.name_any());
-    key.within(object.metadata.namespace.as_deref().unwrap_or_default())
-}
+use crate::{api::DocSpaceBackupScheduleSpec, portal::Address};
 
 /// A schedule in DocSpace: one for each portal, and one for dumps of the whole installation, independent of the Host
-/// (trap 1).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// (trap 1). Clones share the address.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SlotKey {
     address: Address,
     dump: bool,

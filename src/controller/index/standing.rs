@@ -1,13 +1,16 @@
 //! Which object of this operator owns a slot.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use crate::{
     api::DocSpaceBackupSchedule,
-    controller::index::{
-        Index,
-        claims::{Claim, Claimant},
-        slot::{Key, SlotKey, key_of},
+    controller::{
+        index::{
+            Index,
+            claims::{Claim, Claimant},
+            slot::SlotKey,
+        },
+        key::Key,
     },
     rules::{backup::expected::Expected, facts::Slot, ownership::enforces},
 };
@@ -22,29 +25,27 @@ impl Index {
         let slot = SlotKey::of(&me.spec)?;
         let others: Vec<_> = {
             let shared = self.shared();
-            let members: Vec<_> = match slot.is_of_dump() {
+            let namespace = me.metadata.namespace.as_deref().unwrap_or_default();
+            let counts = |other: &&Key| shared.claims.counts(other, namespace);
+            match slot.is_of_dump() {
                 // Dumps at an address are one slot, independent of the Host.
-                false => SlotKey::of_dump(&me.spec)
-                    .and_then(|dump| shared.slots.get(&dump))
-                    .into_iter()
-                    .collect(),
+                false => {
+                    let dumps = SlotKey::of_dump(&me.spec);
+                    let members = dumps.iter().flat_map(|dumps| shared.slots.of(dumps));
+                    members.filter(counts).take(MOST_COMPARED).cloned().collect()
+                }
                 true => {
                     let here = |other: &SlotKey| !other.is_of_dump() && other.is_beside(&slot);
-                    let slots = shared.slots.iter().filter(|(other, _)| here(other));
-                    slots.map(|(_, members)| members).collect()
+                    let members = shared.slots.iter().filter(|(other, _)| here(other));
+                    let members = members.map(|(_, member)| member);
+                    members.filter(counts).take(MOST_COMPARED).cloned().collect()
                 }
-            };
-            let namespace = me.metadata.namespace.as_ref();
-            let counting = members
-                .into_iter()
-                .flatten()
-                .filter(|other| shared.claims.counts(other, namespace));
-            counting.take(MOST_COMPARED).cloned().collect()
+            }
         };
         let meets = |other: &Key| {
             let newest = self.newest(other)?;
-            let other = newest.object.as_ref().ok()?;
-            let theirs = Expected::of(other, other.status.as_ref()?).ok()?;
+            let other = newest.object.ok()?;
+            let theirs = Expected::of(&other, other.status.as_ref()?).ok()?;
             Some(expected.times.meets(&theirs.times, expected.since))
         };
         let first = others.iter().find(|other| meets(other) == Some(true))?;
@@ -52,13 +53,13 @@ impl Index {
     }
 
     /// Makes the object wait for objects whose claims have precedence if they are true, until these were checked.
-    pub fn wait_for_others(&self, me: &DocSpaceBackupSchedule) -> HashSet<Key> {
+    pub fn wait_for_others(&self, me: &DocSpaceBackupSchedule) -> BTreeSet<Key> {
         let (claimant, claim) = (Claimant::of(me), Claim::of(me));
         let claims = &mut self.shared().claims;
         let others = claims.unverified(&claimant, &claim);
         others
             .iter()
-            .for_each(|other| claims.wait_for(&key_of(me), other));
+            .for_each(|other| claims.wait_for(&Key::of(me), other));
         others
     }
 
@@ -89,8 +90,8 @@ fn owner_for(owner: &Key, is_here: bool, me: &DocSpaceBackupSchedule) -> String 
 
 /// The name of an object, shown only within its own namespace.
 fn name_for(other: &Key, me: &DocSpaceBackupSchedule) -> String {
-    if other.namespace == me.metadata.namespace {
-        format!("DocSpaceBackupSchedule {}", other.name)
+    if Some(other.namespace()) == me.metadata.namespace.as_deref() {
+        format!("DocSpaceBackupSchedule {}", other.name())
     } else {
         "an object in another namespace".into()
     }

@@ -1,9 +1,13 @@
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use serde_json::json;
 
 use super::*;
 
-/// `nightly` with this uid; it owns the schedule of its portal, or none.
+/// A new version of `nightly` with this uid; it owns the schedule of its portal, or none.
 fn object(uid: &str, owns: bool) -> Guarded {
+    static VERSIONS: AtomicU64 = AtomicU64::new(1);
+    let version = VERSIONS.fetch_add(1, Relaxed).to_string();
     let portal = "http://portal.test";
     let schedule = json!({"storageType": "Documents", "cronParams": {"period": "EveryDay", "hour": 3, "day": 0},
         "backupsStored": 7, "dump": false});
@@ -19,7 +23,7 @@ fn object(uid: &str, owns: bool) -> Guarded {
     };
     let object = json!({
         "apiVersion": "docspace.onlyoffice.com/v1alpha1", "kind": "DocSpaceBackupSchedule",
-        "metadata": {"name": "nightly", "namespace": "ns", "uid": uid, "resourceVersion": "1", "generation": 1},
+        "metadata": {"name": "nightly", "namespace": "ns", "uid": uid, "resourceVersion": version, "generation": 1},
         "spec": spec, "status": status,
     });
     let object: DocSpaceBackupSchedule = serde_json::from_value(object).expect("an object");
@@ -27,7 +31,7 @@ fn object(uid: &str, owns: bool) -> Guarded {
 }
 
 fn key() -> Key {
-    ObjectRef::new("nightly").within("ns")
+    Key::new("ns", "nightly")
 }
 
 /// The uid of what is gone, whether it leaves a schedule behind, and whether it was released.
@@ -43,12 +47,23 @@ fn known(listing: Option<&Listing>) -> Option<(&str, bool, bool)> {
 #[test]
 fn an_object_in_the_place_of_another_says_what_was_known_of_the_other() {
     let index = Index::default();
-    assert_eq!(known(index.file(&object("first", false)).replaced.as_ref()), None);
+    assert_eq!(
+        known(
+            index
+                .file(object("first", false), Source::Watch)
+                .replaced
+                .as_ref()
+        ),
+        None
+    );
     // It is the same one.
-    assert_eq!(known(index.file(&object("first", true)).replaced.as_ref()), None);
-    let filed = index.file(&object("second", false));
+    assert_eq!(
+        known(index.file(object("first", true), Source::Watch).replaced.as_ref()),
+        None
+    );
+    let filed = index.file(object("second", false), Source::Watch);
     assert_eq!(known(filed.replaced.as_ref()), Some(("first", true, false)));
-    let filed = index.file(&object("second", false));
+    let filed = index.file(object("second", false), Source::Watch);
     assert_eq!(known(filed.replaced.as_ref()), None, "only once");
     assert_eq!(
         known(index.forget(&key()).0.as_ref()),
@@ -60,22 +75,68 @@ fn an_object_in_the_place_of_another_says_what_was_known_of_the_other() {
 #[test]
 fn what_was_released_is_known_as_released_until_it_is_gone() {
     let index = Index::default();
-    index.file(&object("first", true));
+    index.file(object("first", true), Source::Watch);
     index.released(&key());
     // The watch shows the object without the finalizer before it is gone.
-    index.file(&object("first", true));
+    index.file(object("first", true), Source::Watch);
     assert_eq!(
         known(index.forget(&key()).0.as_ref()),
         Some(("first", true, true))
     );
 
     // Nor does the next one of its name count as released.
-    index.file(&object("first", true));
+    index.file(object("first", true), Source::Watch);
     index.released(&key());
-    let filed = index.file(&object("second", true));
+    let filed = index.file(object("second", true), Source::Watch);
     assert_eq!(known(filed.replaced.as_ref()), Some(("first", true, true)));
     assert_eq!(
         known(index.forget(&key()).0.as_ref()),
         Some(("second", true, false))
     );
+}
+
+/// The object with this version.
+fn at(mut object: Guarded, version: u64) -> Guarded {
+    object.meta_mut().resource_version = Some(version.to_string());
+    object
+}
+
+#[test]
+fn what_this_operator_wrote_is_no_news_and_what_others_wrote_is() {
+    let (before, after) = (|| object("me", false), || object("me", true));
+    let index = Index::default();
+    let owns = || {
+        let newest = index.newest(&key()).expect("it is known");
+        newest
+            .object
+            .expect("valid")
+            .status
+            .is_some_and(|status| status.applied.is_some())
+    };
+    let filed = |object, source| index.file(object, source).is_news;
+    assert!(filed(at(before(), 10), Source::Watch));
+    assert!(filed(at(before(), 10), Source::Watch), "a new list");
+    index.file(at(after(), 12), Source::Write);
+    assert!(owns());
+    // Somebody else's change, which the operator's came after.
+    assert!(filed(at(before(), 11), Source::Watch) && owns());
+    assert!(!filed(at(after(), 12), Source::Watch) && owns());
+    assert!(filed(at(before(), 13), Source::Watch) && !owns());
+
+    // Of a write that tells the metadata only, the watch shows the rest.
+    index.file(at(before(), 14), Source::WriteOfMetadata);
+    assert!(!filed(at(before(), 14), Source::Watch));
+    index.file(at(before(), 15), Source::WriteOfMetadata);
+    assert!(filed(at(after(), 15), Source::Watch) && owns());
+    // Two writes, the first of which the watch shows late.
+    index.file(at(before(), 16), Source::WriteOfMetadata);
+    index.file(at(after(), 17), Source::Write);
+    assert!(!filed(at(before(), 16), Source::Watch) && owns());
+    assert!(!filed(at(after(), 17), Source::Watch) && owns());
+    // An older answer that comes late, and one for an object that is gone.
+    index.file(at(before(), 16), Source::Write);
+    assert!(owns());
+    index.forget(&key());
+    index.file(at(after(), 18), Source::Write);
+    assert!(!index.has(&key()));
 }

@@ -1,6 +1,7 @@
 //! Prometheus metrics of the controller's own work.
 
 mod objects;
+pub mod values;
 
 use std::{
     error::Error,

@@ -7,29 +7,27 @@
 //!
 //! A portal's failure is a fact that the status reports. Only failures of Kubernetes are errors here.
 
-use std::{
-    panic::AssertUnwindSafe,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use futures::FutureExt;
 use jiff::Timestamp;
-use kube::{
-    ResourceExt,
-    runtime::{controller::Action, reflector::ObjectRef},
-};
+use kube::ResourceExt;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::DocSpaceBackupSchedule,
     controller::{
         act::act,
         context::{Context, pace},
-        error::{Error, Failed},
-        index::{SlotGuard, slot::key_of},
-        invalid, log,
+        error::Error,
+        index::SlotGuard,
+        invalid,
+        key::Key,
+        log,
         metrics::{KubeOperation, ReconcileResult},
         observe::Observation,
+        queue::Next,
+        turns::unless_crowded,
         watched::Guarded,
     },
     error::chain,
@@ -41,77 +39,21 @@ use crate::{
         ownership::{enforces, may_be_at},
         plan::{Plan, Step},
         retry::{after_start, backoff},
-        status::verified,
+        status::is_observed,
     },
 };
 
 /// Reconciles one object, unless nothing changed and no check is due.
-///
-/// # Errors
-/// Failures of Kubernetes.
-pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Failed> {
-    let mut filled = context.filled.clone();
-    let filled = context
-        .stop
-        .run_until_cancelled(filled.wait_for(|filled| *filled))
-        .await;
-    if !matches!(filled, Some(Ok(_))) {
-        return Err(Failed {
-            error: Error::Stopping,
-            retry: Duration::ZERO,
-        });
-    }
-    drop(filled);
-    let Some(object) = context.index.newest(&ObjectRef::from_obj(&*object)) else {
-        return Ok(Action::await_change());
-    };
+pub async fn reconcile(key: Key, context: Arc<Context>) -> Next {
     let began = Instant::now();
-    let memory = context.memory(&object.uid().unwrap_or_default());
-    let mut memory = memory.lock().await;
-    let (namespace, hung) = (object.namespace().unwrap_or_default(), memory.hung);
-    let (this, watched, remembered) = (&context, &object, &mut *memory);
-    let work = move || async move {
-        match &watched.object {
-            Ok(object) => this.reconcile_valid(object, remembered, began).await,
-            Err(invalid) => invalid::reconcile(this, (invalid, watched.bytes), remembered, began)
-                .await
-                .map_err(Error::from),
-        }
+    let memory = context.memory(&key);
+    let hung = memory.lock().await.hung;
+    let (this, of) = (&context, &key);
+    let work = move |crowded: CancellationToken| async move {
+        let mut memory = memory.lock().await;
+        this.reconcile_in_turn(of, &mut memory, (began, &crowded)).await
     };
-    // A fault at one object is no fault at others.
-    let turn = context.turns.take(&namespace, hung, work);
-    let ended = AssertUnwindSafe(turn).catch_unwind().await;
-    match ended.unwrap_or(Err(Error::Panicked)) {
-        Ok(action) => Ok(action),
-        Err(Error::Superseded) => Ok(Action::requeue(Duration::ZERO)),
-        Err(Error::OthersFirst(wait)) => {
-            // The look did not end, so it is still due.
-            memory.next_look = None;
-            Ok(Action::requeue(wait))
-        }
-        Err(error) => {
-            let result = match &error {
-                Error::Stopping => None,
-                Error::Panicked => Some(ReconcileResult::Panicked),
-                _ => Some(ReconcileResult::Failed),
-            };
-            if let Some(result) = result {
-                context.metrics.reconciled(result, began.elapsed());
-            }
-            // Failed reads of Secrets are counted where they are read.
-            if let Error::Kubernetes(error) = &error {
-                context.metrics.refused(KubeOperation::Reconcile, error);
-            }
-            if matches!(error, Error::Panicked) {
-                memory.forget_after_a_fault();
-                // In a box, because thousands of reconciles may be queued.
-                Box::pin(tell_fault(&context, &object)).await;
-            }
-            memory.kubernetes_failures += 1;
-            let retry = backoff(memory.kubernetes_failures, pace(context.settings.interval));
-            Err(Failed { error, retry })
-        }
-    }
+    context.turns.take(key.namespace(), hung, work).await
 }
 
 /// Tells the user of the object that its reconcile panicked.
@@ -129,26 +71,10 @@ async fn tell_fault(context: &Context, object: &Guarded) {
     }
 }
 
-/// Retries failures of Kubernetes at growing intervals.
-pub fn error_policy(object: Arc<Guarded>, failed: &Failed, _: Arc<Context>) -> Action {
-    let (name, namespace) = (object.name_any(), object.namespace());
-    match &failed.error {
-        Error::Stopping => tracing::debug!(
-            name,
-            namespace,
-            "reconcile dropped because the operator is stopping"
-        ),
-        error => {
-            tracing::warn!(name, namespace, error = chain(error), retry = ?failed.retry, "reconcile failed")
-        }
-    }
-    Action::requeue(failed.retry)
-}
-
 /// The result of a reconcile.
 struct Reconciled {
     /// When to check again.
-    action: Action,
+    next: Next,
     /// It did not end with a passing failure of the portal, so the object's claim is known now.
     is_definite: bool,
 }
@@ -157,43 +83,114 @@ impl Reconciled {
     /// Nothing more to do.
     fn for_good() -> Self {
         Self {
-            action: Action::await_change(),
+            next: Next::Change,
             is_definite: true,
         }
     }
 }
 
 impl Context {
+    async fn reconcile_in_turn(
+        &self,
+        key: &Key,
+        memory: &mut Memory,
+        (began, crowded): (Instant, &CancellationToken),
+    ) -> Next {
+        let Some(object) = self.index.newest(key) else {
+            return Next::Change;
+        };
+        let (watched, remembered) = (&object, &mut *memory);
+        let work = async move {
+            match &watched.object {
+                Ok(object) => self.reconcile_valid(object, remembered, (began, crowded)).await,
+                Err(invalid) => invalid::reconcile(self, (invalid, watched.bytes), remembered, began)
+                    .await
+                    .map_err(Error::from),
+            }
+        };
+        // A fault at one object is no fault at others.
+        let ended = AssertUnwindSafe(work).catch_unwind().await;
+        match ended.unwrap_or(Err(Error::Panicked)) {
+            Ok(next) => next,
+            Err(error) => self.failed(&object, memory, began, error).await,
+        }
+    }
+
+    /// What follows an error. Failures of Kubernetes are retried at growing intervals.
+    async fn failed(&self, object: &Guarded, memory: &mut Memory, began: Instant, error: Error) -> Next {
+        let (name, namespace) = (object.name_any(), object.namespace());
+        let result = match &error {
+            Error::Superseded => {
+                self.wake(vec![Key::of(object)]);
+                return Next::Change;
+            }
+            Error::Crowded => {
+                // Begun again, among those whose portal hung.
+                (memory.next_look, memory.hung) = (None, true);
+                self.wake(vec![Key::of(object)]);
+                return Next::Change;
+            }
+            Error::OthersFirst(wait) => {
+                // The look did not end, so it is still due.
+                memory.next_look = None;
+                return Next::After(*wait);
+            }
+            Error::Stopping => {
+                tracing::debug!(
+                    name,
+                    namespace,
+                    "reconcile dropped because the operator is stopping"
+                );
+                return Next::Change;
+            }
+            Error::Panicked => ReconcileResult::Panicked,
+            _ => ReconcileResult::Failed,
+        };
+        self.metrics.reconciled(result, began.elapsed());
+        // Failed reads of Secrets are counted where they are read.
+        if let Error::Kubernetes(error) = &error {
+            self.metrics.refused(KubeOperation::Reconcile, error);
+        }
+        if matches!(error, Error::Panicked) {
+            memory.forget_after_a_fault();
+            tell_fault(self, object).await;
+        }
+        memory.kubernetes_failures += 1;
+        let retry = backoff(memory.kubernetes_failures, pace(self.settings.interval));
+        tracing::warn!(name, namespace, error = chain(&error), ?retry, "reconcile failed");
+        Next::After(retry)
+    }
+
     async fn reconcile_valid(
         &self,
         object: &DocSpaceBackupSchedule,
         memory: &mut Memory,
-        began: Instant,
-    ) -> Result<Action, Error> {
+        (began, crowded): (Instant, &CancellationToken),
+    ) -> Result<Next, Error> {
         // Until the watch tells its end, others may wake it.
         if memory.released {
-            return Ok(Action::await_change());
+            return Ok(Next::Change);
         }
-        let (key, trigger) = (key_of(object), self.trigger(object));
+        let (key, trigger) = (Key::of(object), self.trigger(object));
         let interval = self.interval(object);
         let waiting = self.index.waiting(&key);
         let lacks_finalizer = !trigger.finalizer && may_be_at(object).is_some();
         let at_once = trigger.deleting || is_requested(object) || !waiting.is_empty() || lacks_finalizer;
-        if memory.seen.is_none() && verified(object) && !at_once {
-            // After a start, checks of objects in order are spread.
-            let status = object.status.clone().unwrap_or_default();
-            let wait = after_start(object, &status, pace(interval));
+        if memory.seen.is_none() && !at_once && is_observed(object) {
+            // After a start, checks of known objects are spread; the new and the changed come first.
+            let wait = after_start(object, pace(interval));
             memory.next_look = Instant::now().checked_add(wait);
-            memory.seen = Some(trigger.clone());
+            memory.seen = Some(trigger);
+            return Ok(Next::After(wait));
         }
         match memory.not_yet(&trigger, Instant::now()) {
-            Some(left) if waiting.is_empty() => return Ok(Action::requeue(left)),
+            Some(left) if waiting.is_empty() => return Ok(Next::After(left)),
             _ => {}
         }
         if let Some(left) = memory.secrets_only(&trigger, Instant::now()) {
             if Observation::has_same_secrets(self, object, memory).await && waiting.is_empty() {
                 memory.seen = Some(trigger);
-                return Ok(Action::requeue(left));
+                return Ok(Next::After(left));
             }
             // A new key may be welcome where the old one was not.
             memory.asked_to_wait = None;
@@ -202,12 +199,14 @@ impl Context {
             .request_waits(&trigger, Instant::now())
             .filter(|_| waiting.is_empty())
         {
-            return Ok(Action::requeue(left));
+            return Ok(Next::After(left));
         }
         if is_requested(object) {
             memory.requested_look = Some(Instant::now());
         }
-        let outcome = self.reconcile_now(object, memory, trigger, began).await?;
+        // In a box, because most reconciles end before it.
+        let work = self.reconcile_now(object, memory, trigger, (began, crowded));
+        let outcome = Box::pin(work).await?;
         memory.lets_others_go_first_since = None;
         self.index.stop_waiting(&key);
         if outcome.is_definite {
@@ -217,7 +216,7 @@ impl Context {
                 self.wake(vec![key]);
             }
         }
-        Ok(outcome.action)
+        Ok(outcome.next)
     }
 
     /// Observes, decides, acts and publishes.
@@ -226,7 +225,7 @@ impl Context {
         object: &DocSpaceBackupSchedule,
         memory: &mut Memory,
         mut trigger: Trigger,
-        began: Instant,
+        (began, crowded): (Instant, &CancellationToken),
     ) -> Result<Reconciled, Error> {
         let interval = self.interval(object);
         // What Kubernetes did not take of the last status still holds.
@@ -238,9 +237,10 @@ impl Context {
         });
         let actual = object;
         let object = unwritten.as_deref().unwrap_or(object);
-        let slot = self.lock_slot(object, memory).await;
+        let lock = self.lock_slot(object, memory);
+        let slot = unless_crowded(crowded, lock).await.ok_or(Error::Crowded)?;
         trigger.slot = self.index.standing(object);
-        let mut observation = Observation::new(self, [object, actual], memory, &trigger);
+        let mut observation = Observation::new(self, [object, actual], memory, (&trigger, crowded));
         // The owner is not held up before it writes.
         if observation.facts.owned().is_none() {
             observation.let_others_go_first()?;
@@ -269,17 +269,18 @@ impl Context {
                 self.metrics
                     .reconciled(ReconcileResult::Released, began.elapsed());
                 self.publish_events(object, notes).await;
-                self.wake(self.index.others(&key_of(object)));
+                self.wake(self.index.others(&Key::of(object)));
                 return Ok(Reconciled::for_good());
             }
         };
         trigger.slot = observation.facts.slot.clone();
         trigger.finalizer = observation.facts.finalizer;
         let passing = kept.verdict.reason.rule().passing;
-        let (action, class) = self.publish(observation, kept, trigger, interval).await?;
+        let published = Box::pin(self.publish(observation, kept, trigger, interval));
+        let (next, class) = published.await?;
         self.metrics.reconciled(class.into(), began.elapsed());
         Ok(Reconciled {
-            action,
+            next,
             is_definite: !passing,
         })
     }

@@ -2,12 +2,14 @@
 
 mod permission;
 mod read;
+mod versions;
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
 use k8s_openapi::ByteString;
 use kube::Client;
 use serde::{Deserialize, de::value::StrDeserializer};
+use vecmap::VecMap;
 
 use crate::{
     api::{DocSpaceBackupScheduleSpec, SHOWN_KEYS, SecretVersion},
@@ -21,6 +23,8 @@ use crate::{
     secret::SharedSecret,
     shares::Shares,
 };
+
+pub use crate::controller::secrets::versions::Versions;
 
 /// Why Secrets could not be resolved: a verdict for the user, or a failure of Kubernetes.
 #[derive(Debug, thiserror::Error)]
@@ -269,7 +273,7 @@ impl<'a> Reader<'a> {
     pub async fn resolve(mut self) -> Result<Resolved, Error> {
         self.check_params()?;
         let access = self.access().await?;
-        let mut params = BTreeMap::new();
+        let mut params = VecMap::new();
         for param in &self.spec.storage_params {
             if let Some(value) = &param.value {
                 params.insert(param.key.clone(), Param::plain(value.to_string()));

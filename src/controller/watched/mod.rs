@@ -1,6 +1,8 @@
 //! What is kept of objects and Secrets. Whoever may write them must not fill the operator's memory, so only what is used
 //! is kept, within limits; the rest of the API server's answer never becomes a value.
 
+mod packed;
+
 use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData, panic::catch_unwind};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -15,6 +17,8 @@ use crate::{
     api::{DocSpaceBackupSchedule, REQUESTED_AT, Status},
     text::{prefix, without_unseen},
 };
+
+pub use crate::controller::watched::packed::{Packed, version};
 
 /// The largest spec, in bytes of JSON. All that the CRD allows fits in, unless it consists of long characters.
 const LARGEST_SPEC: usize = 64 * 1024;

@@ -118,3 +118,39 @@ fn of_a_status_that_is_too_large_the_part_of_the_portal_goes_first() {
     object["status"]["schedule"] = json!(large);
     assert_eq!(status(&object), None);
 }
+
+#[test]
+fn an_object_comes_back_as_it_was_and_a_typical_one_is_small_at_rest() {
+    let typical = include_str!("typical.json");
+    let other = typical
+        .replace("docspace.example.com", "another.example.org")
+        .replace("2026-11-2", "2026-10-1")
+        .replace("63ca828d-d5f4", "d1e2f3a4-b5c6")
+        .replace("cd613e30-d8f1", "a1b2c3d4-e5f6")
+        .replace("\"backups\"", "\"another-bucket\"");
+    let mut invalid = object();
+    invalid["spec"]["storageType"] = json!("S3");
+    for (text, most) in [
+        (typical.to_owned(), 64),
+        (other, 700),
+        (object().to_string(), 1024),
+        (invalid.to_string(), 1024),
+    ] {
+        let object: Guarded = serde_json::from_str(&text).expect("an object");
+        let packed = Packed::new(&object);
+        let size = packed.size();
+        assert!(size <= most, "{size} bytes of {}", text.len());
+        let unpacked = packed.unpack().expect("an object");
+        assert_eq!(unpacked.bytes, object.bytes);
+        assert_eq!(unpacked.meta(), object.meta());
+        match (unpacked.object, object.object) {
+            (Ok(unpacked), Ok(object)) => {
+                assert_eq!((unpacked.spec, unpacked.status), (object.spec, object.status));
+            }
+            (unpacked, object) => assert_eq!(
+                unpacked.expect_err("invalid").error,
+                object.expect_err("invalid").error
+            ),
+        }
+    }
+}

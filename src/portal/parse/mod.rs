@@ -9,9 +9,8 @@ mod fields;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-
 use serde_json::value::RawValue;
+use vecmap::VecMap;
 
 use crate::{
     portal::{
@@ -168,8 +167,8 @@ fn may_write(permissions: Option<&RawValue>) -> bool {
 
 /// A map; null values are left out (R 13, 179). They are compared, so they stay as they are; what holds a secret of ours
 /// is marked as such.
-fn params(map: Option<&RawValue>, redactor: &Redactor) -> Read<BTreeMap<String, Param>> {
-    let mut params = BTreeMap::new();
+fn params(map: Option<&RawValue>, redactor: &Redactor) -> Read<VecMap<String, Param>> {
+    let mut params = VecMap::new();
     let Some(map) = map else { return Ok(params) };
     let read = entries(map, |key, value| {
         let value = match Scalar::of(value) {

@@ -1,6 +1,7 @@
 //! The status after a reconcile. Pure, like `decide`.
 
 pub mod conditions;
+pub mod digest;
 mod fields;
 mod in_force;
 
@@ -50,11 +51,16 @@ pub struct Report<'a> {
     pub failures: Option<Failures>,
 }
 
+/// Whether the status is about this generation of the object.
+pub fn is_observed(object: &DocSpaceBackupSchedule) -> bool {
+    let status = object.status.as_ref();
+    status.is_some_and(|status| status.observed_generation == object.metadata.generation)
+}
+
 /// Whether the portal was seen to hold this generation. Then a passing failure does not turn Ready at once.
 pub fn verified(object: &DocSpaceBackupSchedule) -> bool {
     let status = object.status.as_ref();
-    status.is_some_and(|status| status.observed_generation == object.metadata.generation)
-        && condition(status, "Ready").is_some_and(|ready| ready.status == "True")
+    is_observed(object) && condition(status, "Ready").is_some_and(|ready| ready.status == "True")
 }
 
 /// Whether DocSpace has answered at the address that the spec names.

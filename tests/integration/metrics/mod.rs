@@ -346,6 +346,7 @@ async fn what_the_docs_and_the_tests_of_alerts_name_is_exposed_with_these_labels
         labels.remove("pod");
         if name == "docspace_backup_leads" {
             labels.remove("namespace");
+            labels.remove("service");
         }
         let is = |exposed: &open_metrics::Labels| {
             exposed.keys().eq(labels.keys())

@@ -79,6 +79,9 @@ annotations:
 {{- else }}
 - --all-namespaces
 {{- end }}
+{{- with .Values.selector }}
+- {{ printf "--selector=%s" . | quote }}
+{{- end }}
 {{- end }}
 
 {{- define "operator.podSecurityContext" -}}

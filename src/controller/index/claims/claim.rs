@@ -1,5 +1,7 @@
 //! What the status of an object claims, and which of two claims to a slot has precedence.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -19,7 +21,7 @@ pub struct Claim {
     pub age: Age,
 }
 
-type Age = (Option<Timestamp>, Option<String>);
+type Age = (Option<Timestamp>, Option<Arc<str>>);
 
 /// The order of claims: owners come first, and the oldest of each kind.
 pub type Rank = (bool, Age);
@@ -31,7 +33,10 @@ impl Claim {
         Self {
             owns: is_owner(object),
             competes: competes(object),
-            age: (created.map(|created| created.0), object.metadata.uid.clone()),
+            age: (
+                created.map(|created| created.0),
+                object.metadata.uid.as_deref().map(Into::into),
+            ),
         }
     }
 

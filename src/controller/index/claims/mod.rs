@@ -9,17 +9,18 @@ mod claim;
 mod precedence;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     hash::{BuildHasher, RandomState},
+    sync::Arc,
 };
 
 use secrecy::ExposeSecret;
 
 use crate::{
     api::DocSpaceBackupSchedule,
-    controller::index::{
-        claims::claim::Rank,
-        slot::{Key, SlotKey, key_of},
+    controller::{
+        index::{claims::claim::Rank, entry::Listing, multimap::Multimap, slot::SlotKey},
+        key::Key,
     },
     secret::SharedSecret,
 };
@@ -30,17 +31,27 @@ pub use crate::controller::index::claims::claim::Claim;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claimant {
     key: Key,
-    uid: Option<String>,
+    uid: Option<Arc<str>>,
     slot: Option<SlotKey>,
     dump: bool,
 }
 
 impl Claimant {
+    /// The claim of an object with this key and listing, whose texts it shares.
+    pub fn new(key: &Key, listing: &Listing, object: &DocSpaceBackupSchedule) -> Self {
+        Self {
+            key: key.clone(),
+            uid: listing.uid.clone(),
+            slot: listing.slot.clone(),
+            dump: object.spec.dump,
+        }
+    }
+
     /// The claim of an object.
     pub fn of(object: &DocSpaceBackupSchedule) -> Self {
         Self {
-            key: key_of(object),
-            uid: object.metadata.uid.clone(),
+            key: Key::of(object),
+            uid: object.metadata.uid.as_deref().map(Into::into),
             slot: SlotKey::of(&object.spec),
             dump: object.spec.dump,
         }
@@ -48,52 +59,52 @@ impl Claimant {
 }
 
 /// A digest of an API key, valid in this process only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyDigest(u64);
 
 /// A slot identified by its API key, independent of the address.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyedSlot {
     digest: KeyDigest,
-    id: String,
+    id: Arc<str>,
     dump: bool,
 }
 
 /// A slot as a status identifies it: the id of the key, and the dump value.
-type ToldSlot = (String, bool);
+type ToldSlot = (Arc<str>, bool);
 
 /// The verified claims; see the module.
 #[derive(Default)]
 pub struct Claims {
     hasher: RandomState,
-    known: HashMap<Key, Known>,
-    keyed: HashMap<KeyedSlot, HashSet<Key>>,
+    known: HashMap<Key, Box<Known>>,
+    keyed: Multimap<KeyedSlot, Key>,
     /// The objects that claim a slot at its address, in the order of their precedence.
-    ranked: HashMap<SlotKey, BTreeMap<Rank, Key>>,
+    ranked: BTreeMap<(SlotKey, Rank), Key>,
     /// Owners that were never checked, by the slot in their status.
-    unexamined: HashMap<ToldSlot, HashSet<Key>>,
+    unexamined: Multimap<ToldSlot, Key>,
 }
 
 struct Known {
     claimant: Claimant,
     /// The id of the key in its status.
-    told: Option<String>,
+    told: Option<Arc<str>>,
     /// What its status claims.
     claim: Claim,
     digest: Option<KeyDigest>,
     /// The id of the key that this process read from the portal.
-    id: Option<String>,
+    id: Option<Arc<str>>,
     keyed: Option<KeyedSlot>,
     accepted: bool,
     /// Whether it was checked.
     examined: bool,
     /// Objects that shared a slot with it through its former key and were not checked since: the key may have been
     /// replaced for both.
-    former: HashSet<Key>,
+    former: BTreeSet<Key>,
     /// The objects that wait for its check.
-    waiting: HashSet<Key>,
+    waiting: BTreeSet<Key>,
     /// The objects that it waits for.
-    waits_for: HashSet<Key>,
+    waits_for: BTreeSet<Key>,
 }
 
 impl Known {
@@ -107,9 +118,9 @@ impl Known {
             keyed: None,
             accepted: false,
             examined: false,
-            former: HashSet::new(),
-            waiting: HashSet::new(),
-            waits_for: HashSet::new(),
+            former: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            waits_for: BTreeSet::new(),
         }
     }
 
@@ -126,7 +137,7 @@ impl Known {
         })
     }
 
-    fn told_as_owner(&self) -> Option<&String> {
+    fn told_as_owner(&self) -> Option<&Arc<str>> {
         self.told.as_ref().filter(|_| self.claim.owns)
     }
 
@@ -144,7 +155,7 @@ impl Claims {
 
     /// Adds or updates an object, with the id of the key in its status and what the status claims. A new uid or address
     /// starts unverified.
-    pub fn file(&mut self, claimant: Claimant, told: Option<String>, claim: Claim) {
+    pub fn file(&mut self, claimant: Claimant, told: Option<Arc<str>>, claim: Claim) {
         let key = claimant.key.clone();
         if !self.is_current(&claimant) {
             let waiting = self.forget(&key);
@@ -152,7 +163,7 @@ impl Claims {
                 waiting,
                 ..Known::nothing_of(claimant)
             };
-            self.known.insert(key.clone(), known);
+            self.known.insert(key.clone(), known.into());
         }
         self.change(&key, |known| (known.told, known.claim) = (told, claim));
     }
@@ -164,7 +175,7 @@ impl Claims {
     }
 
     /// Forgets an object; returns the objects that waited for it.
-    pub fn forget(&mut self, key: &Key) -> HashSet<Key> {
+    pub fn forget(&mut self, key: &Key) -> BTreeSet<Key> {
         self.stop_waiting(key);
         self.change(key, |known| {
             (known.told, known.digest, known.claim) = (None, None, Claim::default());
@@ -176,13 +187,13 @@ impl Claims {
     }
 
     /// Records the API key of the object; returns objects that shared a slot with it through another key.
-    pub fn uses_key(&mut self, claimant: &Claimant, digest: KeyDigest) -> HashSet<Key> {
+    pub fn uses_key(&mut self, claimant: &Claimant, digest: KeyDigest) -> BTreeSet<Key> {
         let key = &claimant.key;
         let before = self.known.get(key).and_then(|known| known.digest);
         if before == Some(digest) || !self.is_current(claimant) {
-            return HashSet::new();
+            return BTreeSet::new();
         }
-        let former: HashSet<_> = self.sharing(key).cloned().collect();
+        let former: BTreeSet<_> = self.sharing(key).cloned().collect();
         self.change(key, |known| {
             // Facts about the former key do not apply to the new one.
             (known.digest, known.id, known.accepted) = (Some(digest), None, false);
@@ -223,7 +234,7 @@ impl Claims {
     }
 
     /// The objects that wait for the check of this one.
-    pub fn waiting(&self, key: &Key) -> HashSet<Key> {
+    pub fn waiting(&self, key: &Key) -> BTreeSet<Key> {
         self.known
             .get(key)
             .map(|known| known.waiting.clone())
@@ -231,7 +242,7 @@ impl Claims {
     }
 
     /// Records that the object was checked; `waiting` are the objects that waited when the check began.
-    pub fn examined(&mut self, claimant: &Claimant, waited: &HashSet<Key>) {
+    pub fn examined(&mut self, claimant: &Claimant, waited: &BTreeSet<Key>) {
         if !self.is_current(claimant) {
             return;
         }
@@ -279,7 +290,7 @@ impl Claims {
     /// The objects that share a slot with this one through its key.
     pub fn sharing(&self, key: &Key) -> impl Iterator<Item = &Key> {
         let keyed = self.known.get(key).and_then(|known| known.keyed.as_ref());
-        let members = keyed.and_then(|slot| self.keyed.get(slot)).into_iter().flatten();
+        let members = keyed.into_iter().flat_map(|slot| self.keyed.of(slot));
         members.filter(move |other| *other != key)
     }
 
@@ -290,8 +301,8 @@ impl Claims {
         let known = self.known.get(key).into_iter();
         known.flat_map(move |known| {
             let ids = known.id.iter().chain(&known.told);
-            let told = ids.filter_map(|id| self.unexamined.get(&(id.clone(), known.claimant.dump)));
-            let others = told.flatten().chain(&known.former);
+            let told = ids.flat_map(|id| self.unexamined.of(&(id.clone(), known.claimant.dump)));
+            let others = told.chain(&known.former);
             others.filter(move |other| *other != key && self.known.contains_key(other))
         })
     }
@@ -305,49 +316,25 @@ impl Claims {
         change(known);
         let (now_told, now_ranked, now_keyed) = (known.told_slot(), known.ranked(), known.keyed_slot());
         let keyed = std::mem::replace(&mut known.keyed, now_keyed.clone());
-        relocate(&mut self.unexamined, key, told, now_told);
-        relocate(&mut self.keyed, key, keyed, now_keyed);
-        self.rerank(key, ranked, now_ranked);
+        // One copy of the key's text in all of them.
+        let key = &known.claimant.key;
+        self.unexamined.relocate(key, told.as_ref(), now_told.as_ref());
+        self.keyed.relocate(key, keyed.as_ref(), now_keyed.as_ref());
+        if ranked != now_ranked {
+            ranked.and_then(|ranked| self.ranked.remove(&ranked));
+            self.ranked.extend(now_ranked.map(|ranked| (ranked, key.clone())));
+        }
     }
 
-    fn rerank(&mut self, key: &Key, from: Option<(SlotKey, Rank)>, to: Option<(SlotKey, Rank)>) {
-        if from == to {
-            return;
-        }
-        if let Some((slot, rank)) = from
-            && let Some(ranked) = self.ranked.get_mut(&slot)
-        {
-            ranked.remove(&rank);
-            if ranked.is_empty() {
-                self.ranked.remove(&slot);
-            }
-        }
-        if let Some((slot, rank)) = to {
-            self.ranked.entry(slot).or_default().insert(rank, key.clone());
-        }
-    }
-}
-
-/// Moves an object from one set to another, and drops empty sets.
-fn relocate<S: Eq + std::hash::Hash>(
-    sets: &mut HashMap<S, HashSet<Key>>,
-    key: &Key,
-    from: Option<S>,
-    to: Option<S>,
-) {
-    if from == to {
-        return;
-    }
-    if let Some(from) = from
-        && let Some(members) = sets.get_mut(&from)
-    {
-        members.remove(key);
-        if members.is_empty() {
-            sets.remove(&from);
-        }
-    }
-    if let Some(to) = to {
-        sets.entry(to).or_default().insert(key.clone());
+    /// The objects that claim this slot at its address, in the order of their precedence.
+    fn ranked_at(&self, slot: Option<&SlotKey>) -> impl Iterator<Item = (&Rank, &Key)> {
+        let slot = slot.cloned();
+        let from = slot
+            .clone()
+            .map(|slot| self.ranked.range((slot, Rank::default())..));
+        let here = from.into_iter().flatten();
+        here.take_while(move |((other, _), _)| Some(other) == slot.as_ref())
+            .map(|((_, rank), key)| (rank, key))
     }
 }
 

@@ -1,10 +1,10 @@
 //! Which claims have precedence over that of an object, and which of them must be checked first.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
-use crate::controller::index::{
-    claims::{Claim, Claimant, Claims},
-    slot::Key,
+use crate::controller::{
+    index::claims::{Claim, Claimant, Claims},
+    key::Key,
 };
 
 /// Of each other namespace, an object waits for the check of at most this many objects. Who comes first cannot be
@@ -14,8 +14,8 @@ const MOST_AWAITED: usize = 4;
 impl Claims {
     /// Whether the claim of another object counts against one of this namespace: in the same namespace always, in others
     /// once its portal was seen to accept its key.
-    pub fn counts(&self, other: &Key, namespace: Option<&String>) -> bool {
-        other.namespace.as_ref() == namespace || self.is_accepted(other)
+    pub fn counts(&self, other: &Key, namespace: &str) -> bool {
+        other.namespace() == namespace || self.is_accepted(other)
     }
 
     /// Whether the object claims its slot, so that others may have to leave the slot to it.
@@ -27,9 +27,8 @@ impl Claims {
 
     /// The object that an object with this claim must leave its slot to, and whether that one names the same address.
     pub fn precedes(&self, me: &Claimant, claim: &Claim) -> Option<(&Key, bool)> {
-        let counts = |other: &&Key| **other != me.key && self.counts(other, me.key.namespace.as_ref());
-        let here = me.slot.as_ref().and_then(|slot| self.ranked.get(slot));
-        let here = here.and_then(|ranked| ranked.iter().find(|(_, other)| counts(other)));
+        let counts = |other: &&Key| **other != me.key && self.counts(other, me.key.namespace());
+        let here = self.ranked_at(me.slot.as_ref()).find(|(_, other)| counts(other));
         let here = here.map(|(rank, other)| (rank.clone(), other));
         let keyed = self.sharing(&me.key).filter(counts);
         let keyed = keyed.filter_map(|other| Some((self.known.get(other)?.claim.rank()?, other)));
@@ -45,14 +44,13 @@ impl Claims {
 
     /// The objects that an object with this claim must leave its slot to if their claims are true, which this process
     /// has not checked yet. Of each other namespace, the first MOST_AWAITED count.
-    pub fn unverified(&self, me: &Claimant, claim: &Claim) -> HashSet<Key> {
-        let is_here = |other: &Key| other.namespace == me.key.namespace;
-        let here = me.slot.as_ref().and_then(|slot| self.ranked.get(slot));
-        let here = here.into_iter().flat_map(BTreeMap::values);
+    pub fn unverified(&self, me: &Claimant, claim: &Claim) -> BTreeSet<Key> {
+        let is_here = |other: &Key| other.namespace() == me.key.namespace();
+        let here = self.ranked_at(me.slot.as_ref()).map(|(_, other)| other);
         let strangers = here
             .chain(self.sharing(&me.key))
             .filter(|other| !is_here(other) && !self.was_examined(other));
-        let others: HashSet<_> = strangers.chain(self.may_share(&me.key)).collect();
+        let others: BTreeSet<_> = strangers.chain(self.may_share(&me.key)).collect();
         let ranked = others.into_iter().filter_map(|other| {
             let rank = self.known.get(other)?.claim.rank()?;
             (*other != me.key && claim.yields_to(&rank)).then_some((rank, other))
@@ -61,7 +59,7 @@ impl Claims {
         ranked.sort_unstable_by(|one, other| one.0.cmp(&other.0));
         let mut awaited = HashMap::<_, usize>::new();
         let first = ranked.into_iter().map(|(_, other)| other).filter(|other| {
-            let awaited = awaited.entry(other.namespace.as_ref()).or_default();
+            let awaited = awaited.entry(other.namespace()).or_default();
             *awaited += 1;
             is_here(other) || *awaited <= MOST_AWAITED
         });
@@ -72,7 +70,6 @@ impl Claims {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
-    use kube::runtime::reflector::ObjectRef;
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
@@ -103,8 +100,8 @@ mod tests {
 
     fn claimant(at: usize, object: &Object) -> Claimant {
         Claimant {
-            key: ObjectRef::new(&at.to_string()).within(&object.namespace.to_string()),
-            uid: Some(at.to_string()),
+            key: Key::new(&object.namespace.to_string(), &at.to_string()),
+            uid: Some(at.to_string().into()),
             slot: SlotKey::new("https://portal.test", None, false),
             dump: false,
         }
@@ -114,7 +111,10 @@ mod tests {
         Claim {
             owns: object.owns,
             competes: object.competes,
-            age: (Timestamp::from_second(object.created).ok(), Some(at.to_string())),
+            age: (
+                Timestamp::from_second(object.created).ok(),
+                Some(at.to_string().into()),
+            ),
         }
     }
 
@@ -147,7 +147,7 @@ mod tests {
                     (false, None) => counting.filter(|(_, other)| other.competes).filter(is_older).min_by_key(age),
                 };
                 let first = claims.precedes(&claimant(at, me), &claim(at, me));
-                let first = first.map(|(first, is_here)| (first.name.clone(), is_here));
+                let first = first.map(|(first, is_here)| (first.name().to_owned(), is_here));
                 prop_assert_eq!(first, wanted.map(|(other, _)| (other.to_string(), true)));
             }
         }
@@ -172,13 +172,13 @@ mod tests {
         let mut claims = filed(&objects);
         let awaited = |claims: &Claims| {
             let awaited = claims.unverified(&claimant(11, &me), &claim(11, &me));
-            let mut names: Vec<_> = awaited.into_iter().map(|key| key.name).collect();
+            let mut names: Vec<_> = awaited.iter().map(|key| key.name().to_owned()).collect();
             names.sort_unstable();
             names
         };
         assert_eq!(awaited(&claims), ["0", "1", "10", "2", "3", "9"]);
         for at in [0, 9] {
-            claims.examined(&claimant(at, &objects[at]), &HashSet::new());
+            claims.examined(&claimant(at, &objects[at]), &BTreeSet::new());
         }
         assert_eq!(awaited(&claims), ["1", "10", "2", "3", "4"]);
     }

@@ -1,11 +1,9 @@
-use kube::runtime::reflector::ObjectRef;
-
 use super::*;
 
 fn claimant(name: &str) -> Claimant {
     Claimant {
-        key: ObjectRef::new(name).within("ns"),
-        uid: Some(format!("uid of {name}")),
+        key: Key::new("ns", name),
+        uid: Some(format!("uid of {name}").into()),
         slot: None,
         dump: false,
     }
@@ -18,7 +16,7 @@ fn claim(owns: bool) -> Claim {
     }
 }
 
-fn may_share(claims: &Claims, one: &Claimant) -> HashSet<Key> {
+fn may_share(claims: &Claims, one: &Claimant) -> BTreeSet<Key> {
     claims.may_share(&one.key).cloned().collect()
 }
 
@@ -37,14 +35,17 @@ fn digest(claims: &Claims, key: &str) -> KeyDigest {
 }
 
 fn shares(claims: &Claims, one: &Claimant) -> Vec<String> {
-    claims.sharing(&one.key).map(|key| key.name.clone()).collect()
+    claims
+        .sharing(&one.key)
+        .map(|key| key.name().to_owned())
+        .collect()
 }
 
 /// The object waits for the other one, whose check then begins and ends.
 fn waits(claims: &mut Claims, one: &Claimant, other: &Claimant) {
     claims.wait_for(&one.key, &other.key);
     let waited = claims.waiting(&other.key);
-    assert_eq!(waited, HashSet::from([one.key.clone()]));
+    assert_eq!(waited, BTreeSet::from([one.key.clone()]));
     claims.examined(other, &waited);
     assert!(may_share(claims, one).is_empty() && claims.waiting(&other.key).is_empty());
 }
@@ -73,18 +74,18 @@ fn what_was_known_of_a_key_goes_with_it() {
     for one in [&a, &b] {
         claims.uses_key(one, old);
         assert!(claims.accept(one) && !claims.accept(one));
-        claims.examined(one, &HashSet::new());
+        claims.examined(one, &BTreeSet::new());
     }
     assert_eq!(
         shares(&claims, &a),
         ["b"],
         "the status tells the id until the portal does"
     );
-    assert_eq!(claims.uses_key(&b, new), HashSet::from([a.key.clone()]));
+    assert_eq!(claims.uses_key(&b, new), BTreeSet::from([a.key.clone()]));
     assert!(shares(&claims, &a).is_empty() && !claims.is_accepted(&b.key));
     // The other's key may have been replaced as well.
     for (one, other) in [(&a, &b), (&b, &a)] {
-        assert_eq!(may_share(&claims, one), HashSet::from([other.key.clone()]));
+        assert_eq!(may_share(&claims, one), BTreeSet::from([other.key.clone()]));
     }
     waits(&mut claims, &b, &a);
 }
@@ -95,7 +96,7 @@ fn a_look_that_began_before_somebody_waited_is_not_waited_for() {
     let waited = claims.waiting(&a.key);
     claims.wait_for(&b.key, &a.key);
     claims.examined(&a, &waited);
-    assert_eq!(claims.waiting(&a.key), HashSet::from([b.key]));
+    assert_eq!(claims.waiting(&a.key), BTreeSet::from([b.key]));
 }
 
 #[test]
@@ -115,7 +116,7 @@ fn whose_status_tells_the_same_id_is_looked_at_first() {
     let digest = digest(&claims, "sk-1");
     claims.uses_key(&b, digest);
     claims.recognize(&b, "id");
-    assert_eq!(may_share(&claims, &b), HashSet::from([a.key.clone()]));
+    assert_eq!(may_share(&claims, &b), BTreeSet::from([a.key.clone()]));
     waits(&mut claims, &b, &a);
 }
 
@@ -127,7 +128,7 @@ fn a_key_that_was_replaced_for_both_before_a_start_is_known_by_the_id_in_both_st
     let new = digest(&claims, "sk-2");
     claims.uses_key(&other, new);
     claims.recognize(&other, "new");
-    assert_eq!(may_share(&claims, &other), HashSet::from([owner.key.clone()]));
+    assert_eq!(may_share(&claims, &other), BTreeSet::from([owner.key.clone()]));
     assert!(
         may_share(&claims, &owner).is_empty(),
         "who owns nothing is not waited for"
@@ -141,7 +142,7 @@ fn an_object_that_is_made_anew_or_moved_begins_with_nothing_known() {
     let digest = digest(&claims, "sk-1");
     claims.uses_key(&a, digest);
     claims.accept(&a);
-    claims.examined(&a, &HashSet::new());
+    claims.examined(&a, &BTreeSet::new());
     let anew = Claimant {
         uid: Some("another".into()),
         ..a.clone()
@@ -151,7 +152,7 @@ fn an_object_that_is_made_anew_or_moved_begins_with_nothing_known() {
     claims.uses_key(&a, digest);
     claims.recognize(&a, "id");
     assert!(!claims.accept(&a));
-    claims.examined(&a, &HashSet::new());
+    claims.examined(&a, &BTreeSet::new());
     assert!(!claims.is_accepted(&anew.key) && !claims.was_examined(&anew.key));
     assert!(claims.keyed.is_empty() && claims.unexamined.is_empty());
     claims.forget(&anew.key);

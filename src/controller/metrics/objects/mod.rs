@@ -1,11 +1,9 @@
-//! Prometheus series of the objects, generated at each scrape from the newest version of each. So nothing is stored,
-//! and the series end with their object.
+//! Prometheus series of the objects, generated at each scrape from the newest version of each. So the series end with
+//! their object.
 
 use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::Resource;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, MetricEncoder},
@@ -13,14 +11,11 @@ use prometheus_client::{
     registry::Unit,
 };
 
-use crate::{
-    api::{DocSpaceBackupSchedule, condition},
-    controller::{index::Index, watched::Guarded},
-    rules::backup::expected::Expected,
+use crate::controller::{
+    index::Index,
+    key::Key,
+    metrics::values::{STATES, Values},
 };
-
-/// The states of a condition.
-const STATES: [&str; 3] = ["True", "False", "Unknown"];
 
 /// The series of all objects.
 #[derive(Debug)]
@@ -28,20 +23,17 @@ pub struct Series(pub Arc<OnceLock<Arc<Index>>>);
 
 impl Collector for Series {
     fn encode(&self, encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
-        let objects = self.0.get().map(|objects| objects.all()).unwrap_or_default();
+        let objects = self.0.get().map(|objects| objects.values()).unwrap_or_default();
         encode(&objects, Timestamp::now(), encoder)
     }
 }
-
-/// An object; `None` if it cannot be parsed, which counts as stalled.
-type Known<'a> = Option<&'a DocSpaceBackupSchedule>;
 
 /// A metric with at most one value for each object.
 struct Gauge {
     name: &'static str,
     help: &'static str,
     in_seconds: bool,
-    value: fn(Known, Timestamp) -> Option<i64>,
+    value: fn(&Values, Timestamp) -> Option<i64>,
 }
 
 const GAUGES: [Gauge; 9] = [
@@ -49,113 +41,93 @@ const GAUGES: [Gauge; 9] = [
         name: "ready",
         help: "Whether the portal's schedule equals the manifest (condition Ready).",
         in_seconds: false,
-        value: |object, _| Some(is_true(object, "Ready").into()),
+        value: |of, _| Some(of.ready.into()),
     },
     Gauge {
         name: "stalled",
         help: "Whether the object needs your action (condition Stalled).",
         in_seconds: false,
-        value: |object, _| Some((object.is_none() || is_true(object, "Stalled")).into()),
+        value: |of, _| Some(of.stalled.into()),
     },
     Gauge {
         name: "suspended",
         help: "Whether spec.suspend stops all calls to the portal.",
         in_seconds: false,
-        value: |object, _| Some(object?.spec.suspend.into()),
+        value: |of, _| of.suspended.map(Into::into),
     },
     Gauge {
         name: "last_backup_timestamp",
         help: "Unix time when the newest confirmed archive was made.",
         in_seconds: true,
-        value: |object, _| second(Some(&object?.status.as_ref()?.last_backup.as_ref()?.created_on)),
+        value: |of, _| of.last_backup,
     },
     Gauge {
         name: "next_backup_timestamp",
         help: "Unix time when the portal starts its next backup.",
         in_seconds: true,
-        value: |object, _| second(object?.status.as_ref()?.next_backup_time.as_ref()),
+        value: |of, _| of.next_backup,
     },
     Gauge {
         name: "expected_interval",
         help: "Time between the next two due times of the schedule in force.",
         in_seconds: true,
-        value: |object, now| {
-            let object = object?;
-            let times = Expected::of(object, object.status.as_ref()?).ok()?.times;
-            let next = times.next(now)?;
-            Some(times.next(next)?.as_second() - next.as_second())
-        },
+        value: Values::interval,
     },
     Gauge {
         name: "deadline_timestamp",
         help: "Unix time by which an archive must exist for the first backup due after the newest confirmed archive, or after \
             the schedule came into force if that is later.",
         in_seconds: true,
-        value: |object, _| {
-            let object = object?;
-            let status = object.status.as_ref()?;
-            let expected = Expected::of(object, status).ok()?;
-            let proved = status.last_backup.as_ref().map(|last| last.created_on.0);
-            let after = proved.map_or(expected.since, |proved| proved.max(expected.since));
-            let due = expected.times.next(after)?;
-            Some(due.checked_add(expected.deadline).ok()?.as_second())
-        },
+        value: |of, _| of.deadline,
     },
     Gauge {
         name: "key_expiry_timestamp",
         help: "Unix time when the API key expires.",
         in_seconds: true,
-        value: |object, _| second(object?.status.as_ref()?.api_key.as_ref()?.expires_at.as_ref()),
+        value: |of, _| of.key_expiry,
     },
     Gauge {
         name: "archives",
         help: "Number of archives in the portal's history when it was last read.",
         in_seconds: false,
-        value: |object, _| object?.status.as_ref()?.backup_count.map(Into::into),
+        value: |of, _| of.archives,
     },
 ];
 
 fn encode(
-    objects: &[Arc<Guarded>],
+    objects: &[(Key, Values)],
     now: Timestamp,
     mut encoder: DescriptorEncoder,
 ) -> Result<(), std::fmt::Error> {
     for gauge in &GAUGES {
         let unit = gauge.in_seconds.then_some(&Unit::Seconds);
         let mut metric = encoder.encode_descriptor(gauge.name, gauge.help, unit, MetricType::Gauge)?;
-        for object in objects {
-            if let Some(value) = (gauge.value)(known(object), now) {
-                of(&mut metric, object, None, value)?;
+        for (object, values) in objects {
+            if let Some(value) = (gauge.value)(values, now) {
+                line(&mut metric, object, None, value)?;
             }
         }
     }
     let help = "Condition BackupFresh: 1 for its current status, 0 for the other statuses.";
     let mut metric = encoder.encode_descriptor("fresh", help, None, MetricType::Gauge)?;
-    for object in objects {
-        let status = known(object).and_then(|object| object.status.as_ref());
-        let fresh = condition(status, "BackupFresh").map_or("Unknown", |fresh| fresh.status.as_str());
+    for (object, values) in objects {
         for state in STATES {
-            of(&mut metric, object, Some(state), (fresh == state).into())?;
+            line(&mut metric, object, Some(state), (values.fresh == state).into())?;
         }
     }
     Ok(())
 }
 
-fn known(object: &Guarded) -> Known<'_> {
-    object.object.as_ref().ok()
-}
-
 /// One line: the value of an object.
-fn of(
+fn line(
     metric: &mut MetricEncoder,
-    object: &Guarded,
+    object: &Key,
     status: Option<&'static str>,
     value: i64,
 ) -> Result<(), std::fmt::Error> {
-    let meta = object.meta();
     let labels = [
-        ("namespace", meta.namespace.as_deref().unwrap_or_default()),
-        ("name", meta.name.as_deref().unwrap_or_default()),
+        ("namespace", object.namespace()),
+        ("name", object.name()),
         ("status", status.unwrap_or_default()),
     ];
     let labels = if status.is_some() {
@@ -164,15 +136,6 @@ fn of(
         &labels[..2]
     };
     metric.encode_family(&labels)?.encode_gauge(&value)
-}
-
-fn is_true(object: Known, kind: &str) -> bool {
-    let status = object.and_then(|object| object.status.as_ref());
-    condition(status, kind).is_some_and(|condition| condition.status == "True")
-}
-
-fn second(time: Option<&Time>) -> Option<i64> {
-    time.map(|time| time.0.as_second())
 }
 
 #[cfg(test)]

@@ -4,10 +4,11 @@ use prometheus_client::{encoding::text, registry::Registry};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::controller::watched::Guarded;
 
 /// These objects at noon of November 23.
 #[derive(Debug)]
-struct Noon(Vec<Arc<Guarded>>);
+struct Noon(Vec<(Key, Values)>);
 
 impl Collector for Noon {
     fn encode(&self, encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
@@ -19,7 +20,7 @@ impl Collector for Noon {
 fn shown(objects: Vec<Value>) -> String {
     let objects = objects.into_iter().map(|object| {
         let object: Guarded = serde_json::from_str(&object.to_string()).expect("an object, or none");
-        Arc::new(object)
+        (Key::of(&object), Values::of(&object))
     });
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Noon(objects.collect())));
