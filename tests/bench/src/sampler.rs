@@ -135,6 +135,8 @@ async fn connections(places: Places, seen: Arc<Mutex<Seen>>) {
 }
 
 async fn probes(address: String, seen: Arc<Mutex<Seen>>) {
+    // Until its first success, a probe says that the operator still starts.
+    let mut succeeded = BTreeSet::new();
     let mut ticks = interval(OTHERS);
     loop {
         ticks.tick().await;
@@ -142,9 +144,11 @@ async fn probes(address: String, seen: Arc<Mutex<Seen>>) {
             let start = Instant::now();
             let answer = timeout(PROBE_TIMEOUT, try_http_get(&address, path, "*/*")).await;
             let mut seen = seen.lock().unwrap();
-            match answer {
-                Ok(Ok((200, _))) => seen.slowest_probe = seen.slowest_probe.max(start.elapsed()),
-                _ => seen.failed_probes += 1,
+            if matches!(answer, Ok(Ok((200, _)))) {
+                seen.slowest_probe = seen.slowest_probe.max(start.elapsed());
+                succeeded.insert(path);
+            } else if succeeded.contains(path) {
+                seen.failed_probes += 1;
             }
         }
     }
@@ -176,6 +180,8 @@ async fn lease(leases: Api<Lease>, seen: Arc<Mutex<Seen>>) {
             let age = now.duration_since(renewed.0);
             seen.lease_age = seen.lease_age.max(age.try_into().unwrap_or_default());
         }
-        seen.leaders.extend(spec.holder_identity);
+        // It is empty when a leader gave it up.
+        let holder = spec.holder_identity.filter(|holder| !holder.is_empty());
+        seen.leaders.extend(holder);
     }
 }

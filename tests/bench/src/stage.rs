@@ -233,7 +233,11 @@ impl Stage {
     pub async fn at_once(&self, objects: &[DocSpaceBackupSchedule]) -> Result<Ready> {
         let api = self.namespace.schedules(&self.client);
         let wanted: HashMap<_, _> = objects.iter().map(|object| (object.name_any(), ())).collect();
-        let mut changes = Box::pin(watcher(api.clone(), watcher::Config::default()).applied_objects());
+        let mut changes = Box::pin(
+            watcher(api.clone(), watcher::Config::default())
+                .default_backoff()
+                .applied_objects(),
+        );
         let start = Instant::now();
         let create = async {
             let create = |object: &DocSpaceBackupSchedule| {
@@ -251,7 +255,10 @@ impl Stage {
         let watch = async {
             let mut ready = HashMap::new();
             while ready.len() < wanted.len() {
-                let object = changes.next().await.ok_or("the watch ended")??;
+                // After an error, such as an expired version, the watch begins anew.
+                let Ok(object) = changes.next().await.ok_or("the watch ended")? else {
+                    continue;
+                };
                 if is_ready(&object) && wanted.contains_key(&object.name_any()) {
                     ready.entry(object.name_any()).or_insert_with(Instant::now);
                 }
@@ -319,7 +326,11 @@ impl Stage {
         let api = self.namespace.schedules(&self.client);
         let mut missing: BTreeMap<_, _> = awaited.iter().map(|object| (object.name_any(), ())).collect();
         let mut answered = HashMap::new();
-        let mut changes = Box::pin(watcher(api.clone(), watcher::Config::default()).applied_objects());
+        let mut changes = Box::pin(
+            watcher(api.clone(), watcher::Config::default())
+                .default_backoff()
+                .applied_objects(),
+        );
         let ask = async {
             let ask = |object: &DocSpaceBackupSchedule| {
                 let (api, name) = (api.clone(), object.name_any());
@@ -336,7 +347,10 @@ impl Stage {
         };
         let watch = async {
             while !missing.is_empty() {
-                let object = changes.next().await.ok_or("the watch ended")??;
+                // After an error, such as an expired version, the watch begins anew.
+                let Ok(object) = changes.next().await.ok_or("the watch ended")? else {
+                    continue;
+                };
                 let status = object.status.as_ref();
                 let echo = status.and_then(|status| status.last_handled_reconcile_at.as_deref());
                 if echo == Some(value) && missing.remove(&object.name_any()).is_some() {
