@@ -42,6 +42,9 @@ async fn main() -> Result<ExitCode> {
         phases::all(stage, &mut table).await;
     }
     phases::compare(&args.objects, &mut table);
+    if args.objects.len() > 1 {
+        phases::shards(&args.operator, &mut table).await;
+    }
     table.write(&args.json, &args.operator)?;
     print!("{}", table.text());
     eprintln!("as JSON: {}", args.json.display());

@@ -64,6 +64,8 @@ impl Portals {
             portals.push(portal);
             let mut object = nightly(&server.url());
             object.metadata.name = Some(format!("object-{number:05}"));
+            let shard = if number % 2 == 0 { "a" } else { "b" };
+            object.metadata.labels = Some([("shard".into(), shard.into())].into());
             object.spec.portal.host_header = Some(host);
             object.spec.cron_params.hour = hour.into();
             object.spec.portal.api_key_secret_ref.name = format!("key-{number:05}");

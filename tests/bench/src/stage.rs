@@ -52,7 +52,8 @@ pub struct Stage {
     /// The portals.
     pub portals: Portals,
     program: PathBuf,
-    running: Option<Running>,
+    /// More than one operator only where they share the objects.
+    running: Vec<Running>,
 }
 
 struct Running {
@@ -79,7 +80,7 @@ impl Stage {
             portals: Portals::start(size + FURTHER + 1).await,
             client,
             program: program.into(),
-            running: None,
+            running: Vec::new(),
         }
     }
 
@@ -133,17 +134,19 @@ impl Stage {
         let (process, probes) = (Process(operator.id()), operator.address().await);
         let places = Places::new(process, probes, self.ports(), &self.client, self.namespace.name());
         let sampler = Sampler::start(&places);
-        self.running = Some(Running { operator, sampler });
+        self.running.push(Running { operator, sampler });
     }
 
-    /// Ends the operator as Kubernetes does.
+    /// Ends every operator as Kubernetes does.
     pub async fn stop(&mut self) -> Result<()> {
-        let Running {
+        for Running {
             mut operator,
             sampler,
-        } = self.running.take().ok_or("the operator does not run")?;
-        drop(sampler);
-        operator.stop().await;
+        } in self.running.drain(..)
+        {
+            drop(sampler);
+            operator.stop().await;
+        }
         Ok(())
     }
 
@@ -163,9 +166,9 @@ impl Stage {
 
     /// Does this, unless the operator ends meanwhile.
     async fn while_it_runs<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let process = self.process()?;
+        let processes = self.processes();
         let ended = async {
-            while process.runs() {
+            while processes.iter().all(|process| process.runs()) {
                 sleep(Duration::from_secs(1)).await;
             }
         };
@@ -182,7 +185,7 @@ impl Stage {
     }
 
     fn running(&self) -> Result<&Running> {
-        Ok(self.running.as_ref().ok_or("the operator does not run")?)
+        Ok(self.running.first().ok_or("the operator does not run")?)
     }
 
     /// The operator's process.
@@ -199,6 +202,12 @@ impl Stage {
     /// The ports of the API server and of the portals.
     fn ports(&self) -> (u16, u16) {
         (control_plane().address().port(), self.portals.port())
+    }
+
+    /// The processes of all operators.
+    pub fn processes(&self) -> Vec<Process> {
+        let ids = self.running.iter().map(|running| running.operator.id());
+        ids.map(Process).collect()
     }
 
     /// What the sampler saw since the last call; the peak of memory begins anew.

@@ -8,8 +8,9 @@ mod idle;
 mod minute_after;
 mod one_more;
 mod restart;
+mod shards;
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::{panic::AssertUnwindSafe, path::Path, time::Duration};
 
 use futures::FutureExt;
 use tokio::time::timeout;
@@ -47,6 +48,14 @@ pub async fn all(mut stage: Stage, table: &mut Table) {
         all_hang::restart,
     )
     .await;
+}
+
+/// Compares one operator with two that share the objects.
+pub async fn shards(program: &Path, table: &mut Table) {
+    let stage = &mut Stage::new(shards::OBJECTS, program).await;
+    run("10. Shards", stage, table, shards::one).await;
+    let stage = &mut Stage::new(shards::OBJECTS, program).await;
+    run("10. Shards", stage, table, shards::two).await;
 }
 
 /// A phase that fails, by an error, a panic or its deadline, is noted; the next one is tried.
