@@ -112,10 +112,11 @@ async fn what_an_older_version_hid_stays_hidden() {
     let (world, versions, _) = of_an_older_version(ManagementPolicy::Observe).await;
     world.told("nightly", "OutOfSync").await;
     // Also at later checks.
-    let status = status(&world.request("nightly").await);
+    world.request("nightly").await;
+    let difference = json!(["storageParams[region]: none wanted, (hidden) in the portal"]);
+    let told = |object: &DocSpaceBackupSchedule| status(object)["difference"] == difference;
+    let status = status(&world.wait("nightly", told).await);
     assert_eq!(shown(&status, "observed", "region"), Some("(hidden)"));
-    let difference = ["storageParams[region]: none wanted, (hidden) in the portal"];
-    assert_eq!(status["difference"], json!(difference));
     assert_eq!(world.posts(), 0);
     versions.assert_none_of(&[OF_OLD.into()], &world, "").await;
 }

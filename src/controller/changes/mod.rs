@@ -9,10 +9,7 @@
 use std::{
     collections::VecDeque,
     fmt::Debug,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -28,7 +25,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 /// The number of lists at a time. An object has at most 1.5 MiB, and is in memory three times while it is read.
@@ -37,6 +34,8 @@ const LISTS: usize = 1;
 pub const PAGE: u32 = 2;
 /// A streamed list without a sign of life for this long is no streamed list: the API server does not know its end.
 const NEXT_TAKES: Duration = Duration::from_secs(5);
+/// How long lists come in pages after one that was not streamed: the API server may only have been busy.
+const PAGES_FOR: Duration = Duration::from_secs(600);
 /// The time for a page.
 const PAGE_TAKES: Duration = Duration::from_secs(30);
 /// The API server ends a watch after this many seconds.
@@ -50,15 +49,15 @@ const END_OF_LIST: &str = "k8s.io/initial-events-end";
 #[derive(Clone, Debug)]
 pub struct Lists {
     turns: Arc<Semaphore>,
-    /// Whether the API server streams lists, as far as is known.
-    streams: Arc<AtomicBool>,
+    /// Until when lists come in pages, if the API server did not stream one.
+    pages_until: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Default for Lists {
     fn default() -> Self {
         Self {
             turns: Arc::new(Semaphore::new(LISTS)),
-            streams: Arc::new(AtomicBool::new(true)),
+            pages_until: Arc::default(),
         }
     }
 }
@@ -168,7 +167,7 @@ where
         next: None,
         version: None,
     };
-    if !lists.streams.load(Relaxed) {
+    if lists.come_in_pages() {
         return (Some(Ok(Event::Init)), State::Paged(turn, first()));
     }
     // Without a version, the list is as recent as this request.
@@ -178,7 +177,7 @@ where
             (Some(Err(Error::InitialListFailed(error))), State::Begin)
         }
         Ok(Err(_)) | Err(_) => {
-            lists.come_in_pages();
+            lists.was_not_streamed();
             (None, State::Begin)
         }
     }
@@ -190,9 +189,21 @@ fn refuses_to_stream(error: &kube::Error) -> bool {
 }
 
 impl Lists {
-    fn come_in_pages(&self) {
-        if self.streams.swap(false, Relaxed) {
-            tracing::info!("the API server does not stream lists; the operator reads them in pages");
+    fn come_in_pages(&self) -> bool {
+        let until = *self.pages_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| Instant::now() < until)
+    }
+
+    fn was_not_streamed(&self) {
+        let until = Instant::now().checked_add(PAGES_FOR);
+        let before = std::mem::replace(
+            &mut *self.pages_until.lock().unwrap_or_else(PoisonError::into_inner),
+            until,
+        );
+        if before.is_none() {
+            tracing::info!(
+                "the API server did not stream a list; the operator reads lists in pages for ten minutes"
+            );
         }
     }
 }
@@ -212,7 +223,7 @@ async fn streamed<K>(lists: &Lists, turn: Turn, mut list: Changes<K>) -> Step<K>
         Ok(Some(Err(error))) => (Some(Err(Error::WatchFailed(error))), State::Begin),
         // The end is not told: the wish for a list was ignored.
         Ok(None) | Err(_) => {
-            lists.come_in_pages();
+            lists.was_not_streamed();
             (None, State::Begin)
         }
     }

@@ -165,7 +165,7 @@ async fn a_list_is_streamed_and_then_watched_from_its_end() {
     assert_eq!(server.asked(), asked);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_api_server_that_refuses_to_stream_is_asked_for_pages() {
     let server = Server::of([
         Answer(422, vec![status(422)], true),
@@ -184,11 +184,16 @@ async fn an_api_server_that_refuses_to_stream_is_asked_for_pages() {
         "2 after Some(\"still more\")",
     ];
     assert_eq!(server.asked(), pages);
-    // Others need not try.
+    // Others need not try, for a while.
     let server = Server::of([page(&[], 7, None)]);
-    let mut other = pin!(changes(server.api(), lists, None));
+    let mut other = pin!(changes(server.api(), lists.clone(), None));
     assert_eq!(next(&mut other).await, ["Init", "InitDone"]);
     assert_eq!(server.asked(), ["2 after None"]);
+    tokio::time::advance(PAGES_FOR).await;
+    let server = Server::of([streamed_list(&[], 7)]);
+    let mut later = pin!(changes(server.api(), lists, None));
+    assert_eq!(next(&mut later).await, ["Init", "InitDone"]);
+    assert_eq!(server.asked(), ["list from \"\""]);
 }
 
 #[tokio::test(start_paused = true)]

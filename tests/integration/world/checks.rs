@@ -149,7 +149,8 @@ impl World {
     /// Changes a field of every status that a check restores; returns the value, and the names of the objects.
     async fn poke(&self) -> (String, Vec<String>) {
         let mark = random();
-        let objects = self.schedules().list(&ListParams::default()).await;
+        // Some tests have objects that cannot be parsed.
+        let objects = self.schedules().list_metadata(&ListParams::default()).await;
         let mut names = Vec::new();
         for object in objects.expect("the objects are listed") {
             let name = object.name_any();
