@@ -22,8 +22,8 @@ pub enum Error {
     /// The object changed during the reconcile, which is repeated.
     #[error("the object changed during the reconcile")]
     Superseded,
-    /// The portal is slow, and no place for slow ones is free. The reconcile is repeated when one is.
-    #[error("too many portals of the namespace are slow")]
+    /// A lock is held, and no place to wait for it is free. The reconcile is repeated when one is.
+    #[error("too many objects of the namespace wait")]
     Crowded,
     /// Others that may have precedence on the slot are reconciled first; waits at most this long.
     #[error("other objects are reconciled first")]
