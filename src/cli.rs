@@ -54,8 +54,15 @@ pub struct Scope {
 
     /// Only objects whose labels match, written as for kubectl -l: shard=a, shard in (a,b), shard notin (a,b), !shard.
     /// Default: all objects.
-    #[arg(long, value_name = "LABELS", env = "DOCSPACE_BACKUP_SELECTOR", value_parser = selector::parse)]
-    pub selector: Option<Selector>,
+    #[arg(
+        long,
+        value_name = "LABELS",
+        env = "DOCSPACE_BACKUP_SELECTOR",
+        default_value = "",
+        hide_default_value = true,
+        value_parser = selector::parse
+    )]
+    pub selector: Selector,
 }
 
 /// The flags of `release`.

@@ -95,7 +95,7 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
     start_log(&args);
     let times = args.election.times()?;
     let config = cluster::config().await?;
-    let selector = args.scope.selector.clone().unwrap_or_default();
+    let selector = args.scope.selector.clone();
     let namespaces = namespaces(args.scope, &config.default_namespace)?;
     let settings = Settings {
         selector,
@@ -210,7 +210,7 @@ async fn release(args: ReleaseArgs) -> Result<(), Failure> {
         );
     }
     let release = Release {
-        selector: args.scope.selector.clone().unwrap_or_default(),
+        selector: args.scope.selector.clone(),
         namespaces: namespaces(args.scope, &config.default_namespace)?,
         operator_namespace: config.default_namespace.clone(),
         deployment: args.deployment,

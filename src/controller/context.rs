@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -35,6 +35,8 @@ const SMALL_ANSWER: usize = 64 * 1024;
 /// kube holds an answer this many times while it reads it.
 const COPIES: usize = 3;
 
+type Memories = HashMap<Key, Arc<tokio::sync::Mutex<Memory>>>;
+
 /// Shared by all reconciles.
 pub struct Context {
     pub(super) requests: Requests,
@@ -44,7 +46,7 @@ pub struct Context {
     pub(super) metrics: Metrics,
     pub(super) secrets: secrets::Versions,
     pub(super) secret_limits: secrets::Limits,
-    pub(super) memories: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<Memory>>>>,
+    pub(super) memories: Mutex<Memories>,
     pub(super) wakes: UnboundedSender<Key>,
     /// Whether a watched namespace (`None` for all) was listed since this process leads: an older list may hold objects
     /// that are gone.
@@ -121,9 +123,24 @@ impl Context {
         self.index.bytes(&Key::of(object))
     }
 
+    fn memories(&self) -> MutexGuard<'_, Memories> {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn memory(&self, key: &Key) -> Arc<tokio::sync::Mutex<Memory>> {
-        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
-        memories.entry(key.clone()).or_default().clone()
+        self.memories().entry(key.clone()).or_default().clone()
+    }
+
+    /// Forgets what was remembered of an object that is gone.
+    pub(super) fn forget_memory(&self, key: &Key) {
+        self.memories().remove(key);
+    }
+
+    /// Whether the object's portal did not answer in time at the last check; not of one that is reconciled just now.
+    pub(super) fn has_hung(&self, key: &Key) -> bool {
+        let memories = self.memories();
+        let memory = memories.get(key).and_then(|memory| memory.try_lock().ok());
+        memory.is_some_and(|memory| memory.hung)
     }
 
     pub(super) fn trigger(&self, object: &DocSpaceBackupSchedule) -> Trigger {

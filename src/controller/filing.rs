@@ -1,16 +1,13 @@
 //! What the events of a watch mean for the index and the memories.
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, PoisonError},
-};
+use std::{collections::HashSet, sync::Arc};
 
 use kube::{Api, Client, Resource, api::ObjectMeta};
 
 use crate::{
     controller::{
         context::Context,
-        index::{Listing, Source},
+        index::{Filed, Listing, Source},
         key::Key,
         left_behind::left_behind,
         metrics::Metrics,
@@ -40,15 +37,20 @@ struct Ended {
 }
 
 impl Context {
-    /// Adds or updates an object, and wakes the objects whose slot it gave up; returns whether it must be reconciled.
-    pub(super) fn file(&self, object: Guarded, source: Source) -> bool {
-        let key = Key::of(&object);
-        let filed = self.index.file(object, source);
-        if let Some(before) = filed.replaced {
+    /// Adds or updates an object, and wakes the objects whose slot it gave up; returns its key, and whether it must be
+    /// reconciled.
+    pub(super) fn file(&self, object: Guarded, source: Source) -> (Key, bool) {
+        let Filed {
+            key,
+            is_news,
+            others,
+            replaced,
+        } = self.index.file(object, source);
+        if let Some(before) = replaced {
             self.tell_ended(self.ended(&key, before, End::Deleted));
         }
-        self.wake(filed.others);
-        filed.is_news
+        self.wake(others);
+        (key, is_news)
     }
 
     /// Forgets an object that the watch reports as deleted. With a selector, the watch reports the same of one whose labels
@@ -80,10 +82,7 @@ impl Context {
     /// schedule behind, for example after somebody removed its finalizer.
     fn ended(&self, key: &Key, before: Listing, end: End) -> Option<Ended> {
         let uid = before.uid?;
-        self.memories
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(key);
+        self.forget_memory(key);
         let is_leading = *self.filled.borrow();
         let portal = before.portal.filter(|_| is_leading && !before.released)?;
         Some(Ended {

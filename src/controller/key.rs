@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::{Resource, ResourceExt};
+use kube::Resource;
 
 use crate::api::DocSpaceBackupSchedule;
 
@@ -19,13 +19,15 @@ const BETWEEN: char = '/';
 impl Key {
     /// The key of this name in this namespace.
     pub fn new(namespace: &str, name: &str) -> Self {
-        Self([namespace, name].join(&BETWEEN.to_string()).into())
+        Self(format!("{namespace}{BETWEEN}{name}").into())
     }
 
     /// The key of an object.
     pub fn of(object: &impl Resource) -> Self {
-        let namespace = object.meta().namespace.as_deref().unwrap_or_default();
-        Self::new(namespace, &object.name_any())
+        let metadata = object.meta();
+        let [namespace, name] =
+            [&metadata.namespace, &metadata.name].map(|text| text.as_deref().unwrap_or_default());
+        Self::new(namespace, name)
     }
 
     /// The namespace.

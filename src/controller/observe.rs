@@ -50,7 +50,7 @@ pub struct Observation<'a> {
     portal: Option<Portal>,
     /// Held once the portal is known by its key, because another object may reach it at another address.
     portal_lock: Option<SlotGuard>,
-    /// Cancelled when a slow portal must not be waited for.
+    /// Cancelled when a held lock must not be waited for.
     crowded: &'a CancellationToken,
 }
 

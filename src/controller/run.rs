@@ -186,7 +186,8 @@ pub async fn run(
             let mean = context.index.looks_per_second(context.settings.interval);
             NEEDS_NO_PACE.max(mean * ROUTINE_OVER_MEAN)
         };
-        queue::run(woken, work, pace, stop.clone()).await;
+        let hung = |key: &Key| context.has_hung(key);
+        queue::run(woken, work, hung, pace, stop.clone()).await;
     };
     // These end with the reconciles.
     let background = async {

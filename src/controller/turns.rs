@@ -18,6 +18,7 @@ const WAITING: usize = 128;
 const WAITING_OF_ONE: usize = 64;
 /// A reconcile that takes longer than this counts as waiting for its portal.
 const PATIENCE: Duration = Duration::from_millis(250);
+
 /// The turns, and the places among the waiting.
 #[derive(Debug)]
 pub struct Turns {

@@ -18,7 +18,7 @@ use crate::{
         context::Context,
         index::Source,
         key::Key,
-        metrics::{KubeOperation, code},
+        metrics::{KubeOperation, Metrics, code},
         watched::{Guarded, Slim},
     },
     error::chain,
@@ -99,8 +99,14 @@ where
         .chain(anew)
 }
 
-/// Logs a failure, as a warning once: a watch is repeated for as long as it fails.
-fn tell_failing(health: &Health, watch: &Watch, error: &watcher::Error) {
+/// Counts and logs a failure, as a warning once: a watch is repeated for as long as it fails.
+fn tell_failing(
+    metrics: &Metrics,
+    operation: KubeOperation,
+    (health, watch): (&Health, &Watch),
+    error: &watcher::Error,
+) {
+    metrics.refused(operation, error);
     let (kind, namespace, error_text) = (watch.kind, watch.namespace.as_deref(), chain(error));
     if health.failing(watch, &code(error), Timestamp::now()) {
         tracing::warn!(
@@ -127,33 +133,34 @@ pub async fn watch_objects(
     while let Some(event) = objects.next().await {
         match event {
             // Before the request.
-            Ok(Event::Init) => listed.clear(),
-            Ok(event) => {
-                health.works(&watch);
-                match event {
-                    Event::Apply(object) => {
-                        let key = Key::of(&object);
-                        if context.file(object, Source::Watch) {
-                            context.wake(vec![key]);
-                        }
-                    }
-                    Event::InitApply(object) => {
-                        listed.insert(Key::of(&object));
-                        context.file(object, Source::Watch);
-                    }
-                    Event::Delete(object) => context.forget(&object),
-                    Event::InitDone => {
-                        health.listed(&watch);
-                        context.relisted(scope, &std::mem::take(&mut listed));
-                    }
-                    Event::Init => {}
+            Ok(Event::Init) => {
+                listed.clear();
+                continue;
+            }
+            Ok(Event::Apply(object)) => {
+                if let (key, true) = context.file(object, Source::Watch) {
+                    context.wake(vec![key]);
                 }
             }
+            Ok(Event::InitApply(object)) => {
+                listed.insert(context.file(object, Source::Watch).0);
+            }
+            Ok(Event::Delete(object)) => context.forget(&object),
+            Ok(Event::InitDone) => {
+                health.listed(&watch);
+                context.relisted(scope, &std::mem::take(&mut listed));
+            }
             Err(error) => {
-                context.metrics.refused(KubeOperation::WatchObjects, &error);
-                tell_failing(health, &watch, &error);
+                tell_failing(
+                    &context.metrics,
+                    KubeOperation::WatchObjects,
+                    (health, &watch),
+                    &error,
+                );
+                continue;
             }
         }
+        health.works(&watch);
     }
 }
 
@@ -193,8 +200,12 @@ pub async fn watch_secrets(
                 continue;
             }
             Err(error) => {
-                context.metrics.refused(KubeOperation::WatchSecrets, &error);
-                tell_failing(health, &watch, &error);
+                tell_failing(
+                    &context.metrics,
+                    KubeOperation::WatchSecrets,
+                    (health, &watch),
+                    &error,
+                );
                 continue;
             }
         };

@@ -14,7 +14,7 @@ use crate::{
         key::Key,
         metrics::values::Values,
         secrets,
-        watched::{Guarded, Packed, version},
+        watched::{Guarded, Packed},
     },
     rules::{
         ownership::{enforces, may_be_at},
@@ -55,6 +55,14 @@ pub struct Listing {
     pub released: bool,
 }
 
+/// What the index knows of a version that comes to it.
+pub enum Known {
+    /// This version, or a later one; whether it is news all the same.
+    Already { is_news: bool },
+    /// Not this version; whether this operator wrote it.
+    NotYet { is_own: bool },
+}
+
 impl Entry {
     /// The entry of an object. One that cannot be taken in becomes one that cannot be parsed: a fault at one object is
     /// no fault at others.
@@ -65,6 +73,23 @@ impl Entry {
             object.object = Err(InvalidObject { error, metadata });
             Self::new(object)
         })
+    }
+
+    /// A list or a watch shows this version of the object.
+    pub fn watched(&mut self, version: Option<u64>) -> Known {
+        let is_own = version.is_some_and(|version| self.written.contains(&version));
+        let is_behind = !self.written.is_empty() && version < self.version;
+        self.written.retain(|written| Some(*written) > version);
+        if is_behind {
+            // What somebody else changed, this operator's own write came after.
+            return Known::Already { is_news: !is_own };
+        }
+        let is_same = version.is_some() && version == self.version && !self.is_partial;
+        if is_same {
+            Known::Already { is_news: !is_own }
+        } else {
+            Known::NotYet { is_own }
+        }
     }
 
     fn new(object: &Guarded) -> Self {
@@ -112,4 +137,9 @@ impl Listing {
             secrets,
         }
     }
+}
+
+/// The number in a resource version, which grows with each change.
+pub fn version(object: &impl Resource) -> Option<u64> {
+    object.meta().resource_version.as_deref()?.parse().ok()
 }

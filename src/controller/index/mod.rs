@@ -22,13 +22,13 @@ use crate::{
     controller::{
         index::{
             claims::{Claim, Claimant},
-            entry::Entry,
+            entry::{Entry, Known, version},
             shared::{FairLock, Shared},
             slot::SlotKey,
         },
         key::Key,
         metrics::values::Values,
-        watched::{Guarded, version},
+        watched::Guarded,
     },
     rules::{lost_write::LostWrite, memory::Lost},
     secret::SharedSecret,
@@ -37,8 +37,9 @@ use crate::{
 pub use crate::controller::index::{entry::Listing, shared::SlotGuard};
 
 /// What an update of an object in the index means for others.
-#[derive(Default)]
 pub struct Filed {
+    /// Its key.
+    pub key: Key,
     /// Whether the object must be reconciled: it is not as this operator's last write left it.
     pub is_news: bool,
     /// The objects of a slot that it no longer claims.
@@ -56,14 +57,6 @@ pub enum Source {
     Write,
     /// Such an answer, with the metadata only; the rest is as it was before.
     WriteOfMetadata,
-}
-
-/// What the index knows of a version that comes to it.
-enum Known {
-    /// This version, or a later one; whether it is news all the same.
-    Already { is_news: bool },
-    /// Not this version; whether this operator wrote it.
-    NotYet { is_own: bool },
 }
 
 /// The objects of all watched namespaces.
@@ -127,8 +120,10 @@ impl Index {
             Known::NotYet { is_own } => is_own,
             Known::Already { is_news } => {
                 return Filed {
+                    key,
                     is_news,
-                    ..Filed::default()
+                    others: Vec::new(),
+                    replaced: None,
                 };
             }
         };
@@ -166,14 +161,16 @@ impl Index {
             );
             shared.lost.file(object, Timestamp::now());
         }
-        shared.insert(key, entry);
+        shared.insert(key.clone(), entry);
         Filed {
+            key,
             is_news,
             others,
             replaced,
         }
     }
 
+    /// What is known of this version of the object.
     fn known(&self, key: &Key, object: &Guarded, source: Source) -> Known {
         let mut shared = self.shared();
         let known = shared.entries.get_mut(key);
@@ -317,25 +314,6 @@ impl Index {
 fn told_key(object: &DocSpaceBackupSchedule) -> Option<Arc<str>> {
     let key = object.status.as_ref()?.api_key.as_ref()?;
     key.id.as_deref().map(Into::into)
-}
-
-impl Entry {
-    /// A list or a watch shows this version of the object.
-    fn watched(&mut self, version: Option<u64>) -> Known {
-        let is_own = version.is_some_and(|version| self.written.contains(&version));
-        let is_behind = !self.written.is_empty() && version < self.version;
-        self.written.retain(|written| Some(*written) > version);
-        if is_behind {
-            // What somebody else changed, this operator's own write came after.
-            return Known::Already { is_news: !is_own };
-        }
-        let is_same = version.is_some() && version == self.version && !self.is_partial;
-        if is_same {
-            Known::Already { is_news: !is_own }
-        } else {
-            Known::NotYet { is_own }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod due;
 use std::{
     collections::{HashMap, VecDeque},
     future::poll_fn,
+    sync::Arc,
     time::Duration,
 };
 
@@ -27,7 +28,7 @@ use crate::controller::{key::Key, queue::due::Due};
 pub enum Next {
     /// When it is woken.
     Change,
-    /// After this time at the latest.
+    /// After this time at the latest; zero for as soon as the pace allows.
     After(Duration),
 }
 
@@ -35,10 +36,12 @@ pub enum Next {
 const ROUTINE: Duration = Duration::from_secs(60);
 /// The pace follows the number of objects at this interval.
 const PACE_FOLLOWS: Duration = Duration::from_secs(10);
-/// The number of reconciles of one namespace that run or wait for their turn at a time; more than can have one.
+/// The number of reconciles in a line that run or wait for their turn at a time; more than can have one.
 const MOST_OF_ONE: usize = 128;
 /// A reconcile that ended without a result is repeated after this time.
 const AFTER_A_FAULT: Duration = Duration::from_secs(60);
+/// The longest wait, far below what timers can hold.
+const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Where an object is.
 enum Place {
@@ -46,33 +49,40 @@ enum Place {
     Timer(delay_queue::Key, bool),
     /// It is due and waits for the pace.
     Due,
-    /// It waits until fewer of its namespace run.
+    /// It waits until fewer of its line run.
     Ready,
-    /// It is reconciled now, and once more afterwards if it was woken meanwhile.
-    Running { again: bool },
+    /// It is reconciled now, in this line, and once more afterwards if it was woken meanwhile.
+    Running { line: Line, again: bool },
 }
 
+/// A namespace, and whether these are its objects whose portal hung: they must not hold up its others.
+type Line = (Arc<str>, bool);
+
 /// The objects that wait or run.
-struct Queue<W> {
+struct Queue<W, H, F> {
     work: W,
+    hung: H,
+    /// Objects and their work, which begins now.
+    begun: Vec<(Key, F)>,
     places: HashMap<Key, Place>,
     timers: DelayQueue<Key>,
     due: Due,
-    namespaces: HashMap<Box<str>, Namespace>,
+    lines: HashMap<Line, InLine>,
 }
 
-/// What runs of a namespace, and what waits for the end of that.
+/// What runs of a line, and what waits for the end of that.
 #[derive(Default)]
-struct Namespace {
+struct InLine {
     running: usize,
     ready: VecDeque<Key>,
 }
 
-/// Reconciles objects until the operator stops, and then waits for the running ones. `work` reconciles one; `pace` says
-/// how many per second may be due by time alone.
+/// Reconciles objects until the operator stops, and then waits for the running ones. `work` reconciles one; `hung` says
+/// whether its portal hung; `pace` says how many per second may be due by time alone.
 pub async fn run<F>(
     mut wakes: UnboundedReceiver<Key>,
     work: impl Fn(Key) -> Option<F>,
+    hung: impl Fn(&Key) -> bool,
     pace: impl Fn() -> f64,
     stop: CancellationToken,
 ) where
@@ -80,10 +90,12 @@ pub async fn run<F>(
 {
     let mut queue = Queue {
         work,
+        hung,
+        begun: Vec::new(),
         places: HashMap::new(),
         timers: DelayQueue::new(),
         due: Due::default(),
-        namespaces: HashMap::new(),
+        lines: HashMap::new(),
     };
     let mut running = FuturesUnordered::new();
     let mut pause = Duration::ZERO;
@@ -93,102 +105,98 @@ pub async fn run<F>(
             pause = Duration::try_from_secs_f64(pace().recip()).unwrap_or(PACE_FOLLOWS);
             renewed = Some(Instant::now());
         }
-        let started = tokio::select! {
+        tokio::select! {
             () = stop.cancelled() => break,
             Some((key, ended)) = running.next() => queue.ended(key, ended),
             Some(key) = wakes.recv() => queue.wake(key),
             Some(expired) = poll_fn(|task| queue.timers.poll_expired(task)), if !queue.timers.is_empty() => {
-                queue.expired(expired.into_inner())
+                queue.expired(expired.into_inner());
             }
             () = sleep_until(next_due), if !queue.due.is_empty() => {
                 next_due = Instant::now() + pause;
-                queue.next_due()
+                queue.next_due();
             }
-        };
-        if let Some((key, work)) = started {
+        }
+        for (key, work) in queue.begun.drain(..) {
             running.push(async move { (key, tokio::spawn(work).await) });
         }
     }
     while running.next().await.is_some() {}
 }
 
-/// An object and its work, which begins now.
-type Started<F> = Option<(Key, F)>;
-
-impl<F, W: Fn(Key) -> Option<F>> Queue<W> {
-    fn wake(&mut self, key: Key) -> Started<F> {
+impl<F, W: Fn(Key) -> Option<F>, H: Fn(&Key) -> bool> Queue<W, H, F> {
+    fn wake(&mut self, key: Key) {
         match self.places.get_mut(&key) {
-            Some(Place::Running { again }) => {
+            Some(Place::Running { again, .. }) => {
                 *again = true;
-                return None;
+                return;
             }
-            Some(Place::Ready) => return None,
+            Some(Place::Ready) => return,
             Some(Place::Timer(timer, _)) => {
                 self.timers.try_remove(timer);
             }
             // Its entry there is passed over.
             Some(Place::Due) | None => {}
         }
-        self.start(key)
+        self.start(key);
     }
 
     /// Begins the work on an object, or lets it wait for that of others.
-    fn start(&mut self, key: Key) -> Started<F> {
-        let namespace: Box<str> = key.namespace().into();
+    fn start(&mut self, key: Key) {
+        let line = (key.namespace().into(), (self.hung)(&key));
         self.places.insert(key.clone(), Place::Ready);
-        let of = self.namespaces.entry(namespace.clone()).or_default();
-        of.ready.push_back(key);
-        self.next_ready(&namespace)
+        self.lines.entry(line.clone()).or_default().ready.push_back(key);
+        self.begin_in(&line);
     }
 
-    /// Begins the work on the next object of a namespace that waits for that of others.
-    fn next_ready(&mut self, namespace: &str) -> Started<F> {
-        let of = self.namespaces.get_mut(namespace)?;
+    /// Begins the work on objects of a line for which there is room.
+    fn begin_in(&mut self, line: &Line) {
+        let Some(of) = self.lines.get_mut(line) else {
+            return;
+        };
         while of.running < MOST_OF_ONE
             && let Some(key) = of.ready.pop_front()
         {
-            if let Some(work) = (self.work)(key.clone()) {
-                of.running += 1;
-                self.places.insert(key.clone(), Place::Running { again: false });
-                return Some((key, work));
-            }
-            self.places.remove(&key);
+            let Some(work) = (self.work)(key.clone()) else {
+                self.places.remove(&key);
+                continue;
+            };
+            of.running += 1;
+            let (line, again) = (line.clone(), false);
+            self.places.insert(key.clone(), Place::Running { line, again });
+            self.begun.push((key, work));
         }
         if of.running == 0 {
-            self.namespaces.remove(namespace);
+            self.lines.remove(line);
         }
-        None
     }
 
-    fn ended(&mut self, key: Key, ended: Result<Next, JoinError>) -> Started<F> {
-        let namespace: Box<str> = key.namespace().into();
-        let of = self.namespaces.entry(namespace.clone()).or_default();
-        of.running = of.running.saturating_sub(1);
-        if let Some(Place::Running { again: true }) = self.places.get(&key) {
-            of.ready.push_back(key.clone());
-            self.places.insert(key, Place::Ready);
-            return self.next_ready(&namespace);
+    fn ended(&mut self, key: Key, ended: Result<Next, JoinError>) {
+        let Some(Place::Running { line, again }) = self.places.remove(&key) else {
+            return;
+        };
+        if let Some(of) = self.lines.get_mut(&line) {
+            of.running -= 1;
         }
         match ended.unwrap_or(Next::After(AFTER_A_FAULT)) {
-            Next::Change => {
-                self.places.remove(&key);
-            }
+            // In the line that it belongs to now.
+            _ if again => self.start(key),
+            Next::Change => {}
             Next::After(Duration::ZERO) => self.make_due(key),
             Next::After(wait) => {
                 let timer = self.timers.insert(key.clone(), wait.min(LONGEST));
                 self.places.insert(key, Place::Timer(timer, wait >= ROUTINE));
             }
         }
-        self.next_ready(&namespace)
+        self.begin_in(&line);
     }
 
-    fn expired(&mut self, key: Key) -> Started<F> {
+    fn expired(&mut self, key: Key) {
         match self.places.get(&key) {
             Some(Place::Timer(_, true)) => self.make_due(key),
-            Some(Place::Timer(_, false)) => return self.start(key),
+            Some(Place::Timer(_, false)) => self.start(key),
             _ => {}
         }
-        None
     }
 
     fn make_due(&mut self, key: Key) {
@@ -196,18 +204,14 @@ impl<F, W: Fn(Key) -> Option<F>> Queue<W> {
         self.places.insert(key, Place::Due);
     }
 
-    fn next_due(&mut self) -> Started<F> {
+    fn next_due(&mut self) {
         while let Some(key) = self.due.pop() {
             if let Some(Place::Due) = self.places.get(&key) {
                 return self.start(key);
             }
         }
-        None
     }
 }
-
-/// The longest wait, far below what timers can hold.
-const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 
 #[cfg(test)]
 mod tests;

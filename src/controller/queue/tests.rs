@@ -26,7 +26,8 @@ fn start(next: impl Fn(&Key) -> Next + Send + Sync + 'static) -> Seen {
             next(&key)
         })
     };
-    tokio::spawn(run(woken, work, || 2.0, stop.clone()));
+    let hung = |key: &Key| key.name().starts_with("hung");
+    tokio::spawn(run(woken, work, hung, || 2.0, stop.clone()));
     Seen { wakes, began, stop }
 }
 
@@ -118,4 +119,13 @@ async fn a_namespace_has_a_number_of_reconciles_at_a_time_and_all_get_theirs() {
     let began = seen.began.lock().expect("no panic");
     let at = |second| began.iter().filter(|(_, at)| *at == second).count();
     assert_eq!((at(0), at(1), at(2)), (MOST_OF_ONE + 1, MOST_OF_ONE, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn objects_whose_portal_hung_hold_up_no_others_of_their_namespace() {
+    let seen = start(|_| Next::Change);
+    (0..MOST_OF_ONE * 3).for_each(|number| seen.wake(&format!("hung-{number}")));
+    seen.wake("one");
+    assert_eq!(seen.of("one", 1).await, [0]);
+    assert_eq!(seen.of(&format!("hung-{}", MOST_OF_ONE * 3 - 1), 10).await, [2]);
 }

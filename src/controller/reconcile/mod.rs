@@ -97,6 +97,8 @@ impl Context {
         (began, crowded): (Instant, &CancellationToken),
     ) -> Next {
         let Some(object) = self.index.newest(key) else {
+            // It may have ended before its memory was asked for.
+            self.forget_memory(key);
             return Next::Change;
         };
         let (watched, remembered) = (&object, &mut *memory);

@@ -18,7 +18,7 @@ use crate::{
     text::{prefix, without_unseen},
 };
 
-pub use crate::controller::watched::packed::{Packed, version};
+pub use crate::controller::watched::packed::Packed;
 
 /// The largest spec, in bytes of JSON. All that the CRD allows fits in, unless it consists of long characters.
 const LARGEST_SPEC: usize = 64 * 1024;

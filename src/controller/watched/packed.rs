@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kube::{Resource, api::ObjectMeta, core::error_boundary::InvalidObject};
+use kube::{api::ObjectMeta, core::error_boundary::InvalidObject};
 use lz4_flex::block::{compress_with_dict, decompress_with_dict};
 use serde::{Deserialize, Serialize};
 
@@ -83,9 +83,4 @@ impl Packed {
     pub fn bytes(&self) -> usize {
         usize::try_from(self.bytes).unwrap_or_default()
     }
-}
-
-/// The number in a resource version, which grows with each change.
-pub fn version(object: &impl Resource) -> Option<u64> {
-    object.meta().resource_version.as_deref()?.parse().ok()
 }
