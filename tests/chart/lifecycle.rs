@@ -50,9 +50,7 @@ async fn with_finalizer(client: &Client, namespace: &Namespace) {
 /// Uses a separate control plane, because it changes the CRD back and forth.
 #[tokio::test]
 async fn installed_upgraded_rolled_back_and_uninstalled() {
-    let plane = tokio::task::spawn_blocking(ControlPlane::start)
-        .await
-        .expect("it starts");
+    let plane = ControlPlane::own().await;
     let client = plane.client().await;
     let namespace = Namespace::create(&client).await;
     let helm = |arguments: &[&str], values: Option<&Value>| {
@@ -138,9 +136,7 @@ async fn installed_upgraded_rolled_back_and_uninstalled() {
 /// Helm does not adopt a CRD that kubectl applied without `--take-ownership`.
 #[tokio::test]
 async fn a_crd_that_is_there_already_is_taken_over_when_asked() {
-    let plane = tokio::task::spawn_blocking(ControlPlane::start)
-        .await
-        .expect("it starts");
+    let plane = ControlPlane::own().await;
     plane.apply_crd();
     let client = plane.client().await;
     let namespace = Namespace::create(&client).await;
@@ -163,9 +159,7 @@ async fn a_crd_that_is_there_already_is_taken_over_when_asked() {
 /// The rows of docs/high-availability.md about a second release.
 #[tokio::test]
 async fn two_shards_are_two_releases_that_leave_each_other_alone() {
-    let plane = tokio::task::spawn_blocking(ControlPlane::start)
-        .await
-        .expect("it starts");
+    let plane = ControlPlane::own().await;
     let client = plane.client().await;
     let namespace = Namespace::create(&client).await;
     let name = namespace.name();
@@ -278,9 +272,7 @@ fn run_job(job: &Value, kubeconfig: &Path) -> String {
 /// Tools that render the chart and know no hooks create the Job together with the operator, or at any time later.
 #[tokio::test]
 async fn the_job_does_nothing_until_helm_itself_uninstalls() {
-    let plane = tokio::task::spawn_blocking(ControlPlane::start)
-        .await
-        .expect("it starts");
+    let plane = ControlPlane::own().await;
     let client = plane.client().await;
     let namespace = Namespace::create(&client).await;
     let helm = |arguments: &[&str], values: Option<&Value>| on(&plane, namespace.name(), arguments, values);

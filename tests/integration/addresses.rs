@@ -64,16 +64,7 @@ async fn two_addresses_with_keys_of_their_own_end_as_contested() {
     second.spec.portal.api_key_secret_ref.name = "other".into();
     world.create(&second).await;
     world.ready("second").await;
-    // Each puts the other's right once, and whoever is put right again gives up.
-    world.check("nightly").await;
-    world.event("ScheduleCorrected").await;
-    world.check("second").await;
-    world
-        .seen(|requests| requests.iter().filter(|request| request.method == "POST").count() == 4)
-        .await;
-    world.ready("second").await;
-    world.check("nightly").await;
-    world.stalled("nightly", "Contested").await;
+    world.contested_by("second").await;
     world.ready("second").await;
     assert_eq!((world.posts(), world.cron()), (4, Some(every_day(14))));
 }

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use docspace_backup_operator::api::{DocSpaceBackupSchedule, ManagementPolicy, REQUESTED_AT};
 use futures::{StreamExt, TryStreamExt, stream};
-use harness::{API_KEY, DEADLINE, Namespace, wait_for};
+use harness::{API_KEY, DEADLINE, wait_for};
 use kube::{Api, api::PostParams};
 use serde_json::json;
 use simulated_portal::Fault;
 
-use crate::world::{Setup, World, rights::may_watch};
+use crate::world::{Setup, World};
 
 /// An object of one team, and a namespace of another with a key that no portal knows.
 struct Teams {
@@ -21,10 +21,8 @@ struct Teams {
 impl Teams {
     async fn new() -> Self {
         let one = "it measures what one process does";
-        let mut world = Setup::default().of_one_process(one).idle().await;
-        let namespace = Namespace::create(&world.client).await;
-        may_watch(&world.client, world.namespace.name(), namespace.name()).await;
-        world.operator.start(&["--namespace", namespace.name()]).await;
+        let setup = Setup::default().of_one_process(one);
+        let (world, namespace) = setup.with_another_namespace().await;
         let world = world.ready_nightly().await;
         let secret = harness::secret(API_KEY, &[("apiKey", "sk-bogus")]);
         let secrets = namespace.secrets(&world.client);

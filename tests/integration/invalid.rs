@@ -12,9 +12,7 @@ use crate::world::{World, message};
 
 #[tokio::test]
 async fn an_object_that_cannot_be_parsed_is_told_and_stops_nobody() {
-    let plane = tokio::task::spawn_blocking(ControlPlane::start)
-        .await
-        .expect("it starts");
+    let plane = ControlPlane::own().await;
     let crd = docspace_backup_operator::api::crd();
     let mut older = serde_json::to_value(&crd).expect("JSON");
     let schema = json!({"type": "object", "properties": {

@@ -2,7 +2,7 @@
 
 use std::{process::Stdio, time::Duration};
 
-use harness::{API_KEY, ControlPlane, DEADLINE, Namespace};
+use harness::{API_KEY, ControlPlane, DEADLINE};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api,
@@ -11,7 +11,7 @@ use kube::{
 use simulated_portal::Fault;
 use tokio::process::Command;
 
-use crate::world::{OPERATOR, Setup, World, every_day, ready_reason_is, rights::may_watch};
+use crate::world::{OPERATOR, Setup, World, every_day, ready_reason_is};
 
 #[tokio::test]
 async fn a_wrong_flag_ends_it_with_a_message() {
@@ -120,9 +120,7 @@ async fn sigterm_lets_a_write_end() {
 /// A control plane of its own: the CRD is what every other test stands on.
 #[tokio::test]
 async fn deleting_the_crd_leaves_every_schedule_in_its_portal() {
-    let plane = tokio::task::spawn_blocking(ControlPlane::start)
-        .await
-        .expect("it starts");
+    let plane = ControlPlane::own().await;
     plane.apply_crd();
     let world = World::on(&plane).await;
     world.create(&world.nightly()).await;
@@ -138,9 +136,7 @@ async fn deleting_the_crd_leaves_every_schedule_in_its_portal() {
 
 #[tokio::test]
 async fn it_waits_for_a_late_crd_and_gives_up_after_a_minute() {
-    let plane = tokio::task::spawn_blocking(ControlPlane::start)
-        .await
-        .expect("it starts");
+    let plane = ControlPlane::own().await;
     let mut world = World::on(&plane).await;
     let status = world.operator.only_mut().wait(Duration::from_secs(90)).await;
     assert_eq!(status.code(), Some(1));
@@ -155,10 +151,7 @@ async fn it_waits_for_a_late_crd_and_gives_up_after_a_minute() {
 
 #[tokio::test]
 async fn two_namespaces_are_one_view() {
-    let mut world = Setup::default().idle().await;
-    let other = Namespace::create(&world.client).await;
-    may_watch(&world.client, world.namespace.name(), other.name()).await;
-    world.operator.start(&["--namespace", other.name()]).await;
+    let (world, other) = Setup::default().with_another_namespace().await;
     world.create(&world.nightly()).await;
     world.ready("nightly").await;
 

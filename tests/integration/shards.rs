@@ -161,7 +161,6 @@ async fn an_object_moves_there_and_back_and_is_never_told_as_deleted() {
     assert_eq!(world.events("ScheduleLeftBehind").await, 0);
 }
 
-/// Each puts the other's right once, and whoever is put right again gives up.
 #[tokio::test]
 async fn objects_of_one_portal_in_two_shards_are_no_conflict_but_end_as_contested() {
     let world = World::with_nightly_in_a().await;
@@ -171,15 +170,7 @@ async fn objects_of_one_portal_in_two_shards_are_no_conflict_but_end_as_conteste
     world.create(&other).await;
     world.ready("other").await;
     world.event("ScheduleReplaced").await;
-    world.check("nightly").await;
-    world.event("ScheduleCorrected").await;
-    world.check("other").await;
-    world
-        .seen(|requests| requests.iter().filter(|request| request.method == "POST").count() == 4)
-        .await;
-    world.ready("other").await;
-    world.check("nightly").await;
-    world.stalled("nightly", "Contested").await;
+    world.contested_by("other").await;
     assert_eq!(world.cron(), Some(every_day(14)));
 }
 

@@ -17,7 +17,7 @@ use serde_json::json;
 use simulated_portal::{ApiKey, Fault, FaultBody, Request, SimulatedPortal};
 use tokio::time::sleep;
 
-use crate::world::{Setup, World, at, every_day, is_ready, ready_reason_is, rights::may_watch};
+use crate::world::{Setup, World, at, every_day, is_ready, ready_reason_is};
 
 /// Another namespace of the same operator.
 struct Elsewhere {
@@ -29,10 +29,8 @@ struct Elsewhere {
 impl Elsewhere {
     async fn new() -> Self {
         let one = "it is about what one process has seen for itself";
-        let mut world = Setup::default().of_one_process(one).idle().await;
-        let namespace = Namespace::create(&world.client).await;
-        may_watch(&world.client, world.namespace.name(), namespace.name()).await;
-        world.operator.start(&["--namespace", namespace.name()]).await;
+        let setup = Setup::default().of_one_process(one);
+        let (world, namespace) = setup.with_another_namespace().await;
         world.server.clock().set(at("11-23 12:00"));
         Self {
             schedules: namespace.schedules(&world.client),

@@ -48,6 +48,12 @@ pub fn control_plane() -> &'static ControlPlane {
 }
 
 impl ControlPlane {
+    /// One that the test need not share, for example because it changes the CRD.
+    pub async fn own() -> Self {
+        let starts = tokio::task::spawn_blocking(Self::start);
+        starts.await.expect("it starts")
+    }
+
     /// Starts the programs and waits until they are ready. Builds them first if they were never built.
     pub fn start() -> Self {
         Self::run("programs/control-plane/run", &[])

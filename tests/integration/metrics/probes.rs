@@ -8,9 +8,7 @@ use crate::world::{OPERATOR, World};
 
 #[tokio::test]
 async fn it_is_alive_at_once_and_ready_once_all_objects_are_known() {
-    let plane = tokio::task::spawn_blocking(ControlPlane::start)
-        .await
-        .expect("it starts");
+    let plane = ControlPlane::own().await;
     let world = World::on(&plane).await;
     let operator = world.operator.only();
     assert_eq!(operator.get("/livez").await, (200, "ok\n".into()));

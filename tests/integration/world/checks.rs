@@ -81,6 +81,19 @@ impl World {
         self.request("nightly").await
     }
 
+    /// Waits until `nightly` and the other object, which has just replaced its schedule, have contested it: each puts the
+    /// other's right once, and `nightly`, whose schedule is replaced again, gives up.
+    pub async fn contested_by(&self, other: &str) {
+        self.check("nightly").await;
+        self.event("ScheduleCorrected").await;
+        self.check(other).await;
+        self.seen(|requests| requests.iter().filter(|request| request.method == "POST").count() == 4)
+            .await;
+        self.ready(other).await;
+        self.check("nightly").await;
+        self.stalled("nightly", "Contested").await;
+    }
+
     /// Triggers a check of this object only.
     pub async fn check(&self, name: &str) {
         self.believe_clock().await;

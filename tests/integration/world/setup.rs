@@ -9,6 +9,7 @@ use super::{
     World, at,
     processes::Processes,
     replicas::{self, Replicas},
+    rights::may_watch,
     rights::{ACCOUNT, Watched, grant},
 };
 
@@ -105,6 +106,15 @@ impl<'a> Setup<'a> {
         };
         world.set_key(&world.key).await;
         world
+    }
+
+    /// With the operator running, which also watches another namespace.
+    pub async fn with_another_namespace(self) -> (World, Namespace) {
+        let mut world = self.idle().await;
+        let other = Namespace::create(&world.client).await;
+        may_watch(&world.client, world.namespace.name(), other.name()).await;
+        world.operator.start(&["--namespace", other.name()]).await;
+        (world, other)
     }
 
     /// With the operator running, with these arguments.
