@@ -126,8 +126,8 @@ fn flags() {
                 continue;
             }
             let flag = format!("`--{long}`");
-            let takes_value = argument.get_action().takes_values();
-            let default = argument.get_default_values().first().filter(|_| takes_value);
+            let shows_default = argument.get_action().takes_values() && !argument.is_hide_default_value_set();
+            let default = argument.get_default_values().first().filter(|_| shows_default);
             let default = default.map(|default| default.to_str().expect("a text"));
             assert!(
                 has_flag(command, &flag, default),
