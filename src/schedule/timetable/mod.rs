@@ -126,14 +126,15 @@ impl Timetable {
             let tomorrow = day.tomorrow().ok()?;
             let wall = self.cron.at_or_after(day.at(0, 0, 0, 0))?;
             let due = self.instant(wall)?;
+            let midnight = utc_midnight(day)?;
             if due < utc_midnight(tomorrow)? {
-                return Some(due.max(utc_midnight(day)?));
+                return Some(due.max(midnight));
             }
             let next = match wall.date() > tomorrow {
                 // In UTC, a date begins at most a day earlier.
                 true => wall.date().yesterday().ok()?,
-                // Each day is like this one until the zone's clocks change.
-                false if self.cron.is_daily() => utc_date(self.zone.following(due).next()?.timestamp()),
+                // Each day is like this one until the zone's clocks change, which can be between midnight and `due`.
+                false if self.cron.is_daily() => utc_date(self.zone.following(midnight).next()?.timestamp()),
                 false => tomorrow,
             };
             day = tomorrow.max(next);

@@ -195,6 +195,13 @@ fn what_is_never_due_has_no_times() {
     );
 }
 
+/// The zone skipped the last day of 1994. Found by the random tests.
+#[test]
+fn a_start_that_a_skipped_day_moves_into_the_next_is_found() {
+    let start = every(0, 13, 0, "Pacific/Kanton").portal_starts(None, at("1994-12-31T11:00:00Z"));
+    assert_eq!(start, Some(at("1995-01-01T00:00:00Z")));
+}
+
 #[test]
 fn schedules_meet_where_the_portal_starts_both_at_once() {
     let from = at("2026-11-24T12:00:00Z");
