@@ -1,10 +1,11 @@
 //! The program: `run` is the controller, `crd` prints the CRD, `release` removes the finalizers before an uninstall.
 
 use std::{
-    io::IsTerminal,
+    io::{self, IsTerminal},
     panic::{AssertUnwindSafe, PanicHookInfo},
     process::ExitCode,
     sync::Arc,
+    thread,
     time::Duration,
 };
 
@@ -22,7 +23,10 @@ use docspace_backup_operator::{
 };
 use futures::FutureExt;
 use tikv_jemallocator::Jemalloc;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    signal::unix::{SignalKind, signal},
+};
 use tokio_util::sync::CancellationToken;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
@@ -78,11 +82,25 @@ fn tell_panic(panic: &PanicHookInfo<'_>) {
 type Failure = Box<dyn std::error::Error>;
 
 fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Runtime::new()?;
+    let runtime = runtime()?;
     let result = runtime.block_on(AssertUnwindSafe(work).catch_unwind());
     // Names of the Kubernetes API are looked up in threads that cannot be cancelled; the program does not wait for them.
     runtime.shutdown_background();
     result.unwrap_or_else(|_| Err("the program ends because of a fault of its own".into()))
+}
+
+/// One thread: two took a third more CPU time for each object, to wake each other.
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+/// A thread for what must not wait for objects: the lease is renewed and probes are answered however busy the other is.
+fn aside() -> io::Result<Handle> {
+    let runtime = runtime()?;
+    let handle = runtime.handle().clone();
+    let forever = move || runtime.block_on(std::future::pending::<()>());
+    thread::Builder::new().name("lease".into()).spawn(forever)?;
+    Ok(handle)
 }
 
 fn print_crd() -> Result<(), Failure> {
@@ -112,7 +130,11 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
     if let Some(selector) = settings.labels() {
         tracing::info!(selector, "only objects whose labels match are handled");
     }
-    let (mut campaign, leadership) = stand(&args.election, times, &config)?;
+    let aside = aside()?;
+    let (mut campaign, leadership) = {
+        let _in = aside.enter();
+        stand(&args.election, times, &config)?
+    };
     let portals = Portals::written_by(options, leadership.clone())?;
     let leading = leadership.clone();
     let client = move |read_timeout, in_flight| {
@@ -136,7 +158,8 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
     portals.register(&mut registry);
     leadership.register(&mut registry);
     let health = told.health.clone();
-    let _server = telemetry::listen(args.listen, registry, health.clone()).await?;
+    let server = telemetry::listen(args.listen, registry, health.clone());
+    let _server = aside.spawn(server).await??;
 
     let stop = CancellationToken::new();
     let running = health.watch_over(controller::run(
@@ -270,7 +293,6 @@ fn start_log(args: &RunArgs) {
 #[cfg(test)]
 mod tests {
     use std::{
-        io,
         panic::{catch_unwind, set_hook, take_hook},
         sync::{Arc, Mutex},
     };

@@ -39,7 +39,7 @@ struct Ended {
 impl Context {
     /// Adds or updates an object, and wakes the objects whose slot it gave up; returns its key, and whether it must be
     /// reconciled.
-    pub(super) fn file(&self, object: Guarded, source: Source) -> (Key, bool) {
+    pub(super) fn file(&self, object: impl Resource + Into<Guarded>, source: Source) -> (Key, bool) {
         let Filed {
             key,
             is_news,
@@ -55,7 +55,7 @@ impl Context {
 
     /// Forgets an object that the watch reports as deleted. With a selector, the watch reports the same of one whose labels
     /// no longer match, and in both cases shows it as it was before.
-    pub(super) fn forget(&self, object: &Guarded) {
+    pub(super) fn forget(&self, object: &impl Resource) {
         let end = match self.end() {
             End::Either if cannot_be_deleted(object.meta()) => End::Left,
             end => end,

@@ -19,7 +19,7 @@ use crate::{
         index::Source,
         key::Key,
         metrics::{KubeOperation, Metrics, code},
-        watched::{Guarded, Slim},
+        watched::{Raw, Slim},
     },
     error::chain,
     lease::Leadership,
@@ -122,7 +122,7 @@ fn tell_failing(
 
 /// Watches the objects of a namespace, updates the index, and wakes what an event concerns.
 pub async fn watch_objects(
-    objects: impl Stream<Item = watcher::Result<Event<Guarded>>>,
+    objects: impl Stream<Item = watcher::Result<Event<Raw>>>,
     scope: Option<&str>,
     context: Arc<Context>,
     health: &Health,

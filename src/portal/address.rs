@@ -1,6 +1,11 @@
 //! Where a portal is: URL and Host header, in one spelling each.
 
-use std::{cell::RefCell, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 use url::{Host, Url};
 
@@ -14,9 +19,15 @@ pub struct Address {
     host_header: Option<Arc<str>>,
 }
 
+/// What was read: the URL and the Host header.
+type Texts = (String, Option<String>);
+
+/// As many looks run at a time in a namespace, and each reads the same texts some fifty times.
+const REMEMBERED: u64 = 128;
+
 thread_local! {
-    /// The URL and the Host header that were read last, and their address: one look reads the same some fifty times.
-    static LAST: RefCell<Option<(String, Option<String>, Address)>> = const { RefCell::new(None) };
+    /// What was read lately, each in the place that its hash gives.
+    static LATELY: RefCell<HashMap<u64, (Texts, Address)>> = RefCell::default();
 }
 
 /// Why a text is not the address of a portal. Never repeats the text, which may hold a password.
@@ -57,15 +68,20 @@ impl Address {
     /// # Errors
     /// The URL is not http(s) with a host, or contains more than an address; the Host header is not a host name.
     pub fn parse(url: &str, host_header: Option<&str>) -> Result<Self, InvalidAddress> {
-        LAST.with_borrow_mut(|last| {
-            if let Some((_, _, address)) = last
-                .as_ref()
-                .filter(|(its_url, its_header, _)| its_url == url && its_header.as_deref() == host_header)
-            {
+        let mut hash = DefaultHasher::new();
+        (url, host_header).hash(&mut hash);
+        let place = hash.finish() % REMEMBERED;
+        LATELY.with_borrow_mut(|lately| {
+            let known = lately.get(&place);
+            let is_this = |((its_url, its_header), _): &&(Texts, Self)| {
+                its_url == url && its_header.as_deref() == host_header
+            };
+            if let Some((_, address)) = known.filter(is_this) {
                 return Ok(address.clone());
             }
             let address = Self::read(url, host_header)?;
-            *last = Some((url.into(), host_header.map(Into::into), address.clone()));
+            let texts = (url.into(), host_header.map(Into::into));
+            lately.insert(place, (texts, address.clone()));
             Ok(address)
         })
     }
@@ -222,20 +238,19 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_last_is_the_answer_to_the_same_texts_only() {
-        let texts = [
-            ("http://a.test", None),
-            ("http://a.test", Some("b.test")),
-            ("http://b.test", Some("b.test")),
-        ];
-        for (url, host) in texts {
-            for _ in 0..2 {
-                assert_eq!(parsed(url, host), Address::read(url, host).expect("an address"));
+    fn what_was_read_lately_is_the_answer_to_the_same_texts_only() {
+        // More than are remembered, so that some share a place.
+        for number in 0..2 * REMEMBERED {
+            let url = format!("http://{number}.test");
+            for host in [None, Some("b.test")] {
+                for _ in 0..2 {
+                    assert_eq!(parsed(&url, host), Address::read(&url, host).expect("an address"));
+                }
+                assert_eq!(
+                    Address::parse("no address", host),
+                    Err(InvalidAddress::Characters)
+                );
             }
-            assert_eq!(
-                Address::parse("no address", host),
-                Err(InvalidAddress::Characters)
-            );
         }
     }
 

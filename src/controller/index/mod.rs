@@ -113,8 +113,8 @@ impl Index {
         values.collect()
     }
 
-    /// Adds or updates an object.
-    pub fn file(&self, mut object: Guarded, source: Source) -> Filed {
+    /// Adds or updates an object, which is read only if this version of it is not known.
+    pub fn file(&self, object: impl Resource + Into<Guarded>, source: Source) -> Filed {
         let key = Key::of(&object);
         let is_own = match self.known(&key, &object, source) {
             Known::NotYet { is_own } => is_own,
@@ -127,6 +127,7 @@ impl Index {
                 };
             }
         };
+        let mut object = object.into();
         let mut entry = Entry::of(&mut object);
         entry.is_partial = source == Source::WriteOfMetadata;
         let mut guard = self.shared();
@@ -171,7 +172,7 @@ impl Index {
     }
 
     /// What is known of this version of the object.
-    fn known(&self, key: &Key, object: &Guarded, source: Source) -> Known {
+    fn known(&self, key: &Key, object: &impl Resource, source: Source) -> Known {
         let mut shared = self.shared();
         let known = shared.entries.get_mut(key);
         let known = known.filter(|known| known.listing.uid.as_deref() == object.meta().uid.as_deref());

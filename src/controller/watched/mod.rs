@@ -2,35 +2,23 @@
 //! is kept, within limits; the rest of the API server's answer never becomes a value.
 
 mod packed;
+mod raw;
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData, panic::catch_unwind};
+use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource, api::ObjectMeta, core::error_boundary::InvalidObject};
-use serde::{
-    Deserialize, Deserializer,
-    de::{DeserializeOwned, Error as _},
-};
-use serde_json::value::RawValue;
+use serde::{Deserialize, Deserializer};
 
 use crate::{
-    api::{DocSpaceBackupSchedule, REQUESTED_AT, Status},
-    text::{prefix, without_unseen},
+    api::{DocSpaceBackupSchedule, REQUESTED_AT},
+    text::prefix,
 };
 
-pub use crate::controller::watched::packed::Packed;
+pub use crate::controller::watched::{packed::Packed, raw::Raw};
 
-/// The largest spec, in bytes of JSON. All that the CRD allows fits in, unless it consists of long characters.
-const LARGEST_SPEC: usize = 64 * 1024;
-/// The largest status, in bytes of JSON. The operator's own is far smaller.
-const LARGEST_STATUS: usize = 64 * 1024;
-/// The most finalizers together, in bytes.
-const MOST_FINALIZERS: usize = 16 * 1024;
 /// The longest value of the annotation requestedAt, in bytes. The rest of it is ignored.
 const LONGEST_REQUEST: usize = 256;
-
-/// The longest reason why an object cannot be parsed, in characters: it may repeat a value.
-const LONGEST_ERROR: usize = 500;
 
 /// An object, or the metadata of one that cannot be parsed; without labels and annotations that are not used.
 #[derive(Clone, Debug)]
@@ -134,93 +122,8 @@ impl<'de, K> Deserialize<'de> for Slim<K> {
 
 impl<'de> Deserialize<'de> for Guarded {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Answer<'a> {
-            #[serde(borrow)]
-            metadata: &'a RawValue,
-            #[serde(borrow, default)]
-            spec: Option<&'a RawValue>,
-            #[serde(borrow, default)]
-            status: Option<&'a RawValue>,
-        }
-        let Answer {
-            metadata,
-            spec,
-            status,
-        } = Answer::deserialize(deserializer)?;
-        let all = [Some(metadata), spec, status].into_iter().flatten();
-        let bytes = all.map(|part| part.get().len()).sum();
-        let metadata: Used = serde_json::from_str(metadata.get()).map_err(D::Error::custom)?;
-        let mut metadata = ObjectMeta::from(metadata);
-        // A fault at one object is no fault at others.
-        let parts = catch_unwind(|| Ok((read_spec(spec)?, read_status(status)?)))
-            .unwrap_or_else(|_| Err("reading it panicked, which is a fault of the operator".into()));
-        let fits = fit(&mut metadata);
-        let object = match fits.and(parts) {
-            Ok((spec, status)) => Ok(DocSpaceBackupSchedule {
-                metadata,
-                spec,
-                status,
-            }),
-            Err(error) => {
-                let error = without_unseen(&error).take(LONGEST_ERROR).collect();
-                Err(InvalidObject { error, metadata })
-            }
-        };
-        Ok(Self { object, bytes })
+        Raw::deserialize(deserializer).map(Into::into)
     }
-}
-
-/// Drops the finalizers if they are too many.
-fn fit(metadata: &mut ObjectMeta) -> Result<(), String> {
-    let finalizers = metadata.finalizers.iter().flatten();
-    let bytes: usize = finalizers.map(|name| name.len() + size_of::<String>()).sum();
-    if bytes <= MOST_FINALIZERS {
-        return Ok(());
-    }
-    metadata.finalizers = None;
-    Err(format!(
-        "metadata.finalizers has {bytes} bytes, and more than {MOST_FINALIZERS} are not read"
-    ))
-}
-
-fn read_spec<T: DeserializeOwned>(spec: Option<&RawValue>) -> Result<T, String> {
-    let spec = spec.ok_or("missing field `spec`")?.get();
-    if spec.len() > LARGEST_SPEC {
-        return Err(format!(
-            "spec has {} bytes, and more than {LARGEST_SPEC} are not read",
-            spec.len()
-        ));
-    }
-    parse(spec)
-}
-
-/// A status that is too large is not the operator's own: what a portal showed is left out, or else all of it.
-fn read_status(status: Option<&RawValue>) -> Result<Option<Status>, String> {
-    let Some(text) = status.map(RawValue::get) else {
-        return Ok(None);
-    };
-    let mut status: Option<Status> = parse(text)?;
-    if text.len() > LARGEST_STATUS
-        && let Some(large) = &mut status
-    {
-        (large.observed, large.replaced, large.difference) = (None, None, Vec::new());
-        let left = serde_json::to_string(large).map_or(usize::MAX, |text| text.len());
-        status.take_if(|_| left > LARGEST_STATUS);
-    }
-    Ok(status)
-}
-
-fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    serde_json::from_str(text).map_err(|error| {
-        // The same error without a line and a column, which mean nothing to readers of a manifest.
-        let small = Some(text).filter(|text| text.len() <= LARGEST_SPEC);
-        let tree = small.and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
-        match tree.map(T::deserialize) {
-            Some(Err(plain)) => plain.to_string(),
-            _ => error.to_string(),
-        }
-    })
 }
 
 impl Resource for Guarded {

@@ -11,6 +11,9 @@ use crate::controller::watched::Guarded;
 /// The text of a typical object. What an object has in common with it takes no memory.
 const TYPICAL: &str = include_str!("typical.json");
 
+/// The text of most objects is shorter than this, in bytes.
+const MOST_ARE_SHORTER: usize = 4 * 1024;
+
 /// A compressed object; its clones share it.
 #[derive(Clone, PartialEq)]
 pub struct Packed {
@@ -32,15 +35,16 @@ struct Invalid {
 impl Packed {
     /// Compresses an object.
     pub fn new(object: &Guarded) -> Self {
-        let (text, is_valid) = match &object.object {
-            Ok(object) => (serde_json::to_vec(object), true),
+        let mut text = Vec::with_capacity(MOST_ARE_SHORTER);
+        // Cannot fail: maps with keys of text, which is all that these types have, can be written as JSON.
+        let is_valid = match &object.object {
+            Ok(object) => serde_json::to_writer(&mut text, object).is_ok(),
             Err(InvalidObject { error, metadata }) => {
                 let (metadata, error) = (metadata.clone(), error.clone());
-                (serde_json::to_vec(&Invalid { metadata, error }), false)
+                let _ = serde_json::to_writer(&mut text, &Invalid { metadata, error });
+                false
             }
         };
-        // Maps with keys of text, which is all that these types have, can be written as JSON.
-        let text = text.unwrap_or_default();
         let small = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
         Self {
             length: small(text.len()),
