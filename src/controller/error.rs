@@ -22,7 +22,7 @@ pub enum Error {
     /// The object changed during the reconcile, which is repeated.
     #[error("the object changed during the reconcile")]
     Superseded,
-    /// A lock is held, and no place to wait for it is free. The reconcile is repeated when one is.
+    /// The portal is slow or a lock is held, and no place to wait is free. The reconcile is repeated when one is.
     #[error("too many objects of the namespace wait")]
     Crowded,
     /// Others that may have precedence on the slot are reconciled first; waits at most this long.

@@ -17,7 +17,7 @@ use crate::{
         key::Key,
         metrics::KubeOperation,
         secrets::{self, Reader},
-        turns::unless_crowded,
+        turns::{unless_crowded, unless_slow},
     },
     error::chain,
     portal::{Access, Credential, Portal, PortalError},
@@ -297,9 +297,9 @@ impl<'a> Observation<'a> {
             // Reading them connects to the portal, or gives the verdict.
             return self.learn_secrets().await;
         };
-        let read = fetch(&portal, need, &mut self.facts);
+        let read = unless_slow(self.crowded, fetch(&portal, need, &mut self.facts));
         let read = self.context.stop.run_until_cancelled(read).await;
-        read.ok_or(Error::Stopping)?;
+        read.ok_or(Error::Stopping)?.ok_or(Error::Crowded)?;
         match need {
             Need::Schedule if matches!(self.facts.held, Asked::Answered(_)) => {
                 let access = self.facts.access.as_ref();

@@ -18,6 +18,8 @@ const WAITING: usize = 128;
 const WAITING_OF_ONE: usize = 64;
 /// A reconcile that takes longer than this counts as waiting for its portal.
 const PATIENCE: Duration = Duration::from_millis(250);
+/// A portal that takes longer for a read is slow, and not only the operator or Kubernetes.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// The turns, and the places among the waiting.
 #[derive(Debug)]
@@ -61,7 +63,7 @@ impl Turns {
             drop(turn);
             return held(place, work).await;
         }
-        // A call goes on all the same, and keeps the turn until it has a place: the portal would not notice its end.
+        // A write goes on all the same, and keeps the turn until it has a place.
         crowded.cancel();
         let place = pin!(self.waiting.acquire(namespace, 1));
         let place = tokio::select! {
@@ -80,6 +82,15 @@ pub async fn unless_crowded<T>(crowded: &CancellationToken, wanted: impl Future<
         biased;
         done = wanted => Some(done),
         () = crowded.cancelled() => None,
+    }
+}
+
+/// The same, only for a portal that is slow with a read.
+pub async fn unless_slow<T>(crowded: &CancellationToken, read: impl Future<Output = T>) -> Option<T> {
+    let mut read = pin!(read);
+    match timeout(SLOW, &mut read).await {
+        Ok(read) => Some(read),
+        Err(_) => unless_crowded(crowded, read).await,
     }
 }
 

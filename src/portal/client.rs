@@ -210,10 +210,10 @@ impl Portal {
         read: impl FnOnce(Content, &Redactor) -> Result<T, Refusal>,
     ) -> Result<Answer<T>, PortalError> {
         let request = self.request(call, query, body);
-        let place = self.gate.enter(&self.namespace).await;
+        let place = self.gate.enter(&self.namespace, self.limit(call)).await;
         let began = Instant::now();
         let (head, reply) = self.exchange(call, request).await;
-        drop(place);
+        place.leave();
         let value = reply.and_then(|reply| self.read(call, reply, read));
         let failure = value.as_ref().err().map(|refusal| refusal.failure);
         self.metrics

@@ -7,6 +7,10 @@ use std::{
 };
 
 use reqwest::{Client, redirect::Policy};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, sleep_until},
+};
 
 use crate::{
     portal::{
@@ -166,7 +170,8 @@ impl Gates {
     }
 }
 
-/// Limits concurrent calls to one address to [`CALLS_PER_ADDRESS`], in a fair order of namespaces.
+/// Limits concurrent calls to one address to [`CALLS_PER_ADDRESS`], in a fair order of namespaces. A call that was given
+/// up counts until its time limit, because the portal may still work on it.
 #[derive(Debug)]
 pub struct Gate {
     address: Address,
@@ -175,9 +180,40 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Waits for a place for a call of this namespace. Needs no time-out, because the calls before each have one.
-    pub async fn enter(&self, namespace: &str) -> Share {
-        self.places.acquire(namespace, 1).await
+    /// Waits for a place for a call of this namespace that takes at most `limit`. Needs no time-out, because the calls
+    /// before each have one.
+    pub async fn enter(&self, namespace: &str, limit: Duration) -> Place {
+        let share = self.places.acquire(namespace, 1).await;
+        Place {
+            share: Some(share),
+            until: Instant::now() + limit,
+        }
+    }
+}
+
+/// A call's place at its gate.
+#[must_use]
+pub struct Place {
+    share: Option<Share>,
+    until: Instant,
+}
+
+impl Place {
+    /// The call has ended.
+    pub fn leave(mut self) {
+        self.share = None;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let (Some(share), Ok(runtime)) = (self.share.take(), Handle::try_current()) {
+            let until = self.until;
+            runtime.spawn(async move {
+                sleep_until(until).await;
+                drop(share);
+            });
+        }
     }
 }
 

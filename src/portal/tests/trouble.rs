@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::FutureExt;
@@ -320,6 +320,34 @@ async fn calls_to_one_address_take_turns_by_namespace() {
     for call in calls {
         call.await.expect("no panic").expect("an answer");
     }
+}
+
+#[tokio::test]
+async fn a_call_that_was_given_up_counts_until_its_time_limit() {
+    let (listener, address) = listen().await;
+    let limit = Duration::from_secs(2);
+    let mut portal = portal_at(&format!("http://{address}"), None);
+    portal.time_limit = Some(limit);
+    let began = Instant::now();
+    let mut calls: Vec<_> = (0..CALLS_PER_ADDRESS)
+        .map(|_| Box::pin(portal.schedule(false)))
+        .collect();
+    let mut open = Vec::new();
+    for call in &mut calls {
+        tokio::select! {
+            answer = call => panic!("{answer:?}"),
+            accepted = accepted(&listener) => open.push(accepted),
+        }
+    }
+    drop(calls);
+    let next = tokio::spawn(async move { portal.schedule(false).await });
+    answer(accepted(&listener).await.1).await;
+    assert!(
+        began.elapsed() >= Duration::from_millis(500),
+        "{:?}",
+        began.elapsed()
+    );
+    next.await.expect("no panic").expect("an answer");
 }
 
 /// The next connection, and the request that it carries.
