@@ -36,7 +36,7 @@ churn: control-plane helm
 fuzz:
 	@DOCSPACE_FUZZ_SECONDS=$(or $(SECONDS),60) cargo test --quiet --release --test fuzz -- --nocapture
 
-## The benchmark: every number that docs/performance.md promises, with 1,000 and 10,000 objects: about 25 minutes; with
+## The benchmark: every number that docs/performance.md promises, with 1,000 and 10,000 objects: about 30 minutes; with
 ## one size, such as N=300, less. It measures the image's program.
 bench: control-plane
 	@program=$$(deploy/image/program) && \

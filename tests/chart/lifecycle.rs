@@ -247,7 +247,7 @@ async fn two_shards_are_two_releases_that_leave_each_other_alone() {
     let kinds = "deployments,services,serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings";
     let left = |label: &str| plane.kubectl_ok(&["get", kinds, "-n", name, "-l", label, "-o", "name"], "");
     assert_eq!(left("app.kubernetes.io/instance=a"), "");
-    assert_eq!(left("app.kubernetes.io/instance=b").lines().count(), 7);
+    assert_eq!(left("app.kubernetes.io/instance=b").lines().count(), 9);
 }
 
 /// Runs the real program with the arguments of a Job; returns what it says.

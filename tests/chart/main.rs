@@ -4,6 +4,7 @@ mod alerts;
 mod lifecycle;
 mod manifests;
 mod origins;
+mod pods;
 mod render;
 mod rights;
 mod values;

@@ -1,11 +1,16 @@
 //! The operator's rights and its arguments.
 
+use std::collections::BTreeSet;
+
 use clap::{CommandFactory, Parser};
 use docspace_backup_operator::cli::Cli;
+use harness::{DEADLINE, control_plane, wait_for};
+use k8s_openapi::api::rbac::v1::ClusterRole;
+use kube::Api;
 use serde_json::{Value, json};
 
 use crate::{
-    helm::{OPERATOR, documents, of_kind, read, template},
+    helm::{OPERATOR, documents, of_kind, read, template, yaml},
     render::all_values,
 };
 
@@ -96,6 +101,36 @@ fn they_are_bound_to_its_service_account() {
             );
         }
     }
+}
+
+/// What a role allows with schedules.
+fn verbs_of(role: &ClusterRole) -> BTreeSet<&str> {
+    let names = |names: &Option<Vec<String>>, wanted: &str| names.iter().flatten().any(|name| name == wanted);
+    let rules = role.rules.iter().flatten().filter(|rule| {
+        names(&rule.api_groups, "docspace.onlyoffice.com")
+            && names(&rule.resources, "docspacebackupschedules")
+    });
+    rules
+        .flat_map(|rule| rule.verbs.iter().map(String::as_str))
+        .collect()
+}
+
+#[tokio::test]
+async fn kubernetes_own_roles_cover_schedules() {
+    let plane = control_plane();
+    let documents = rendered(&json!({}));
+    let added = of_kind(&documents, "ClusterRole");
+    assert_eq!(added.len(), 2);
+    plane.kubectl_ok(&["apply", "-f", "-"], &yaml(added));
+    let roles: Api<ClusterRole> = Api::all(plane.client().await);
+    let reads = BTreeSet::from(["get", "list", "watch"]);
+    let writes = BTreeSet::from(["create", "update", "patch", "delete", "deletecollection"]);
+    let both = &reads | &writes;
+    for (role, verbs) in [("view", reads), ("edit", both.clone()), ("admin", both)] {
+        wait_for(&roles, role, DEADLINE, |role| verbs_of(role) == verbs).await;
+    }
+    let without = rendered(&json!({"rbac": {"aggregate": false}}));
+    assert!(of_kind(&without, "ClusterRole").is_empty());
 }
 
 /// Whether the program accepts this argument.

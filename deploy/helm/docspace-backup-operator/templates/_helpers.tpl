@@ -29,9 +29,15 @@
 {{- end }}
 {{- end }}
 
+{{/* global.imageRegistry replaces the registry of the repository, which is its first part if that looks like a host. */}}
 {{- define "operator.image" -}}
+{{- $global := .Values.global }}
 {{- with .Values.image -}}
+{{- if $global.imageRegistry -}}
+{{ $global.imageRegistry }}/{{ regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" .repository "" }}
+{{- else -}}
 {{ .repository }}
+{{- end }}
 {{- if .digest }}@{{ .digest }}{{ else }}:{{ default $.Chart.AppVersion .tag }}{{ end }}
 {{- end }}
 {{- end }}
@@ -86,8 +92,12 @@ annotations:
 
 {{- define "operator.podSecurityContext" -}}
 runAsNonRoot: true
+{{- if not (kindIs "invalid" .Values.runAsUser) }}
 runAsUser: {{ .Values.runAsUser | int64 }}
+{{- end }}
+{{- if not (kindIs "invalid" .Values.runAsGroup) }}
 runAsGroup: {{ .Values.runAsGroup | int64 }}
+{{- end }}
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
@@ -97,10 +107,20 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
-{{/* Scheduling and image pull settings of a pod. */}}
+{{/* Where and how a pod runs: image pull secrets, scheduling and names. */}}
 {{- define "operator.placement" -}}
-{{- with .Values.imagePullSecrets }}
+{{- with concat (default list .Values.global.imagePullSecrets) .Values.imagePullSecrets }}
 imagePullSecrets:
+  {{- range . }}
+  - name: {{ kindIs "string" . | ternary . (get (kindIs "string" . | ternary dict .) "name") }}
+  {{- end }}
+{{- end }}
+{{- with .Values.hostAliases }}
+hostAliases:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.dnsConfig }}
+dnsConfig:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .Values.nodeSelector }}
