@@ -162,7 +162,7 @@ impl Gates {
         }
         let gate = Arc::new(Gate {
             address: address.clone(),
-            places: Shares::new(CALLS_PER_ADDRESS, CALLS_PER_ADDRESS),
+            places: Shares::new(CALLS_PER_ADDRESS, CALLS_OF_ONE),
             gates: Arc::downgrade(&self.0),
         });
         gates.insert(address.clone(), Arc::downgrade(&gate));
@@ -182,36 +182,36 @@ pub struct Gate {
 impl Gate {
     /// Waits for a place for a call of this namespace that takes at most `limit`. Needs no time-out, because the calls
     /// before each have one.
-    pub async fn enter(&self, namespace: &str, limit: Duration) -> Place {
+    pub async fn enter(self: &Arc<Self>, namespace: &str, limit: Duration) -> Place {
         let share = self.places.acquire(namespace, 1).await;
         Place {
-            share: Some(share),
+            held: Some((share, self.clone())),
             until: Instant::now() + limit,
         }
     }
 }
 
-/// A call's place at its gate.
+/// A call's place at its gate, which stays the gate of the address as long.
 #[must_use]
 pub struct Place {
-    share: Option<Share>,
+    held: Option<(Share, Arc<Gate>)>,
     until: Instant,
 }
 
 impl Place {
     /// The call has ended.
     pub fn leave(mut self) {
-        self.share = None;
+        self.held = None;
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let (Some(share), Ok(runtime)) = (self.share.take(), Handle::try_current()) {
+        if let (Some(held), Ok(runtime)) = (self.held.take(), Handle::try_current()) {
             let until = self.until;
             runtime.spawn(async move {
                 sleep_until(until).await;
-                drop(share);
+                drop(held);
             });
         }
     }
@@ -239,6 +239,8 @@ const MAX_HEADERS: usize = 64;
 
 /// Concurrent calls to one URL and Host. DocSpace's own limit is 15 concurrent writes of a user (trap 16).
 pub const CALLS_PER_ADDRESS: usize = 4;
+/// As many of one namespace. One place is left for others, because calls that were given up hold theirs for long.
+pub const CALLS_OF_ONE: usize = 3;
 
 /// How portals may be reached.
 #[derive(Clone, Copy, Debug, Default)]

@@ -50,8 +50,10 @@ impl Collector for FailingWatches {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let help = "Whether the watch of this kind in this namespace fails (empty for all namespaces)";
         let mut metric = encoder.encode_descriptor("watch_failing", help, None, MetricType::Gauge)?;
-        for (watch, fails) in self.0.watches().all() {
-            metric.encode_family(watch)?.encode_gauge(&i64::from(fails))?;
+        // Not under the lock: the encoder waits for its reader.
+        let all = self.0.watches().all();
+        for (watch, fails) in &all {
+            metric.encode_family(watch)?.encode_gauge(&i64::from(*fails))?;
         }
         Ok(())
     }

@@ -290,17 +290,30 @@ fn plain(status: StatusCode, text: &str) -> Reply {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use std::{
+        io::{Read, Write as _},
+        net, thread,
+    };
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        runtime::Builder,
+    };
 
     use super::*;
+    use crate::telemetry::Watch;
 
     /// A server, and where it listens.
     async fn server(registry: Registry) -> (SocketAddr, AbortOnDropHandle<()>) {
+        server_of(registry, Arc::default()).await
+    }
+
+    async fn server_of(registry: Registry, health: Arc<Health>) -> (SocketAddr, AbortOnDropHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let served = Served {
             registry,
-            health: Arc::default(),
+            health,
             scrapes: Shares::new(SCRAPES, 1),
         };
         let server = AbortOnDropHandle::new(tokio::spawn(accept(listener, Arc::new(served))));
@@ -380,6 +393,45 @@ mod tests {
             }
         }
         assert!(asked(address, &request("GET /livez")).await.ends_with("ok\n"));
+    }
+
+    /// The server has one thread. It must not wait for a lock that is held while a reader is waited for.
+    #[test]
+    fn who_reads_nothing_holds_up_no_probe() {
+        let (tell, told) = std::sync::mpsc::channel();
+        thread::spawn(move || {
+            let runtime = Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(async {
+                let health = Arc::new(Health::default());
+                // More than the system's buffers of a connection take.
+                health.lists((0..40_000).map(|number| Watch {
+                    kind: "Secrets",
+                    namespace: Some(format!("{number:01000}")),
+                }));
+                let mut registry = Registry::default();
+                health.register(&mut registry);
+                let (address, _server) = server_of(registry, health).await;
+                tell.send(address).expect("the test waits");
+                std::future::pending::<()>().await;
+            });
+        });
+        let address = told.recv().expect("it listens");
+        let ask = |line: &str| {
+            let mut client = net::TcpStream::connect(address).expect("it listens");
+            let patience = Some(Duration::from_secs(20));
+            client.set_read_timeout(patience).expect("a time");
+            client.write_all(request(line).as_bytes()).expect("it reads");
+            client
+        };
+        let mut slow = ask("GET /metrics");
+        slow.read_exact(&mut [0]).expect("an answer begins");
+        let began = Instant::now();
+        while began.elapsed() < PIECE_LIMIT {
+            let mut answer = String::new();
+            ask("GET /readyz").read_to_string(&mut answer).expect("an answer");
+            assert!(answer.starts_with("HTTP/1.1 503"), "{answer:.100}");
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     #[test]

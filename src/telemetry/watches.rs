@@ -123,9 +123,10 @@ impl Watches {
     }
 
     /// All watches, and whether each fails.
-    pub fn all(&self) -> impl Iterator<Item = (&Watch, bool)> {
+    pub fn all(&self) -> Vec<(Watch, bool)> {
         let fails = |watch: &Watch| self.failing.get(watch).is_some_and(Failing::lasts);
-        self.known.iter().map(move |watch| (watch, fails(watch)))
+        let all = self.known.iter().map(|watch| (watch.clone(), fails(watch)));
+        all.collect()
     }
 
     /// Those that are waited for.
@@ -278,7 +279,7 @@ mod tests {
         assert!(watches.fails(&watch("a"), "403", now));
         assert!(!watches.fails(&watch("a"), "403", now));
         assert!(watches.fails(&watch("a"), "none", now));
-        let failing: Vec<_> = watches.all().map(|(_, fails)| fails).collect();
+        let failing: Vec<_> = watches.all().into_iter().map(|(_, fails)| fails).collect();
         assert_eq!(failing, [true, false, false]);
         assert!(watches.works(&watch("a")) && !watches.works(&watch("a")));
         assert!(watches.fails(&watch("a"), "none", now));

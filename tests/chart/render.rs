@@ -243,3 +243,26 @@ fn schedules_are_the_preset_then_the_defaults_then_their_own() {
         })
     );
 }
+
+/// Two releases of one name may have their monitors in one namespace.
+#[test]
+fn what_is_in_a_shared_namespace_has_a_name_of_its_own() {
+    let values = json!({
+        "serviceMonitor": {"enabled": true, "namespace": "monitoring"},
+        "grafanaDashboard": {"enabled": true, "namespace": "monitoring"},
+    });
+    let names = |release_namespace: &str| {
+        let rendered = template(OPERATOR, "operator", release_namespace, &values).expect("it renders");
+        let rendered = documents(&rendered);
+        ["ServiceMonitor", "ConfigMap"].map(|kind| {
+            let metadata = &of_kind(&rendered, kind)[0]["metadata"];
+            assert_eq!(metadata["namespace"], "monitoring", "{kind}");
+            metadata["name"].clone()
+        })
+    };
+    let (one, other) = (names("a"), names("b"));
+    assert!(one.iter().zip(&other).all(|(one, other)| one != other), "{one:?}");
+    let monitor = template(OPERATOR, "operator", "a", &values).expect("it renders");
+    let monitor = of_kind(&documents(&monitor), "ServiceMonitor")[0]["spec"].clone();
+    assert_eq!(monitor["namespaceSelector"], json!({"matchNames": ["a"]}));
+}

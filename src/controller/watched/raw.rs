@@ -102,8 +102,9 @@ impl From<Raw> for Guarded {
         } = raw;
         let read = content.and_then(|Content { spec, status }| {
             unless_it_panics(|| {
-                let status: Option<Option<Status>> = status.map(|text| parse(text.get())).transpose()?;
-                Ok((parse(spec.get())?, status.flatten()))
+                let spec = parse(spec.get())?;
+                let status = status.map(|text| parse::<Status>(text.get())).transpose()?;
+                Ok((spec, status))
             })
         });
         let object = match read {
@@ -141,10 +142,7 @@ fn fit(metadata: &mut ObjectMeta) -> Result<(), String> {
 
 /// A status that is too large is not the operator's own: what a portal showed is left out, or else all of it.
 fn shortened(text: &RawValue) -> Result<Option<Box<RawValue>>, String> {
-    let status: Option<Status> = parse(text.get())?;
-    let Some(mut status) = status else {
-        return Ok(None);
-    };
+    let mut status: Status = parse(text.get())?;
     (status.observed, status.replaced, status.difference) = (None, None, Vec::new());
     let text = to_raw_value(&status).map_err(|error| error.to_string())?;
     Ok(Some(text).filter(|text| text.get().len() <= LARGEST_STATUS))

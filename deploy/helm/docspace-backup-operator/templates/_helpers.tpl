@@ -21,6 +21,15 @@
 {{ include "operator.fullname" . }}.{{ .Release.Namespace }}
 {{- end }}
 
+{{/* Name and namespace of a resource that may be in a namespace which several releases share: (list $ namespace suffix) */}}
+{{- define "operator.elsewhere" -}}
+{{- $root := index . 0 }}
+{{- $namespace := default $root.Release.Namespace (index . 1) }}
+{{- $own := eq $namespace $root.Release.Namespace -}}
+name: {{ include (ternary "operator.fullname" "operator.clusterName" $own) $root }}{{ index . 2 }}
+namespace: {{ $namespace | quote }}
+{{- end }}
+
 {{- define "operator.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create }}
 {{- default (include "operator.fullname" .) .Values.serviceAccount.name }}
@@ -31,10 +40,10 @@
 
 {{/* global.imageRegistry replaces the registry of the repository, which is its first part if that looks like a host. */}}
 {{- define "operator.image" -}}
-{{- $global := .Values.global }}
+{{- $global := default dict .Values.global }}
 {{- with .Values.image -}}
 {{- if $global.imageRegistry -}}
-{{ $global.imageRegistry }}/{{ regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" .repository "" }}
+{{ trimSuffix "/" $global.imageRegistry }}/{{ regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" .repository "" }}
 {{- else -}}
 {{ .repository }}
 {{- end }}
@@ -109,10 +118,11 @@ capabilities: {drop: [ALL]}
 
 {{/* Where and how a pod runs: image pull secrets, scheduling and names. */}}
 {{- define "operator.placement" -}}
-{{- with concat (default list .Values.global.imagePullSecrets) .Values.imagePullSecrets }}
+{{- $global := default dict .Values.global }}
+{{- with concat (default list $global.imagePullSecrets) (default list .Values.imagePullSecrets) }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ kindIs "string" . | ternary . (get (kindIs "string" . | ternary dict .) "name") }}
+  - name: {{ kindIs "string" . | ternary . (get (kindIs "string" . | ternary dict .) "name") | quote }}
   {{- end }}
 {{- end }}
 {{- with .Values.hostAliases }}
