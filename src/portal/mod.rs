@@ -45,7 +45,7 @@ pub use crate::portal::{
     call::{READ_TIMEOUT, WRITE_TIMEOUT},
     client::Portal,
     failure::{Failure, PortalError},
-    http_clients::{CALLS_OF_ONE, CALLS_PER_ADDRESS, CONNECT_TIMEOUT, Options},
+    http_clients::{CALLS_PER_ADDRESS, CONNECT_TIMEOUT, Options},
     metrics::CallResult,
     model::{
         Answer, Archive, AuditAction, AuditEvent, Credential, Expiry, KeyInfo, PLAUSIBLE, PortalSettings,

@@ -1,9 +1,6 @@
 //! Objects as the API server wrote them.
 
-use std::{
-    borrow::Cow,
-    panic::{UnwindSafe, catch_unwind},
-};
+use std::panic::{UnwindSafe, catch_unwind};
 
 use kube::{Resource, api::ObjectMeta, core::error_boundary::InvalidObject};
 use serde::{
@@ -29,7 +26,8 @@ const LONGEST_ERROR: usize = 500;
 
 /// An object whose spec and status are still texts. Of the changes that a watch shows, most are this operator's own and
 /// need not be read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Resource)]
+#[resource(inherit = DocSpaceBackupSchedule)]
 pub struct Raw {
     metadata: ObjectMeta,
     content: Result<Content, String>,
@@ -158,33 +156,4 @@ fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
             _ => error.to_string(),
         }
     })
-}
-
-impl Resource for Raw {
-    type DynamicType = ();
-    type Scope = <DocSpaceBackupSchedule as Resource>::Scope;
-
-    fn kind(_: &()) -> Cow<'_, str> {
-        DocSpaceBackupSchedule::kind(&())
-    }
-
-    fn group(_: &()) -> Cow<'_, str> {
-        DocSpaceBackupSchedule::group(&())
-    }
-
-    fn version(_: &()) -> Cow<'_, str> {
-        DocSpaceBackupSchedule::version(&())
-    }
-
-    fn plural(_: &()) -> Cow<'_, str> {
-        DocSpaceBackupSchedule::plural(&())
-    }
-
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
-    }
 }

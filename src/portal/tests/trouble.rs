@@ -16,7 +16,10 @@ use tokio::{
 };
 
 use super::*;
-use crate::lease::{Leadership, SKEW, Term, clock};
+use crate::{
+    lease::{Leadership, SKEW, Term, clock},
+    portal::http_clients::CALLS_OF_ONE,
+};
 
 #[tokio::test]
 async fn lost_connections_and_cut_off_or_huge_bodies_are_no_answers() {

@@ -23,8 +23,8 @@ use crate::Audit;
 /// Environment variable by which a test process passes its control plane to a child process: folder and programs.
 const HANDED_ON: &str = "DOCSPACE_TEST_CONTROL_PLANE";
 
-/// etcd, kube-apiserver and kube-controller-manager (namespaces, garbage collection, aggregated roles), with a separate data folder.
-/// They end when this is dropped or the process ends, however it ends.
+/// etcd, kube-apiserver and kube-controller-manager (namespaces, garbage collection, aggregated roles), with a separate
+/// data folder. They end when this is dropped or the process ends, however it ends.
 pub struct ControlPlane {
     /// Holds the pipe: the programs end when it closes. None if another process holds it.
     supervisor: Option<Child>,

@@ -21,12 +21,18 @@
 {{ include "operator.fullname" . }}.{{ .Release.Namespace }}
 {{- end }}
 
-{{/* Name and namespace of a resource that may be in a namespace which several releases share: (list $ namespace suffix) */}}
+{{/* Name of resources in a namespace that several releases may share: (list $ namespace) */}}
+{{- define "operator.nameIn" -}}
+{{- $root := index . 0 }}
+{{- $own := eq (index . 1) $root.Release.Namespace }}
+{{- include (ternary "operator.fullname" "operator.clusterName" $own) $root }}
+{{- end }}
+
+{{/* Name and namespace of a resource: (list $ namespace suffix); the release's namespace by default. */}}
 {{- define "operator.elsewhere" -}}
 {{- $root := index . 0 }}
-{{- $namespace := default $root.Release.Namespace (index . 1) }}
-{{- $own := eq $namespace $root.Release.Namespace -}}
-name: {{ include (ternary "operator.fullname" "operator.clusterName" $own) $root }}{{ index . 2 }}
+{{- $namespace := default $root.Release.Namespace (index . 1) -}}
+name: {{ include "operator.nameIn" (list $root $namespace) }}{{ index . 2 }}
 namespace: {{ $namespace | quote }}
 {{- end }}
 
@@ -122,7 +128,7 @@ capabilities: {drop: [ALL]}
 {{- with concat (default list $global.imagePullSecrets) (default list .Values.imagePullSecrets) }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ kindIs "string" . | ternary . (get (kindIs "string" . | ternary dict .) "name") | quote }}
+  - name: {{ (ternary (dict "name" .) . (kindIs "string" .)).name | quote }}
   {{- end }}
 {{- end }}
 {{- with .Values.hostAliases }}
