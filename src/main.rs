@@ -294,10 +294,14 @@ fn start_log(args: &RunArgs) {
 mod tests {
     use std::{
         panic::{catch_unwind, set_hook, take_hook},
-        sync::{Arc, Mutex},
+        sync::{Arc, Mutex, PoisonError},
     };
 
     use super::*;
+
+    /// Held by each test that panics: the hook belongs to the process, and a panic of a thread without a log would
+    /// make `tracing` skip the hook's line for all threads.
+    static PANICS: Mutex<()> = Mutex::new(());
 
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);
@@ -314,6 +318,7 @@ mod tests {
 
     #[test]
     fn a_panic_is_one_line_of_the_log_without_its_text() {
+        let _alone = PANICS.lock().unwrap_or_else(PoisonError::into_inner);
         let log = Log::default();
         let writer = log.clone();
         let layer = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
@@ -336,6 +341,7 @@ mod tests {
 
     #[test]
     fn a_panic_outside_of_a_reconcile_ends_the_program_with_a_message() {
+        let _alone = PANICS.lock().unwrap_or_else(PoisonError::into_inner);
         let ended = block_on(async { panic!("sk-a-secret") });
         let error = chain(&*ended.expect_err("it panicked"));
         assert_eq!(error, "the program ends because of a fault of its own");
