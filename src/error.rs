@@ -1,5 +1,8 @@
 //! An error with its causes, for logs and messages.
 
+/// Any error, for what ends a command.
+pub type BoxError = Box<dyn std::error::Error>;
+
 /// An error with all its causes.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

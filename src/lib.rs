@@ -1,10 +1,12 @@
 //! A Kubernetes operator that keeps ONLYOFFICE DocSpace backup schedules as their manifests say.
 
 pub mod api;
+pub mod check;
 pub mod cli;
 pub mod cluster;
 pub mod controller;
 pub mod error;
+pub mod import;
 pub mod lease;
 pub mod portal;
 pub mod release;

@@ -1,23 +1,27 @@
-//! The program: `run` is the controller, `crd` prints the CRD, `release` removes the finalizers before an uninstall.
+//! The program: `run` is the controller, `release` removes the finalizers before an uninstall, `check` and `import` are for
+//! people.
 
 use std::{
     io::{self, IsTerminal},
     panic::{AssertUnwindSafe, PanicHookInfo},
+    path::PathBuf,
     process::ExitCode,
     sync::Arc,
     thread,
     time::Duration,
 };
 
-use clap::Parser;
+use clap::CommandFactory;
+use clap_complete::Shell;
 use docspace_backup_operator::{
-    api,
+    api, check,
     cli::{Cli, Command, ElectionArgs, LogFormat, ReleaseArgs, RunArgs, Scope},
     cluster,
-    controller::{self, Clients, Metrics, Namespaces, OriginPolicy, Requests, Settings, Told},
-    error::chain,
+    controller::{self, Clients, Metrics, Namespaces, Requests, Settings, Told},
+    error::{BoxError, chain},
+    import,
     lease::{self, Campaign, Leadership, Times},
-    portal::{Options, Portals},
+    portal::Portals,
     release::{Release, objection_of_helm},
     telemetry::{self, Health},
 };
@@ -51,18 +55,42 @@ static MEMORY: ZeroAlloc<Jemalloc> = ZeroAlloc(Jemalloc);
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(tell_panic));
-    let result = match Cli::parse().command {
-        Command::Run(args) => block_on(run(*args)),
-        Command::Crd => print_crd(),
-        Command::Release(args) => block_on(release(args)),
+    let command = Cli::of_process().command;
+    let failure = match &command {
+        // Status 1 says that something would be written.
+        Command::Check(_) => ExitCode::from(2),
+        _ => ExitCode::FAILURE,
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("docspace-backup-operator: {}", chain(&*error));
-            ExitCode::FAILURE
-        }
+    carry_out(command).unwrap_or_else(|error| {
+        eprintln!("docspace-backup-operator: {}", chain(&*error));
+        failure
+    })
+}
+
+fn carry_out(command: Command) -> Result<ExitCode, BoxError> {
+    match command {
+        Command::Run(args) => block_on(run(*args))?,
+        Command::Crd => print(api::crd_yaml().as_bytes())?,
+        Command::Release(args) => block_on(release(args))?,
+        Command::Check(args) => return block_on(check::command(args)).map(ExitCode::from),
+        Command::Import(args) => block_on(import::command(args))?,
+        Command::Completion { shell } => print(&completion(shell))?,
+        Command::Version => println!("docspace-backup-operator {}", env!("CARGO_PKG_VERSION")),
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The script, which completes the name that this program was called by.
+fn completion(shell: Shell) -> Vec<u8> {
+    let path = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
+    let name = path
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), name, &mut script);
+    script
 }
 
 /// Says where the program panicked, and at which object if that was in its reconcile. The panic's own text may hold a
@@ -79,9 +107,7 @@ fn tell_panic(panic: &PanicHookInfo<'_>) {
     }
 }
 
-type Failure = Box<dyn std::error::Error>;
-
-fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+fn block_on<T>(work: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
     let runtime = runtime()?;
     let result = runtime.block_on(AssertUnwindSafe(work).catch_unwind());
     // Names of the Kubernetes API are looked up in threads that cannot be cancelled; the program does not wait for them.
@@ -103,12 +129,12 @@ fn aside() -> io::Result<Handle> {
     Ok(handle)
 }
 
-fn print_crd() -> Result<(), Failure> {
+fn print(text: &[u8]) -> Result<(), BoxError> {
     use std::io::Write;
-    Ok(std::io::stdout().write_all(api::crd_yaml().as_bytes())?)
+    Ok(std::io::stdout().write_all(text)?)
 }
 
-async fn run(args: RunArgs) -> Result<(), Failure> {
+async fn run(args: RunArgs) -> Result<(), BoxError> {
     let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     start_log(&args);
     let times = args.election.times()?;
@@ -118,14 +144,7 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
     let settings = Settings {
         selector,
         interval: args.interval,
-        origins: OriginPolicy {
-            allowed: args.allowed_origins.into_iter().collect(),
-            require_annotation: args.require_origin_annotation,
-        },
-    };
-    let options = Options {
-        allow_loopback: args.allow_loopback_portals,
-        proxy_from_env: args.proxy_from_env,
+        origins: args.origins.into(),
     };
     if let Some(selector) = settings.labels() {
         tracing::info!(selector, "only objects whose labels match are handled");
@@ -135,7 +154,7 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
         let _in = aside.enter();
         stand(&args.election, times, &config)?
     };
-    let portals = Portals::written_by(options, leadership.clone())?;
+    let portals = Portals::written_by(args.portals.into(), leadership.clone())?;
     let leading = leadership.clone();
     let client = move |read_timeout, in_flight| {
         let mut config = config.clone();
@@ -205,7 +224,7 @@ fn stand(
     args: &ElectionArgs,
     times: Option<Times>,
     config: &kube::Config,
-) -> Result<(Campaign, Leadership), Failure> {
+) -> Result<(Campaign, Leadership), BoxError> {
     let Some(times) = times else {
         return Ok(Campaign::none());
     };
@@ -223,7 +242,7 @@ fn stand(
     ))
 }
 
-async fn release(args: ReleaseArgs) -> Result<(), Failure> {
+async fn release(args: ReleaseArgs) -> Result<(), BoxError> {
     let mut config = cluster::config().await?;
     config.read_timeout = Some(KUBERNETES_ANSWERS);
     let named = args.scope.namespaces.iter().any(|name| !name.is_empty());
@@ -254,7 +273,7 @@ async fn release(args: ReleaseArgs) -> Result<(), Failure> {
 }
 
 /// Ignores an empty name: an empty environment variable gives one.
-fn namespaces(scope: Scope, own: &str) -> Result<Namespaces, Failure> {
+fn namespaces(scope: Scope, own: &str) -> Result<Namespaces, BoxError> {
     let (all, mut names) = (scope.all_namespaces, scope.namespaces);
     names.retain(|name| !name.is_empty());
     names.sort();
@@ -342,7 +361,7 @@ mod tests {
     #[test]
     fn a_panic_outside_of_a_reconcile_ends_the_program_with_a_message() {
         let _alone = PANICS.lock().unwrap_or_else(PoisonError::into_inner);
-        let ended = block_on(async { panic!("sk-a-secret") });
+        let ended = block_on::<()>(async { panic!("sk-a-secret") });
         let error = chain(&*ended.expect_err("it panicked"));
         assert_eq!(error, "the program ends because of a fault of its own");
     }

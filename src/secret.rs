@@ -1,8 +1,8 @@
 //! A secret text that is shared rather than copied.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
 /// A secret text; cheap to clone. All clones are one copy, which is wiped when the last of them goes.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +23,20 @@ impl From<&str> for SharedSecret {
 impl From<String> for SharedSecret {
     fn from(text: String) -> Self {
         Self(Arc::new(text.into()))
+    }
+}
+
+/// The API key in a file, without the blanks and line ends around it.
+///
+/// # Errors
+/// The file cannot be read, or holds no key.
+pub fn from_file(file: &Path) -> Result<SharedSecret, String> {
+    let shown = file.display();
+    let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {shown}: {error}"))?;
+    let text = Zeroizing::new(text);
+    match text.trim() {
+        "" => Err(format!("{shown} is empty; write the API key into it")),
+        key => Ok(key.into()),
     }
 }
 

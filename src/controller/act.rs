@@ -17,7 +17,7 @@ use crate::{
         lost_write::LostWrite,
         memory::{Lost, Written},
         note::Note,
-        outcome::{Kept, Outcome, Sent, in_sync, request},
+        outcome::{Kept, Outcome, Sent, in_sync, request, suspended},
         ownership::may_be_at,
         plan::{Plan, Write},
         reason::{Reason, Verdict},
@@ -43,10 +43,7 @@ pub async fn act(observation: &mut Observation<'_>, plan: Plan) -> Result<Outcom
             Kept::of(in_sync())
         }
         Plan::Refuse(verdict) => Kept::of(verdict),
-        Plan::Suspend => Kept::of(Verdict::new(
-            Reason::Suspended,
-            "spec.suspend is true: the operator makes no call to the portal",
-        )),
+        Plan::Suspend => Kept::of(suspended()),
         Plan::Adopt(reason) => adopt(observation, reason).await?,
         Plan::Write(plan) => match observation.portal(&plan.access) {
             Ok(portal) => write(observation, &portal, *plan).await?,

@@ -22,6 +22,7 @@ use crate::{
         memory::{Memory, Trigger},
         retry::{Pace, own_interval},
     },
+    secret::SharedSecret,
     shares::{Share, Shares},
 };
 
@@ -34,6 +35,10 @@ pub const ANSWERS: (usize, usize) = (16 * 1024 * 1024, 4 * 1024 * 1024);
 const SMALL_ANSWER: usize = 64 * 1024;
 /// kube holds an answer this many times while it reads it.
 const COPIES: usize = 3;
+
+/// Whether each watched namespace (`None` for all) was listed since this process leads: an older list may hold objects
+/// that are gone.
+pub type Listed = HashMap<Option<String>, watch::Receiver<bool>>;
 
 type Memories = HashMap<Key, Arc<tokio::sync::Mutex<Memory>>>;
 
@@ -48,9 +53,8 @@ pub struct Context {
     pub(super) secret_limits: secrets::Limits,
     pub(super) memories: Mutex<Memories>,
     pub(super) wakes: UnboundedSender<Key>,
-    /// Whether a watched namespace (`None` for all) was listed since this process leads: an older list may hold objects
-    /// that are gone.
-    pub(super) listed: HashMap<Option<String>, watch::Receiver<bool>>,
+    /// Which namespaces are listed.
+    pub(super) listed: Listed,
     pub(super) turns: Turns,
     /// The memory for answers with large objects, in bytes.
     pub(super) answers: Shares,
@@ -60,6 +64,52 @@ pub struct Context {
     pub(super) stop: CancellationToken,
     /// Cancelled when the grace period of running writes is over.
     pub(super) grace_over: CancellationToken,
+    /// Used instead of the key in the object's Secret: for a preview.
+    pub(super) given_key: Option<SharedSecret>,
+}
+
+/// What a context begins with, beside what it fills itself.
+pub struct Begin {
+    /// The client of the Kubernetes API.
+    pub requests: Requests,
+    /// The settings.
+    pub settings: Settings,
+    /// Creates portal clients.
+    pub portals: Portals,
+    /// The metrics.
+    pub metrics: Metrics,
+    /// Where objects that must be reconciled are named.
+    pub wakes: UnboundedSender<Key>,
+    /// Which namespaces are listed.
+    pub listed: Listed,
+    /// True once everything is listed and this process leads.
+    pub filled: watch::Receiver<bool>,
+    /// Cancelled when the operator stops.
+    pub stop: CancellationToken,
+}
+
+impl From<Begin> for Context {
+    /// A context that knows no object yet.
+    fn from(begin: Begin) -> Self {
+        Self {
+            requests: begin.requests,
+            settings: begin.settings,
+            portals: begin.portals,
+            index: Arc::default(),
+            metrics: begin.metrics,
+            secrets: Default::default(),
+            secret_limits: Default::default(),
+            memories: Default::default(),
+            wakes: begin.wakes,
+            listed: begin.listed,
+            turns: Turns::default(),
+            answers: Shares::new(ANSWERS.0, ANSWERS.1),
+            filled: begin.filled,
+            stop: begin.stop,
+            grace_over: CancellationToken::new(),
+            given_key: None,
+        }
+    }
 }
 
 impl Context {

@@ -16,6 +16,7 @@ mod log;
 mod metrics;
 mod observe;
 pub mod patch;
+pub mod preview;
 mod publish;
 mod queue;
 mod reconcile;
@@ -29,6 +30,7 @@ mod watches;
 
 pub use crate::controller::{
     changes::PAGE,
+    error::Error,
     metrics::Metrics,
     requests::Requests,
     run::{Clients, Namespaces, StartError, Told, run},

@@ -388,11 +388,12 @@ fn lost_write(context: &Context, object: &DocSpaceBackupSchedule) -> Option<Lost
 
 /// A reader of the Secrets that the object names.
 fn reader<'a>(context: &'a Context, object: &'a DocSpaceBackupSchedule) -> Result<Reader<'a>, Verdict> {
-    Reader::new(
+    let reader = Reader::new(
         context.client(),
         object.metadata.namespace.as_deref().unwrap_or_default(),
         &object.spec,
         &context.settings.origins,
         &context.secret_limits,
-    )
+    )?;
+    Ok(reader.with_key(context.given_key.as_ref()))
 }

@@ -10,21 +10,18 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     controller::{
         changes::Lists,
-        context::{ANSWERS, Context, WRITE_GRACE},
+        context::{Begin, Context, WRITE_GRACE},
         discovery::crd_offers_create,
-        index::Index,
         key::Key,
         metrics::Metrics,
         queue,
         reconcile::reconcile,
         requests::Requests,
         settings::Settings,
-        turns::Turns,
         watches::{objects_of, secrets_of, watch_for_a_leader, watch_objects, watch_secrets},
     },
     lease::Leadership,
     portal::Portals,
-    shares::Shares,
     telemetry::{Health, Watch},
 };
 
@@ -112,29 +109,21 @@ pub async fn run(
     let (wakes, woken) = unbounded_channel();
     let (listed, anew): (Vec<_>, Vec<_>) = scopes.iter().map(|_| watch::channel(false)).unzip();
     let (fill, filled) = watch::channel(false);
-    let index = Arc::new(Index::default());
-    metrics.tell_of(index.clone());
-    let context = Arc::new(Context {
+    let context = Arc::new(Context::from(Begin {
         requests: requests.clone(),
         settings,
         portals,
-        index,
-        metrics,
-        secrets: Default::default(),
-        secret_limits: Default::default(),
-        memories: Default::default(),
+        metrics: metrics.clone(),
         wakes,
         listed: scopes
             .iter()
             .map(|scope| scope.map(Into::into))
             .zip(anew.iter().cloned())
             .collect(),
-        turns: Turns::default(),
-        answers: Shares::new(ANSWERS.0, ANSWERS.1),
         filled,
         stop: stop.clone(),
-        grace_over: CancellationToken::new(),
-    });
+    }));
+    metrics.tell_of(context.index.clone());
 
     let (lists, labels) = (Lists::default(), context.settings.labels());
     let object_watches = scopes.iter().zip(listed).map(|(scope, listed)| {

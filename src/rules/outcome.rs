@@ -66,6 +66,14 @@ pub fn in_sync() -> Verdict {
     )
 }
 
+/// The verdict of a suspended object.
+pub fn suspended() -> Verdict {
+    Verdict::new(
+        Reason::Suspended,
+        "spec.suspend is true: the operator makes no call to the portal",
+    )
+}
+
 /// What the portal's answer to a POST and the GET after it show together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {

@@ -122,7 +122,7 @@ impl Schedule {
 
     /// The parameters to compare. DocSpace adds tenantId to a dump's parameters, and folderId to all except
     /// ThirdPartyConsumer's, although only the two Documents types use it (trap 8, R 13, 173).
-    fn counting_params(&self) -> BTreeMap<&str, &Param> {
+    pub fn counting_params(&self) -> BTreeMap<&str, &Param> {
         let folder_counts = matches!(
             self.storage_type,
             Storage::Known(StorageType::Documents | StorageType::ThridpartyDocuments)

@@ -19,7 +19,8 @@ impl StorageType {
 }
 
 impl Period {
-    const ALL: [Self; 3] = [Self::EveryDay, Self::EveryWeek, Self::EveryMonth];
+    /// Every period.
+    pub const ALL: [Self; 3] = [Self::EveryDay, Self::EveryWeek, Self::EveryMonth];
 
     /// DocSpace's number of this period.
     pub const fn number(self) -> i64 {

@@ -31,9 +31,9 @@ fn run_args(values: &Value) -> RunArgs {
 #[test]
 fn the_annotation_is_required_unless_the_values_say_otherwise() {
     let default = run_args(&json!({}));
-    assert!(default.require_origin_annotation && default.allowed_origins.is_empty());
+    assert!(default.origins.require_origin_annotation && default.origins.allowed_origins.is_empty());
     let off = run_args(&json!({"operator": {"requireOriginAnnotation": false}}));
-    assert!(!off.require_origin_annotation);
+    assert!(!off.origins.require_origin_annotation);
     assert!(read("deploy/install.yaml").contains("- --require-origin-annotation\n"));
 }
 
@@ -46,7 +46,7 @@ fn allowed_origins_arrive_as_they_are_written() {
     ];
     let args = run_args(&json!({"operator": {"allowedOrigins": origins}}));
     let written: Result<Vec<AllowedOrigin>, _> = origins.iter().map(|origin| origin.parse()).collect();
-    assert_eq!(args.allowed_origins, written.expect("origins"));
+    assert_eq!(args.origins.allowed_origins, written.expect("origins"));
 }
 
 fn origin_of(object: &DocSpaceBackupSchedule) -> AllowedOrigin {

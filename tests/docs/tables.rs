@@ -115,11 +115,14 @@ fn has_flag(command: &str, flag: &str, default: Option<&str>) -> bool {
     })
 }
 
+/// The commands that have flags.
+const COMMANDS: [&str; 4] = ["run", "release", "check", "import"];
+
 #[test]
 fn flags() {
     let cli = Cli::command();
     let mut known = BTreeSet::new();
-    for command in ["run", "release"] {
+    for command in COMMANDS {
         let arguments = cli.find_subcommand(command).expect("a command").get_arguments();
         for (argument, long) in arguments.filter_map(|argument| Some((argument, argument.get_long()?))) {
             if long == "help" {
@@ -136,7 +139,8 @@ fn flags() {
             known.insert(flag);
         }
     }
-    let named = &named(OPERATIONS, "flag of `run`", 0) | &named(OPERATIONS, "flag of `release`", 0);
+    let named = COMMANDS.map(|command| named(OPERATIONS, &format!("flag of `{command}`"), 0));
+    let named = named.into_iter().flatten().collect();
     assert_same(OPERATIONS, &named, known);
 }
 

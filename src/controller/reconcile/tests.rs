@@ -20,15 +20,8 @@ use tower::Service;
 
 use super::*;
 use crate::{
-    controller::{
-        OriginPolicy, Requests, Settings,
-        context::ANSWERS,
-        index::{Index, Source},
-        metrics::Metrics,
-        turns::Turns,
-    },
+    controller::{OriginPolicy, Requests, Settings, context::Begin, index::Source, metrics::Metrics},
     portal::{Options, Portals},
-    shares::Shares,
 };
 
 /// What a Secret or an answer may hold.
@@ -93,31 +86,23 @@ fn object(name: &str, suspend: bool) -> Value {
 fn context(kubernetes: &Kubernetes, objects: [Guarded; 2]) -> Arc<Context> {
     let kubernetes = kubernetes.clone();
     let requests = Requests::new(move || Ok(Client::new(kubernetes.clone(), "ns")));
-    let index = Index::default();
-    for object in objects {
-        index.file(object, Source::Watch);
-    }
-    let context = Context {
+    let context = Context::from(Begin {
         requests: requests.expect("a client"),
-        secret_limits: Default::default(),
         settings: Settings {
             interval: Duration::from_secs(900),
             origins: OriginPolicy::default(),
             selector: Default::default(),
         },
         portals: Portals::new(Options::default()).expect("portals"),
-        index: Arc::new(index),
         metrics: Metrics::default(),
-        secrets: Default::default(),
-        memories: Mutex::default(),
         wakes: unbounded_channel().0,
         listed: Default::default(),
-        turns: Turns::default(),
-        answers: Shares::new(ANSWERS.0, ANSWERS.1),
         filled: watch::channel(true).1,
         stop: CancellationToken::new(),
-        grace_over: CancellationToken::new(),
-    };
+    });
+    for object in objects {
+        context.index.file(object, Source::Watch);
+    }
     Arc::new(context)
 }
 

@@ -249,6 +249,14 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// The same with this key instead of the one in the Secret, which is then not read for it.
+    pub fn with_key(mut self, key: Option<&SharedSecret>) -> Self {
+        if let Some(key) = key {
+            self.values.insert(Reference::of_key(self.spec), Ok(key.clone()));
+        }
+        self
+    }
+
     /// The key and the CA alone.
     ///
     /// # Errors
@@ -307,7 +315,9 @@ impl<'a> Reader<'a> {
     }
 
     async fn value(&mut self, reference: Reference<'a>) -> Result<SharedSecret, Error> {
-        self.read(reference.name).await?;
+        if !self.values.contains_key(&reference) {
+            self.read(reference.name).await?;
+        }
         let value = self.values.get(&reference).cloned();
         Ok(value.unwrap_or_else(|| Err(missing(reference)))?)
     }

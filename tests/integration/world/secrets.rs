@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use harness::API_KEY;
+use harness::{API_KEY, control_plane};
 use k8s_openapi::ByteString;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
@@ -12,6 +12,13 @@ use super::World;
 impl World {
     pub async fn set_key(&self, key: &str) {
         self.set_secret(API_KEY, &[("apiKey", key.as_bytes())]).await;
+    }
+
+    /// A file with the key.
+    pub fn key_file(&self) -> String {
+        let file = control_plane().folder().join(format!("{}.key", self.namespace));
+        std::fs::write(&file, format!("{}\n", self.key)).expect("the folder is ours");
+        file.display().to_string()
     }
 
     pub async fn set_secret(&self, name: &str, data: &[(&str, &[u8])]) {

@@ -1,18 +1,28 @@
-//! The command line. Every flag has an environment variable, `DOCSPACE_BACKUP_…`.
+//! The command line. Every flag of a command that runs in a pod has an environment variable, `DOCSPACE_BACKUP_…`.
 
-use std::{net::SocketAddr, time::Duration};
+mod tools;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
+use clap_complete::Shell;
 use kube::core::Selector;
 use tracing_subscriber::filter::Targets;
 
 use crate::{
     api::parse_duration,
+    controller::OriginPolicy,
     lease::Times,
-    portal::AllowedOrigin,
+    portal::{AllowedOrigin, Options},
     rules::retry::{LONGEST_INTERVAL, SHORTEST_INTERVAL},
     selector,
 };
+
+pub use crate::cli::tools::{CheckArgs, ImportArgs, Output};
 
 /// Keeps backup schedules of ONLYOFFICE DocSpace portals equal to their Kubernetes manifests and verifies that they
 /// produce backups.
@@ -34,6 +44,92 @@ pub enum Command {
     /// Remove the operator's finalizer from objects: from all, before an uninstall, or from those of namespaces that it no
     /// longer watches. The portals keep their schedules.
     Release(ReleaseArgs),
+    /// Say what the operator would do to a portal, and write nothing anywhere. Exit status: 0 if nothing would be written to
+    /// the portal, 1 if something would, 2 if the operator would refuse or the check failed.
+    Check(CheckArgs),
+    /// Print the manifests of the schedules that a portal holds. Applied, they are adopted without a write to the portal.
+    Import(ImportArgs),
+    /// Print the script that completes this command in a shell.
+    Completion {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print the version.
+    Version,
+}
+
+/// The name of this program as a plugin of kubectl.
+const PLUGIN: &str = "kubectl-docspace";
+
+impl Cli {
+    /// Parses the command line, or prints what is wrong with it and exits with status 2. By the name `kubectl-docspace` the
+    /// program is the plugin `kubectl docspace`.
+    pub fn of_process() -> Self {
+        let mut words = std::env::args_os().peekable();
+        let path = words.peek().map(PathBuf::from).unwrap_or_default();
+        let matches = Self::called(&path).get_matches_from(words);
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
+    /// The command as the program at this path shows it.
+    pub fn called(path: &Path) -> clap::Command {
+        let is_plugin = path.file_stem().is_some_and(|name| name == PLUGIN);
+        let command = <Self as CommandFactory>::command();
+        if is_plugin {
+            command.name("kubectl docspace").bin_name("kubectl docspace")
+        } else {
+            command
+        }
+    }
+}
+
+/// Where Secrets may be sent.
+#[derive(Args, Clone, Debug)]
+pub struct OriginArgs {
+    /// Origin that Secrets may be sent to, as https://HOST or https://HOST:PORT, followed by a blank and the hostHeader where
+    /// one is used; repeatable, or separated by commas. Default: any origin and hostHeader.
+    #[arg(
+        long = "allowed-origin",
+        value_name = "URL [HOST]",
+        env = "DOCSPACE_BACKUP_ALLOWED_ORIGIN",
+        value_delimiter = ','
+    )]
+    pub allowed_origins: Vec<AllowedOrigin>,
+
+    /// Reject Secrets without the annotation docspace.onlyoffice.com/portal-origin. The chart sets this flag.
+    #[arg(long, env = "DOCSPACE_BACKUP_REQUIRE_ORIGIN_ANNOTATION", value_parser = FalseyValueParser::new())]
+    pub require_origin_annotation: bool,
+}
+
+impl From<OriginArgs> for OriginPolicy {
+    fn from(args: OriginArgs) -> Self {
+        Self {
+            allowed: args.allowed_origins.into_iter().collect(),
+            require_annotation: args.require_origin_annotation,
+        }
+    }
+}
+
+/// How portals are called.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct PortalArgs {
+    /// Allow portals at loopback addresses; for tests and the demo.
+    #[arg(long, env = "DOCSPACE_BACKUP_ALLOW_LOOPBACK_PORTALS", value_parser = FalseyValueParser::new())]
+    pub allow_loopback_portals: bool,
+
+    /// Connect to portals through the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY define. Without this flag, the
+    /// operator ignores these variables for portals.
+    #[arg(long, env = "DOCSPACE_BACKUP_PROXY_FROM_ENV", value_parser = FalseyValueParser::new())]
+    pub proxy_from_env: bool,
+}
+
+impl From<PortalArgs> for Options {
+    fn from(args: PortalArgs) -> Self {
+        Self {
+            allow_loopback: args.allow_loopback_portals,
+            proxy_from_env: args.proxy_from_env,
+        }
+    }
 }
 
 /// The watched namespaces, and which of their objects.
@@ -116,28 +212,13 @@ pub struct RunArgs {
     #[arg(long, value_name = "DURATION", env = "DOCSPACE_BACKUP_INTERVAL", default_value = "15m", value_parser = interval)]
     pub interval: Duration,
 
-    /// Origin that Secrets may be sent to, as https://HOST or https://HOST:PORT, followed by a blank and the hostHeader where
-    /// one is used; repeatable, or separated by commas. Default: any origin and hostHeader.
-    #[arg(
-        long = "allowed-origin",
-        value_name = "URL [HOST]",
-        env = "DOCSPACE_BACKUP_ALLOWED_ORIGIN",
-        value_delimiter = ','
-    )]
-    pub allowed_origins: Vec<AllowedOrigin>,
+    /// Where Secrets may be sent.
+    #[command(flatten)]
+    pub origins: OriginArgs,
 
-    /// Reject Secrets without the annotation docspace.onlyoffice.com/portal-origin. The chart sets this flag.
-    #[arg(long, env = "DOCSPACE_BACKUP_REQUIRE_ORIGIN_ANNOTATION", value_parser = FalseyValueParser::new())]
-    pub require_origin_annotation: bool,
-
-    /// Allow portals at loopback addresses; for tests and the demo.
-    #[arg(long, env = "DOCSPACE_BACKUP_ALLOW_LOOPBACK_PORTALS", value_parser = FalseyValueParser::new())]
-    pub allow_loopback_portals: bool,
-
-    /// Connect to portals through the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY define. Without this flag, the
-    /// operator ignores these variables for portals.
-    #[arg(long, env = "DOCSPACE_BACKUP_PROXY_FROM_ENV", value_parser = FalseyValueParser::new())]
-    pub proxy_from_env: bool,
+    /// How portals are called.
+    #[command(flatten)]
+    pub portals: PortalArgs,
 
     /// Leader election.
     #[command(flatten)]
@@ -250,110 +331,4 @@ fn timeout(text: &str) -> Result<Duration, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_flag_has_an_environment_variable() {
-        use clap::CommandFactory;
-        let cli = Cli::command();
-        let flags: Vec<_> = ["run", "release"]
-            .iter()
-            .flat_map(|name| cli.find_subcommand(name).expect("a command").get_arguments())
-            .filter(|flag| flag.get_id() != "help")
-            .collect();
-        assert!(flags.len() >= 22);
-        for flag in flags {
-            let variable = flag
-                .get_env()
-                .unwrap_or_else(|| panic!("{} has none", flag.get_id()));
-            let long = flag
-                .get_long()
-                .expect("a long name")
-                .to_uppercase()
-                .replace('-', "_");
-            assert_eq!(
-                variable.to_str(),
-                Some(format!("DOCSPACE_BACKUP_{long}").as_str())
-            );
-        }
-    }
-
-    #[test]
-    fn an_interval_is_a_duration_within_bounds() {
-        assert_eq!(interval("90s"), Ok(Duration::from_secs(90)));
-        for text in ["", "15", "59s", "25h", "-15m", "22 ns", "99999999999999999999h"] {
-            assert!(interval(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_timeout_is_a_duration_within_bounds() {
-        assert_eq!(timeout("90s"), Ok(Duration::from_secs(90)));
-        for text in ["", "15", "0s", "999ms", "-1m", "61m"] {
-            assert!(timeout(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn release_stops_a_deployment_or_says_that_it_stops_none() {
-        let accepted =
-            |flags: &[&str]| Cli::try_parse_from([&["operator", "release"], flags].concat()).is_ok();
-        assert!(accepted(&["--deployment=operator"]));
-        assert!(accepted(&["--objects-only", "--namespace=b"]));
-        assert!(!accepted(&["--namespace=b"]));
-        assert!(!accepted(&["--objects-only", "--deployment=operator"]));
-        assert!(!accepted(&["--objects-only", "--all-namespaces"]));
-        assert!(!accepted(&[
-            "--deployment=operator",
-            "--yes",
-            "--helm-release=operator"
-        ]));
-    }
-
-    #[test]
-    fn a_selector_is_read_at_the_start() {
-        let parsed = |value: &str| Cli::try_parse_from(["operator", "run", "--selector", value]);
-        // As an empty environment variable.
-        for value in ["", "shard in (a,b),!test"] {
-            assert!(parsed(value).is_ok(), "{value}");
-        }
-        let said = parsed("shard in a").expect_err("no selector").to_string();
-        assert!(
-            said.contains("'--selector <LABELS>'") && said.contains("write for example"),
-            "{said}"
-        );
-    }
-
-    /// What the flag allows, in order.
-    fn allowed(values: &[&str]) -> Option<Vec<String>> {
-        let flags = values.iter().map(|value| format!("--allowed-origin={value}"));
-        let words = ["operator", "run"].map(Into::into).into_iter().chain(flags);
-        let Command::Run(args) = Cli::try_parse_from(words).ok()?.command else {
-            return None;
-        };
-        Some(args.allowed_origins.iter().map(ToString::to_string).collect())
-    }
-
-    #[test]
-    fn an_allowed_origin_is_an_entry_as_in_the_annotation() {
-        let (docs, router) = (
-            "https://docs.example.com",
-            "http://router.docspace.svc:8092 docs.example.com",
-        );
-        let both = Some(vec![docs.to_owned(), router.to_owned()]);
-        assert_eq!(allowed(&["HTTPS://Docs.example.com:443/", router]), both);
-        // As in the environment variable.
-        assert_eq!(allowed(&[&format!("{docs}, {router}")]), both);
-        // An empty one would mean any origin.
-        for wrong in [
-            "",
-            " ",
-            "https://docs.example.com,",
-            "https://docs.example.com/portal",
-            "docs.example.com",
-        ] {
-            assert_eq!(allowed(&[wrong]), None, "{wrong}");
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,210 @@
+//! `check`: what would the operator do? It observes and decides as the operator does, and writes nothing anywhere.
+
+mod command;
+mod manifests;
+mod report;
+
+use std::io;
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ListParams, Patch, PatchParams},
+    client::Body,
+};
+
+use crate::{
+    api::DocSpaceBackupSchedule,
+    controller::{
+        self, Settings,
+        preview::{Surroundings, preview},
+    },
+    portal::Portals,
+    secret::SharedSecret,
+};
+
+pub use crate::check::{
+    command::command,
+    manifests::{InvalidManifest, objects},
+    report::{Action, Report},
+};
+
+/// The field manager of the dry run that validates a manifest.
+const MANAGER: &str = "docspace-backup-operator-check";
+
+/// What a check needs.
+pub struct Check {
+    /// The client of the Kubernetes API; `None` if there is no cluster.
+    pub client: Option<Client>,
+    /// Creates portal clients.
+    pub portals: Portals,
+    /// The operator's settings.
+    pub settings: Settings,
+    /// Used instead of the key in the objects' Secrets.
+    pub key: Option<SharedSecret>,
+    /// Whether objects of all namespaces may own a portal's schedule, or those of the object's namespace only.
+    pub all_namespaces: bool,
+}
+
+/// Why a check failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Kubernetes refuses the manifest.
+    #[error("Kubernetes refuses {object}: {message}")]
+    Refused {
+        /// As NAMESPACE/NAME.
+        object: String,
+        /// Its answer.
+        message: String,
+    },
+    /// A request to Kubernetes failed.
+    #[error("cannot {what}")]
+    Kubernetes {
+        /// The request.
+        what: String,
+        /// The answer.
+        source: kube::Error,
+    },
+    /// The check ended early.
+    #[error("cannot check {object}")]
+    Check {
+        /// As NAMESPACE/NAME.
+        object: String,
+        /// Why.
+        source: controller::Error,
+    },
+    /// There is no cluster to read the object from.
+    #[error(
+        "there is no cluster: neither a kubeconfig nor a pod's service account is found; give --file and --api-key-file"
+    )]
+    NoCluster,
+}
+
+fn cannot(what: String) -> impl FnOnce(kube::Error) -> Error {
+    |source| Error::Kubernetes { what, source }
+}
+
+fn shown(object: &DocSpaceBackupSchedule) -> String {
+    let namespace = object.namespace().unwrap_or_default();
+    format!("{namespace}/{}", object.name_any())
+}
+
+impl Check {
+    /// Checks an object of the cluster.
+    ///
+    /// # Errors
+    /// It cannot be read, or checked.
+    pub async fn named(&self, namespace: &str, name: &str) -> Result<Report, Error> {
+        let client = self.client.clone().ok_or(Error::NoCluster)?;
+        let api: Api<DocSpaceBackupSchedule> = Api::namespaced(client, namespace);
+        let what = format!("read dsbs {namespace}/{name}");
+        let object = api.get(name).await.map_err(cannot(what))?;
+        self.object(&object, Vec::new()).await
+    }
+
+    /// Checks a manifest as if it were applied. The API server validates it in a dry run, if it can be asked.
+    ///
+    /// # Errors
+    /// Kubernetes refuses the manifest, or it cannot be checked.
+    pub async fn manifest(&self, manifest: DocSpaceBackupSchedule) -> Result<Report, Error> {
+        let mut notes = Vec::new();
+        let object = match self.applied(&manifest).await? {
+            Ok(object) => object,
+            Err(why) => {
+                notes.push(format!("Kubernetes did not validate the manifest: {why}"));
+                manifest
+            }
+        };
+        self.object(&object, notes).await
+    }
+
+    /// The object as Kubernetes would have it; or why it cannot be asked.
+    async fn applied(
+        &self,
+        manifest: &DocSpaceBackupSchedule,
+    ) -> Result<Result<DocSpaceBackupSchedule, String>, Error> {
+        let Some(client) = self.client.clone() else {
+            return Ok(Err("there is no cluster".into()));
+        };
+        let namespace = manifest.namespace().unwrap_or_default();
+        let api: Api<DocSpaceBackupSchedule> = Api::namespaced(client.clone(), &namespace);
+        let apply = PatchParams::apply(MANAGER).force().dry_run();
+        match api
+            .patch(&manifest.name_any(), &apply, &Patch::Apply(manifest))
+            .await
+        {
+            Ok(object) => Ok(Ok(object)),
+            Err(kube::Error::Api(status)) if matches!(status.code, 400 | 422) => Err(Error::Refused {
+                object: shown(manifest),
+                message: status.message,
+            }),
+            Err(kube::Error::Api(status)) if status.code == 403 => Ok(Err(status.message)),
+            Err(kube::Error::Api(status)) if status.code == 404 => {
+                let namespaces: Api<Namespace> = Api::all(client);
+                Ok(Err(match namespaces.get_opt(&namespace).await {
+                    Ok(None) => format!("there is no namespace {namespace}"),
+                    _ => "the cluster has no CRD DocSpaceBackupSchedule".into(),
+                }))
+            }
+            Err(error) => Err(cannot(format!("validate {}", shown(manifest)))(error)),
+        }
+    }
+
+    async fn object(&self, object: &DocSpaceBackupSchedule, mut notes: Vec<String>) -> Result<Report, Error> {
+        let there = Surroundings {
+            client: self.client.clone().unwrap_or_else(no_cluster),
+            others: self.others(object, &mut notes).await?,
+            settings: self.settings.clone(),
+            portals: self.portals.clone(),
+            key: self.key.clone(),
+        };
+        let preview = preview(object, there).await.map_err(|source| Error::Check {
+            object: shown(object),
+            source,
+        })?;
+        Ok(Report::new(object, preview, notes))
+    }
+
+    /// The other objects that the operator handles.
+    async fn others(
+        &self,
+        object: &DocSpaceBackupSchedule,
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<DocSpaceBackupSchedule>, Error> {
+        let Some(client) = self.client.clone() else {
+            return Ok(Vec::new());
+        };
+        let api: Api<DocSpaceBackupSchedule> = match self.all_namespaces {
+            true => Api::all(client),
+            false => Api::namespaced(client, &object.namespace().unwrap_or_default()),
+        };
+        let params = ListParams {
+            label_selector: self.settings.labels(),
+            ..ListParams::default()
+        };
+        match api.list(&params).await {
+            Ok(list) => {
+                let is_other = |other: &DocSpaceBackupSchedule| {
+                    (other.namespace(), other.name_any()) != (object.namespace(), object.name_any())
+                };
+                Ok(list.items.into_iter().filter(is_other).collect())
+            }
+            Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => {
+                notes.push(format!(
+                    "Other objects of the portal are not known: {}",
+                    status.message
+                ));
+                Ok(Vec::new())
+            }
+            Err(error) => Err(cannot("list the other objects".into())(error)),
+        }
+    }
+}
+
+/// A client that answers each request with an error.
+fn no_cluster() -> Client {
+    let refuse = |_: http::Request<Body>| async {
+        Err::<http::Response<Body>, _>(io::Error::new(io::ErrorKind::NotConnected, "there is no cluster"))
+    };
+    Client::new(tower::service_fn(refuse), "default")
+}

@@ -1,0 +1,256 @@
+//! The result of a check, for people and as JSON.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::{
+    api::{DocSpaceBackupSchedule, ShownSchedule, Status, condition},
+    check::shown,
+    controller::preview::Preview,
+    rules::plan::Plan,
+};
+
+/// What the operator would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Action {
+    /// The portal holds the wanted schedule.
+    Nothing,
+    /// The portal holds the wanted schedule; this object would own it. Nothing is written to the portal.
+    Adopt,
+    /// Write the schedule to a portal without one.
+    Create,
+    /// Write the schedule over the portal's.
+    Replace,
+    /// Delete the portal's schedule, because the object is being deleted.
+    Delete,
+    /// Change nothing in the portal although something is wanted; the reason says why.
+    Refuse,
+    /// Make no call, because the object is suspended.
+    Suspend,
+    /// Leave the schedule in the portal, because the object is being deleted.
+    Release,
+}
+
+impl Action {
+    fn of(plan: &Plan) -> Self {
+        match plan {
+            Plan::Nothing => Self::Nothing,
+            Plan::Adopt(_) => Self::Adopt,
+            Plan::Write(write) if write.over.is_none() => Self::Create,
+            Plan::Write(_) => Self::Replace,
+            Plan::Refuse(_) => Self::Refuse,
+            Plan::Suspend => Self::Suspend,
+            Plan::Delete { .. } => Self::Delete,
+            Plan::Release(_) => Self::Release,
+        }
+    }
+
+    /// The exit status: 0 if nothing would be written to the portal, 1 if something would, 2 if the operator refuses.
+    pub fn exit_status(self) -> u8 {
+        match self {
+            Self::Nothing | Self::Adopt | Self::Suspend | Self::Release => 0,
+            Self::Create | Self::Replace | Self::Delete => 1,
+            Self::Refuse => 2,
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing: the portal holds the schedule as the manifest says",
+            Self::Adopt => {
+                "adopt: the portal holds this schedule, and the object would own it; no write to the portal"
+            }
+            Self::Create => "create: write the schedule; the portal has none",
+            Self::Replace => "replace: write the schedule over the portal's",
+            Self::Delete => "delete: the object is being deleted, and the portal's schedule with it",
+            Self::Refuse => "refuse: change nothing",
+            Self::Suspend => "suspend: make no call to the portal",
+            Self::Release => "release: the object is being deleted; the schedule stays in the portal",
+        }
+    }
+}
+
+/// The archives that the portal lists.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Archives {
+    /// Their number; absent if they cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listed: Option<usize>,
+    /// How many scheduled archives the portal keeps under the manifest.
+    pub kept: i32,
+    /// Why they cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// The result of a check.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// The object, as NAMESPACE/NAME.
+    pub object: String,
+    /// What the operator would do.
+    pub plan: Action,
+    /// What differs, a line for each field.
+    pub difference: Vec<String>,
+    /// The portal's schedule that a write replaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<ShownSchedule>,
+    /// The archives at stake; absent if the plan does not depend on them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archives: Option<Archives>,
+    /// What the operator would warn of.
+    pub warnings: Vec<String>,
+    /// What the check itself could not find out.
+    pub notes: Vec<String>,
+    /// The status that the operator would write. After a write: if the portal accepts and shows the schedule.
+    pub status: Status,
+    #[serde(skip)]
+    portal: String,
+    #[serde(skip)]
+    wanted: String,
+}
+
+impl Report {
+    /// The report of a preview. `notes` are what the check could not find out.
+    pub fn new(object: &DocSpaceBackupSchedule, preview: Preview, notes: Vec<String>) -> Self {
+        let Preview { plan, status, .. } = preview;
+        let replaces = match &plan {
+            Plan::Write(write) => write.over.as_ref().map(|held| held.shown()),
+            _ => None,
+        };
+        let ready = condition(Some(&status), "Ready").map(|ready| ready.message.clone());
+        let warnings = preview.notes.into_iter().filter(|note| note.warning);
+        let archives = preview.archives.map(|archives| Archives {
+            kept: object.spec.backups_stored,
+            listed: archives.as_ref().ok().copied(),
+            error: archives.err().map(|error| error.to_string()),
+        });
+        let wanted = crate::schedule::Schedule::without_secrets(&object.spec);
+        Self {
+            object: shown(object),
+            plan: Action::of(&plan),
+            difference: preview.difference,
+            replaces,
+            archives,
+            // The conditions tell the rest.
+            warnings: warnings
+                .map(|note| note.text)
+                .filter(|text| Some(text) != ready.as_ref() && !is_told(&status, text))
+                .collect(),
+            notes,
+            portal: object.spec.portal.shown(),
+            wanted: wanted.in_words(status.time_zone.as_deref()),
+            status,
+        }
+    }
+
+    /// The exit status of a check with this result.
+    pub fn exit_status(&self) -> u8 {
+        self.plan.exit_status()
+    }
+
+    fn lines(&self) -> Vec<(&'static str, String)> {
+        let status = &self.status;
+        let mut lines = vec![("object", self.object.clone()), ("portal", self.portal())];
+        if let Some(valid) = condition(Some(status), "CredentialsValid") {
+            lines.push(("key", self.key(&valid.status, &valid.message)));
+        }
+        lines.push(("wanted", self.wanted.clone()));
+        lines.push(("plan", self.plan.words().into()));
+        if self.plan == Action::Refuse
+            && let Some(ready) = condition(Some(status), "Ready")
+        {
+            lines.push(("reason", format!("{}: {}", ready.reason, ready.message)));
+        }
+        if let Some(replaced) = &self.replaces {
+            lines.push(("replaces", replaced.in_words(status.time_zone.as_deref())));
+        }
+        lines.extend(self.difference.iter().map(|line| ("difference", line.clone())));
+        if let Some(archives) = &self.archives {
+            lines.push(("archives", archives.to_string()));
+        }
+        if let Some(next) = &status.next_backup_time {
+            lines.push(("next start", format!("{} (UTC)", next.0.strftime("%F %H:%M"))));
+        }
+        if let Some(fresh) = condition(Some(status), "BackupFresh") {
+            lines.push(("backups", format!("{}: {}", fresh.reason, fresh.message)));
+        }
+        lines.extend(self.warnings.iter().map(|text| ("warning", text.clone())));
+        lines.extend(self.notes.iter().map(|text| ("note", text.clone())));
+        lines
+    }
+
+    fn portal(&self) -> String {
+        let mut words = vec![self.portal.clone()];
+        if let Some(portal) = &self.status.portal {
+            let version = portal
+                .version
+                .as_ref()
+                .map(|version| format!("DocSpace {version}"));
+            words.extend(version);
+            words.extend(
+                portal
+                    .standalone
+                    .map(|own| if own { "standalone" } else { "in the cloud" }.into()),
+            );
+        }
+        let zone = self.status.time_zone.as_ref();
+        words.extend(zone.map(|zone| format!("time zone {zone}")));
+        words.join(", ")
+    }
+
+    fn key(&self, valid: &str, message: &str) -> String {
+        let mut words = format!(
+            "{}: {message}",
+            if valid == "True" { "valid" } else { "not valid" }
+        );
+        if let Some(key) = &self.status.api_key {
+            let name = &key.name;
+            words = format!("{words}; its name is {name}");
+            let end = key.expires_at.as_ref().map(|end| day(end.0));
+            words = format!(
+                "{words}; it {}",
+                end.map_or("does not expire".into(), |end| format!("expires on {end}"))
+            );
+        }
+        words
+    }
+}
+
+/// Whether a condition has this message.
+fn is_told(status: &Status, text: &str) -> bool {
+    status
+        .conditions
+        .iter()
+        .any(|condition| condition.message == text)
+}
+
+fn day(time: Timestamp) -> impl fmt::Display {
+    time.strftime("%F")
+}
+
+impl fmt::Display for Archives {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.listed, &self.error) {
+            (Some(listed), _) => write!(
+                f,
+                "the portal lists {listed}; it keeps the newest {} scheduled ones",
+                self.kept
+            ),
+            (None, error) => write!(f, "unknown: {}", error.as_deref().unwrap_or_default()),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    /// A line for each fact.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lines()
+            .iter()
+            .try_for_each(|(label, text)| writeln!(f, "{label:<11} {text}"))
+    }
+}
