@@ -148,7 +148,7 @@ fn flags() {
 #[test]
 fn the_output_of_kubectl_in_the_readme() {
     let readme = read("README.md");
-    let output = block_after(&readme, "Before the first night");
+    let output = block_after(&readme, "After the first night");
     let crd = api::crd();
     let columns = crd.spec.versions[0].additional_printer_columns.iter().flatten();
     let shown = columns.filter(|column| column.priority.is_none_or(|priority| priority == 0));
@@ -178,7 +178,11 @@ fn the_output_of_kubectl_in_the_readme() {
             messages += 1;
         }
     }
-    assert_eq!(messages, 4);
+    assert_eq!(messages, 2);
+    let check = block_after(&readme, "`check` said before");
+    let plan = check.lines().find_map(|line| line.strip_prefix("plan "));
+    let plan = plan.expect("a plan").trim();
+    assert!(sources.contains(plan), "check does not say: {plan}");
 }
 
 /// Followed literally, the README's commands put the sample where the operator of its installation watches.
