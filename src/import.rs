@@ -74,11 +74,11 @@ pub async fn import(portals: &Portals, access: &Access, names: &Names) -> Result
     Ok(manifests)
 }
 
-/// Prints the manifests, and on the standard error what a person has to do.
+/// The manifests as YAML documents, and what a person has to do.
 ///
 /// # Errors
 /// The portal cannot be read, or holds nothing.
-pub async fn command(args: ImportArgs) -> Result<(), BoxError> {
+pub async fn command(args: ImportArgs) -> Result<(String, Vec<String>), BoxError> {
     let key = secret::from_file(&args.api_key_file)?;
     let namespace = args.namespace.as_deref().unwrap_or_default();
     let access = Access {
@@ -93,14 +93,8 @@ pub async fn command(args: ImportArgs) -> Result<(), BoxError> {
     };
     let portals = Portals::new(args.portals.into())?;
     let manifests = import(&portals, &access, &names).await?;
-    for (at, document) in manifests.documents.iter().enumerate() {
-        let yaml = serde_saphyr::to_string(document)?;
-        print!("{}{yaml}", if at == 0 { "" } else { "---\n" });
-    }
-    for note in manifests.notes {
-        eprintln!("{note}");
-    }
-    Ok(())
+    let documents: Result<Vec<_>, _> = manifests.documents.iter().map(serde_saphyr::to_string).collect();
+    Ok((documents?.join("---\n"), manifests.notes))
 }
 
 fn ca(file: &Path) -> Result<Ca, BoxError> {
@@ -211,5 +205,71 @@ fn cannot_be_a_manifest(schedule: &Schedule) -> Option<String> {
         Storage::Other(number) => Some(format!("its storageType is {number}, which has no name")),
         Storage::Known(_) if !period => Some(format!("its period is {}, which has no name", schedule.period)),
         Storage::Known(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::Param;
+
+    fn written(change: impl Fn(&mut Schedule)) -> Manifests {
+        let mut schedule = Schedule {
+            storage_type: Storage::from(5),
+            params: [("module".to_owned(), Param::plain("s3"))].into_iter().collect(),
+            period: 0,
+            hour: 3,
+            day: 0,
+            backups_stored: 7,
+            dump: false,
+        };
+        change(&mut schedule);
+        let address = Address::parse("http://router.docspace.svc:8092", Some("docs.example.com"));
+        let names = Names {
+            name: "taken".into(),
+            namespace: None,
+        };
+        let writer = Writer {
+            address: &address.expect("an address"),
+            names: &names,
+        };
+        let mut manifests = Manifests::default();
+        let held = Held {
+            schedule,
+            last_backup_time: None,
+        };
+        writer.describe(&[held], &mut manifests);
+        manifests
+    }
+
+    #[test]
+    fn a_secret_may_go_to_this_portal_only() {
+        let documents = written(|_| {}).documents;
+        let [secret, object] = &documents[..] else {
+            panic!("{documents:?}")
+        };
+        assert_eq!(
+            secret["metadata"]["annotations"][PORTAL_ORIGIN],
+            "http://router.docspace.svc:8092 docs.example.com"
+        );
+        assert_eq!(object["spec"]["portal"]["hostHeader"], "docs.example.com");
+        assert_eq!(object["metadata"], json!({"name": "taken"}));
+        let object: DocSpaceBackupSchedule = serde_json::from_value(object.clone()).expect("an object");
+        assert_eq!(object.spec.backups_stored, 7);
+    }
+
+    #[test]
+    fn what_no_manifest_can_name_is_told() {
+        for (manifests, told) in [
+            (
+                written(|schedule| schedule.storage_type = 6.into()),
+                "its storageType is 6",
+            ),
+            (written(|schedule| schedule.period = 3), "its period is 3"),
+        ] {
+            assert_eq!(manifests.documents.len(), 1, "the Secret");
+            let notes = manifests.notes.join(" ");
+            assert!(notes.contains(told), "{notes}");
+        }
     }
 }

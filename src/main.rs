@@ -2,7 +2,7 @@
 //! people.
 
 use std::{
-    io::{self, IsTerminal},
+    io::{self, IsTerminal, Write},
     panic::{AssertUnwindSafe, PanicHookInfo},
     path::PathBuf,
     process::ExitCode,
@@ -72,10 +72,20 @@ fn carry_out(command: Command) -> Result<ExitCode, BoxError> {
         Command::Run(args) => block_on(run(*args))?,
         Command::Crd => print(api::crd_yaml().as_bytes())?,
         Command::Release(args) => block_on(release(args))?,
-        Command::Check(args) => return block_on(check::command(args)).map(ExitCode::from),
-        Command::Import(args) => block_on(import::command(args))?,
+        Command::Check(args) => {
+            let (reports, status) = block_on(check::command(args))?;
+            print(reports.as_bytes())?;
+            return Ok(ExitCode::from(status));
+        }
+        Command::Import(args) => {
+            let (manifests, notes) = block_on(import::command(args))?;
+            print(manifests.as_bytes())?;
+            notes.iter().for_each(|note| eprintln!("{note}"));
+        }
         Command::Completion { shell } => print(&completion(shell))?,
-        Command::Version => println!("docspace-backup-operator {}", env!("CARGO_PKG_VERSION")),
+        Command::Version => {
+            print(concat!("docspace-backup-operator ", env!("CARGO_PKG_VERSION"), "\n").as_bytes())?
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -129,9 +139,17 @@ fn aside() -> io::Result<Handle> {
     Ok(handle)
 }
 
+/// Prints a line. Work goes on when nobody reads it.
+fn tell(line: &dyn std::fmt::Display) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// Prints a text. A reader that wants no more of it is no failure.
 fn print(text: &[u8]) -> Result<(), BoxError> {
-    use std::io::Write;
-    Ok(std::io::stdout().write_all(text)?)
+    match io::stdout().write_all(text) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 async fn run(args: RunArgs) -> Result<(), BoxError> {
@@ -266,10 +284,11 @@ async fn release(args: ReleaseArgs) -> Result<(), BoxError> {
     if let Some(name) = helm_release
         && let Some(objection) = objection_of_helm(&client, &release.operator_namespace, &name).await?
     {
-        println!("{objection}: nothing is stopped or released; by hand, --yes does it");
-        return Ok(());
+        return print(
+            format!("{objection}: nothing is stopped or released; by hand, --yes does it\n").as_bytes(),
+        );
     }
-    Ok(release.run(&client, |step| println!("{step}")).await?)
+    Ok(release.run(&client, |step| tell(&step)).await?)
 }
 
 /// Ignores an empty name: an empty environment variable gives one.

@@ -1,4 +1,4 @@
-//! The command `check`: reads the files, prints the reports.
+//! The command `check`: reads the files, writes the reports.
 
 use std::{
     io::{self, Read},
@@ -18,11 +18,11 @@ use crate::{
     secret,
 };
 
-/// Checks what the flags name, prints the reports, and returns the exit status: the largest of all objects.
+/// Checks what the flags name. Returns the reports as text, and the exit status: the largest of all objects.
 ///
 /// # Errors
 /// An object cannot be checked.
-pub async fn command(args: CheckArgs) -> Result<u8, BoxError> {
+pub async fn command(args: CheckArgs) -> Result<(String, u8), BoxError> {
     let key = args.api_key_file.as_deref().map(secret::from_file).transpose()?;
     let (client, default_namespace) = match cluster::config().await {
         Ok(config) => {
@@ -55,11 +55,12 @@ pub async fn command(args: CheckArgs) -> Result<u8, BoxError> {
         }
         (None, name) => reports.push(check.named(&namespace, &name.unwrap_or_default()).await?),
     }
-    match args.output {
-        Output::Text => print!("{}", texts(&reports)),
-        Output::Json => println!("{}", serde_json::to_string_pretty(&reports)?),
-    }
-    Ok(reports.iter().map(Report::exit_status).max().unwrap_or_default())
+    let status = reports.iter().map(Report::exit_status).max().unwrap_or_default();
+    let text = match args.output {
+        Output::Text => texts(&reports),
+        Output::Json => serde_json::to_string_pretty(&reports)? + "\n",
+    };
+    Ok((text, status))
 }
 
 fn texts(reports: &[Report]) -> String {

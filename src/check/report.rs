@@ -254,3 +254,33 @@ impl fmt::Display for Report {
             .try_for_each(|(label, text)| writeln!(f, "{label:<11} {text}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::reason::{Reason, Verdict};
+
+    #[test]
+    fn archives_that_cannot_be_read_are_told() {
+        let error = Some("history: HTTP 500".into());
+        let unknown = Archives {
+            listed: None,
+            kept: 7,
+            error,
+        };
+        assert_eq!(unknown.to_string(), "unknown: history: HTTP 500");
+    }
+
+    #[test]
+    fn the_exit_status_says_whether_something_would_be_written() {
+        let refuse = Plan::Refuse(Verdict::new(Reason::Conflict, "taken"));
+        for (plan, status) in [
+            (Plan::Nothing, 0),
+            (Plan::Suspend, 0),
+            (Plan::Release(None), 0),
+            (refuse, 2),
+        ] {
+            assert_eq!(Action::of(&plan).exit_status(), status, "{plan}");
+        }
+    }
+}
