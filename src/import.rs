@@ -153,7 +153,8 @@ impl Writer<'_> {
     }
 
     fn object(&self, name: &str, [key, storage]: [&str; 2], schedule: &Schedule) -> Value {
-        let mut portal = json!({"url": self.address.url().as_str(), "apiKeySecretRef": {"name": key}});
+        let url = self.address.url().as_str().trim_end_matches('/');
+        let mut portal = json!({"url": url, "apiKeySecretRef": {"name": key}});
         if let Some(host) = self.address.host_header() {
             portal["hostHeader"] = json!(host);
         }
@@ -253,6 +254,7 @@ mod tests {
             "http://router.docspace.svc:8092 docs.example.com"
         );
         assert_eq!(object["spec"]["portal"]["hostHeader"], "docs.example.com");
+        assert_eq!(object["spec"]["portal"]["url"], "http://router.docspace.svc:8092");
         assert_eq!(object["metadata"], json!({"name": "taken"}));
         let object: DocSpaceBackupSchedule = serde_json::from_value(object.clone()).expect("an object");
         assert_eq!(object.spec.backups_stored, 7);

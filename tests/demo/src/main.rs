@@ -1,4 +1,4 @@
-//! A demo of the operator with kubectl's own output: an accepted schedule that can never produce a backup; a night after
+//! A demo of the operator with kubectl's own output: what a portal holds, and what the operator would do; an accepted schedule that can never produce a backup; a night after
 //! which one portal has a confirmed backup and another portal's backup is overdue; drift; and a wrong key.
 
 mod stage;
@@ -30,6 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return stage.keep_running().await;
     }
     stage.set_clock();
+    look_first(&stage);
     accepted_and_useless(&stage);
     a_night(&stage);
     drift(&stage);
@@ -38,6 +39,29 @@ async fn main() -> Result<(), Box<dyn Error>> {
     stage.show_events("sales");
     say("End of the demo; everything stops now. To keep it running, use: make up");
     Ok(())
+}
+
+fn look_first(stage: &Stage) {
+    say(
+        "Before the first write. Somebody has made a schedule in the sales portal: what does the portal hold? The Secrets \
+         are to be filled in",
+    );
+    stage.sales.set_schedule(Schedule::every_day(22));
+    stage.show_plugin(
+        &[
+            "import",
+            "--url",
+            &stage.server.url(),
+            "--host-header",
+            "sales.example.com",
+        ],
+        "",
+    );
+    say("What would the operator do with our own manifest? This writes nothing");
+    let manifest = stage.sales_alone();
+    stage.show_plugin(&["check", "-f", "-"], &manifest);
+    say("That person deletes the schedule; the sales portal is empty");
+    stage.sales.remove_schedule(false);
 }
 
 fn accepted_and_useless(stage: &Stage) {

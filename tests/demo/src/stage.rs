@@ -1,9 +1,20 @@
 //! The environment of the demo: a Kubernetes API, a simulated server with two portals, the operator, and kubectl.
 
-use std::{error::Error, path::Path, time::Duration};
+use std::{
+    error::Error,
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use harness::{ControlPlane, Namespace, Operator, control_plane};
 use simulated_portal::{ApiKey, Installation, Portal, SimulatedPortal, Tenant};
+
+/// The schedule of both portals.
+const NIGHTLY: &str = "storageType: Local\n  storageParams:\n    - {key: filePath, value: /app/onlyoffice/data/backup}\n  \
+                       cronParams: {period: EveryDay, hour: 3, day: 0}\n  backupsStored: 7\n";
 
 /// All running parts.
 pub struct Stage {
@@ -17,6 +28,10 @@ pub struct Stage {
     pub legal: Portal,
     /// An API key of the sales portal.
     pub sales_key: String,
+    /// A file with that key.
+    key_file: PathBuf,
+    /// The operator's program.
+    program: PathBuf,
     _operator: Operator,
 }
 
@@ -33,6 +48,7 @@ impl Stage {
         let legal_key = legal.issue_key(ApiKey::named("backups"));
         // As the chart starts it.
         let arguments = ["--require-origin-annotation"];
+        let program = operator.to_owned();
         let operator = Operator::start(operator, &plane.kubeconfig(), &namespace, &arguments).await;
         let stage = Self {
             plane,
@@ -40,7 +56,9 @@ impl Stage {
             server,
             sales,
             legal,
+            key_file: key_file(plane, &sales_key),
             sales_key,
+            program,
             _operator: operator,
         };
         stage.set_key("sales", &stage.sales_key);
@@ -91,13 +109,13 @@ impl Stage {
 
     /// A schedule for each portal, with a directory on its server for archives.
     pub fn sales_and_legal(&self) -> String {
-        let schedule = "storageType: Local\n  storageParams:\n    - {key: filePath, value: /app/onlyoffice/data/backup}\n  \
-                        cronParams: {period: EveryDay, hour: 3, day: 0}\n  backupsStored: 7\n";
-        let (sales, legal) = (
-            self.manifest("sales", "sales", schedule),
-            self.manifest("legal", "legal", schedule),
-        );
+        let (sales, legal) = (self.sales_alone(), self.manifest("legal", "legal", NIGHTLY));
         format!("{sales}---\n{legal}")
+    }
+
+    /// That of the sales portal.
+    pub fn sales_alone(&self) -> String {
+        self.manifest("sales", "sales", NIGHTLY)
     }
 
     fn manifest(&self, name: &str, portal: &str, schedule: &str) -> String {
@@ -156,6 +174,32 @@ impl Stage {
         println!("{}", self.kubectl(arguments, stdin));
     }
 
+    /// Runs the operator's program as kubectl's plugin, with the key of the sales portal, and shows it.
+    pub fn show_plugin(&self, arguments: &[&str], stdin: &str) {
+        println!(
+            "$ kubectl docspace {} --api-key-file sales.key",
+            arguments.join(" ")
+        );
+        let own = [
+            "--allow-loopback-portals",
+            "--namespace",
+            &self.namespace,
+            "--api-key-file",
+        ];
+        let mut command = Command::new(&self.program);
+        command.args(arguments).args(own).arg(&self.key_file);
+        command
+            .env("KUBECONFIG", self.plane.kubeconfig())
+            .stdin(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let mut input = child.stdin.take().expect("a pipe");
+        // A program that reads nothing closes it.
+        let _ = input.write_all(stdin.as_bytes());
+        drop(input);
+        child.wait().expect("the program ends");
+        println!();
+    }
+
     fn kubectl(&self, arguments: &[&str], stdin: &str) -> String {
         let namespace = ["--namespace", &self.namespace];
         self.plane
@@ -192,6 +236,12 @@ impl Stage {
             ended = tokio::signal::ctrl_c() => Ok(ended?),
         }
     }
+}
+
+fn key_file(plane: &ControlPlane, key: &str) -> PathBuf {
+    let file = plane.folder().join("sales.key");
+    fs::write(&file, key).expect("the folder is ours");
+    file
 }
 
 /// Quotes an argument for a shell.
