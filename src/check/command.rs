@@ -45,15 +45,15 @@ pub async fn command(args: CheckArgs) -> Result<(String, u8), BoxError> {
         all_namespaces: args.all_namespaces,
     };
     let mut reports = Vec::new();
-    match (args.file, args.name) {
-        (Some(file), _) => {
-            let shown = file.display();
-            let text = read(&file).map_err(|error| format!("cannot read {shown}: {error}"))?;
-            for object in objects(&text, &namespace).map_err(|error| format!("{shown}: {error}"))? {
-                reports.push(check.manifest(object).await?);
-            }
+    for name in &args.names {
+        reports.push(check.named(&namespace, name).await?);
+    }
+    if let Some(file) = &args.file {
+        let shown = file.display();
+        let text = read(file).map_err(|error| format!("cannot read {shown}: {error}"))?;
+        for object in objects(&text, &namespace).map_err(|error| format!("{shown}: {error}"))? {
+            reports.push(check.manifest(object).await?);
         }
-        (None, name) => reports.push(check.named(&namespace, &name.unwrap_or_default()).await?),
     }
     let status = reports.iter().map(Report::exit_status).max().unwrap_or_default();
     let text = match args.output {

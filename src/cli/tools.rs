@@ -8,16 +8,17 @@ use crate::cli::{OriginArgs, PortalArgs};
 
 /// The flags of `check`.
 #[derive(Args, Debug)]
-#[command(group = clap::ArgGroup::new("object").args(["name", "file"]).required(true))]
+#[command(group = clap::ArgGroup::new("object").args(["names", "file"]).required(true))]
 pub struct CheckArgs {
-    /// Name of an object of the cluster.
-    pub name: Option<String>,
+    /// Names of objects of the cluster.
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
 
     /// Manifest to check as if it were applied; - for the standard input.
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
 
-    /// Namespace of the object. Default: that of the manifest, or of the current kubeconfig context.
+    /// Namespace of the objects. Default: that of the manifest, or of the current kubeconfig context.
     #[arg(short, long, value_name = "NAME")]
     pub namespace: Option<String>,
 

@@ -161,6 +161,15 @@ async fn every_list_of_schedules_is_accepted() {
             1,
         ),
         (
+            "a test",
+            json!({
+                "docspace": docspace, "labels": {"team": "a"}, "annotations": {"example.com/a": "b"},
+                "test": {"image": "registry.example.com/operator:1", "args": ["--all-namespaces"]},
+                "schedules": [{"name": "nightly", "spec": {"storageType": "Local", "storageParams": local}}],
+            }),
+            5,
+        ),
+        (
             "defaults and what differs from them",
             json!({
                 "labels": {"team": "a"}, "annotations": {"example.com/a": "b"}, "defaults": key,

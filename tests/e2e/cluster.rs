@@ -78,6 +78,13 @@ impl Cluster {
             .unwrap_or_else(|said| panic!("helm {command} {}: {said}", release.name));
     }
 
+    /// Runs the release's tests; returns what Helm and they said.
+    pub fn helm_test(&self, release: &Release) -> String {
+        let arguments = ["test", release.name, "--logs", "--timeout", "60s"];
+        helm::on(&self.plane, NAMESPACE, &arguments, None)
+            .unwrap_or_else(|said| panic!("helm test {}: {said}", release.name))
+    }
+
     /// Runs kubectl in the namespace; returns its standard output and standard error.
     #[track_caller]
     pub fn kubectl(&self, arguments: &[&str], stdin: &str) -> (String, String) {

@@ -113,7 +113,9 @@ async fn a_reinstall_takes_it_up_again(cluster: &Cluster) {
 
 /// With finalizers: the schedules belong to another release, so the operator still runs and removes them.
 async fn schedules_of_a_release_come_and_go(cluster: &Cluster) {
+    let operator = cluster.operator_pods().await.remove(0).spec.expect("a spec");
     let values = json!({
+        "test": {"image": operator.containers[0].image},
         "defaults": {"portal": {"url": cluster.portal.url()}},
         "schedules": [{
             "name": "nightly",
@@ -126,6 +128,9 @@ async fn schedules_of_a_release_come_and_go(cluster: &Cluster) {
     cluster.helm("install", &SCHEDULES, Some(&values));
     cluster.ready("nightly").await;
     cluster.portal_has_had(2, 0, "helm install of a schedule");
+    let said = cluster.helm_test(&SCHEDULES);
+    assert!(said.contains("plan        nothing"), "{said}");
+    cluster.portal_has_had(2, 0, "helm test");
     cluster.helm("uninstall", &SCHEDULES, None);
     cluster.portal_has_had(2, 1, "helm uninstall of a schedule");
     assert_eq!(cluster.portal.first().schedule(false), None);
