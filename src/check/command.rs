@@ -3,6 +3,7 @@
 use std::{
     io::{self, Read},
     path::Path,
+    time::Duration,
 };
 
 use kube::{Client, core::Selector};
@@ -18,6 +19,9 @@ use crate::{
     secret,
 };
 
+/// Time-out of a request to Kubernetes.
+const KUBERNETES_ANSWERS: Duration = Duration::from_secs(30);
+
 /// Checks what the flags name. Returns the reports as text, and the exit status: the largest of all objects.
 ///
 /// # Errors
@@ -25,7 +29,8 @@ use crate::{
 pub async fn command(args: CheckArgs) -> Result<(String, u8), BoxError> {
     let key = args.api_key_file.as_deref().map(secret::from_file).transpose()?;
     let (client, default_namespace) = match cluster::config().await {
-        Ok(config) => {
+        Ok(mut config) => {
+            config.read_timeout = Some(KUBERNETES_ANSWERS);
             let namespace = config.default_namespace.clone();
             (Some(Client::try_from(config)?), namespace)
         }

@@ -46,7 +46,11 @@ pub fn objects(text: &str, namespace: &str) -> Result<Vec<DocSpaceBackupSchedule
             return Err(invalid("metadata.name is missing".into()));
         }
         object.metadata.namespace.get_or_insert_with(|| namespace.into());
+        // What `kubectl get` adds, and the API server refuses in an apply.
         object.status = None;
+        object.metadata.managed_fields = None;
+        object.metadata.resource_version = None;
+        object.metadata.uid = None;
         objects.push(object);
     }
     if objects.is_empty() {

@@ -298,6 +298,17 @@ async fn an_object_of_the_cluster_is_checked_with_its_status() {
     assert!(said.text.contains("plan        nothing"), "{}", said.text);
 
     world.operator.stop().await;
+    // As `kubectl get -o yaml` shows it, edited.
+    let mut edited = world.get("nightly").await;
+    edited.spec.cron_params.hour = 23;
+    let said = check_manifest(&world, &edited, &["-o", "json"]).await;
+    let report = said.report();
+    assert_eq!(
+        (said.code, &report["plan"]),
+        (Some(1), &Value::from("Replace")),
+        "{report:#}"
+    );
+    assert_eq!(report["notes"], serde_json::json!([]));
     world
         .patch(
             "nightly",
