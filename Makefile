@@ -8,17 +8,26 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: demo up test churn fuzz e2e bench lint crds manifests image image-test deny
 
-## A demo with a Kubernetes API, a simulated portal and the operator: under a minute once built.
-demo: control-plane
-	@$(call building,debug,2)
-	@cargo build --quiet
-	@cargo run --quiet --package demo -- --operator $(TARGET)/debug/docspace-backup-operator
+## A demo with a Kubernetes API, a simulated portal and the operator: under a minute once built. With KUBECONFIG=FILE it
+## uses that cluster, in a namespace of its own that goes at the end.
+demo up: operator-and-demo
+	@$(play)
 
 ## The demo, kept running until Ctrl-C.
-up: control-plane
+up: keep_running = --keep-running
+
+# A cluster is used only if it is named here, never the one of the environment.
+demo = $(TARGET)/debug/demo --operator $(TARGET)/debug/docspace-backup-operator $(keep_running)
+ifeq ($(origin KUBECONFIG),command line)
+play = tests/demo/beside $(KUBECONFIG) $(demo)
+else
+play = DOCSPACE_TEST_CONTROLLERS=none $(demo)
+endif
+
+.PHONY: operator-and-demo
+operator-and-demo:
 	@$(call building,debug,2)
-	@cargo build --quiet
-	@cargo run --quiet --package demo -- --operator $(TARGET)/debug/docspace-backup-operator --keep-running
+	@cargo build --quiet --package docspace-backup-operator --package demo
 
 ## All checks and tests: formatting, lints, unit, contract, chart and integration tests, against a real Kubernetes API.
 test: lint control-plane helm promtool
@@ -38,10 +47,10 @@ fuzz:
 
 ## The benchmark: every number that docs/performance.md promises, with 1,000 and 10,000 objects: about 30 minutes; with
 ## one size, such as N=300, less. It measures the image's program.
-bench: control-plane
+bench:
 	@program=$$(deploy/image/program) && \
 	ulimit -n $$(ulimit -Hn) && \
-	cargo run --quiet --profile bench --package bench -- --operator "$$program" \
+	DOCSPACE_TEST_CONTROLLERS=none cargo run --quiet --profile bench --package bench -- --operator "$$program" \
 	  $(if $(N),--objects $(N)) --json $(TARGET)/bench/$(or $(N),all).json
 
 lint:

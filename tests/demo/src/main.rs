@@ -3,12 +3,12 @@
 
 mod stage;
 
-use std::{error::Error, path::PathBuf};
+use std::{error::Error, path::PathBuf, sync::atomic::Ordering};
 
 use clap::Parser;
 use simulated_portal::{Outcome, Schedule};
 
-use crate::stage::{Stage, say};
+use crate::stage::{INTERRUPTED, Stage, interrupted, say};
 
 /// Demonstrates the operator.
 #[derive(Parser)]
@@ -19,13 +19,25 @@ struct Args {
     /// Keep everything running until Ctrl-C.
     #[arg(long)]
     keep_running: bool,
+    /// The cluster is somebody else's: use a namespace of its own, and leave nothing behind.
+    #[arg(long)]
+    visit: bool,
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
-    say("Starting etcd, kube-apiserver, a simulated server with two portals, and the operator");
-    let stage = Stage::set(&args.operator).await;
+    say(match args.visit {
+        true => "Starting a simulated server with two portals, and the operator, beside the cluster",
+        false => "Starting etcd, kube-apiserver, a simulated server with two portals, and the operator",
+    });
+    // The demo then ends at its next step, and cleans up.
+    tokio::spawn(async {
+        if interrupted().await.is_ok() {
+            INTERRUPTED.store(true, Ordering::Relaxed);
+        }
+    });
+    let stage = Stage::set(&args.operator, args.visit).await;
     if args.keep_running {
         return stage.keep_running().await;
     }

@@ -3,14 +3,22 @@
 use std::{
     error::Error,
     fs,
-    io::Write,
+    io::{self, Write},
+    panic::resume_unwind,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
 use harness::{ControlPlane, Namespace, Operator, control_plane};
 use simulated_portal::{ApiKey, Installation, Portal, SimulatedPortal, Tenant};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Set when the demo is to end.
+pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+const CRD: &str = "docspacebackupschedules.docspace.onlyoffice.com";
 
 /// The schedule of both portals.
 const NIGHTLY: &str = "storageType: Local\n  storageParams:\n    - {key: filePath, value: /app/onlyoffice/data/backup}\n  \
@@ -32,14 +40,17 @@ pub struct Stage {
     key_file: PathBuf,
     /// The operator's program.
     program: PathBuf,
-    _operator: Operator,
+    /// What this demo leaves in somebody else's cluster unless it takes it away; it ends before the operator.
+    visit: Option<Visit>,
+    operator: Option<Operator>,
 }
 
 impl Stage {
-    /// Starts all parts.
-    pub async fn set(operator: &Path) -> Self {
+    /// Starts all parts, in an own cluster or as a visitor.
+    pub async fn set(operator: &Path, visits: bool) -> Self {
         let plane = control_plane();
         let client = plane.client().await;
+        let visit = visits.then(|| Visit::begin(plane));
         let namespace = Namespace::create(&client).await.name().to_owned();
         let tenants = vec![Tenant::at("sales.example.com"), Tenant::at("legal.example.com")];
         let server = SimulatedPortal::start_with(Installation::default(), tenants).await;
@@ -59,7 +70,8 @@ impl Stage {
             key_file: key_file(plane, &sales_key),
             sales_key,
             program,
-            _operator: operator,
+            visit,
+            operator: Some(operator),
         };
         stage.set_key("sales", &stage.sales_key);
         stage.set_key("legal", &legal_key);
@@ -201,6 +213,10 @@ impl Stage {
     }
 
     fn kubectl(&self, arguments: &[&str], stdin: &str) -> String {
+        if INTERRUPTED.load(Ordering::Relaxed) {
+            // Without a panic's message; what is dropped cleans up.
+            resume_unwind(Box::new("the demo was interrupted"));
+        }
         let namespace = ["--namespace", &self.namespace];
         self.plane
             .kubectl_ok(&[&namespace[..], arguments].concat(), stdin)
@@ -233,7 +249,58 @@ impl Stage {
         };
         tokio::select! {
             () = passing => Ok(()),
-            ended = tokio::signal::ctrl_c() => Ok(ended?),
+            ended = interrupted() => Ok(ended?),
+        }
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if let Some(visit) = &self.visit {
+            // An operator that runs would put finalizers back.
+            drop(self.operator.take());
+            visit.end(self.plane, &self.program, &self.namespace);
+        }
+    }
+}
+
+/// The demo in somebody else's cluster.
+struct Visit {
+    /// Whether the CRD came with the demo.
+    brought_crd: bool,
+}
+
+impl Visit {
+    fn begin(plane: &ControlPlane) -> Self {
+        let crd = plane.kubectl(&["get", "crd", CRD], "");
+        let visit = Self {
+            brought_crd: !crd.status.success(),
+        };
+        if visit.brought_crd {
+            plane.apply_crd();
+        }
+        visit
+    }
+
+    /// Takes away what the demo brought. What fails is said, and the rest goes on.
+    fn end(&self, plane: &ControlPlane, program: &Path, namespace: &str) {
+        say("The demo takes its namespace away");
+        let released = Command::new(program)
+            .args(["release", "--objects-only", "--yes", "--namespace", namespace])
+            .env("KUBECONFIG", plane.kubeconfig())
+            .stdout(Stdio::null())
+            .status();
+        if !released.is_ok_and(|status| status.success()) {
+            eprintln!("objects of namespace {namespace} may keep their finalizers");
+        }
+        let mut goes = vec![["delete", "namespace", namespace, "--timeout=90s"]];
+        if self.brought_crd {
+            goes.push(["delete", "crd", CRD, "--timeout=30s"]);
+        }
+        for arguments in goes {
+            let output = plane.kubectl(&arguments, "");
+            let said = [output.stdout, output.stderr].concat();
+            print!("{}", String::from_utf8_lossy(&said));
         }
     }
 }
@@ -251,6 +318,16 @@ fn quoted(argument: &str) -> String {
     } else {
         argument.into()
     }
+}
+
+/// Waits for SIGINT or SIGTERM.
+pub async fn interrupted() -> io::Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
 }
 
 /// Prints the title of the next part.
