@@ -7,6 +7,7 @@ mod origins;
 mod pods;
 mod render;
 mod rights;
+mod types;
 mod values;
 mod warnings;
 
