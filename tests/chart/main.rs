@@ -1,6 +1,7 @@
 //! The Helm charts and the plain manifests, against a real Kubernetes API and with Helm itself.
 
 mod alerts;
+mod artifact_hub;
 mod lifecycle;
 mod manifests;
 mod origins;
