@@ -9,6 +9,7 @@ mod pods;
 mod render;
 mod rights;
 mod types;
+mod umbrella;
 mod values;
 mod warnings;
 
