@@ -6,7 +6,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/docspace-backu
 endif
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: demo up test churn fuzz e2e bench lint crds manifests image image-test deny
+.PHONY: demo up test churn fuzz e2e bench lint crds manifests schema image image-test deny
 
 ## A demo with a Kubernetes API, a simulated portal and the operator: under a minute once built. With KUBECONFIG=FILE it
 ## uses that cluster, in a namespace of its own that goes at the end.
@@ -64,6 +64,10 @@ crds:
 	@cargo run --quiet -- crd > crds/docspacebackupschedules.yaml
 	@cp crds/docspacebackupschedules.yaml deploy/helm/docspace-backup-operator/files/
 	@$(MAKE) --no-print-directory manifests
+
+## Takes Kubernetes' types of pods into values.schema.json, for the values of the chart that refer to them.
+schema: control-plane helm
+	@DOCSPACE_WRITE_SCHEMA=1 cargo test --quiet --test chart -- --exact types::the_types_of_pods_are_those_of_kubernetes
 
 ## Builds the container image and its SBOM into target/image, for ARCH=amd64 or arm64 (default: this machine's).
 image:

@@ -87,7 +87,7 @@ pub(super) fn thirdparty_folder_is_text() -> Rule {
 
 const LOCAL_PATH: &str = "\
      storageType Local needs a storageParams item with key filePath and a directory on the server as its \
-     value (at most 255 characters), for example {key: filePath, value: /app/onlyoffice/data/backup}";
+     value (at most 255 characters), for example {key: filePath, value: /app/onlyoffice/backup}";
 
 /// `Local` requires filePath.
 pub(super) fn local_has_path() -> Rule {

@@ -80,7 +80,8 @@ const USER_NOT_ALLOWED: &str = "the owner of the API key must be allowed to edit
 const PLAN_NOT_ALLOWED: &str =
     "the plan has no automatic backup, or a payment is due; see the portal's payments page";
 const UNAVAILABLE: &str = "the portal is being transferred, restored or encrypted; wait until that has ended";
-const DATABASE_DOWN: &str = "DocSpace cannot reach its database; check the database and DocSpace's logs";
+const DATABASE_DOWN: &str = "DocSpace cannot reach its database; check the database, and the logs of DocSpace's \
+                             services backup and api";
 const GONE: &str = "the portal is suspended or removed; restore the portal, or delete this object";
 const NO_ROUTE: &str = "DocSpace's API is not at this URL; set portal.url to the portal's own address, or to the \
                         service router of DocSpace's Helm chart";
@@ -90,7 +91,7 @@ const FROM_PROXY: &str =
     "from a proxy in front of DocSpace; check the proxy, and that DocSpace runs behind it";
 const NO_REASON: &str = "DocSpace gives no reason";
 const CHECK_SCHEDULE: &str = "check storageType, storageParams and cronParams";
-const CHECK_LOGS: &str = "see DocSpace's logs";
+const CHECK_LOGS: &str = "see the logs of DocSpace's services backup and api";
 const CHECK_ADDRESS: &str = "check portal.url and portal.hostHeader";
 
 /// The content of an answer, or the refusal. DocSpace's words are repeated without secrets.

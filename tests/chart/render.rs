@@ -5,17 +5,29 @@ use serde_json::{Value, json};
 
 use crate::helm::{OPERATOR, SCHEDULES, documents, lint, of_kind, read, template, yaml};
 
-/// All values of the operator's chart.
+/// All values of a chart. Some exclude others, so there are several documents.
+pub fn every_value(chart: &str) -> Vec<Value> {
+    let of_operator = chart == OPERATOR;
+    let name = if of_operator {
+        "all-values"
+    } else {
+        "all-schedules"
+    };
+    documents(&read(&format!("tests/chart/{name}.yaml")))
+}
+
+/// All values of the operator's chart that do not exclude each other.
 pub fn all_values() -> Value {
-    documents(&read("tests/chart/all-values.yaml")).remove(0)
+    every_value(OPERATOR).remove(0)
 }
 
 fn renderings(namespace: &str, watched: &[&str]) -> Vec<(&'static str, String, Value)> {
     let named = |name: &'static str, values: Value| (name, "operator".to_owned(), values);
     let long = || "l".repeat(53);
-    vec![
+    let all = every_value(OPERATOR).into_iter();
+    let all = all.map(|values| named("all values", values));
+    let several = vec![
         named("default values", json!({})),
-        named("all values", all_values()),
         ("a long release name", long(), json!({})),
         (
             "long names everywhere",
@@ -69,7 +81,8 @@ fn renderings(namespace: &str, watched: &[&str]) -> Vec<(&'static str, String, V
                 "release": {"enabled": false}, "admissionWarnings": {"enabled": false}, "service": {"enabled": false},
             }),
         ),
-    ]
+    ];
+    all.chain(several).collect()
 }
 
 /// The CRDs of the Prometheus Operator.
@@ -147,7 +160,6 @@ async fn every_rendering_is_accepted() {
 #[tokio::test]
 async fn every_list_of_schedules_is_accepted() {
     let namespace = restricted_namespace().await;
-    let key = json!({"portal": {"url": "https://docs.example.com", "apiKeySecretRef": {"name": "k"}}});
     let local = json!([{"key": "filePath", "value": "/app/onlyoffice/data/backup"}]);
     let docspace = json!({"enabled": true, "namespace": "docspace", "host": "docs.example.com"});
     for (name, values, count) in [
@@ -160,38 +172,8 @@ async fn every_list_of_schedules_is_accepted() {
             }),
             1,
         ),
-        (
-            "a test",
-            json!({
-                "docspace": docspace, "labels": {"team": "a"}, "annotations": {"example.com/a": "b"},
-                "test": {"image": "registry.example.com/operator:1", "args": ["--all-namespaces"]},
-                "schedules": [{"name": "nightly", "spec": {"storageType": "Local", "storageParams": local}}],
-            }),
-            5,
-        ),
-        (
-            "defaults and what differs from them",
-            json!({
-                "labels": {"team": "a"}, "annotations": {"example.com/a": "b"}, "defaults": key,
-                "schedules": [
-                    {"name": "nightly", "spec": {"storageType": "DataStore"}, "labels": {"team": "b"}},
-                    {
-                        "name": "dump", "annotations": {"example.com/c": "d"},
-                        "spec": {
-                            "storageType": "ThirdPartyConsumer", "dump": true, "backupsStored": 30, "suspend": true,
-                            "storageParams": [
-                                {"key": "module", "value": "s3"},
-                                {"key": "sse", "valueFrom": {"secretKeyRef": {"name": "s3", "key": "sse"}}},
-                            ],
-                            "cronParams": {"period": "EveryWeek", "hour": 0, "day": 1},
-                            "managementPolicy": "Observe", "adoptionPolicy": "Never", "deletionPolicy": "Orphan",
-                            "interval": "1h", "backupDeadline": "3h",
-                        },
-                    },
-                ],
-            }),
-            2,
-        ),
+        // With the four documents of the test.
+        ("all values", every_value(SCHEDULES).remove(0), 6),
     ] {
         lint(SCHEDULES, &values).unwrap_or_else(|said| panic!("{name}: {said}"));
         let rendered = template(SCHEDULES, "schedules", namespace.name(), &values)

@@ -1,10 +1,12 @@
 //! Values: invalid ones are rejected, and every value is documented.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::{
     helm::{OPERATOR, SCHEDULES, documents, read, template},
-    render::all_values,
+    render::every_value,
 };
 
 /// Invalid values, and a word of the error message.
@@ -45,7 +47,18 @@ fn refused() -> Vec<(&'static str, Value, &'static str)> {
         (OPERATOR, json!({"extraVolumes": [{"emptyDir": {}}]}), "name"),
         (OPERATOR, json!({"extraVolumeMounts": [{"name": "a"}]}), "mountPath"),
         (OPERATOR, json!({"extraObjects": [{"kind": "ConfigMap"}]}), "apiVersion"),
-        (OPERATOR, json!({"hostAliases": [{"ip": "192.0.2.7"}]}), "hostnames"),
+        (OPERATOR, json!({"extraVolumes": [{"name": "a", "emptydir": {}}]}), "/extraVolumes/0': additional properties 'emptydir'"),
+        (OPERATOR, json!({"extraVolumes": [{"name": "a", "projected": {"sources": [{"secret": {"nam": "a"}}]}}]}), "'nam' not allowed"),
+        (OPERATOR, json!({"extraVolumeMounts": [{"name": "a", "mountPath": "/a", "readonly": true}]}), "readonly"),
+        (OPERATOR, json!({"extraEnv": [{"name": "A", "valueFrom": {"secretKeyRef": {"nam": "a"}}}]}), "/extraEnv/0/valueFrom/secretKeyRef': additional"),
+        (OPERATOR, json!({"tolerations": [{"operator": "Is"}]}), "/tolerations/0/operator': value must be one of"),
+        (OPERATOR, json!({"resources": {"limits": {"memory": true}}}), "/resources/limits/memory': got boolean, want"),
+        (OPERATOR, json!({"release": {"resources": {"limit": {}}}}), "'limit' not allowed"),
+        (OPERATOR, json!({"topologySpreadConstraints": [{"maxskew": 1}]}), "maxskew"),
+        (OPERATOR, json!({"networkPolicy": {"egress": [{"too": []}]}}), "'too' not allowed"),
+        (OPERATOR, json!({"networkPolicy": {"ingressFrom": [{"podselector": {}}]}}), "podselector"),
+        (OPERATOR, json!({"imagePullSecrets": [{}]}), "missing property 'name'"),
+        (OPERATOR, json!({"hostAliases": [{"ip": "192.0.2.7", "hostname": "a"}]}), "'hostname' not allowed"),
         (OPERATOR, json!({"dnsConfig": {"nameserver": []}}), "nameserver"),
         (OPERATOR, json!({"revisionHistoryLimit": -1}), "revisionHistoryLimit"),
         (OPERATOR, json!({"global": {"imageRegistry": 5}}), "imageRegistry"),
@@ -106,7 +119,7 @@ fn known(schema: &Value) -> Vec<String> {
     let mut names = Vec::new();
     for (name, value) in schema["properties"].as_object().expect("an object") {
         match value["properties"].as_object() {
-            Some(inner) if !["resources", "affinity", "dnsConfig"].contains(&name.as_str()) => {
+            Some(inner) => {
                 names.extend(inner.keys().map(|inner| format!("{name}.{inner}")));
             }
             // That of a chart which uses nothing of it.
@@ -137,13 +150,71 @@ fn every_value_has_a_default_and_is_documented() {
     }
 }
 
-/// Ensures that the rendering with all values really sets all of them.
-#[test]
-fn all_values_are_all_that_there_are() {
-    let schema = serde_json::from_str(&read(&format!("{OPERATOR}/values.schema.json"))).expect("it is JSON");
-    let all = all_values();
-    for name in known(&schema) {
-        let pointer = format!("/{}", name.replace('.', "/"));
-        assert!(all.pointer(&pointer).is_some(), "{name}");
+/// An umbrella chart reads it, not this chart.
+const UNUSED: &str = "enabled";
+
+/// Whether a rendering with these values differs from one with this value's default.
+fn has_effect(chart: &str, values: &Value, pointer: &str, default: &Value) -> bool {
+    let render = |values: &Value| template(chart, "x", "docspace", values).ok();
+    let mut without = values.clone();
+    match without.pointer_mut(pointer) {
+        Some(value) if value != default => *value = default.clone(),
+        _ => return false,
     }
+    let (with, without) = (render(values), render(&without));
+    with.is_some() && without.is_some() && with != without
+}
+
+/// The renderings of these values are those that the API server accepts in `render`.
+#[test]
+fn every_value_is_tried_and_has_an_effect() {
+    for chart in [OPERATOR, SCHEDULES] {
+        let schema = serde_json::from_str(&read(&format!("{chart}/values.schema.json"))).expect("it is JSON");
+        let defaults = documents(&read(&format!("{chart}/values.yaml"))).remove(0);
+        let all = every_value(chart);
+        let mut without = known(&schema);
+        without.retain(|name| {
+            let pointer = format!("/{}", name.replace('.', "/"));
+            let default = defaults.pointer(&pointer).expect("it has a default");
+            !all.iter()
+                .any(|values| has_effect(chart, values, &pointer, default))
+        });
+        assert_eq!(without, [UNUSED], "{chart}");
+    }
+}
+
+/// The paths of the fields in a schema's object, or in an object.
+fn fields(of: &Value, at: &str, inner: &str) -> BTreeSet<String> {
+    let own = if inner.is_empty() { of } else { &of[inner] };
+    let own = own.as_object().into_iter().flatten();
+    let below = own.flat_map(|(name, value)| {
+        let path = format!("{at}/{name}");
+        let items = if inner.is_empty() {
+            None
+        } else {
+            value.get("items")
+        };
+        let mut found = fields(items.unwrap_or(value), &path, inner);
+        for item in value.as_array().into_iter().flatten() {
+            found.extend(fields(item, &path, inner));
+        }
+        found.insert(path);
+        found
+    });
+    below.collect()
+}
+
+#[test]
+fn every_field_of_a_schedule_is_tried() {
+    let schema: Value =
+        serde_json::from_str(&read(&format!("{SCHEDULES}/values.schema.json"))).expect("it is JSON");
+    let values = every_value(SCHEDULES).remove(0);
+    let specs = values["schedules"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|one| &one["spec"]);
+    let specs = specs.chain([&values["defaults"]]);
+    let tried: BTreeSet<_> = specs.flat_map(|spec| fields(spec, "", "")).collect();
+    assert_eq!(tried, fields(&schema["definitions"]["spec"], "", "properties"));
 }

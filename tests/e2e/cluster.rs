@@ -1,6 +1,12 @@
 //! A cluster with a node, a portal beside it, and the actions of the test.
 
-use std::{env, fs, net::Ipv4Addr, path::Path, thread, time::Duration};
+use std::{
+    env, fs,
+    net::Ipv4Addr,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 use docspace_backup_operator::api::{DocSpaceBackupSchedule, PORTAL_ORIGIN, REQUESTED_AT};
 use harness::{ControlPlane, DEADLINE, helm, http_get, wait_for, wait_gone};
@@ -37,6 +43,10 @@ pub const OPERATOR: Release = Release {
 pub const SCHEDULES: Release = Release {
     name: "docspace-backups",
     chart: helm::SCHEDULES,
+};
+pub const UMBRELLA: Release = Release {
+    name: "umbrella",
+    chart: helm::UMBRELLA,
 };
 
 pub struct Cluster {
@@ -101,12 +111,63 @@ impl Cluster {
     }
 
     /// With the commands of the README.
-    pub fn create_secret(&self) {
-        let key = self.portal.first().issue_key(ApiKey::named("operator"));
+    pub fn create_secret(&self, name: &str, portal: &SimulatedPortal) {
+        let key = portal.first().issue_key(ApiKey::named("operator"));
         let key = format!("--from-literal=apiKey={key}");
-        self.kubectl(&["create", "secret", "generic", harness::API_KEY, &key], "");
-        let origin = format!("{PORTAL_ORIGIN}={}", self.portal.url());
-        self.kubectl(&["annotate", "secret", harness::API_KEY, &origin], "");
+        self.kubectl(&["create", "secret", "generic", name, &key], "");
+        let origin = format!("{PORTAL_ORIGIN}={}", portal.url());
+        self.kubectl(&["annotate", "secret", name, &origin], "");
+    }
+
+    /// A portal with a certificate of a private authority, which is in the ConfigMap `portal-ca`.
+    pub async fn private_portal(&self) -> SimulatedPortal {
+        let installation = Installation::default().with_tls(&[&NODE.to_string()]);
+        let portal = SimulatedPortal::start_at(NODE, installation, vec![Tenant::at("portal.test")]).await;
+        let ca = portal.ca_pem().expect("a portal over TLS");
+        let ca = format!("--from-literal=ca.crt={ca}");
+        self.kubectl(&["create", "configmap", "portal-ca", &ca], "");
+        portal
+    }
+
+    /// From now on, pods run as this user unless they name one, as in OpenShift's restricted-v2.
+    pub fn assign_user(&self, user: u32) {
+        let name = json!({"name": "user-of-the-namespace"});
+        let (version, kind) = ("admissionregistration.k8s.io/v1", "MutatingAdmissionPolicy");
+        let assign = format!(
+            "Object{{spec: Object.spec{{securityContext: Object.spec.securityContext{{runAsUser: {user}}}}}}}"
+        );
+        let policy = json!({
+            "apiVersion": version, "kind": kind, "metadata": name,
+            "spec": {
+                "matchConstraints": {"resourceRules": [
+                    {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]},
+                ]},
+                "matchConditions": [{"name": "none-named", "expression": "!has(object.spec.securityContext.runAsUser)"}],
+                "reinvocationPolicy": "Never",
+                "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": assign}}],
+            },
+        });
+        let binding = json!({
+            "apiVersion": version, "kind": format!("{kind}Binding"), "metadata": name,
+            "spec": {"policyName": name["name"]},
+        });
+        self.kubectl(&["create", "-f", "-"], &helm::yaml([&policy, &binding]));
+        // The API server takes a moment to apply a new policy.
+        let assigned = format!("runAsUser: {user}\n");
+        let probe = [
+            "run",
+            "probe",
+            "--image=none",
+            "--namespace=default",
+            "--dry-run=server",
+            "-o",
+            "yaml",
+        ];
+        let deadline = Instant::now() + DEADLINE;
+        while !self.kubectl(&probe, "").0.contains(&assigned) {
+            assert!(Instant::now() < deadline, "pods do not run as {user}");
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Applies the sample for this portal; returns kubectl's warnings.

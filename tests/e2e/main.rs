@@ -8,7 +8,9 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, ResourceExt, api::DeleteParams};
 use serde_json::json;
 
-use crate::cluster::{Cluster, EXAMPLE, NAMESPACE, OPERATOR, POD_DEADLINE, SCHEDULES, ask, process_status};
+use crate::cluster::{
+    Cluster, EXAMPLE, NAMESPACE, OPERATOR, POD_DEADLINE, SCHEDULES, UMBRELLA, ask, process_status,
+};
 
 /// The life of one installation: each part starts from the state that the previous part left.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -23,12 +25,13 @@ async fn a_release_from_its_installation_to_its_end() {
     a_reinstall_takes_it_up_again(&cluster).await;
     schedules_of_a_release_come_and_go(&cluster).await;
     after_an_uninstall_an_object_can_go(&cluster).await;
+    as_a_part_of_another_chart(&cluster).await;
 }
 
 /// With the default values of the chart, and objects created as in the README.
 async fn an_install_brings_a_schedule_to_ready(cluster: &Cluster) {
     cluster.helm("install", &OPERATOR, None);
-    cluster.create_secret();
+    cluster.create_secret(harness::API_KEY, &cluster.portal);
     let warned = cluster.apply_example();
     assert!(warned.contains("CustomCloud"), "kubectl's warnings: {warned}");
     cluster.ready(EXAMPLE).await;
@@ -140,4 +143,44 @@ async fn after_an_uninstall_an_object_can_go(cluster: &Cluster) {
     cluster.helm("uninstall", &OPERATOR, None);
     cluster.kubectl(&["delete", "dsbs", EXAMPLE, "--timeout", "20s"], "");
     cluster.portal_has_had(2, 1, "kubectl delete");
+}
+
+/// With the user that the namespace has for its pods, and a portal whose CA is in a ConfigMap.
+async fn as_a_part_of_another_chart(cluster: &Cluster) {
+    cluster.no_pods().await;
+    let portal = cluster.private_portal().await;
+    cluster.create_secret("private-portal", &portal);
+    cluster.assign_user(1_000_680_000);
+    // The first release has left its CRD.
+    let operator = json!({
+        "crd": {"install": false}, "runAsUser": null, "runAsGroup": null, "caBundle": {"configMap": "portal-ca"},
+    });
+    cluster.helm(
+        "install",
+        &UMBRELLA,
+        Some(&json!({"docspace-backup-operator": operator})),
+    );
+    let status = process_status("/docspace-backup-operator");
+    let user = "Uid:\t1000680000\t1000680000\t1000680000\t1000680000";
+    assert!(status.contains(user), "{status}");
+    assert!(cluster.kubectl(&["get", "dsbs"], "").0.is_empty());
+
+    let secret = json!({"name": "private-portal"});
+    let values = json!({
+        "docspace-backup-operator": operator,
+        "docspace-backup-schedules": {
+            "enabled": true,
+            "defaults": {"portal": {"url": portal.url(), "apiKeySecretRef": secret}},
+            "schedules": [{"name": "private", "spec": {"storageType": "DataStore"}}],
+        },
+    });
+    cluster.helm("upgrade", &UMBRELLA, Some(&values));
+    cluster.ready("private").await;
+    assert!(portal.first().schedule(false).is_some());
+
+    // The Job stops the operator first, so the portal keeps the schedule.
+    cluster.helm("uninstall", &UMBRELLA, None);
+    cluster.no_pods().await;
+    assert!(cluster.kubectl(&["get", "dsbs"], "").0.is_empty());
+    assert!(portal.first().schedule(false).is_some());
 }

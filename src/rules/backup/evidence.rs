@@ -219,7 +219,7 @@ impl Record {
     /// scheduled runs from manual ones.
     fn absorb_failure(&mut self, facts: &Facts<'_>, trail: Option<&AuditTrail>, awaited: Timestamp) {
         const NO_REASON: &str = "the portal gives no reason (seen in its audit trail); see the logs of DocSpace's \
-            backup services";
+            services backup and backup-background-tasks (and backup-worker, where there is one)";
         let told = trail.and_then(|trail| trail.failed.last().copied());
         let told = told.filter(|time| *time >= awaited);
         if trail.is_some() && (told.is_some() || !self.is_new_run(facts.now)) {

@@ -178,9 +178,10 @@ pub const STORAGE_CANNOT_BACK_UP: &str = "\
     DocSpace 3.7.2). Choose ThirdPartyConsumer with module s3, Documents with a folderId, or Local with a filePath on a \
     standalone server";
 const OVERDUE: &str = "The last due backup produced no archive within backupDeadline, and the portal does not show that it \
-    started one; check that DocSpace's backup services run";
+    started one; check that DocSpace's services backup and backup-background-tasks run (and backup-worker, where there is \
+    one)";
 const OVERDUE_QUEUED: &str = "The last due backup produced no archive within backupDeadline, although the portal queued it; \
-    see the logs of DocSpace's backup services";
+    see the logs of DocSpace's services backup and backup-background-tasks (and backup-worker, where there is one)";
 
 #[cfg(test)]
 mod tests;

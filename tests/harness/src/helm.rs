@@ -15,6 +15,8 @@ use crate::ControlPlane;
 pub const OPERATOR: &str = "deploy/helm/docspace-backup-operator";
 /// The chart of schedules.
 pub const SCHEDULES: &str = "deploy/helm/docspace-backup-schedules";
+/// A chart that has both as dependencies, with the schedules disabled.
+pub const UMBRELLA: &str = "tests/chart/umbrella";
 
 /// A file or folder of the repository.
 pub fn path(name: &str) -> PathBuf {
