@@ -1,6 +1,7 @@
 //! The table of reasons: every reason of Ready, and what follows from it.
 
 use jiff::SignedDuration;
+use strum::{EnumIter, IntoStaticStr};
 
 use crate::portal::{Failure, PortalError};
 
@@ -8,7 +9,7 @@ use crate::portal::{Failure, PortalError};
 const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// The reasons of Ready. A closed list; docs/conditions.md explains each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, EnumIter, IntoStaticStr, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "each is explained by its row in `Reason::rule`")]
 pub enum Reason {
     InSync,

@@ -93,6 +93,30 @@ fn every_alert_has_a_test_in_which_it_comes_and_one_in_which_it_does_not() {
     }
 }
 
+#[test]
+fn an_override_changes_one_alert_or_leaves_it_out() {
+    let named = |rules: &Value, name: &str| {
+        let rules = list(&rules["groups"][0]["rules"]);
+        rules.into_iter().find(|rule| rule["alert"] == name)
+    };
+    let plain = rules(&json!({"prometheusRule": {"enabled": true}}), "docspace");
+    let overrides = json!({
+        "DocSpaceBackupFailing": {"for": "1h", "labels": {"team": "a"}},
+        "DocSpaceBackupKeyExpires": {"enabled": false},
+        "DocSpaceBackupUnproved": {"enabled": true},
+    });
+    let values = json!({"prometheusRule": {"enabled": true, "overrides": overrides}});
+    let changed = rules(&values, "docspace");
+    let mut failing = named(&plain, "DocSpaceBackupFailing").expect("an alert");
+    failing["for"] = "1h".into();
+    failing["labels"] = json!({"severity": "critical", "team": "a"});
+    assert_eq!(named(&changed, "DocSpaceBackupFailing"), Some(failing));
+    assert_eq!(named(&changed, "DocSpaceBackupKeyExpires"), None);
+    for name in ["DocSpaceBackupUnproved", "DocSpaceBackupOperatorAbsent"] {
+        assert_eq!(named(&changed, name), named(&plain, name));
+    }
+}
+
 fn list(value: &Value) -> Vec<Value> {
     value.as_array().expect("a list").clone()
 }

@@ -1,5 +1,6 @@
 //! Prometheus metrics of the controller's own work.
 
+mod conditions;
 mod objects;
 pub mod values;
 

@@ -5,7 +5,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
     api::{DocSpaceBackupSchedule, condition},
-    controller::watched::Guarded,
+    controller::{
+        metrics::conditions::{Conditions, STATES},
+        watched::Guarded,
+    },
     rules::backup::expected::Expected,
     schedule::timetable::Timetable,
 };
@@ -21,6 +24,8 @@ pub struct Values {
     pub suspended: Option<bool>,
     /// The status of condition BackupFresh.
     pub fresh: &'static str,
+    /// All conditions.
+    pub conditions: Conditions,
     /// When the newest confirmed archive was made.
     pub last_backup: Option<i64>,
     /// When the portal starts its next backup.
@@ -34,9 +39,6 @@ pub struct Values {
     times: Option<Timetable>,
 }
 
-/// The states of a condition; the last one if it is missing.
-pub const STATES: [&str; 3] = ["True", "False", "Unknown"];
-
 impl Values {
     /// The values of an object.
     pub fn of(object: &Guarded) -> Self {
@@ -47,6 +49,7 @@ impl Values {
                 stalled: true,
                 suspended: None,
                 fresh: STATES[2],
+                conditions: Conditions::default(),
                 last_backup: None,
                 next_backup: None,
                 deadline: None,
@@ -78,6 +81,7 @@ impl Values {
             stalled: state("Stalled") == Some("True"),
             suspended: Some(object.spec.suspend),
             fresh: state("BackupFresh").unwrap_or(STATES[2]),
+            conditions: status.map(Conditions::of).unwrap_or_default(),
             last_backup: second(last),
             next_backup: second(status.and_then(|status| status.next_backup_time.as_ref())),
             deadline,

@@ -1,7 +1,9 @@
 //! The reasons of BackupFresh.
 
+use strum::{EnumIter, IntoStaticStr};
+
 /// The reasons of BackupFresh. A closed list; docs/conditions.md explains each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, EnumIter, IntoStaticStr, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "each is explained where `judge` names it")]
 pub enum Freshness {
     BackupFound,

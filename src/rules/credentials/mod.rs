@@ -12,6 +12,16 @@ use crate::{
     },
 };
 
+/// The reasons of CredentialsValid.
+pub const REASONS: [&str; 7] = [
+    "Accepted",
+    "ExpiresSoon",
+    "Expired",
+    "MissingPermission",
+    "UserMayNot",
+    "Invalid",
+    "SecretMissing",
+];
 /// CredentialsValid warns about keys that expire within this time.
 const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// The alias of every fresh standalone installation (R 801); it does not identify a portal.

@@ -14,7 +14,7 @@ use prometheus_client::{
 use crate::controller::{
     index::Index,
     key::Key,
-    metrics::values::{STATES, Values},
+    metrics::{conditions::STATES, values::Values},
 };
 
 /// The series of all objects.
@@ -104,7 +104,7 @@ fn encode(
         let mut metric = encoder.encode_descriptor(gauge.name, gauge.help, unit, MetricType::Gauge)?;
         for (object, values) in objects {
             if let Some(value) = (gauge.value)(values, now) {
-                line(&mut metric, object, None, value)?;
+                line(&mut metric, object, &[], value)?;
             }
         }
     }
@@ -112,30 +112,34 @@ fn encode(
     let mut metric = encoder.encode_descriptor("fresh", help, None, MetricType::Gauge)?;
     for (object, values) in objects {
         for state in STATES {
-            line(&mut metric, object, Some(state), (values.fresh == state).into())?;
+            line(
+                &mut metric,
+                object,
+                &[("status", state)],
+                (values.fresh == state).into(),
+            )?;
+        }
+    }
+    let help = "1 for each condition that is set, with its status and reason.";
+    let mut metric = encoder.encode_descriptor("condition", help, None, MetricType::Gauge)?;
+    for (object, values) in objects {
+        for [kind, status, reason] in values.conditions.shown() {
+            let labels = [("type", kind), ("status", status), ("reason", reason)];
+            line(&mut metric, object, &labels, 1)?;
         }
     }
     Ok(())
 }
 
-/// One line: the value of an object.
+/// One line: the value of an object, with these further labels.
 fn line(
     metric: &mut MetricEncoder,
     object: &Key,
-    status: Option<&'static str>,
+    further: &[(&'static str, &'static str)],
     value: i64,
 ) -> Result<(), std::fmt::Error> {
-    let labels = [
-        ("namespace", object.namespace()),
-        ("name", object.name()),
-        ("status", status.unwrap_or_default()),
-    ];
-    let labels = if status.is_some() {
-        &labels[..]
-    } else {
-        &labels[..2]
-    };
-    metric.encode_family(&labels)?.encode_gauge(&value)
+    let object = [("namespace", object.namespace()), ("name", object.name())];
+    metric.encode_family(&(object, further))?.encode_gauge(&value)
 }
 
 #[cfg(test)]

@@ -91,6 +91,7 @@ fn an_object_is_told_of_as_its_status_says() {
         "fresh{namespace=\"docspace\",name=\"nightly\",status=\"True\"} 0",
         "fresh{namespace=\"docspace\",name=\"nightly\",status=\"False\"} 1",
         "fresh{namespace=\"docspace\",name=\"nightly\",status=\"Unknown\"} 0",
+        "condition{namespace=\"docspace\",name=\"nightly\",type=\"Ready\",status=\"True\",reason=\"Other\"} 1",
     ] {
         assert!(text.lines().any(|told| told == line), "{line}\n{text}");
     }
@@ -114,6 +115,7 @@ fn what_is_not_known_is_left_out() {
         ("fresh", "0"),
         ("fresh", "0"),
         ("fresh", "1"),
+        ("condition", "1"),
     ];
     assert_eq!(told, expected);
 }
