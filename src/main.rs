@@ -103,8 +103,8 @@ fn completion(shell: Shell) -> Vec<u8> {
     script
 }
 
-/// Says where the program panicked, and at which object if that was in its reconcile. The panic's own text may hold a
-/// piece of a secret.
+/// Says where the program panicked. The panic's own text may hold a piece of a secret. If it was in the reconcile of an
+/// object, that tells the object.
 fn tell_panic(panic: &PanicHookInfo<'_>) {
     let at = panic.location().map(ToString::to_string);
     if tracing::dispatcher::has_been_set() {
@@ -311,8 +311,13 @@ fn start_log(args: &RunArgs) {
     let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let log = match args.log_format {
         LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).boxed(),
-        // The innermost span names the object, and there is no other.
-        LogFormat::Json => log.json().with_span_list(false).boxed(),
+        // Fields name the object; there are no spans.
+        LogFormat::Json => log
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .boxed(),
     };
     // kube would log the complete body of an answer that it cannot parse, even that of a Secret, and each of many
     // failures of a watch, which the operator logs when they begin.
@@ -363,15 +368,12 @@ mod tests {
         let subscriber = tracing_subscriber::registry().with(layer.with_ansi(false));
         let hook = take_hook();
         set_hook(Box::new(tell_panic));
-        let ended = tracing::subscriber::with_default(subscriber, || {
-            let _span = tracing::info_span!("reconciling object", name = "nightly").entered();
-            catch_unwind(|| panic!("sk-a-secret"))
-        });
+        let ended = tracing::subscriber::with_default(subscriber, || catch_unwind(|| panic!("sk-a-secret")));
         set_hook(hook);
         assert!(ended.is_err());
         let log = String::from_utf8(log.0.lock().expect("no panic").clone()).expect("text");
         assert_eq!(log.lines().count(), 1, "{log}");
-        for told in ["ERROR", "nightly", "it panicked", "src/main.rs:"] {
+        for told in ["ERROR", "it panicked", "src/main.rs:"] {
             assert!(log.contains(told), "{log}");
         }
         assert!(!log.contains("sk-a-secret"), "{log}");

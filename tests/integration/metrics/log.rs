@@ -22,12 +22,19 @@ async fn the_log_says_what_was_decided_and_holds_no_secret() {
         .lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
     let of_it: Vec<_> = lines
-        .map(|line| line["fields"].clone())
         .filter(|fields| fields["name"] == "nightly" && fields["namespace"] == world.namespace.name())
         .collect();
     let [decided, released] = &of_it[..] else {
         panic!("{log}")
     };
+    // All fields are at the top.
+    for line in &of_it {
+        assert!(line["message"].is_string() && line["level"].is_string() && line["timestamp"].is_string());
+        assert!(
+            line.as_object()
+                .is_some_and(|line| line.values().all(|value| !value.is_object()))
+        );
+    }
     assert_eq!(decided["reason"], "InSync");
     assert_eq!(decided["operation"], "CreateSchedule");
     assert_eq!(decided["status_code"], 200);
