@@ -189,11 +189,12 @@ async fn run(args: RunArgs) -> Result<(), BoxError> {
         metrics: Metrics::default(),
         health: Arc::new(Health::default()),
     };
-    let mut registry = telemetry::registry();
-    told.metrics.register(&mut registry);
-    told.health.register(&mut registry);
-    portals.register(&mut registry);
-    leadership.register(&mut registry);
+    let registry = telemetry::registry(|registry| {
+        told.metrics.register(registry);
+        told.health.register(registry);
+        portals.register(registry);
+        leadership.register(registry);
+    });
     let health = told.health.clone();
     let server = telemetry::listen(args.listen, registry, health.clone());
     let _server = aside.spawn(server).await??;

@@ -2,10 +2,13 @@
 //! the state of the [`watches`]. Each part of the program adds its metrics to the [`registry`].
 
 mod health;
+mod process;
 mod server;
 mod watches;
 
 use prometheus_client::{metrics::info::Info, registry::Registry};
+
+use crate::telemetry::process::OfProcess;
 
 pub use crate::telemetry::{
     health::Health,
@@ -13,13 +16,16 @@ pub use crate::telemetry::{
     watches::Watch,
 };
 
-/// The prefix of every metric.
+/// The prefix of every metric but those of the process.
 const PREFIX: &str = "docspace_backup";
 
-/// A registry with the program's version; the program's parts add their metrics.
-pub fn registry() -> Registry {
-    let mut registry = Registry::with_prefix(PREFIX);
+/// A registry with the metrics of the process, the program's version, and what the program's parts register.
+pub fn registry(register: impl FnOnce(&mut Registry)) -> Registry {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(OfProcess));
+    let own = registry.sub_registry_with_prefix(PREFIX);
     let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-    registry.register("build", "The operator's version", version);
+    own.register("build", "The operator's version", version);
+    register(own);
     registry
 }
