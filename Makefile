@@ -6,7 +6,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/docspace-backu
 endif
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: demo up test churn fuzz e2e bench lint crds manifests schema image image-test deny
+.PHONY: demo up test churn fuzz e2e bench lint crds manifests schema image image-test release deny
 
 ## A demo with a Kubernetes API, a simulated portal and the operator: under a minute once built. With KUBECONFIG=FILE it
 ## uses that cluster, in a namespace of its own that goes at the end.
@@ -35,6 +35,7 @@ test: lint control-plane helm promtool
 	@deploy/deny || [ $$? = 3 ]
 	@# Most tests wait most of the time, so many run at once.
 	@RUST_TEST_THREADS=12 cargo test --workspace --lib --bins --tests
+	@tests/release/run
 	@$(MAKE) --no-print-directory churn
 
 ## The integration tests with two operators, while the leader is stopped or killed repeatedly: about 4 minutes.
@@ -76,6 +77,15 @@ image:
 ## Tests the program inside the image: as the image's user, with nothing else around it.
 image-test: control-plane
 	@archive=$$(deploy/image/build) && tests/image/run "$$archive"
+
+## Publishes this commit below REGISTRY=HOST/PATH: image, charts, install.yaml, SBOMs and provenance; deploy/release says
+## which other variables there are.
+release: export REGISTRY := $(REGISTRY)
+release: export VERSION := $(VERSION)
+release: export ARCHS := $(ARCHS)
+release: export IMAGES := $(IMAGES)
+release:
+	@deploy/release
 
 ## Tests the image and the chart on a real node, in separate Linux namespaces; needs root, containerd and runc.
 e2e: can-run-a-node control-plane helm node
