@@ -156,6 +156,50 @@ fn alerts_and_dashboard_name_metrics_that_there_are() {
     assert!(unknown.is_empty(), "{MONITORING} does not name {unknown:?}");
 }
 
+/// The field at this path of a schema; the items of a list stand for the list.
+fn field<'a>(mut schema: &'a Value, fields: &Value) -> &'a Value {
+    for name in fields.as_array().expect("a path") {
+        schema = &schema["properties"][name.as_str().expect("a name")];
+        if schema["type"] == "array" {
+            schema = &schema["items"];
+        }
+    }
+    schema
+}
+
+#[test]
+fn kube_state_metrics_is_told_fields_that_there_are() {
+    let config: Value =
+        serde_saphyr::from_str(&read("deploy/monitoring/kube-state-metrics.yaml")).expect("it is YAML");
+    let crd = serde_json::to_value(docspace_backup_operator::api::crd()).expect("JSON");
+    let version = &crd["spec"]["versions"][0];
+    let resource = &config["spec"]["resources"][0];
+    let kind = &resource["groupVersionKind"];
+    assert_eq!(
+        [&kind["group"], &kind["version"], &kind["kind"]],
+        [
+            &crd["spec"]["group"],
+            &version["name"],
+            &crd["spec"]["names"]["kind"]
+        ]
+    );
+    let schema = &version["schema"]["openAPIV3Schema"];
+    let metrics = resource["metrics"].as_array().expect("metrics");
+    assert!(metrics.len() >= 3);
+    for metric in metrics {
+        let gauge = &metric["each"]["gauge"];
+        let found = field(schema, &gauge["path"]);
+        assert!(found["type"].is_string(), "{metric}");
+        let labels = gauge["labelsFromPath"]
+            .as_object()
+            .into_iter()
+            .flat_map(|labels| labels.values());
+        for path in labels.chain(gauge.get("valueFrom")) {
+            assert_eq!(field(found, path)["type"], "string", "{metric}: {path}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn every_sample_is_accepted_and_every_storage_type_has_one() {
     let plane = control_plane();
