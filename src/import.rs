@@ -92,7 +92,12 @@ pub async fn command(args: ImportArgs) -> Result<(String, Vec<String>), BoxError
         namespace: args.namespace,
     };
     let portals = Portals::new(args.portals.into())?;
-    let manifests = import(&portals, &access, &names).await?;
+    let mut manifests = import(&portals, &access, &names).await?;
+    if args.ca_file.is_some() {
+        let note =
+            "The portal has a private CA: put it into a Secret, and name that in spec.portal.caSecretRef";
+        manifests.notes.push(note.into());
+    }
     let documents: Result<Vec<_>, _> = manifests.documents.iter().map(serde_saphyr::to_string).collect();
     Ok((documents?.join("---\n"), manifests.notes))
 }

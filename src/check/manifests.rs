@@ -40,8 +40,12 @@ pub fn objects(text: &str, namespace: &str) -> Result<Vec<DocSpaceBackupSchedule
             continue;
         }
         let invalid = |message: String| InvalidManifest::Object { at: at + 1, message };
-        let mut object: DocSpaceBackupSchedule =
-            serde_json::from_value(document).map_err(|error| invalid(error.to_string()))?;
+        // The error of serde may repeat a value, such as a key that stands where its Secret should be named.
+        let mut object: DocSpaceBackupSchedule = serde_json::from_value(document).map_err(|_| {
+            invalid(
+                "it is no valid DocSpaceBackupSchedule; kubectl apply --dry-run=server says which field is wrong".into(),
+            )
+        })?;
         if object.metadata.name.is_none() {
             return Err(invalid("metadata.name is missing".into()));
         }
@@ -109,7 +113,7 @@ spec:
             ("stringData: {apiKey: sk-a-secret", "not YAML"),
             (
                 &NIGHTLY.replace("EveryDay", "Daily"),
-                "document 1: unknown variant `Daily`",
+                "document 1: it is no valid",
             ),
             (
                 &NIGHTLY.replace("{name: nightly}", "{}"),

@@ -4,12 +4,12 @@ mod command;
 mod manifests;
 mod report;
 
-use std::io;
+use std::{collections::BTreeMap, io};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, Client, ResourceExt,
-    api::{ListParams, Patch, PatchParams},
+    api::{ListParams, PostParams},
     client::Body,
 };
 
@@ -28,9 +28,6 @@ pub use crate::check::{
     manifests::{InvalidManifest, objects},
     report::{Action, Report},
 };
-
-/// The field manager of the dry run that validates a manifest.
-const MANAGER: &str = "docspace-backup-operator-check";
 
 /// What a check needs.
 pub struct Check {
@@ -107,46 +104,58 @@ impl Check {
     /// # Errors
     /// Kubernetes refuses the manifest, or it cannot be checked.
     pub async fn manifest(&self, manifest: DocSpaceBackupSchedule) -> Result<Report, Error> {
-        let mut notes = Vec::new();
-        let object = match self.applied(&manifest).await? {
-            Ok(object) => object,
-            Err(why) => {
-                notes.push(format!("Kubernetes did not validate the manifest: {why}"));
-                manifest
-            }
-        };
+        let (object, unvalidated) = self.applied(manifest).await?;
+        let notes = unvalidated.map(|why| format!("Kubernetes did not validate the manifest: {why}"));
+        let notes = notes.into_iter().collect();
         self.object(&object, notes).await
     }
 
-    /// The object as Kubernetes would have it; or why it cannot be asked.
+    /// The object as Kubernetes would have it: its status with the spec of the manifest, validated in a dry run. The text
+    /// says why it could not be validated.
     async fn applied(
         &self,
-        manifest: &DocSpaceBackupSchedule,
-    ) -> Result<Result<DocSpaceBackupSchedule, String>, Error> {
+        manifest: DocSpaceBackupSchedule,
+    ) -> Result<(DocSpaceBackupSchedule, Option<String>), Error> {
         let Some(client) = self.client.clone() else {
-            return Ok(Err("there is no cluster".into()));
+            return Ok((manifest, Some("there is no cluster".into())));
         };
-        let namespace = manifest.namespace().unwrap_or_default();
+        let (namespace, name) = (manifest.namespace().unwrap_or_default(), manifest.name_any());
         let api: Api<DocSpaceBackupSchedule> = Api::namespaced(client.clone(), &namespace);
-        let apply = PatchParams::apply(MANAGER).force().dry_run();
-        match api
-            .patch(&manifest.name_any(), &apply, &Patch::Apply(manifest))
-            .await
-        {
-            Ok(object) => Ok(Ok(object)),
+        let live = match api.get_opt(&name).await {
+            Err(kube::Error::Api(status)) if status.code == 403 => {
+                return Ok((manifest, Some(status.message)));
+            }
+            live => live.map_err(cannot(format!("read dsbs {namespace}/{name}")))?,
+        };
+        let dry_run = PostParams {
+            dry_run: true,
+            ..PostParams::default()
+        };
+        let is_there = live.is_some();
+        let object = match live {
+            Some(live) => with_spec(live, manifest),
+            None => manifest,
+        };
+        let validated = match is_there {
+            true => api.replace(&name, &dry_run, &object).await,
+            false => api.create(&dry_run, &object).await,
+        };
+        match validated {
+            Ok(object) => Ok((object, None)),
             Err(kube::Error::Api(status)) if matches!(status.code, 400 | 422) => Err(Error::Refused {
-                object: shown(manifest),
+                object: shown(&object),
                 message: status.message,
             }),
-            Err(kube::Error::Api(status)) if status.code == 403 => Ok(Err(status.message)),
+            Err(kube::Error::Api(status)) if status.code == 403 => Ok((object, Some(status.message))),
             Err(kube::Error::Api(status)) if status.code == 404 => {
                 let namespaces: Api<Namespace> = Api::all(client);
-                Ok(Err(match namespaces.get_opt(&namespace).await {
+                let why = match namespaces.get_opt(&namespace).await {
                     Ok(None) => format!("there is no namespace {namespace}"),
                     _ => "the cluster has no CRD DocSpaceBackupSchedule".into(),
-                }))
+                };
+                Ok((object, Some(why)))
             }
-            Err(error) => Err(cannot(format!("validate {}", shown(manifest)))(error)),
+            Err(error) => Err(cannot(format!("validate {}", shown(&object)))(error)),
         }
     }
 
@@ -199,6 +208,22 @@ impl Check {
             Err(error) => Err(cannot("list the other objects".into())(error)),
         }
     }
+}
+
+/// The object of the cluster with the spec of the manifest, whose annotations and labels are added.
+fn with_spec(live: DocSpaceBackupSchedule, manifest: DocSpaceBackupSchedule) -> DocSpaceBackupSchedule {
+    let mut object = live;
+    if object.spec != manifest.spec {
+        object.spec = manifest.spec;
+        // As Kubernetes counts.
+        object.metadata.generation = object.metadata.generation.map(|generation| generation + 1);
+    }
+    let add = |to: &mut Option<BTreeMap<_, _>>, more: Option<BTreeMap<String, String>>| {
+        to.get_or_insert_default().extend(more.unwrap_or_default());
+    };
+    add(&mut object.metadata.annotations, manifest.metadata.annotations);
+    add(&mut object.metadata.labels, manifest.metadata.labels);
+    object
 }
 
 /// A client that answers each request with an error.

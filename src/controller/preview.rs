@@ -7,7 +7,7 @@ use tokio::sync::{mpsc::unbounded_channel, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::{DocSpaceBackupSchedule, Status},
+    api::{DocSpaceBackupSchedule, Status, condition},
     controller::{
         context::{Begin, Context, pace},
         error::Error,
@@ -25,7 +25,7 @@ use crate::{
         memory::Memory,
         note::Note,
         outcome::{Kept, in_sync, suspended},
-        plan::{Need, Plan, Step},
+        plan::{Plan, Step},
         summary::summary,
     },
     schedule::Held,
@@ -74,9 +74,6 @@ pub async fn preview(object: &DocSpaceBackupSchedule, there: Surroundings) -> Re
     let plan = loop {
         match decide(&observation.facts) {
             Step::Ask(need) => observation.learn(need).await?,
-            Step::Do(Plan::Write(_)) if observation.facts.archives.is_not_yet() => {
-                observation.learn(Need::Archives).await?;
-            }
             Step::Do(plan) => break plan,
         }
     };
@@ -118,7 +115,13 @@ fn context(there: Surroundings) -> kube::Result<Context> {
         })
     };
     for other in others {
-        context.index.file(Guarded::from(other), Source::Watch);
+        let accepted =
+            condition(other.status.as_ref(), "CredentialsValid").is_some_and(|valid| valid.status == "True");
+        context.index.file(Guarded::from(other.clone()), Source::Watch);
+        // As if this process had read its portal: the claim of another namespace counts only then.
+        if accepted {
+            context.index.accept(&other);
+        }
     }
     Ok(context)
 }

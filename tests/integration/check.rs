@@ -5,7 +5,7 @@ use std::process::Output;
 use docspace_backup_operator::api::{
     AdoptionPolicy, DocSpaceBackupSchedule, ManagementPolicy, Period, Status,
 };
-use harness::control_plane;
+use harness::{Namespace, control_plane};
 use kube::ResourceExt;
 use serde_json::Value;
 use simulated_portal::{ApiKey, Archive, Fault, Installation, Mode};
@@ -342,6 +342,48 @@ async fn an_object_of_the_cluster_is_checked_with_its_status() {
         "{}",
         said.errors
     );
+}
+
+/// What a manifest no longer has is gone, as after `kubectl apply`, whoever wrote it.
+#[tokio::test]
+async fn a_manifest_replaces_the_spec() {
+    let mut world = Setup::default().idle().await;
+    let mut object = world.nightly();
+    let params = serde_json::json!([
+        {"key": "module", "value": "s3"}, {"key": "bucket", "value": "backups"}, {"key": "region", "value": "eu"},
+    ]);
+    object.spec.storage_params = serde_json::from_value(params).expect("parameters");
+    world.operator.start(&[]).await;
+    world.create(&object).await;
+    world.ready("nightly").await;
+    object.spec.storage_params.pop();
+    let said = check_manifest(&world, &object, &["-o", "json"]).await;
+    let report = said.report();
+    assert_eq!(
+        (said.code, &report["plan"]),
+        (Some(1), &Value::from("Replace")),
+        "{report:#}"
+    );
+    let difference = report["difference"].as_array().expect("lines");
+    assert!(
+        difference.len() == 1 && difference[0].as_str().is_some_and(|line| line.contains("region")),
+        "{report:#}"
+    );
+}
+
+/// An object of another namespace that owns the portal's schedule.
+#[tokio::test]
+async fn others_are_seen_in_all_namespaces() {
+    let world = World::with_ready_nightly().await;
+    let other = Namespace::create(&world.client).await;
+    let manifest = serde_saphyr::to_string(&world.nightly()).expect("YAML");
+    let key = world.key_file();
+    let arguments = ["-f", "-", "-n", other.name(), "--api-key-file", &key];
+    let alone = check(&arguments, &manifest).await;
+    assert_eq!(alone.code, Some(0), "{}{}", alone.text, alone.errors);
+    let said = check(&[&arguments[..], &["-A"]].concat(), &manifest).await;
+    assert_eq!(said.code, Some(2), "{}{}", said.text, said.errors);
+    assert!(said.text.contains("Conflict"), "{}", said.text);
 }
 
 /// A key in a file, and no cluster at all.

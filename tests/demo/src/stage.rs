@@ -4,6 +4,7 @@ use std::{
     error::Error,
     fs,
     io::{self, Write},
+    os::unix::process::ExitStatusExt,
     panic::resume_unwind,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -40,9 +41,9 @@ pub struct Stage {
     key_file: PathBuf,
     /// The operator's program.
     program: PathBuf,
-    /// What this demo leaves in somebody else's cluster unless it takes it away; it ends before the operator.
-    visit: Option<Visit>,
-    operator: Option<Operator>,
+    // Dropped in this order: an operator that runs would put finalizers back.
+    _operator: Operator,
+    _visit: Option<Visit>,
 }
 
 impl Stage {
@@ -50,8 +51,11 @@ impl Stage {
     pub async fn set(operator: &Path, visits: bool) -> Self {
         let plane = control_plane();
         let client = plane.client().await;
-        let visit = visits.then(|| Visit::begin(plane));
-        let namespace = Namespace::create(&client).await.name().to_owned();
+        let visit = visits.then(|| Visit::begin(plane, operator));
+        let namespace = match &visit {
+            Some(visit) => visit.namespace.clone(),
+            None => Namespace::create(&client).await.name().to_owned(),
+        };
         let tenants = vec![Tenant::at("sales.example.com"), Tenant::at("legal.example.com")];
         let server = SimulatedPortal::start_with(Installation::default(), tenants).await;
         let [sales, legal] = <[Portal; 2]>::try_from(server.tenants()).expect("two tenants");
@@ -70,8 +74,8 @@ impl Stage {
             key_file: key_file(plane, &sales_key),
             sales_key,
             program,
-            visit,
-            operator: Some(operator),
+            _operator: operator,
+            _visit: visit,
         };
         stage.set_key("sales", &stage.sales_key);
         stage.set_key("legal", &legal_key);
@@ -213,13 +217,16 @@ impl Stage {
     }
 
     fn kubectl(&self, arguments: &[&str], stdin: &str) -> String {
-        if INTERRUPTED.load(Ordering::Relaxed) {
+        let arguments = [&["--namespace", &self.namespace], arguments].concat();
+        let output = self.plane.kubectl(&arguments, stdin);
+        // A terminal's Ctrl-C also ends kubectl, perhaps before this process has noticed it.
+        if INTERRUPTED.load(Ordering::Relaxed) || output.status.signal().is_some() {
             // Without a panic's message; what is dropped cleans up.
             resume_unwind(Box::new("the demo was interrupted"));
         }
-        let namespace = ["--namespace", &self.namespace];
-        self.plane
-            .kubectl_ok(&[&namespace[..], arguments].concat(), stdin)
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "kubectl {}: {said}", arguments.join(" "));
+        String::from_utf8(output.stdout).expect("kubectl prints text")
     }
 
     /// Keeps everything running until Ctrl-C, with portals that make backups by the real clock.
@@ -254,53 +261,70 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
-    fn drop(&mut self) {
-        if let Some(visit) = &self.visit {
-            // An operator that runs would put finalizers back.
-            drop(self.operator.take());
-            visit.end(self.plane, &self.program, &self.namespace);
-        }
-    }
-}
-
-/// The demo in somebody else's cluster.
+/// The demo in somebody else's cluster: its namespace, and the CRD if that was missing. Dropping it takes both away.
 struct Visit {
-    /// Whether the CRD came with the demo.
-    brought_crd: bool,
+    plane: &'static ControlPlane,
+    program: PathBuf,
+    namespace: String,
+    brings_crd: bool,
 }
 
 impl Visit {
-    fn begin(plane: &ControlPlane) -> Self {
-        let crd = plane.kubectl(&["get", "crd", CRD], "");
+    fn begin(plane: &'static ControlPlane, program: &Path) -> Self {
+        let crd = plane.kubectl_ok(&["get", "crd", CRD, "--ignore-not-found", "-o=name"], "");
+        let create = ["create", "-o=jsonpath={.metadata.name}", "-f", "-"];
+        let namespace = "apiVersion: v1\nkind: Namespace\nmetadata:\n  generateName: docspace-demo-\n";
         let visit = Self {
-            brought_crd: !crd.status.success(),
+            plane,
+            program: program.to_owned(),
+            namespace: plane.kubectl_ok(&create, namespace),
+            brings_crd: crd.is_empty(),
         };
-        if visit.brought_crd {
+        println!("Namespace: {}", visit.namespace);
+        if visit.brings_crd {
+            println!("The CRD comes with the demo and goes with it.");
             plane.apply_crd();
+        } else {
+            println!("The cluster has the CRD, which stays as it is.");
         }
         visit
     }
 
-    /// Takes away what the demo brought. What fails is said, and the rest goes on.
-    fn end(&self, plane: &ControlPlane, program: &Path, namespace: &str) {
-        say("The demo takes its namespace away");
-        let released = Command::new(program)
+    /// Runs kubectl; what fails is said, and the rest goes on.
+    fn try_kubectl(&self, arguments: &[&str]) -> String {
+        let output = self.plane.kubectl(arguments, "");
+        eprint!("{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        say("The demo takes away what it brought");
+        let namespace = &self.namespace;
+        let released = Command::new(&self.program)
             .args(["release", "--objects-only", "--yes", "--namespace", namespace])
-            .env("KUBECONFIG", plane.kubeconfig())
+            .env("KUBECONFIG", self.plane.kubeconfig())
             .stdout(Stdio::null())
             .status();
         if !released.is_ok_and(|status| status.success()) {
-            eprintln!("objects of namespace {namespace} may keep their finalizers");
+            eprintln!("Objects of namespace {namespace} may keep their finalizers.");
         }
-        let mut goes = vec![["delete", "namespace", namespace, "--timeout=90s"]];
-        if self.brought_crd {
-            goes.push(["delete", "crd", CRD, "--timeout=30s"]);
+        print!(
+            "{}",
+            self.try_kubectl(&["delete", "namespace", namespace, "--timeout=90s"])
+        );
+        if !self.brings_crd {
+            return;
         }
-        for arguments in goes {
-            let output = plane.kubectl(&arguments, "");
-            let said = [output.stdout, output.stderr].concat();
-            print!("{}", String::from_utf8_lossy(&said));
+        // Without the CRD, other people's objects would go too.
+        let others = self
+            .plane
+            .kubectl(&["get", "dsbs", "--all-namespaces", "-o=name"], "");
+        if others.status.success() && others.stdout.is_empty() {
+            print!("{}", self.try_kubectl(&["delete", "crd", CRD, "--timeout=30s"]));
+        } else {
+            eprintln!("The CRD stays, because there are other schedules now: {CRD}");
         }
     }
 }
@@ -320,12 +344,15 @@ fn quoted(argument: &str) -> String {
     }
 }
 
-/// Waits for SIGINT or SIGTERM.
+/// Waits for SIGINT, SIGTERM or SIGHUP.
 pub async fn interrupted() -> io::Result<()> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
+        _ = hang_up.recv() => {}
     }
     Ok(())
 }

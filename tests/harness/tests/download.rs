@@ -8,9 +8,13 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
     thread,
+    time::{Duration, Instant},
 };
 
 use harness::helm::path;
+
+/// Nothing listens at port 1.
+const NO_SERVER: &str = "http://127.0.0.1:1/index.yaml";
 
 const PROGRAMS: [&str; 3] = ["etcd", "kube-apiserver", "kubectl"];
 
@@ -131,10 +135,13 @@ fn programs_are_downloaded_once() {
     let folder = Folder::new();
     let (archive, sum) = archive(&folder.0);
     let index = serve(&archive, &sum);
-    let output = download(&folder.0.join("cache"), &index);
+    let cache = folder.0.join("cache");
+    let output = download(&cache, &index);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{said}");
     let programs = String::from_utf8(output.stdout).expect("text");
+    let again = download(&cache, NO_SERVER);
+    assert_eq!(String::from_utf8_lossy(&again.stdout), programs);
     for name in PROGRAMS {
         assert_eq!(
             run(&mut Command::new(Path::new(programs.trim()).join(name))).trim(),
@@ -156,10 +163,20 @@ fn an_archive_with_another_checksum_is_refused() {
 }
 
 #[test]
-fn without_a_server_it_fails_soon() {
+fn without_a_server_it_fails_soon_and_says_why_in_a_line() {
     let folder = Folder::new();
-    let output = download(&folder.0.join("cache"), "http://127.0.0.1:1/index.yaml");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success(), "{said}");
-    assert!(said.contains("is there a way to the internet?"), "{said}");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let silent = format!("http://{}/index.yaml", listener.local_addr().expect("an address"));
+    for (index, why) in [
+        (NO_SERVER, "connection refused"),
+        (&silent, "no answer within 5 seconds"),
+    ] {
+        let start = Instant::now();
+        let output = download(&folder.0.join("cache"), index);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && output.stdout.is_empty(), "{said}");
+        assert!(said.starts_with("No download of Kubernetes 1."), "{said}");
+        assert!(said.contains(why) && said.lines().count() == 1, "{said}");
+        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    }
 }
