@@ -16,11 +16,13 @@ fn interrupted_demo(plane: &ControlPlane) -> String {
     let built = Command::new(path("tests/programs/control-plane/build")).output();
     let built = String::from_utf8(built.expect("it runs").stdout).expect("text");
     let demo = Path::new(env!("CARGO_BIN_EXE_demo"));
+    let operator = demo.with_file_name("docspace-backup-operator");
+    assert!(operator.exists(), "build the operator before: cargo build");
     let demo = Command::new(path("tests/demo/beside"))
         .arg(plane.kubeconfig())
         .arg(demo)
         .arg("--operator")
-        .arg(demo.with_file_name("docspace-backup-operator"))
+        .arg(operator)
         .env(
             "PATH",
             format!("{}:{}", built.trim(), env::var("PATH").expect("a PATH")),
