@@ -4,7 +4,7 @@
 //! - Otherwise HTTPS_PROXY, or HTTP_PROXY for an API server without TLS, unless NO_PROXY names the API server or it is a
 //!   loopback address. The names may be in lower case, too. Inside a cluster the same holds.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
@@ -12,6 +12,9 @@ use kube::{
     Config,
     config::{InferConfigError, Kubeconfig},
 };
+
+/// Time-out of a request to the Kubernetes API.
+pub const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
 
 /// SOCKS has a port of its own; kube would take that of HTTP.
 const SOCKS_PORT: &str = "1080";

@@ -1,7 +1,14 @@
 //! An error with its causes, for logs and messages.
 
+use std::{io, path::Path};
+
 /// Any error, for what ends a command.
 pub type BoxError = Box<dyn std::error::Error>;
+
+/// The message that a file cannot be read, with its name.
+pub fn cannot_read(file: &Path) -> impl FnOnce(io::Error) -> String {
+    move |error| format!("cannot read {}: {error}", file.display())
+}
 
 /// An error with all its causes.
 pub fn chain(error: &dyn std::error::Error) -> String {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     api::{DocSpaceBackupSchedule, PORTAL_ORIGIN, Period, SHOWN_KEYS},
     cli::ImportArgs,
-    error::BoxError,
+    error::{BoxError, cannot_read},
     portal::{Access, Address, AllowedOrigin, Ca, Cas, MOST_CAS_OF_NAMESPACE, PortalError, Portals},
     schedule::{Held, Schedule, Storage, period_name},
     secret,
@@ -103,11 +103,10 @@ pub async fn command(args: ImportArgs) -> Result<(String, Vec<String>), BoxError
 }
 
 fn ca(file: &Path) -> Result<Ca, BoxError> {
-    let shown = file.display();
-    let pem = std::fs::read_to_string(file).map_err(|error| format!("cannot read {shown}: {error}"))?;
+    let pem = std::fs::read_to_string(file).map_err(cannot_read(file))?;
     let most = MOST_CAS_OF_NAMESPACE / 1024;
     let ca = Cas::default().share("", &pem);
-    Ok(ca.ok_or_else(|| format!("{shown} has more than {most} KiB"))?)
+    Ok(ca.ok_or_else(|| format!("{} has more than {most} KiB", file.display()))?)
 }
 
 /// Writes manifests for one portal.

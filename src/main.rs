@@ -41,8 +41,6 @@ const STOPPING_TAKES: Duration = Duration::from_secs(9);
 /// After that, releasing the lease takes at most this long.
 const GIVING_UP_TAKES: Duration = Duration::from_millis(500);
 
-/// Time-out of a request to Kubernetes.
-const KUBERNETES_ANSWERS: Duration = Duration::from_secs(30);
 /// Requests to Kubernetes in flight, each on a connection of some 35 KiB. More make the API server no faster.
 const REQUESTS_IN_FLIGHT: usize = 32;
 /// Read time-out of a watch: the API server ends a watch after 290 s, and it is started again.
@@ -182,7 +180,7 @@ async fn run(args: RunArgs) -> Result<(), BoxError> {
     let in_flight = GlobalConcurrencyLimitLayer::new(REQUESTS_IN_FLIGHT);
     let clients = Clients {
         watches: client(WATCHES_ARE_RENEWED, None)?,
-        requests: Requests::new(move || client(KUBERNETES_ANSWERS, Some(in_flight.clone())))?,
+        requests: Requests::new(move || client(cluster::ANSWERS_WITHIN, Some(in_flight.clone())))?,
     };
 
     let told = Told {
@@ -263,7 +261,7 @@ fn stand(
 
 async fn release(args: ReleaseArgs) -> Result<(), BoxError> {
     let mut config = cluster::config().await?;
-    config.read_timeout = Some(KUBERNETES_ANSWERS);
+    config.read_timeout = Some(cluster::ANSWERS_WITHIN);
     let named = args.scope.namespaces.iter().any(|name| !name.is_empty());
     if args.objects_only && !named {
         return Err(

@@ -4,6 +4,8 @@ use std::{path::Path, sync::Arc};
 
 use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 
+use crate::error::cannot_read;
+
 /// A secret text; cheap to clone. All clones are one copy, which is wiped when the last of them goes.
 #[derive(Clone, Debug, Default)]
 pub struct SharedSecret(Arc<SecretString>);
@@ -31,11 +33,10 @@ impl From<String> for SharedSecret {
 /// # Errors
 /// The file cannot be read, or holds no key.
 pub fn from_file(file: &Path) -> Result<SharedSecret, String> {
-    let shown = file.display();
-    let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {shown}: {error}"))?;
+    let text = std::fs::read_to_string(file).map_err(cannot_read(file))?;
     let text = Zeroizing::new(text);
     match text.trim() {
-        "" => Err(format!("{shown} is empty; write the API key into it")),
+        "" => Err(format!("{} is empty; write the API key into it", file.display())),
         key => Ok(key.into()),
     }
 }

@@ -3,7 +3,6 @@
 use std::{
     io::{self, Read},
     path::Path,
-    time::Duration,
 };
 
 use kube::{Client, core::Selector};
@@ -13,14 +12,11 @@ use crate::{
     cli::{CheckArgs, Output},
     cluster,
     controller::Settings,
-    error::BoxError,
+    error::{BoxError, cannot_read},
     portal::Portals,
     rules::retry::LONGEST_INTERVAL,
     secret,
 };
-
-/// Time-out of a request to Kubernetes.
-const KUBERNETES_ANSWERS: Duration = Duration::from_secs(30);
 
 /// Checks what the flags name. Returns the reports as text, and the exit status: the largest of all objects.
 ///
@@ -30,7 +26,7 @@ pub async fn command(args: CheckArgs) -> Result<(String, u8), BoxError> {
     let key = args.api_key_file.as_deref().map(secret::from_file).transpose()?;
     let (client, default_namespace) = match cluster::config().await {
         Ok(mut config) => {
-            config.read_timeout = Some(KUBERNETES_ANSWERS);
+            config.read_timeout = Some(cluster::ANSWERS_WITHIN);
             let namespace = config.default_namespace.clone();
             (Some(Client::try_from(config)?), namespace)
         }
@@ -54,9 +50,9 @@ pub async fn command(args: CheckArgs) -> Result<(String, u8), BoxError> {
         reports.push(check.named(&namespace, name).await?);
     }
     if let Some(file) = &args.file {
-        let shown = file.display();
-        let text = read(file).map_err(|error| format!("cannot read {shown}: {error}"))?;
-        for object in objects(&text, &namespace).map_err(|error| format!("{shown}: {error}"))? {
+        let text = read(file).map_err(cannot_read(file))?;
+        let invalid = |error| format!("{}: {error}", file.display());
+        for object in objects(&text, &namespace).map_err(invalid)? {
             reports.push(check.manifest(object).await?);
         }
     }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
@@ -10,6 +9,7 @@ use crate::{
     check::shown,
     controller::preview::Preview,
     rules::plan::Plan,
+    schedule::Schedule,
 };
 
 /// What the operator would do.
@@ -122,14 +122,13 @@ impl Report {
             Plan::Write(write) => write.over.as_ref().map(|held| held.shown()),
             _ => None,
         };
-        let ready = condition(Some(&status), "Ready").map(|ready| ready.message.clone());
         let warnings = preview.notes.into_iter().filter(|note| note.warning);
         let archives = preview.archives.map(|archives| Archives {
             kept: object.spec.backups_stored,
             listed: archives.as_ref().ok().copied(),
             error: archives.err().map(|error| error.to_string()),
         });
-        let wanted = crate::schedule::Schedule::without_secrets(&object.spec);
+        let wanted = Schedule::without_secrets(&object.spec);
         Self {
             object: shown(object),
             plan: Action::of(&plan),
@@ -139,7 +138,7 @@ impl Report {
             // The conditions tell the rest.
             warnings: warnings
                 .map(|note| note.text)
-                .filter(|text| Some(text) != ready.as_ref() && !is_told(&status, text))
+                .filter(|text| !is_told(&status, text))
                 .collect(),
             notes,
             portal: object.spec.portal.shown(),
@@ -211,7 +210,7 @@ impl Report {
         if let Some(key) = &self.status.api_key {
             let name = &key.name;
             words = format!("{words}; its name is {name}");
-            let end = key.expires_at.as_ref().map(|end| day(end.0));
+            let end = key.expires_at.as_ref().map(|end| end.0.strftime("%F"));
             words = format!(
                 "{words}; it {}",
                 end.map_or("does not expire".into(), |end| format!("expires on {end}"))
@@ -227,10 +226,6 @@ fn is_told(status: &Status, text: &str) -> bool {
         .conditions
         .iter()
         .any(|condition| condition.message == text)
-}
-
-fn day(time: Timestamp) -> impl fmt::Display {
-    time.strftime("%F")
 }
 
 impl fmt::Display for Archives {

@@ -77,7 +77,9 @@ pub async fn preview(object: &DocSpaceBackupSchedule, there: Surroundings) -> Re
             Step::Do(plan) => break plan,
         }
     };
-    let mut facts = observation.facts.clone();
+    let Observation {
+        mut facts, memory, ..
+    } = observation;
     let difference = difference(&facts);
     let archives = match &facts.archives {
         Asked::NotYet => None,
@@ -86,7 +88,7 @@ pub async fn preview(object: &DocSpaceBackupSchedule, there: Surroundings) -> Re
     };
     let kept = foretell(&plan, &mut facts);
     let pace = pace(context.interval(object));
-    let summary = summary(object, &facts, &kept, &mut Memory::default(), pace);
+    let summary = summary(object, &facts, &kept, memory, pace);
     Ok(Preview {
         plan,
         difference,

@@ -107,8 +107,17 @@ async fn restricted_namespace() -> Namespace {
 
 /// kubectl's errors for a dry run of applying these manifests.
 fn complaint(manifests: &str) -> Option<String> {
-    let arguments = ["apply", "--dry-run=server", "--validate=strict", "-f", "-"];
-    let output = control_plane().kubectl(&arguments, manifests);
+    complaint_with(&[], manifests)
+}
+
+/// The same in a namespace that the manifests need not name.
+pub fn complaint_in(namespace: &str, manifests: &str) -> Option<String> {
+    complaint_with(&["-n", namespace], manifests)
+}
+
+fn complaint_with(options: &[&str], manifests: &str) -> Option<String> {
+    let apply = ["apply", "--dry-run=server", "--validate=strict", "-f", "-"];
+    let output = control_plane().kubectl(&[&apply, options].concat(), manifests);
     (!output.status.success()).then(|| String::from_utf8_lossy(&output.stderr).into_owned())
 }
 

@@ -52,6 +52,12 @@ impl Conditions {
         }))
     }
 
+    /// The status of the condition of this type, if it is set.
+    pub fn state(&self, kind: &str) -> Option<&'static str> {
+        let mut set = self.shown();
+        set.find_map(|[known, state, _]| (known == kind).then_some(state))
+    }
+
     /// Type, status and reason of each condition that is set.
     pub fn shown(&self) -> impl Iterator<Item = [&'static str; 3]> {
         let set = KINDS.into_iter().zip(self.0);

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
-    api::{DocSpaceBackupSchedule, condition},
+    api::DocSpaceBackupSchedule,
     controller::{
         metrics::conditions::{Conditions, STATES},
         watched::Guarded,
@@ -62,10 +62,7 @@ impl Values {
 
     fn of_valid(object: &DocSpaceBackupSchedule) -> Self {
         let status = object.status.as_ref();
-        let state = |kind| {
-            let state = condition(status, kind).map(|condition| condition.status.as_str());
-            STATES.into_iter().find(|known| Some(*known) == state)
-        };
+        let conditions = status.map(Conditions::of).unwrap_or_default();
         let second = |time: Option<&Time>| time.map(|time| time.0.as_second());
         let last = status.and_then(|status| status.last_backup.as_ref());
         let last = last.map(|last| &last.created_on);
@@ -77,11 +74,11 @@ impl Values {
             Some(due.checked_add(expected.deadline).ok()?.as_second())
         });
         Self {
-            ready: state("Ready") == Some("True"),
-            stalled: state("Stalled") == Some("True"),
+            ready: conditions.state("Ready") == Some("True"),
+            stalled: conditions.state("Stalled") == Some("True"),
             suspended: Some(object.spec.suspend),
-            fresh: state("BackupFresh").unwrap_or(STATES[2]),
-            conditions: status.map(Conditions::of).unwrap_or_default(),
+            fresh: conditions.state("BackupFresh").unwrap_or(STATES[2]),
+            conditions,
             last_backup: second(last),
             next_backup: second(status.and_then(|status| status.next_backup_time.as_ref())),
             deadline,
