@@ -19,7 +19,7 @@ up: keep_running = --keep-running
 # A cluster is used only if it is named here, never the one of the environment.
 demo = $(TARGET)/debug/demo --operator $(TARGET)/debug/docspace-backup-operator $(keep_running)
 ifeq ($(origin KUBECONFIG),command line)
-play = tests/demo/beside $(KUBECONFIG) $(demo)
+play = tests/demo/beside "$(KUBECONFIG)" $(demo)
 else
 play = DOCSPACE_TEST_CONTROLLERS=none $(demo)
 endif

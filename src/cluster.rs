@@ -4,13 +4,13 @@
 //! - Otherwise HTTPS_PROXY, or HTTP_PROXY for an API server without TLS, unless NO_PROXY names the API server or it is a
 //!   loopback address. The names may be in lower case, too. Inside a cluster the same holds.
 
-use std::{net::IpAddr, time::Duration};
+use std::{error::Error, io::ErrorKind, net::IpAddr, time::Duration};
 
 use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 use kube::{
     Config,
-    config::{InferConfigError, Kubeconfig},
+    config::{InferConfigError, Kubeconfig, KubeconfigError},
 };
 
 /// Time-out of a request to the Kubernetes API.
@@ -31,6 +31,25 @@ pub async fn config() -> Result<Config, InferConfigError> {
         None => proxy_from(|name| std::env::var(name).ok(), &config.cluster_url),
     };
     Ok(config)
+}
+
+/// The same; `None` if there is neither a kubeconfig nor the service account of a pod.
+///
+/// # Errors
+/// The kubeconfig is there, and not usable.
+pub async fn config_if_any() -> Result<Option<Config>, InferConfigError> {
+    match config().await {
+        Err(error) if is_none(&error) => Ok(None),
+        config => config.map(Some),
+    }
+}
+
+fn is_none(error: &InferConfigError) -> bool {
+    match error.source().and_then(|error| error.downcast_ref()) {
+        Some(KubeconfigError::ReadConfig(error, _)) => error.kind() == ErrorKind::NotFound,
+        Some(KubeconfigError::FindPath) => true,
+        _ => false,
+    }
 }
 
 /// `proxy-url` of the cluster of the current context.

@@ -60,9 +60,13 @@ fn main() -> ExitCode {
         _ => ExitCode::FAILURE,
     };
     carry_out(command).unwrap_or_else(|error| {
-        eprintln!("docspace-backup-operator: {}", chain(&*error));
+        fail(&*error);
         failure
     })
+}
+
+fn fail(error: &(dyn std::error::Error + 'static)) {
+    eprintln!("docspace-backup-operator: {}", chain(error));
 }
 
 fn carry_out(command: Command) -> Result<ExitCode, BoxError> {
@@ -71,9 +75,10 @@ fn carry_out(command: Command) -> Result<ExitCode, BoxError> {
         Command::Crd => print(api::crd_yaml().as_bytes())?,
         Command::Release(args) => block_on(release(args))?,
         Command::Check(args) => {
-            let (reports, status) = block_on(check::command(args))?;
-            print(reports.as_bytes())?;
-            return Ok(ExitCode::from(status));
+            let results = block_on(check::command(args))?;
+            print(results.text.as_bytes())?;
+            results.errors.iter().for_each(|error| fail(&**error));
+            return Ok(ExitCode::from(results.status));
         }
         Command::Import(args) => {
             let (manifests, notes) = block_on(import::command(args))?;

@@ -304,3 +304,8 @@ pub enum DeletionPolicy {
 
 /// The keys of storage parameters whose values are shown. No manifest may take them from a Secret.
 pub const SHOWN_KEYS: [&str; 5] = ["folderId", "filePath", "module", "bucket", "region"];
+
+/// Whether this is such a key in any case, as the API server compares it: see `validation::shown_param_is_no_secret`.
+pub fn is_shown_key(key: &str) -> bool {
+    SHOWN_KEYS.iter().any(|shown| shown.eq_ignore_ascii_case(key))
+}

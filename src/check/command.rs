@@ -18,19 +18,33 @@ use crate::{
     secret,
 };
 
-/// Checks what the flags name. Returns the reports as text, and the exit status: the largest of all objects.
+/// The results of a check.
+#[derive(Debug, Default)]
+pub struct Results {
+    /// The reports, for the standard output.
+    pub text: String,
+    /// What could not be checked.
+    pub errors: Vec<BoxError>,
+    /// The exit status: the largest of all objects.
+    pub status: u8,
+}
+
+/// The exit status of what cannot be checked.
+const FAILED: u8 = 2;
+
+/// Checks what the flags name. An object that cannot be checked does not hide the others.
 ///
 /// # Errors
-/// An object cannot be checked.
-pub async fn command(args: CheckArgs) -> Result<(String, u8), BoxError> {
+/// There is nothing to check.
+pub async fn command(args: CheckArgs) -> Result<Results, BoxError> {
     let key = args.api_key_file.as_deref().map(secret::from_file).transpose()?;
-    let (client, default_namespace) = match cluster::config().await {
-        Ok(mut config) => {
+    let (client, default_namespace) = match cluster::config_if_any().await? {
+        Some(mut config) => {
             config.read_timeout = Some(cluster::ANSWERS_WITHIN);
             let namespace = config.default_namespace.clone();
             (Some(Client::try_from(config)?), namespace)
         }
-        Err(_) => (None, "default".into()),
+        None => (None, "default".into()),
     };
     let namespace = args.namespace.unwrap_or(default_namespace);
     let check = Check {
@@ -45,23 +59,44 @@ pub async fn command(args: CheckArgs) -> Result<(String, u8), BoxError> {
         key,
         all_namespaces: args.all_namespaces,
     };
-    let mut reports = Vec::new();
+    let mut results = Results::default();
+    let mut subjects = Vec::new();
     for name in &args.names {
-        reports.push(check.named(&namespace, name).await?);
+        subjects.extend(results.of(check.named(&namespace, name).await));
     }
     if let Some(file) = &args.file {
         let text = read(file).map_err(cannot_read(file))?;
         let invalid = |error| format!("{}: {error}", file.display());
         for object in objects(&text, &namespace).map_err(invalid)? {
-            reports.push(check.manifest(object).await?);
+            let object = object.map_err(invalid);
+            if let Some(object) = results.of(object) {
+                subjects.extend(results.of(check.manifest(object).await));
+            }
         }
     }
-    let status = reports.iter().map(Report::exit_status).max().unwrap_or_default();
-    let text = match args.output {
+    let reports = check.all(subjects).await;
+    let reports: Vec<_> = reports
+        .into_iter()
+        .filter_map(|report| results.of(report))
+        .collect();
+    let statuses = reports.iter().map(Report::exit_status);
+    results.status = statuses.fold(results.status, u8::max);
+    results.text = match args.output {
         Output::Text => texts(&reports),
         Output::Json => serde_json::to_string_pretty(&reports)? + "\n",
     };
-    Ok((text, status))
+    Ok(results)
+}
+
+impl Results {
+    fn of<T>(&mut self, result: Result<T, impl Into<BoxError>>) -> Option<T> {
+        result
+            .map_err(|error| {
+                self.errors.push(error.into());
+                self.status = FAILED;
+            })
+            .ok()
+    }
 }
 
 fn texts(reports: &[Report]) -> String {

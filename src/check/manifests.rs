@@ -18,49 +18,68 @@ pub enum InvalidManifest {
         /// The number of the document, from 1.
         at: usize,
         /// What is wrong.
-        message: String,
+        message: &'static str,
     },
     /// No document is a `DocSpaceBackupSchedule`.
     #[error("it holds no DocSpaceBackupSchedule")]
     Nothing,
 }
 
-/// The `DocSpaceBackupSchedule`s of a file of YAML or JSON documents, in this namespace unless they name one. Documents of
-/// other kinds are ignored.
+/// The `DocSpaceBackupSchedule`s of a file of YAML or JSON documents, also inside a `List`, in this namespace unless they
+/// name one. Documents of other kinds are ignored.
 ///
 /// # Errors
-/// The file has none, or one that is invalid.
-pub fn objects(text: &str, namespace: &str) -> Result<Vec<DocSpaceBackupSchedule>, InvalidManifest> {
+/// The file has none.
+pub fn objects(
+    text: &str,
+    namespace: &str,
+) -> Result<Vec<Result<DocSpaceBackupSchedule, InvalidManifest>>, InvalidManifest> {
     // The message of this error may repeat lines of the file, which may hold a Secret.
     let documents: Vec<Value> =
         serde_saphyr::from_multiple(text).map_err(|error| InvalidManifest::Yaml(place(&error)))?;
-    let mut objects = Vec::new();
-    for (at, document) in documents.into_iter().enumerate() {
-        if !is_ours(&document) {
-            continue;
-        }
-        let invalid = |message: String| InvalidManifest::Object { at: at + 1, message };
-        // The error of serde may repeat a value, such as a key that stands where its Secret should be named.
-        let mut object: DocSpaceBackupSchedule = serde_json::from_value(document).map_err(|_| {
-            invalid(
-                "it is no valid DocSpaceBackupSchedule; kubectl apply --dry-run=server says which field is wrong".into(),
-            )
-        })?;
-        if object.metadata.name.is_none() {
-            return Err(invalid("metadata.name is missing".into()));
-        }
-        object.metadata.namespace.get_or_insert_with(|| namespace.into());
-        // What `kubectl get` adds, and the API server refuses in an apply.
-        object.status = None;
-        object.metadata.managed_fields = None;
-        object.metadata.resource_version = None;
-        object.metadata.uid = None;
-        objects.push(object);
-    }
+    let documents = documents.into_iter().enumerate();
+    let manifests = documents.flat_map(|(at, document)| items(document).map(move |item| (at, item)));
+    let objects: Vec<_> = manifests
+        .filter(|(_, manifest)| is_ours(manifest))
+        .map(|(at, manifest)| {
+            let invalid = |message| InvalidManifest::Object { at: at + 1, message };
+            object(manifest, namespace).map_err(invalid)
+        })
+        .collect();
     if objects.is_empty() {
         return Err(InvalidManifest::Nothing);
     }
     Ok(objects)
+}
+
+/// The items of a list, as `kubectl get -o yaml` prints several objects; any other document itself.
+fn items(mut document: Value) -> impl Iterator<Item = Value> {
+    let kind = document["kind"].as_str().unwrap_or_default();
+    let items = match kind.ends_with("List") {
+        true => document["items"].take(),
+        false => Value::Null,
+    };
+    match items {
+        Value::Array(items) => items.into_iter(),
+        _ => vec![document].into_iter(),
+    }
+}
+
+fn object(manifest: Value, namespace: &str) -> Result<DocSpaceBackupSchedule, &'static str> {
+    // The error of serde may repeat a value, such as a key that stands where its Secret should be named.
+    let mut object: DocSpaceBackupSchedule = serde_json::from_value(manifest).map_err(
+        |_| "it is no valid DocSpaceBackupSchedule; kubectl apply --dry-run=server says which field is wrong",
+    )?;
+    if object.metadata.name.is_none() {
+        return Err("metadata.name is missing");
+    }
+    object.metadata.namespace.get_or_insert_with(|| namespace.into());
+    // What `kubectl get` adds, and the API server refuses in an apply.
+    object.status = None;
+    object.metadata.managed_fields = None;
+    object.metadata.resource_version = None;
+    object.metadata.uid = None;
+    Ok(object)
 }
 
 fn place(error: &serde_saphyr::Error) -> String {
@@ -79,6 +98,8 @@ fn is_ours(document: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     const NIGHTLY: &str = "
@@ -97,12 +118,27 @@ spec:
         let elsewhere = NIGHTLY.replace("name: nightly", "name: nightly, namespace: b");
         let text =
             format!("kind: Secret\napiVersion: v1\ndata: {{apiKey: c2s=}}\n---{NIGHTLY}---{elsewhere}---\n");
+        let list = json!({"kind": "List", "apiVersion": "v1", "items": [one(NIGHTLY), one("kind: Secret"), one(&elsewhere)]});
+        for text in [text, list.to_string()] {
+            let found = objects(&text, "a").expect("objects");
+            let namespaces: Vec<_> = found
+                .into_iter()
+                .map(|object| object.expect("an object").metadata.namespace)
+                .collect();
+            assert_eq!(namespaces, [Some("a".into()), Some("b".into())]);
+        }
+    }
+
+    fn one(text: &str) -> Value {
+        serde_saphyr::from_str(text).expect("YAML")
+    }
+
+    #[test]
+    fn a_wrong_object_does_not_hide_the_others() {
+        let text = format!("{}---{NIGHTLY}", NIGHTLY.replace("EveryDay", "Daily"));
         let found = objects(&text, "a").expect("objects");
-        let namespaces: Vec<_> = found
-            .iter()
-            .map(|object| object.metadata.namespace.as_deref())
-            .collect();
-        assert_eq!(namespaces, [Some("a"), Some("b")]);
+        let are_valid: Vec<_> = found.iter().map(Result::is_ok).collect();
+        assert_eq!(are_valid, [false, true]);
     }
 
     #[test]
@@ -120,7 +156,9 @@ spec:
                 "metadata.name is missing",
             ),
         ] {
-            let said = objects(text, "a").expect_err(text).to_string();
+            let said =
+                objects(text, "a").and_then(|objects| objects.into_iter().collect::<Result<Vec<_>, _>>());
+            let said = said.expect_err(text).to_string();
             assert!(said.contains(told) && !said.contains("sk-a-secret"), "{said}");
         }
     }

@@ -4,11 +4,14 @@ mod command;
 mod manifests;
 mod report;
 
-use std::{collections::BTreeMap, io};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet, hash_map::Entry},
+    io,
+};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
-    Api, Client, ResourceExt,
+    Api, Client, Resource, ResourceExt,
     api::{ListParams, PostParams},
     client::Body,
 };
@@ -16,7 +19,7 @@ use kube::{
 use crate::{
     api::DocSpaceBackupSchedule,
     controller::{
-        self, Settings,
+        self, Guarded, Settings,
         preview::{Surroundings, preview},
     },
     portal::Portals,
@@ -86,32 +89,45 @@ fn shown(object: &DocSpaceBackupSchedule) -> String {
     format!("{namespace}/{}", object.name_any())
 }
 
+/// What was listed, and why it was not, by namespace; of all without one.
+type Listed = HashMap<Option<String>, (Vec<Guarded>, Option<String>)>;
+
+/// An object to check.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// The object as Kubernetes would have it.
+    pub object: DocSpaceBackupSchedule,
+    /// What the check could not find out.
+    pub notes: Vec<String>,
+}
+
 impl Check {
-    /// Checks an object of the cluster.
+    /// An object of the cluster.
     ///
     /// # Errors
-    /// It cannot be read, or checked.
-    pub async fn named(&self, namespace: &str, name: &str) -> Result<Report, Error> {
+    /// It cannot be read.
+    pub async fn named(&self, namespace: &str, name: &str) -> Result<Subject, Error> {
         let client = self.client.clone().ok_or(Error::NoCluster)?;
         let api: Api<DocSpaceBackupSchedule> = Api::namespaced(client, namespace);
         let what = format!("read dsbs {namespace}/{name}");
         let object = api.get(name).await.map_err(cannot(what))?;
-        self.object(&object, Vec::new()).await
+        let notes = Vec::new();
+        Ok(Subject { object, notes })
     }
 
-    /// Checks a manifest as if it were applied. The API server validates it in a dry run, if it can be asked.
+    /// What a manifest would be if it were applied: with the status of the object in the cluster, validated in a dry run
+    /// by the API server, if it can be asked.
     ///
     /// # Errors
-    /// Kubernetes refuses the manifest, or it cannot be checked.
-    pub async fn manifest(&self, manifest: DocSpaceBackupSchedule) -> Result<Report, Error> {
+    /// Kubernetes refuses the manifest, or does not answer.
+    pub async fn manifest(&self, manifest: DocSpaceBackupSchedule) -> Result<Subject, Error> {
         let (object, unvalidated) = self.applied(manifest).await?;
-        let notes = unvalidated.map(|why| format!("Kubernetes did not validate the manifest: {why}"));
-        let notes = notes.into_iter().collect();
-        self.object(&object, notes).await
+        let note = unvalidated.map(|why| format!("Kubernetes did not validate the manifest: {why}"));
+        let notes = note.into_iter().collect();
+        Ok(Subject { object, notes })
     }
 
-    /// The object as Kubernetes would have it: its status with the spec of the manifest, validated in a dry run. The text
-    /// says why it could not be validated.
+    /// The text says why the manifest could not be validated.
     async fn applied(
         &self,
         manifest: DocSpaceBackupSchedule,
@@ -159,55 +175,92 @@ impl Check {
         }
     }
 
-    async fn object(&self, object: &DocSpaceBackupSchedule, mut notes: Vec<String>) -> Result<Report, Error> {
+    /// Checks each of them as if all were applied, in this order.
+    pub async fn all(&self, mut subjects: Vec<Subject>) -> Vec<Result<Report, Error>> {
+        let mut listed = Listed::default();
+        let mut reports = Vec::new();
+        for at in 0..subjects.len() {
+            let result = self.one(at, &mut subjects, &mut listed).await;
+            reports.push(result);
+        }
+        reports
+    }
+
+    async fn one(&self, at: usize, subjects: &mut [Subject], listed: &mut Listed) -> Result<Report, Error> {
+        let Subject { object, mut notes } = subjects[at].clone();
+        if self.key.is_some() {
+            notes.push("The key is from a file, so it is not known whether the object's Secret holds it, and whether that \
+                        may be sent to this portal".into());
+        }
         let there = Surroundings {
             client: self.client.clone().unwrap_or_else(no_cluster),
-            others: self.others(object, &mut notes).await?,
+            others: self.others(&object, subjects, listed, &mut notes).await?,
             settings: self.settings.clone(),
             portals: self.portals.clone(),
             key: self.key.clone(),
         };
-        let preview = preview(object, there).await.map_err(|source| Error::Check {
-            object: shown(object),
+        let preview = preview(&object, there).await.map_err(|source| Error::Check {
+            object: shown(&object),
             source,
         })?;
-        Ok(Report::new(object, preview, notes))
+        // What the next ones find.
+        if let Some(status) = &preview.status {
+            subjects[at].object.status = Some(status.clone());
+        }
+        Ok(Report::new(&object, preview, notes))
     }
 
-    /// The other objects that the operator handles.
+    /// The other objects that the operator handles: those of the cluster, and those that are checked with this one.
     async fn others(
         &self,
         object: &DocSpaceBackupSchedule,
+        subjects: &[Subject],
+        listed: &mut Listed,
         notes: &mut Vec<String>,
-    ) -> Result<Vec<DocSpaceBackupSchedule>, Error> {
-        let Some(client) = self.client.clone() else {
-            return Ok(Vec::new());
+    ) -> Result<Vec<Guarded>, Error> {
+        let namespace = object.namespace().unwrap_or_default();
+        let scope = (!self.all_namespaces).then_some(&namespace);
+        let (there, note) = match listed.entry(scope.cloned()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(self.list(scope).await?),
         };
-        let api: Api<DocSpaceBackupSchedule> = match self.all_namespaces {
-            true => Api::all(client),
-            false => Api::namespaced(client, &object.namespace().unwrap_or_default()),
+        notes.extend(note.clone());
+        let are_checked: HashSet<_> = subjects.iter().map(|subject| key(&subject.object)).collect();
+        let there = there.iter().filter(|other| !are_checked.contains(&key(*other)));
+        let checked = subjects.iter().map(|subject| &subject.object).filter(|other| {
+            key(*other) != key(object)
+                && (self.all_namespaces || other.namespace().as_ref() == Some(&namespace))
+        });
+        let checked = checked.cloned().map(Guarded::from);
+        Ok(there.cloned().chain(checked).collect())
+    }
+
+    /// The objects of a namespace, or of all. The text says why they are not known.
+    async fn list(&self, namespace: Option<&String>) -> Result<(Vec<Guarded>, Option<String>), Error> {
+        let Some(client) = self.client.clone() else {
+            return Ok((Vec::new(), None));
+        };
+        let api: Api<Guarded> = match namespace {
+            Some(namespace) => Api::namespaced(client, namespace),
+            None => Api::all(client),
         };
         let params = ListParams {
             label_selector: self.settings.labels(),
             ..ListParams::default()
         };
         match api.list(&params).await {
-            Ok(list) => {
-                let is_other = |other: &DocSpaceBackupSchedule| {
-                    (other.namespace(), other.name_any()) != (object.namespace(), object.name_any())
-                };
-                Ok(list.items.into_iter().filter(is_other).collect())
-            }
+            Ok(list) => Ok((list.items, None)),
             Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => {
-                notes.push(format!(
-                    "Other objects of the portal are not known: {}",
-                    status.message
-                ));
-                Ok(Vec::new())
+                let note = format!("Other objects of the portal are not known: {}", status.message);
+                Ok((Vec::new(), Some(note)))
             }
             Err(error) => Err(cannot("list the other objects".into())(error)),
         }
     }
+}
+
+fn key(object: &impl Resource) -> (Option<String>, String) {
+    (object.meta().namespace.clone(), object.name_any())
 }
 
 /// The object of the cluster with the spec of the manifest, whose annotations and labels are added.

@@ -106,8 +106,13 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// What the check itself could not find out.
     pub notes: Vec<String>,
-    /// The status that the operator would write. After a write: if the portal accepts and shows the schedule.
-    pub status: Status,
+    /// Why a schedule may remain in the portal after the deletion of the object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_behind: Option<String>,
+    /// The status that the operator would write. After a write: if the portal accepts and shows the schedule. Absent if the
+    /// object is being deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
     #[serde(skip)]
     portal: String,
     #[serde(skip)]
@@ -128,7 +133,12 @@ impl Report {
             listed: archives.as_ref().ok().copied(),
             error: archives.err().map(|error| error.to_string()),
         });
+        let left_behind = match &plan {
+            Plan::Delete { left_behind, .. } | Plan::Release(left_behind) => left_behind.clone(),
+            _ => None,
+        };
         let wanted = Schedule::without_secrets(&object.spec);
+        let time_zone = status.as_ref().and_then(|status| status.time_zone.as_deref());
         Self {
             object: shown(object),
             plan: Action::of(&plan),
@@ -138,11 +148,12 @@ impl Report {
             // The conditions tell the rest.
             warnings: warnings
                 .map(|note| note.text)
-                .filter(|text| !is_told(&status, text))
+                .filter(|text| !is_told(status.as_ref(), text))
                 .collect(),
             notes,
+            left_behind,
             portal: object.spec.portal.shown(),
-            wanted: wanted.in_words(status.time_zone.as_deref()),
+            wanted: wanted.in_words(time_zone),
             status,
         }
     }
@@ -153,30 +164,38 @@ impl Report {
     }
 
     fn lines(&self) -> Vec<(&'static str, String)> {
-        let status = &self.status;
+        let status = self.status.as_ref();
+        let time_zone = status.and_then(|status| status.time_zone.as_deref());
         let mut lines = vec![("object", self.object.clone()), ("portal", self.portal())];
-        if let Some(valid) = condition(Some(status), "CredentialsValid") {
+        if let Some(valid) = condition(status, "CredentialsValid") {
             lines.push(("key", self.key(&valid.status, &valid.message)));
         }
         lines.push(("wanted", self.wanted.clone()));
         lines.push(("plan", self.plan.words().into()));
         if self.plan == Action::Refuse
-            && let Some(ready) = condition(Some(status), "Ready")
+            && let Some(ready) = condition(status, "Ready")
         {
             lines.push(("reason", format!("{}: {}", ready.reason, ready.message)));
         }
         if let Some(replaced) = &self.replaces {
-            lines.push(("replaces", replaced.in_words(status.time_zone.as_deref())));
+            lines.push(("replaces", replaced.in_words(time_zone)));
         }
         lines.extend(self.difference.iter().map(|line| ("difference", line.clone())));
         if let Some(archives) = &self.archives {
             lines.push(("archives", archives.to_string()));
         }
-        if let Some(next) = &status.next_backup_time {
+        let next = status.and_then(|status| status.next_backup_time.as_ref());
+        if let Some(next) = next {
             lines.push(("next start", format!("{} (UTC)", next.0.strftime("%F %H:%M"))));
         }
-        if let Some(fresh) = condition(Some(status), "BackupFresh") {
+        if let Some(fresh) = condition(status, "BackupFresh") {
             lines.push(("backups", format!("{}: {}", fresh.reason, fresh.message)));
+        }
+        if let Some(why) = &self.left_behind {
+            lines.push((
+                "left behind",
+                format!("a schedule may remain in the portal: {why}"),
+            ));
         }
         lines.extend(self.warnings.iter().map(|text| ("warning", text.clone())));
         lines.extend(self.notes.iter().map(|text| ("note", text.clone())));
@@ -185,7 +204,8 @@ impl Report {
 
     fn portal(&self) -> String {
         let mut words = vec![self.portal.clone()];
-        if let Some(portal) = &self.status.portal {
+        let status = self.status.as_ref();
+        if let Some(portal) = status.and_then(|status| status.portal.as_ref()) {
             let version = portal
                 .version
                 .as_ref()
@@ -197,7 +217,7 @@ impl Report {
                     .map(|own| if own { "standalone" } else { "in the cloud" }.into()),
             );
         }
-        let zone = self.status.time_zone.as_ref();
+        let zone = status.and_then(|status| status.time_zone.as_ref());
         words.extend(zone.map(|zone| format!("time zone {zone}")));
         words.join(", ")
     }
@@ -207,7 +227,8 @@ impl Report {
             "{}: {message}",
             if valid == "True" { "valid" } else { "not valid" }
         );
-        if let Some(key) = &self.status.api_key {
+        let key = self.status.as_ref().and_then(|status| status.api_key.as_ref());
+        if let Some(key) = key {
             let name = &key.name;
             words = format!("{words}; its name is {name}");
             let end = key.expires_at.as_ref().map(|end| end.0.strftime("%F"));
@@ -221,11 +242,9 @@ impl Report {
 }
 
 /// Whether a condition has this message.
-fn is_told(status: &Status, text: &str) -> bool {
-    status
-        .conditions
-        .iter()
-        .any(|condition| condition.message == text)
+fn is_told(status: Option<&Status>, text: &str) -> bool {
+    let conditions = status.map_or(&[][..], |status| &status.conditions);
+    conditions.iter().any(|condition| condition.message == text)
 }
 
 impl fmt::Display for Archives {

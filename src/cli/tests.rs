@@ -108,3 +108,33 @@ fn an_allowed_origin_is_an_entry_as_in_the_annotation() {
         assert_eq!(allowed(&[wrong]), None, "{wrong}");
     }
 }
+
+#[test]
+fn imported_objects_have_names_that_kubernetes_accepts() {
+    let accepted = |flag: &str, name: &str| {
+        let words = ["operator", "import", "--url=https://a.test", "--api-key-file=key"];
+        Cli::try_parse_from([&words[..], &[flag, name]].concat()).is_ok()
+    };
+    let longest = "n".repeat(240);
+    for name in ["nightly", "docs.example.com", "1", &longest] {
+        assert!(accepted("--name", name), "{name}");
+    }
+    for name in [
+        "",
+        "Nightly",
+        "-a",
+        "a-",
+        "a..b",
+        ".a",
+        "a_b",
+        "a/b",
+        "ä",
+        &format!("{longest}n"),
+    ] {
+        assert!(!accepted("--name", name), "{name}");
+    }
+    assert!(accepted("--namespace", &"n".repeat(63)));
+    for name in ["", "a.b", &"n".repeat(64)] {
+        assert!(!accepted("--namespace", name), "{name}");
+    }
+}

@@ -14,7 +14,7 @@ pub struct CheckArgs {
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
 
-    /// Manifest to check as if it were applied; - for the standard input.
+    /// Manifests to check as if they were applied; - for the standard input.
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
 
@@ -73,14 +73,48 @@ pub struct ImportArgs {
     pub ca_file: Option<PathBuf>,
 
     /// Name of the object; those of the Secrets begin with it.
-    #[arg(long, value_name = "NAME", default_value = "docspace-backup")]
+    #[arg(long, value_name = "NAME", default_value = "docspace-backup", value_parser = object_name)]
     pub name: String,
 
     /// Namespace to write into the manifests. Default: none.
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", value_parser = namespace)]
     pub namespace: Option<String>,
 
     /// How portals are called.
     #[command(flatten)]
     pub portals: PortalArgs,
+}
+
+/// The longest name of an imported object, in characters: Kubernetes accepts 253, and the name of a Secret is longer by
+/// `-dump-storage`.
+const LONGEST_NAME: usize = 240;
+
+fn object_name(text: &str) -> Result<String, String> {
+    let are_labels = text.split('.').all(is_label);
+    if are_labels && text.len() <= LONGEST_NAME {
+        Ok(text.into())
+    } else {
+        Err(format!(
+            "must be the name of an object: at most {LONGEST_NAME} lower-case letters, digits, '-' and '.'; each part \
+             starts and ends with a letter or digit"
+        ))
+    }
+}
+
+fn namespace(text: &str) -> Result<String, String> {
+    if is_label(text) && text.len() <= 63 {
+        Ok(text.into())
+    } else {
+        Err("must be the name of a namespace: at most 63 lower-case letters, digits and '-'; it starts and ends with a \
+             letter or digit"
+            .into())
+    }
+}
+
+/// Whether it has the characters of a label of DNS, as Kubernetes names objects.
+fn is_label(text: &str) -> bool {
+    let is_alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let ends = [text.bytes().next(), text.bytes().last()];
+    ends.iter().all(|end| end.is_some_and(is_alphanumeric))
+        && text.bytes().all(|byte| is_alphanumeric(byte) || byte == b'-')
 }

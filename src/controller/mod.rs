@@ -35,5 +35,5 @@ pub use crate::controller::{
     requests::Requests,
     run::{Clients, Namespaces, StartError, Told, run},
     settings::{OriginPolicy, Settings},
-    watched::Metadata,
+    watched::{Guarded, Metadata},
 };

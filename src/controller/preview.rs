@@ -37,7 +37,7 @@ pub struct Surroundings {
     /// The client of the Kubernetes API, for Secrets.
     pub client: Client,
     /// The other objects that the operator handles: one of them may own the portal's schedule.
-    pub others: Vec<DocSpaceBackupSchedule>,
+    pub others: Vec<Guarded>,
     /// The settings.
     pub settings: Settings,
     /// Creates portal clients.
@@ -55,8 +55,9 @@ pub struct Preview {
     pub difference: Vec<String>,
     /// The archives that the portal lists; `None` if the plan does not depend on them.
     pub archives: Option<Result<usize, PortalError>>,
-    /// The status that the operator would write. After a write: if the portal accepts and shows the schedule.
-    pub status: Status,
+    /// The status that the operator would write. After a write: if the portal accepts and shows the schedule. `None` if
+    /// the object would be gone.
+    pub status: Option<Status>,
     /// The Events that it would publish with it.
     pub notes: Vec<Note>,
 }
@@ -89,11 +90,12 @@ pub async fn preview(object: &DocSpaceBackupSchedule, there: Surroundings) -> Re
     let kept = foretell(&plan, &mut facts);
     let pace = pace(context.interval(object));
     let summary = summary(object, &facts, &kept, memory, pace);
+    let is_gone = matches!(plan, Plan::Delete { .. } | Plan::Release(_));
     Ok(Preview {
         plan,
         difference,
         archives,
-        status: summary.status,
+        status: (!is_gone).then_some(summary.status),
         notes: summary.notes,
     })
 }
@@ -117,12 +119,13 @@ fn context(there: Surroundings) -> kube::Result<Context> {
         })
     };
     for other in others {
-        let accepted =
-            condition(other.status.as_ref(), "CredentialsValid").is_some_and(|valid| valid.status == "True");
-        context.index.file(Guarded::from(other.clone()), Source::Watch);
+        context.index.file(other.clone(), Source::Watch);
         // As if this process had read its portal: the claim of another namespace counts only then.
-        if accepted {
-            context.index.accept(&other);
+        if let Ok(other) = &other.object
+            && condition(other.status.as_ref(), "CredentialsValid")
+                .is_some_and(|valid| valid.status == "True")
+        {
+            context.index.accept(other);
         }
     }
     Ok(context)

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use harness::promtool;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
     helm::{OPERATOR, documents, of_kind, path, read, template},
@@ -115,6 +115,31 @@ fn an_override_changes_one_alert_or_leaves_it_out() {
     for name in ["DocSpaceBackupUnproved", "DocSpaceBackupOperatorAbsent"] {
         assert_eq!(named(&changed, name), named(&plain, name));
     }
+}
+
+/// An empty list of rules is no PrometheusRule.
+#[test]
+fn without_any_rule_there_is_no_prometheusrule() {
+    let plain = rules(&json!({"prometheusRule": {"enabled": true}}), "docspace");
+    let off = list(&plain["groups"][0]["rules"]).into_iter();
+    let off = off.map(|rule| {
+        (
+            rule["alert"].as_str().expect("a name").to_owned(),
+            json!({"enabled": false}),
+        )
+    });
+    let mut values = json!({"prometheusRule": {"enabled": true, "overrides": off.collect::<Map<_, _>>()}});
+    let count = |values: &Value| {
+        let rendered = template(OPERATOR, "operator", "docspace", values).expect("it renders");
+        of_kind(&documents(&rendered), "PrometheusRule").len()
+    };
+    assert_eq!(count(&values), 0);
+    values["prometheusRule"]["extraRules"] = json!([{"alert": "Own", "expr": "vector(1)"}]);
+    assert_eq!(count(&values), 1);
+    assert_eq!(
+        rules(&values, "docspace")["groups"][0]["rules"][0]["alert"],
+        "Own"
+    );
 }
 
 fn list(value: &Value) -> Vec<Value> {

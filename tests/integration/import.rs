@@ -1,11 +1,11 @@
 //! `import` prints manifests that are adopted without a write.
 
-use std::process::Output;
+use std::{process::Output, time::Duration};
 
 use docspace_backup_operator::api::AppliedReason;
 use harness::control_plane;
 use serde_json::{Value, json};
-use simulated_portal::Installation;
+use simulated_portal::{Fault, Installation};
 use tokio::process::Command;
 
 use crate::world::{OPERATOR, Setup, World, applied_reason};
@@ -123,4 +123,98 @@ async fn what_cannot_be_imported_is_told() {
     let said = text(&output.stderr);
     assert!(said.contains("401") || said.contains("key"), "{said}");
     assert!(output.stdout.is_empty());
+}
+
+/// What is printed is what the API server accepts; the rest is told.
+#[tokio::test]
+async fn odd_schedules_are_manifests_or_notes() {
+    let world = Setup::default().idle().await;
+    let namespace = world.namespace.name().to_owned();
+    let key = world.key.clone();
+    let param = |key: &str, value: &str| json!({"key": key, "value": value});
+    let of_data_store = |params: Value| json!({"storageType": "DataStore", "storageParams": params});
+    let mut printed = 0;
+    for (change, told) in [
+        (of_data_store(json!([param("Bucket", "b")])), None),
+        (of_data_store(json!([param("ssekey", "")])), None),
+        (
+            of_data_store(json!([param("sse:key \u{1b}[31m", "hush")])),
+            Some("sse:key"),
+        ),
+        (of_data_store(json!([param("sse:key", "hush")])), None),
+        (
+            of_data_store(json!([param("value-0", "hush"), param("a:b", "hush")])),
+            None,
+        ),
+        (
+            of_data_store(json!([param("bucket", &key)])),
+            Some("holds the API key"),
+        ),
+        (
+            of_data_store(json!([param(&key, "b")])),
+            Some("holds the API key"),
+        ),
+        (json!({"backupsStored": 31}), Some("backupsStored is 31")),
+        (json!({"storageType": 6}), Some("storageType is 6")),
+        (
+            json!({"storageType": "ThirdPartyConsumer", "storageParams": [param("module", "S3")]}),
+            Some("needs module"),
+        ),
+        (
+            json!({"storageType": "ThirdPartyConsumer", "storageParams": []}),
+            Some("needs module"),
+        ),
+        (
+            json!({"storageType": "Local", "storageParams": [param("filePath", "")]}),
+            Some("needs filePath"),
+        ),
+    ] {
+        let mut body = posted("DataStore", json!([]), false);
+        body.as_object_mut()
+            .expect("an object")
+            .extend(change.as_object().expect("an object").clone());
+        world.portal.set_schedule_as_posted(&body);
+        let output = import(&world, &["--namespace", &namespace]).await;
+        let (manifests, notes) = (text(&output.stdout), text(&output.stderr));
+        for text in [&manifests, &notes] {
+            assert!(
+                !text.contains(&key) && !text.contains("hush") && !text.contains('\u{1b}'),
+                "{change}: {text}"
+            );
+        }
+        match told {
+            Some(told) => {
+                assert!(notes.contains(told), "{change}: {notes}");
+                assert_eq!(output.status.code(), Some(1), "{change}");
+                assert!(manifests.is_empty(), "{change}");
+            }
+            None => {
+                let filled = filled_in(&manifests, &key, &[]);
+                control_plane().kubectl_ok(&["apply", "--dry-run=server", "-f", "-"], &filled);
+                printed += 1;
+            }
+        }
+    }
+    assert_eq!(printed, 4);
+}
+
+/// Half an answer is no answer.
+#[tokio::test]
+async fn a_failure_that_passes_ends_the_import() {
+    let world = Setup::default()
+        .installation(Installation::default())
+        .idle()
+        .await;
+    world
+        .portal
+        .set_schedule_as_posted(&posted("DataStore", json!([]), false));
+    // The first read is answered as ever.
+    let schedule = "getbackupschedule";
+    world
+        .server
+        .order(Fault::delay(Duration::ZERO).to(schedule).times(1));
+    world.server.order(Fault::bad_gateway().to(schedule));
+    let output = import(&world, &[]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty(), "{}", text(&output.stdout));
 }

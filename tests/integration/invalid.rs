@@ -8,7 +8,10 @@ use kube::{
 };
 use serde_json::json;
 
-use crate::world::{World, message};
+use crate::{
+    check,
+    world::{World, message},
+};
 
 #[tokio::test]
 async fn an_object_that_cannot_be_parsed_is_told_and_stops_nobody() {
@@ -76,4 +79,9 @@ async fn an_object_that_cannot_be_parsed_is_told_and_stops_nobody() {
     assert!(!world.operator.log().contains(&world.key));
     world.create(&world.nightly()).await;
     world.ready("nightly").await;
+
+    // A check lists it, too.
+    let kubeconfig = plane.kubeconfig().display().to_string();
+    let said = check::run(Some(&kubeconfig), &["nightly", "-n", world.namespace.name()], "").await;
+    assert_eq!(said.code, Some(0), "{}{}", said.text, said.errors);
 }

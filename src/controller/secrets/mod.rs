@@ -12,7 +12,7 @@ use serde::{Deserialize, de::value::StrDeserializer};
 use vecmap::VecMap;
 
 use crate::{
-    api::{DocSpaceBackupScheduleSpec, SHOWN_KEYS, SecretVersion},
+    api::{DocSpaceBackupScheduleSpec, SecretVersion, is_shown_key},
     controller::settings::OriginPolicy,
     portal::{Access, Address, AllowedOrigin, Ca, Cas, MOST_CAS_OF_NAMESPACE},
     rules::{
@@ -301,8 +301,7 @@ impl<'a> Reader<'a> {
 
     /// A parameter that the status shows must not come from a Secret. The current CRD refuses it; an older one did not.
     fn check_params(&self) -> Result<(), Verdict> {
-        let is_shown = |key: &str| SHOWN_KEYS.iter().any(|shown| shown.eq_ignore_ascii_case(key));
-        match Reference::of_params(self.spec).find(|(param, _)| is_shown(param)) {
+        match Reference::of_params(self.spec).find(|(param, _)| is_shown_key(param)) {
             None => Ok(()),
             Some((param, _)) => Err(Verdict::new(
                 Reason::InvalidObject,

@@ -192,16 +192,17 @@ impl Stage {
 
     /// Runs the operator's program as kubectl's plugin, with the key of the sales portal, and shows it.
     pub fn show_plugin(&self, arguments: &[&str], stdin: &str) {
-        println!(
-            "$ kubectl docspace {} --api-key-file sales.key",
-            arguments.join(" ")
-        );
         let own = [
             "--allow-loopback-portals",
             "--namespace",
             &self.namespace,
             "--api-key-file",
         ];
+        println!(
+            "$ kubectl docspace {} {} sales.key",
+            arguments.join(" "),
+            own.join(" ")
+        );
         let mut command = Command::new(&self.program);
         command.args(arguments).args(own).arg(&self.key_file);
         command
