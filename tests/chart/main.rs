@@ -2,6 +2,7 @@
 
 mod alerts;
 mod artifact_hub;
+mod dashboard;
 mod lifecycle;
 mod manifests;
 mod origins;
