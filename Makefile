@@ -6,7 +6,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/docspace-backu
 endif
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: demo up test churn fuzz e2e bench lint crds manifests schema image image-test release deny
+.PHONY: demo up test churn fuzz soak e2e bench lint crds manifests schema image image-test release deny
 
 ## A demo with a Kubernetes API, a simulated portal and the operator: under a minute once built. With KUBECONFIG=FILE it
 ## uses that cluster, in a namespace of its own that goes at the end.
@@ -36,6 +36,9 @@ test: lint control-plane helm promtool
 	@# Most tests wait most of the time, so many run at once.
 	@RUST_TEST_THREADS=12 cargo test --workspace --lib --bins --tests
 	@tests/release/run
+	@# A minute of what `make soak` does for an hour.
+	@DOCSPACE_TEST_CONTROLLERS=none cargo run --quiet --package soak -- --operator $(TARGET)/debug/docspace-backup-operator \
+	  --objects 60 --seconds 60 --folder $(TARGET)/soak/minute
 	@$(MAKE) --no-print-directory churn
 
 ## The integration tests with two operators, while the leader is stopped or killed repeatedly: about 4 minutes.
@@ -53,6 +56,14 @@ bench:
 	ulimit -n $$(ulimit -Hn) && \
 	DOCSPACE_TEST_CONTROLLERS=none cargo run --quiet --profile bench --package bench -- --operator "$$program" \
 	  $(if $(N),--objects $(N)) --json $(TARGET)/bench/$(or $(N),all).json
+
+## The operator with N=1000 objects for MINUTES=60 while portals fail, keys are rotated, objects change and the leader is
+## ended every minute: docs/reliability.md. It writes a report and a plot.
+soak:
+	@program=$$(deploy/image/program) && \
+	ulimit -n $$(ulimit -Hn) && \
+	DOCSPACE_TEST_CONTROLLERS=none cargo run --quiet --profile bench --package soak -- --operator "$$program" \
+	  --objects $(or $(N),1000) --seconds $$(( $(or $(MINUTES),60) * 60 )) --folder $(TARGET)/soak
 
 lint:
 	@cargo fmt --all --check

@@ -3,10 +3,8 @@
 
 mod api_server;
 mod bare;
-mod machine;
 mod phases;
 mod portals;
-mod process;
 mod sampler;
 mod stage;
 mod table;

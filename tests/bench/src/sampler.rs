@@ -6,15 +6,13 @@ use std::{
     time::Duration,
 };
 
-use harness::try_http_get;
+use harness::{Connections, Process, try_http_get};
 use k8s_openapi::{api::coordination::v1::Lease, jiff::Timestamp};
 use kube::{Api, Client};
 use tokio::{
     task::{JoinSet, spawn_blocking},
     time::{Instant, interval, timeout},
 };
-
-use crate::process::{Connections, Process};
 
 /// How often descriptors are counted.
 const DESCRIPTORS: Duration = Duration::from_millis(100);

@@ -8,7 +8,7 @@ use std::{
 
 use docspace_backup_operator::api::{DocSpaceBackupSchedule, REQUESTED_AT};
 use futures::{StreamExt, TryStreamExt, stream};
-use harness::{Namespace, Operator, control_plane};
+use harness::{Connections, Namespace, Operator, Process, control_plane};
 use kube::{
     Client, ResourceExt,
     api::{Patch, PatchParams, PostParams},
@@ -20,7 +20,6 @@ use tokio::time::{sleep, timeout};
 use crate::{
     Result,
     portals::Portals,
-    process::{Connections, Process},
     sampler::{LEASE, Places, Sampler, Seen},
     table::Table,
 };

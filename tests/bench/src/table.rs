@@ -2,10 +2,8 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, io, path::Path, time::Duration};
 
-use harness::quantile;
+use harness::{machine, quantile};
 use serde_json::{Value, json};
-
-use crate::machine;
 
 /// All rows, in the order of their first measurement.
 #[derive(Default)]
@@ -183,7 +181,7 @@ impl Table {
         );
         let all = json!({
             "date": k8s_openapi::jiff::Timestamp::now().to_string(),
-            "machine": machine::json(),
+            "machine": machine(),
             "programBytes": fs::metadata(program)?.len(),
             "rows": rows,
             "failures": failures.collect::<Vec<_>>(),

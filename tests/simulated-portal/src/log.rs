@@ -83,6 +83,8 @@ pub enum Keep {
     All,
     /// This many of the newest requests.
     Last(usize),
+    /// Writes only: POSTs and DELETEs of schedules.
+    Writes,
     /// Nothing.
     Nothing,
 }
@@ -280,7 +282,12 @@ impl Log {
         content.in_flight += 1;
         content.most_in_flight = content.most_in_flight.max(content.in_flight);
         let number = content.total;
-        if content.keep != Keep::Nothing {
+        let is_kept = match content.keep {
+            Keep::Nothing => false,
+            Keep::Writes => call.method != "GET",
+            Keep::All | Keep::Last(_) => true,
+        };
+        if is_kept {
             let request = Request {
                 number,
                 method: call.method.clone(),
@@ -315,7 +322,7 @@ impl Log {
 impl Content {
     fn trim(&mut self) {
         let most = match self.keep {
-            Keep::All => return,
+            Keep::All | Keep::Writes => return,
             Keep::Last(most) => most,
             Keep::Nothing => 0,
         };
@@ -325,9 +332,10 @@ impl Content {
     }
 
     fn request(&mut self, number: u64) -> Option<&mut Request> {
-        let first = self.requests.front()?.number;
-        self.requests
-            .get_mut(usize::try_from(number.checked_sub(first)?).ok()?)
+        let at = self
+            .requests
+            .binary_search_by_key(&number, |request| request.number);
+        self.requests.get_mut(at.ok()?)
     }
 }
 

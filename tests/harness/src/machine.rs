@@ -5,7 +5,7 @@ use std::{fs, thread};
 use serde_json::{Value, json};
 
 /// Cores, model of the CPU, memory and kernel.
-pub fn json() -> Value {
+pub fn machine() -> Value {
     let field = |file: &str, name: &str| {
         let text = fs::read_to_string(file).ok()?;
         let line = text.lines().find(|line| line.starts_with(name))?;

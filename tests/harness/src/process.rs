@@ -1,8 +1,8 @@
 //! What a process takes, from /proc.
 
-use std::{collections::HashSet, fs};
+use std::{collections::HashSet, error::Error, fs};
 
-use crate::Result;
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// A running process.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +28,9 @@ impl Process {
     }
 
     /// CPU time so far, in seconds.
+    ///
+    /// # Errors
+    /// The process is gone.
     pub fn cpu(self) -> Result<f64> {
         const TICKS_A_SECOND: f64 = 100.0;
         let stat = self.read("stat")?;
@@ -42,11 +45,17 @@ impl Process {
     }
 
     /// Resident memory, in MiB.
+    ///
+    /// # Errors
+    /// The process is gone.
     pub fn resident(self) -> Result<f64> {
         self.memory("VmRSS:")
     }
 
     /// The most memory that was resident since the start or [`Process::forget_peak`], in MiB.
+    ///
+    /// # Errors
+    /// The process is gone.
     pub fn peak(self) -> Result<f64> {
         self.memory("VmHWM:")
     }
@@ -63,16 +72,25 @@ impl Process {
     }
 
     /// Lets the peak begin anew.
+    ///
+    /// # Errors
+    /// The process is gone.
     pub fn forget_peak(self) -> Result<()> {
         Ok(fs::write(format!("/proc/{}/clear_refs", self.0), "5")?)
     }
 
     /// The number of open file descriptors.
+    ///
+    /// # Errors
+    /// The process is gone.
     pub fn descriptors(self) -> Result<usize> {
         Ok(fs::read_dir(format!("/proc/{}/fd", self.0))?.count())
     }
 
     /// The established connections to these two ports.
+    ///
+    /// # Errors
+    /// The process is gone.
     pub fn connections(self, api_server: u16, portals: u16) -> Result<Connections> {
         const ESTABLISHED: &str = "01";
         let own: HashSet<String> = fs::read_dir(format!("/proc/{}/fd", self.0))?

@@ -1,0 +1,245 @@
+//! What happens during the run.
+
+use std::{sync::Arc, time::Duration};
+
+use docspace_backup_operator::api::{DocSpaceBackupSchedule, REQUESTED_AT};
+use serde_json::{Value, json};
+use simulated_portal::{Fault, FaultBody};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    NORMAL, Result,
+    objects::{Objects, Taken, is_ready},
+    operators::Operators,
+    samples::Samples,
+};
+
+/// How long a portal fails.
+const FAILS_FOR: Duration = Duration::from_secs(90);
+/// A change of an object whose portal works is carried out within this time, also while nobody leads.
+const DONE_WITHIN: Duration = Duration::from_secs(150);
+/// A write whose outcome is unknown is settled within this time. A shorter run has none of these.
+const SETTLES_IN: Duration = Duration::from_secs(15 * 60);
+/// The share of the portals that begin to fail at a time.
+const FAILING: f64 = 0.04;
+
+/// What is seldom happens at least so often, less one.
+const SELDOM: u32 = 4;
+
+/// What happens how often.
+const LOOKS: Duration = Duration::from_millis(500);
+const EDITS: Duration = Duration::from_secs(4);
+const EDITS_OF_FAILING: Duration = Duration::from_secs(15);
+const ROTATIONS: Duration = Duration::from_secs(10);
+const DELETIONS: Duration = Duration::from_secs(20);
+const FAILURES: Duration = Duration::from_secs(30);
+const ENDS_OF_LEADERS: Duration = Duration::from_secs(60);
+
+/// Disturbs the operators until the end.
+#[derive(Clone)]
+pub struct Disturber {
+    /// The objects.
+    pub objects: Arc<Objects>,
+    /// The operators.
+    pub operators: Arc<Operators>,
+    /// Where looks are recorded.
+    pub samples: Samples,
+    /// Seed of what happens to whom.
+    pub seed: u64,
+    /// When it begins.
+    pub starts: Instant,
+    /// How long it lasts.
+    pub lasts: Duration,
+}
+
+/// How often something happened, and what did not end as it should.
+#[derive(Clone, Debug, Default)]
+pub struct Happened {
+    /// What, and how often.
+    pub counts: Vec<(&'static str, usize)>,
+    /// What went wrong.
+    pub failures: Vec<String>,
+}
+
+/// What is done to an object. Each ends well, or says what went wrong.
+#[derive(Clone, Copy)]
+enum Deed {
+    Look,
+    Edit,
+    EditOfFailing,
+    Rotation,
+    Deletion,
+    Failure,
+    EndOfLeader,
+}
+
+impl Deed {
+    const ALL: [(Self, &'static str, Duration); 7] = [
+        (Self::Look, "looks at objects whose portals work", LOOKS),
+        (Self::Edit, "edits", EDITS),
+        (
+            Self::EditOfFailing,
+            "edits while the portal fails",
+            EDITS_OF_FAILING,
+        ),
+        (Self::Rotation, "keys rotated", ROTATIONS),
+        (Self::Deletion, "objects deleted and created again", DELETIONS),
+        (Self::Failure, "portals that failed", FAILURES),
+        (Self::EndOfLeader, "leaders ended", ENDS_OF_LEADERS),
+    ];
+}
+
+impl Disturber {
+    /// Does everything by turns until the end.
+    pub async fn run(&self) -> Happened {
+        let mut tasks = JoinSet::new();
+        for (number, (deed, name, every)) in Deed::ALL.into_iter().enumerate() {
+            let random = fastrand::Rng::with_seed(self.seed.wrapping_add(number as u64));
+            tasks.spawn(self.clone().repeat(deed, name, every, random));
+        }
+        let mut happened = Happened::default();
+        for (name, results) in tasks.join_all().await {
+            happened.counts.push((name, results.len()));
+            let failed = results.into_iter().filter_map(Result::err);
+            happened
+                .failures
+                .extend(failed.map(|error| format!("{name}: {error}")));
+        }
+        let place = |name| Deed::ALL.iter().position(|(_, known, _)| *known == name);
+        happened.counts.sort_by_key(|(name, _)| place(*name));
+        happened
+    }
+
+    fn ends(&self) -> Instant {
+        self.starts + self.lasts
+    }
+
+    async fn repeat(
+        self,
+        deed: Deed,
+        name: &'static str,
+        every: Duration,
+        mut random: fastrand::Rng,
+    ) -> (&'static str, Vec<Result<()>>) {
+        if matches!(deed, Deed::EditOfFailing) && self.lasts < SETTLES_IN {
+            return (name, Vec::new());
+        }
+        // Everything happens in a short run, too.
+        let every = every.min(self.lasts / SELDOM);
+        let from = match deed {
+            Deed::Failure | Deed::EditOfFailing => self.starts + self.lasts / NORMAL,
+            _ => self.starts,
+        };
+        let mut next = from + every;
+        let mut running = JoinSet::new();
+        let mut turn = 0;
+        while next < self.ends() {
+            sleep_until(next).await;
+            next += every;
+            turn += 1;
+            match deed {
+                Deed::EndOfLeader => {
+                    let operators = self.operators.clone();
+                    let kill = turn % 2 == 0;
+                    running.spawn(async move { operators.end_leader(kill).await.map(drop) });
+                }
+                Deed::Failure => {
+                    let count = (self.objects.all.len() as f64 * FAILING).ceil() as usize;
+                    for _ in 0..count {
+                        self.spawn(deed, &mut random, &mut running);
+                    }
+                }
+                _ => self.spawn(deed, &mut random, &mut running),
+            }
+        }
+        (name, running.join_all().await)
+    }
+
+    fn spawn(&self, deed: Deed, random: &mut fastrand::Rng, running: &mut JoinSet<Result<()>>) {
+        let is_ill = matches!(deed, Deed::EditOfFailing);
+        if let Some(taken) = self.objects.take(random, is_ill, None) {
+            let random = fastrand::Rng::with_seed(random.u64(..));
+            running.spawn(self.clone().act(deed, taken, random));
+        }
+    }
+
+    async fn act(self, deed: Deed, taken: Taken, mut random: fastrand::Rng) -> Result<()> {
+        let (objects, object) = (&self.objects, &taken.0);
+        let done = match deed {
+            Deed::Look => {
+                let asked = Instant::now();
+                let done = self.look(&taken, &mut random).await?;
+                self.samples.look(object.shard, asked, asked.elapsed());
+                done
+            }
+            Deed::Edit => {
+                let patched = objects.patch(object, edit(&mut random)).await?;
+                let generation = patched.metadata.generation;
+                let is_done = |shown: Option<&DocSpaceBackupSchedule>| {
+                    shown.is_some_and(|shown| is_ready(shown) && shown.metadata.generation >= generation)
+                };
+                objects.wait(&object.name, DONE_WITHIN, is_done).await
+            }
+            // It is awaited at the end of the run.
+            Deed::EditOfFailing => objects.patch(object, edit(&mut random)).await.is_ok(),
+            Deed::Rotation => {
+                objects.rotate(object).await?;
+                self.look(&taken, &mut random).await?
+            }
+            Deed::Deletion => {
+                objects.delete(object).await?;
+                let is_gone = objects
+                    .wait(&object.name, DONE_WITHIN, |shown| shown.is_none())
+                    .await;
+                if !is_gone || object.portal.schedule(false).is_some() {
+                    return Err(format!("{} is not gone, or its schedule is not", object.name).into());
+                }
+                objects.create_one(object).await?;
+                objects
+                    .wait(&object.name, DONE_WITHIN, |shown| shown.is_some_and(is_ready))
+                    .await
+            }
+            Deed::Failure => {
+                let until = Instant::now() + FAILS_FOR.min(self.lasts / SELDOM);
+                let fault = objects.fail(object, fault(&mut random), until);
+                sleep_until(until.min(self.ends())).await;
+                objects.heal(fault);
+                true
+            }
+            Deed::EndOfLeader => unreachable!("it is done to no object"),
+        };
+        match done {
+            true => Ok(()),
+            false => Err(format!("{} was not done within {DONE_WITHIN:?}", object.name).into()),
+        }
+    }
+
+    /// Requests a reconcile and waits for the answer.
+    async fn look(&self, Taken(object): &Taken, random: &mut fastrand::Rng) -> Result<bool> {
+        let now = format!("{:016x}", random.u64(..));
+        let patch = json!({"metadata": {"annotations": {REQUESTED_AT: now}}});
+        self.objects.patch(object, patch).await?;
+        let answered = |shown: Option<&DocSpaceBackupSchedule>| {
+            let status = shown.and_then(|shown| shown.status.as_ref());
+            status.is_some_and(|status| status.last_handled_reconcile_at.as_ref() == Some(&now))
+        };
+        Ok(self.objects.wait(&object.name, DONE_WITHIN, answered).await)
+    }
+}
+
+fn edit(random: &mut fastrand::Rng) -> Value {
+    json!({"spec": {"cronParams": {"hour": random.u8(..24)}}})
+}
+
+fn fault(random: &mut fastrand::Rng) -> Fault {
+    match random.u8(..6) {
+        0 | 1 => Fault::hang(),
+        2 => Fault::bad_gateway(),
+        3 => Fault::answer(500, FaultBody::Empty),
+        4 => Fault::reset(),
+        _ => Fault::lost_answer(),
+    }
+}

@@ -1,0 +1,325 @@
+//! The objects with their portals, and what the API server shows of them.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use docspace_backup_operator::api::{DocSpaceBackupSchedule, condition};
+use futures::{StreamExt, TryStreamExt, stream};
+use harness::{Namespace, control_plane, nightly, secret};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{Patch, PatchParams, PostParams},
+    runtime::{WatchStreamExt, watcher, watcher::Event},
+};
+use serde_json::json;
+use simulated_portal::{
+    ApiKey, Fault, FaultId, Installation, Keep, Portal, Request, SimulatedPortal, Tenant,
+};
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, timeout, timeout_at},
+};
+
+use crate::Result;
+
+/// Requests in flight while everything is created.
+const IN_FLIGHT: usize = 32;
+/// A portal that failed is as healthy as others this long afterwards: its object is read again by then.
+const RECOVERS_WITHIN: Duration = Duration::from_secs(240);
+
+/// An object, its Secret and its portal.
+pub struct Object {
+    /// Name of the object; the Secret has the same.
+    pub name: String,
+    /// The shard that it belongs to.
+    pub shard: &'static str,
+    /// Its portal.
+    pub portal: Portal,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    key: String,
+    /// Something is done to it right now.
+    is_taken: bool,
+    /// Its portal fails until then, or recovers.
+    ill_until: Option<Instant>,
+}
+
+/// All of them.
+pub struct Objects {
+    /// In the order of their names.
+    pub all: Vec<Arc<Object>>,
+    /// The namespace of everything.
+    pub namespace: Namespace,
+    server: SimulatedPortal,
+    schedules: Api<DocSpaceBackupSchedule>,
+    secrets: Api<Secret>,
+    seen: watch::Receiver<HashMap<String, DocSpaceBackupSchedule>>,
+    _watch: JoinHandle<()>,
+}
+
+/// An object that nobody else may touch while this lives.
+pub struct Taken(pub Arc<Object>);
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.0.state.lock().unwrap().is_taken = false;
+    }
+}
+
+impl Objects {
+    /// Creates them.
+    ///
+    /// # Errors
+    /// The API server refuses.
+    pub async fn create(count: usize) -> Result<Self> {
+        let client = control_plane().client().await;
+        let namespace = Namespace::create(&client).await;
+        let server = SimulatedPortal::start(Installation::default()).await;
+        server.log().keep(Keep::Writes);
+        let all: Vec<_> = (0..count)
+            .map(|number| Arc::new(Object::new(number, &server)))
+            .collect();
+        let (schedules, secrets) = (namespace.schedules(&client), namespace.secrets(&client));
+        let (seen, watch) = watched(schedules.clone());
+        let objects = Self {
+            all,
+            namespace,
+            server,
+            schedules,
+            secrets,
+            seen,
+            _watch: watch,
+        };
+        let create = |object: &Arc<Object>| {
+            let (object, objects) = (object.clone(), &objects);
+            async move {
+                let key = object.state.lock().unwrap().key.clone();
+                let secret = secret(&object.name, &[("apiKey", &key)]);
+                objects.secrets.create(&PostParams::default(), &secret).await?;
+                objects.create_one(&object).await
+            }
+        };
+        let created = stream::iter(&objects.all).map(create).buffer_unordered(IN_FLIGHT);
+        created.try_collect::<()>().await?;
+        Ok(objects)
+    }
+
+    /// Creates the object as it was at first.
+    ///
+    /// # Errors
+    /// The API server refuses.
+    pub async fn create_one(&self, object: &Object) -> Result<()> {
+        let mut manifest = nightly(&self.server.url());
+        manifest.metadata.name = Some(object.name.clone());
+        manifest.metadata.labels = Some([("shard".into(), object.shard.into())].into());
+        manifest.spec.portal.host_header = Some(object.portal.host());
+        manifest
+            .spec
+            .portal
+            .api_key_secret_ref
+            .name
+            .clone_from(&object.name);
+        self.schedules.create(&PostParams::default(), &manifest).await?;
+        Ok(())
+    }
+
+    /// Patches the object.
+    ///
+    /// # Errors
+    /// The API server refuses.
+    pub async fn patch(&self, object: &Object, patch: serde_json::Value) -> Result<DocSpaceBackupSchedule> {
+        let patch = Patch::Merge(patch);
+        Ok(self
+            .schedules
+            .patch(&object.name, &PatchParams::default(), &patch)
+            .await?)
+    }
+
+    /// Deletes the object.
+    ///
+    /// # Errors
+    /// The API server refuses.
+    pub async fn delete(&self, object: &Object) -> Result<()> {
+        self.schedules.delete(&object.name, &Default::default()).await?;
+        Ok(())
+    }
+
+    /// Gives the object a new key, and revokes the old one.
+    ///
+    /// # Errors
+    /// The API server refuses.
+    pub async fn rotate(&self, object: &Object) -> Result<()> {
+        let key = object.portal.issue_key(ApiKey::named("soak"));
+        let patch = Patch::Merge(json!({"stringData": {"apiKey": key}}));
+        self.secrets
+            .patch(&object.name, &PatchParams::default(), &patch)
+            .await?;
+        let old = std::mem::replace(&mut object.state.lock().unwrap().key, key);
+        object.portal.revoke_key(&old);
+        Ok(())
+    }
+
+    /// Lets the portal of an object fail.
+    pub fn fail(&self, object: &Object, fault: Fault, until: Instant) -> FaultId {
+        object.state.lock().unwrap().ill_until = Some(until + RECOVERS_WITHIN);
+        self.server.order(fault.of(&object.portal))
+    }
+
+    /// Ends a failure.
+    pub fn heal(&self, fault: FaultId) {
+        self.server.clear_fault(fault);
+    }
+
+    /// Ends all failures.
+    pub fn clear_faults(&self) {
+        self.server.clear_faults();
+    }
+
+    /// A random object to which nothing is done now, with a portal that fails or not.
+    pub fn take(&self, random: &mut fastrand::Rng, is_ill: bool, shard: Option<&str>) -> Option<Taken> {
+        let now = Instant::now();
+        // As many as chance needs to find one of the few.
+        (0..200).find_map(|_| {
+            let object = &self.all[random.usize(..self.all.len())];
+            let mut state = object.state.lock().unwrap();
+            let fits = shard.is_none_or(|shard| shard == object.shard)
+                && !state.is_taken
+                && state.ill_until.is_some_and(|until| until > now) == is_ill;
+            state.is_taken |= fits;
+            fits.then(|| Taken(object.clone()))
+        })
+    }
+
+    /// Waits until the API server shows that the object fulfils a condition; `None` is an object that is gone.
+    pub async fn wait(
+        &self,
+        name: &str,
+        within: Duration,
+        wanted: impl Fn(Option<&DocSpaceBackupSchedule>) -> bool,
+    ) -> bool {
+        let mut seen = self.seen.clone();
+        timeout(within, seen.wait_for(|seen| wanted(seen.get(name))))
+            .await
+            .is_ok()
+    }
+
+    /// Waits until every object is Ready and every portal holds what its object says.
+    ///
+    /// # Errors
+    /// Some objects are not Ready in time; names and conditions of the first ones.
+    pub async fn all_settle(&self, within: Duration) -> Result<Duration> {
+        let (start, mut seen) = (Instant::now(), self.seen.clone());
+        loop {
+            let stuck = {
+                let seen = seen.borrow_and_update();
+                self.unsettled(&seen)
+            };
+            if stuck.is_empty() {
+                return Ok(start.elapsed());
+            }
+            if timeout_at(start + within, seen.changed()).await.is_err() {
+                let first: Vec<_> = stuck.iter().take(5).cloned().collect();
+                return Err(format!("{} objects are stuck: {}", stuck.len(), first.join("; ")).into());
+            }
+        }
+    }
+
+    fn unsettled(&self, seen: &HashMap<String, DocSpaceBackupSchedule>) -> Vec<String> {
+        let settled = |object: &&Arc<Object>| {
+            let Some(shown) = seen.get(&object.name) else {
+                return false;
+            };
+            let hour = shown.spec.cron_params.hour;
+            let held = object.portal.schedule(false);
+            is_ready(shown) && held.is_some_and(|held| held.cron == format!("0 0 {hour} ? * *"))
+        };
+        let rest = self.all.iter().filter(|object| !settled(object));
+        rest.map(|object| match seen.get(&object.name) {
+            None => format!("{}: not there", object.name),
+            Some(shown) => {
+                let ready = condition(shown.status.as_ref(), "Ready");
+                let why = ready.map(|ready| format!("{} {}", ready.reason, ready.message));
+                format!("{}: {}", object.name, why.unwrap_or_default())
+            }
+        })
+        .collect()
+    }
+
+    /// The writes to all portals, in order.
+    pub fn writes(&self) -> Vec<Request> {
+        self.server.log().requests()
+    }
+
+    /// The keys that are or were in Secrets may not be in any log.
+    pub fn keys(&self) -> Vec<String> {
+        let key = |object: &Arc<Object>| object.state.lock().unwrap().key.clone();
+        self.all.iter().map(key).collect()
+    }
+}
+
+impl Object {
+    fn new(number: usize, server: &SimulatedPortal) -> Self {
+        let portal = server.add_tenant(Tenant::at(&format!("portal-{number:05}.test")));
+        let state = State {
+            key: portal.issue_key(ApiKey::named("soak")),
+            ..State::default()
+        };
+        Self {
+            name: format!("object-{number:05}"),
+            shard: if number.is_multiple_of(2) { "a" } else { "b" },
+            portal,
+            state: Mutex::new(state),
+        }
+    }
+}
+
+/// Whether the object is Ready as its spec is now.
+pub fn is_ready(object: &DocSpaceBackupSchedule) -> bool {
+    let ready = condition(object.status.as_ref(), "Ready");
+    ready.is_some_and(|ready| {
+        ready.status == "True" && ready.observed_generation == object.metadata.generation
+    })
+}
+
+/// What a watch shows, kept up to date.
+fn watched(
+    api: Api<DocSpaceBackupSchedule>,
+) -> (
+    watch::Receiver<HashMap<String, DocSpaceBackupSchedule>>,
+    JoinHandle<()>,
+) {
+    let (seen, receiver) = watch::channel(HashMap::new());
+    let task = tokio::spawn(async move {
+        let mut events = Box::pin(watcher(api, watcher::Config::default()).default_backoff());
+        let mut listed = HashMap::new();
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(Event::Init) => listed.clear(),
+                Ok(Event::InitApply(object)) => drop(listed.insert(object.name_any(), object)),
+                Ok(Event::InitDone) => drop(seen.send_replace(std::mem::take(&mut listed))),
+                Ok(Event::Apply(object)) => {
+                    seen.send_modify(|seen| drop(seen.insert(object.name_any(), object)));
+                }
+                Ok(Event::Delete(object)) => {
+                    seen.send_modify(|seen| drop(seen.remove(&object.name_any())));
+                }
+                // The watch begins anew.
+                Err(_) => {}
+            }
+        }
+    });
+    (receiver, task)
+}
+
+/// A client of its own, for other resources.
+pub async fn client() -> Client {
+    control_plane().client().await
+}
