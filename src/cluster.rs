@@ -13,17 +13,44 @@ use kube::{
     config::{InferConfigError, Kubeconfig, KubeconfigError},
 };
 
+use crate::error::place;
+
 /// Time-out of a request to the Kubernetes API.
 pub const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
 
 /// SOCKS has a port of its own; kube would take that of HTTP.
 const SOCKS_PORT: &str = "1080";
 
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum NoConfig {
+    /// A kubeconfig is no YAML.
+    #[error("the kubeconfig cannot be read: {0}")]
+    NotYaml(String),
+    /// There is neither a usable kubeconfig nor the service account of a pod.
+    #[error(transparent)]
+    Unusable(InferConfigError),
+}
+
+impl From<InferConfigError> for NoConfig {
+    fn from(error: InferConfigError) -> Self {
+        match kubeconfig_error(&error) {
+            // It repeats lines of the file, such as a token.
+            Some(KubeconfigError::Parse(error)) => Self::NotYaml(place(error)),
+            _ => Self::Unusable(error),
+        }
+    }
+}
+
+fn kubeconfig_error(error: &InferConfigError) -> Option<&KubeconfigError> {
+    error.source()?.downcast_ref()
+}
+
 /// The configuration of every client of the Kubernetes API.
 ///
 /// # Errors
 /// There is neither a usable kubeconfig nor the service account of a pod.
-pub async fn config() -> Result<Config, InferConfigError> {
+pub async fn config() -> Result<Config, NoConfig> {
     let mut config = Config::infer().await?;
     // kube's own choice compares NO_PROXY with the proxy instead of the API server, and ignores the variables in a pod.
     config.proxy_url = match proxy_of_the_kubeconfig(&config) {
@@ -33,19 +60,20 @@ pub async fn config() -> Result<Config, InferConfigError> {
     Ok(config)
 }
 
-/// The same; `None` if there is neither a kubeconfig nor the service account of a pod.
+/// The same; `None` if KUBECONFIG names nothing, and there is neither the usual kubeconfig nor the service account of a pod.
 ///
 /// # Errors
-/// The kubeconfig is there, and not usable.
-pub async fn config_if_any() -> Result<Option<Config>, InferConfigError> {
+/// A kubeconfig is named, or there, and not usable.
+pub async fn config_if_any() -> Result<Option<Config>, NoConfig> {
+    let is_named = std::env::var_os("KUBECONFIG").is_some_and(|files| !files.is_empty());
     match config().await {
-        Err(error) if is_none(&error) => Ok(None),
+        Err(NoConfig::Unusable(error)) if !is_named && is_none(&error) => Ok(None),
         config => config.map(Some),
     }
 }
 
 fn is_none(error: &InferConfigError) -> bool {
-    match error.source().and_then(|error| error.downcast_ref()) {
+    match kubeconfig_error(error) {
         Some(KubeconfigError::ReadConfig(error, _)) => error.kind() == ErrorKind::NotFound,
         Some(KubeconfigError::FindPath) => true,
         _ => false,

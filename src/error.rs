@@ -10,6 +10,14 @@ pub fn cannot_read(file: &Path) -> impl FnOnce(io::Error) -> String {
     move |error| format!("cannot read {}: {error}", file.display())
 }
 
+/// Where a text is no YAML. The error itself repeats lines around it, which may hold a secret.
+pub fn place(error: &serde_saphyr::Error) -> String {
+    error.location().map_or_else(
+        || "its end is missing".into(),
+        |at| format!("see line {}, column {}", at.line(), at.column()),
+    )
+}
+
 /// An error with all its causes.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -5,6 +5,7 @@ pub mod check;
 pub mod cli;
 pub mod cluster;
 pub mod controller;
+pub mod dns_name;
 pub mod error;
 pub mod import;
 pub mod lease;

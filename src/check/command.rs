@@ -8,7 +8,7 @@ use std::{
 use kube::{Client, core::Selector};
 
 use crate::{
-    check::{Check, Report, objects},
+    check::{Belongs, Check, Report, objects},
     cli::{CheckArgs, Output},
     cluster,
     controller::Settings,
@@ -46,7 +46,7 @@ pub async fn command(args: CheckArgs) -> Result<Results, BoxError> {
         }
         None => (None, "default".into()),
     };
-    let namespace = args.namespace.unwrap_or(default_namespace);
+    let namespace = args.namespace.as_deref().unwrap_or(&default_namespace);
     let check = Check {
         client,
         portals: Portals::new(args.portals.into())?,
@@ -62,18 +62,23 @@ pub async fn command(args: CheckArgs) -> Result<Results, BoxError> {
     let mut results = Results::default();
     let mut subjects = Vec::new();
     for name in &args.names {
-        subjects.extend(results.of(check.named(&namespace, name).await));
+        subjects.extend(results.of(check.named(namespace, name).await));
     }
     if let Some(file) = &args.file {
         let text = read(file).map_err(cannot_read(file))?;
         let invalid = |error| format!("{}: {error}", file.display());
-        for object in objects(&text, &namespace).map_err(invalid)? {
+        let belongs = Belongs {
+            only: args.namespace.as_deref(),
+            by_default: &default_namespace,
+        };
+        for object in objects(&text, belongs).map_err(invalid)? {
             let object = object.map_err(invalid);
             if let Some(object) = results.of(object) {
                 subjects.extend(results.of(check.manifest(object).await));
             }
         }
     }
+    check.sends_its_key_to_one(&subjects)?;
     let reports = check.all(subjects).await;
     let reports: Vec<_> = reports
         .into_iter()

@@ -5,7 +5,7 @@ mod manifests;
 mod report;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, hash_map::Entry},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, hash_map::Entry},
     io,
 };
 
@@ -22,13 +22,13 @@ use crate::{
         self, Guarded, Settings,
         preview::{Surroundings, preview},
     },
-    portal::Portals,
+    portal::{Address, AllowedOrigin, Portals},
     secret::SharedSecret,
 };
 
 pub use crate::check::{
     command::command,
-    manifests::{InvalidManifest, objects},
+    manifests::{Belongs, InvalidManifest, objects},
     report::{Action, Report},
 };
 
@@ -78,6 +78,12 @@ pub enum Error {
         "there is no cluster: neither a kubeconfig nor a pod's service account is found; give --file and --api-key-file"
     )]
     NoCluster,
+    /// One key is not for the portals of strangers whose manifests are checked beside.
+    #[error(
+        "the objects are of several portals ({}), and the key of --api-key-file would go to each; check them one by one, \
+         or list the portals with --allowed-origin", .0.join(", ")
+    )]
+    SeveralPortals(Vec<String>),
 }
 
 fn cannot(what: String) -> impl FnOnce(kube::Error) -> Error {
@@ -89,6 +95,12 @@ fn shown(object: &DocSpaceBackupSchedule) -> String {
     format!("{namespace}/{}", object.name_any())
 }
 
+const KEY_OF_A_FILE: &str = "The key is from a file, so it is not known whether the object's Secret holds it, and whether \
+     that may be sent to this portal";
+
+/// The operator may write the status between the read and the dry run: so often it is tried again.
+const CONFLICTS: usize = 3;
+
 /// What was listed, and why it was not, by namespace; of all without one.
 type Listed = HashMap<Option<String>, (Vec<Guarded>, Option<String>)>;
 
@@ -99,6 +111,14 @@ pub struct Subject {
     pub object: DocSpaceBackupSchedule,
     /// What the check could not find out.
     pub notes: Vec<String>,
+}
+
+impl Subject {
+    /// Without an answer of the API server, an object has no uid, by which objects are told apart.
+    fn gets_uid(&mut self, number: usize) {
+        let uid = &mut self.object.metadata.uid;
+        uid.get_or_insert_with(|| format!("object {number} of this check"));
+    }
 }
 
 impl Check {
@@ -129,6 +149,22 @@ impl Check {
 
     /// The text says why the manifest could not be validated.
     async fn applied(
+        &self,
+        manifest: DocSpaceBackupSchedule,
+    ) -> Result<(DocSpaceBackupSchedule, Option<String>), Error> {
+        for _ in 0..CONFLICTS {
+            match self.applied_once(manifest.clone()).await {
+                Err(Error::Kubernetes {
+                    source: kube::Error::Api(status),
+                    ..
+                }) if status.code == 409 => {}
+                result => return result,
+            }
+        }
+        self.applied_once(manifest).await
+    }
+
+    async fn applied_once(
         &self,
         manifest: DocSpaceBackupSchedule,
     ) -> Result<(DocSpaceBackupSchedule, Option<String>), Error> {
@@ -175,8 +211,31 @@ impl Check {
         }
     }
 
-    /// Checks each of them as if all were applied, in this order.
+    /// Makes sure that a key that is given goes to one portal, or to those that are allowed.
+    ///
+    /// # Errors
+    /// The objects name several portals.
+    pub fn sends_its_key_to_one(&self, subjects: &[Subject]) -> Result<(), Error> {
+        if self.key.is_none() || !self.settings.origins.allowed.is_empty() {
+            return Ok(());
+        }
+        let portals = subjects.iter().map(|subject| &subject.object.spec.portal);
+        let addresses =
+            portals.filter_map(|portal| Address::parse(&portal.url, portal.host_header.as_deref()).ok());
+        let origins: BTreeSet<_> = addresses
+            .map(|address| AllowedOrigin::of(&address).to_string())
+            .collect();
+        match origins.len() {
+            0 | 1 => Ok(()),
+            _ => Err(Error::SeveralPortals(origins.into_iter().collect())),
+        }
+    }
+
+    /// Checks each of them as if all were applied.
     pub async fn all(&self, mut subjects: Vec<Subject>) -> Vec<Result<Report, Error>> {
+        for (number, subject) in subjects.iter_mut().enumerate() {
+            subject.gets_uid(number);
+        }
         let mut listed = Listed::default();
         let mut reports = Vec::new();
         for at in 0..subjects.len() {
@@ -189,8 +248,7 @@ impl Check {
     async fn one(&self, at: usize, subjects: &mut [Subject], listed: &mut Listed) -> Result<Report, Error> {
         let Subject { object, mut notes } = subjects[at].clone();
         if self.key.is_some() {
-            notes.push("The key is from a file, so it is not known whether the object's Secret holds it, and whether that \
-                        may be sent to this portal".into());
+            notes.push(KEY_OF_A_FILE.into());
         }
         let there = Surroundings {
             client: self.client.clone().unwrap_or_else(no_cluster),
@@ -238,7 +296,8 @@ impl Check {
     /// The objects of a namespace, or of all. The text says why they are not known.
     async fn list(&self, namespace: Option<&String>) -> Result<(Vec<Guarded>, Option<String>), Error> {
         let Some(client) = self.client.clone() else {
-            return Ok((Vec::new(), None));
+            let note = "Other objects of the portal are not known: there is no cluster";
+            return Ok((Vec::new(), Some(note.into())));
         };
         let api: Api<Guarded> = match namespace {
             Some(namespace) => Api::namespaced(client, namespace),

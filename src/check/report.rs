@@ -223,10 +223,12 @@ impl Report {
     }
 
     fn key(&self, valid: &str, message: &str) -> String {
-        let mut words = format!(
-            "{}: {message}",
-            if valid == "True" { "valid" } else { "not valid" }
-        );
+        let valid = match valid {
+            "True" => "valid",
+            "False" => "not valid",
+            _ => "not known",
+        };
+        let mut words = format!("{valid}: {message}");
         let key = self.status.as_ref().and_then(|status| status.api_key.as_ref());
         if let Some(key) = key {
             let name = &key.name;

@@ -4,22 +4,26 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::{OriginArgs, PortalArgs};
+use crate::{
+    cli::{OriginArgs, PortalArgs},
+    dns_name::{LONGEST_SUBDOMAIN, is_label, is_subdomain},
+};
 
 /// The flags of `check`.
 #[derive(Args, Debug)]
 #[command(group = clap::ArgGroup::new("object").args(["names", "file"]).required(true))]
 pub struct CheckArgs {
     /// Names of objects of the cluster.
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = object_name)]
     pub names: Vec<String>,
 
     /// Manifests to check as if they were applied; - for the standard input.
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
 
-    /// Namespace of the objects. Default: that of the manifest, or of the current kubeconfig context.
-    #[arg(short, long, value_name = "NAME")]
+    /// Namespace of the objects; a manifest may not name another one. Default: that of the manifest, or of the current
+    /// kubeconfig context.
+    #[arg(short, long, value_name = "NAME", value_parser = namespace)]
     pub namespace: Option<String>,
 
     /// Objects of all namespaces may own a portal's schedule, as for an operator that watches all; otherwise those of the
@@ -73,7 +77,7 @@ pub struct ImportArgs {
     pub ca_file: Option<PathBuf>,
 
     /// Name of the object; those of the Secrets begin with it.
-    #[arg(long, value_name = "NAME", default_value = "docspace-backup", value_parser = object_name)]
+    #[arg(long, value_name = "NAME", default_value = "docspace-backup", value_parser = imported_name)]
     pub name: String,
 
     /// Namespace to write into the manifests. Default: none.
@@ -85,36 +89,25 @@ pub struct ImportArgs {
     pub portals: PortalArgs,
 }
 
-/// The longest name of an imported object, in characters: Kubernetes accepts 253, and the name of a Secret is longer by
-/// `-dump-storage`.
-const LONGEST_NAME: usize = 240;
+/// The longest name of an imported object, in characters: that of a Secret is longer by `-dump-storage`.
+const LONGEST_IMPORTED: usize = LONGEST_SUBDOMAIN - 13;
+
+fn imported_name(text: &str) -> Result<String, String> {
+    if text.len() <= LONGEST_IMPORTED {
+        object_name(text)
+    } else {
+        Err(format!("must have at most {LONGEST_IMPORTED} characters"))
+    }
+}
 
 fn object_name(text: &str) -> Result<String, String> {
-    let are_labels = text.split('.').all(is_label);
-    if are_labels && text.len() <= LONGEST_NAME {
-        Ok(text.into())
-    } else {
-        Err(format!(
-            "must be the name of an object: at most {LONGEST_NAME} lower-case letters, digits, '-' and '.'; each part \
-             starts and ends with a letter or digit"
-        ))
-    }
+    let said = "must be the name of an object: lower-case letters, digits, '-' and '.'; each part starts and ends with a \
+                letter or digit";
+    is_subdomain(text).then(|| text.into()).ok_or_else(|| said.into())
 }
 
 fn namespace(text: &str) -> Result<String, String> {
-    if is_label(text) && text.len() <= 63 {
-        Ok(text.into())
-    } else {
-        Err("must be the name of a namespace: at most 63 lower-case letters, digits and '-'; it starts and ends with a \
-             letter or digit"
-            .into())
-    }
-}
-
-/// Whether it has the characters of a label of DNS, as Kubernetes names objects.
-fn is_label(text: &str) -> bool {
-    let is_alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let ends = [text.bytes().next(), text.bytes().last()];
-    ends.iter().all(|end| end.is_some_and(is_alphanumeric))
-        && text.bytes().all(|byte| is_alphanumeric(byte) || byte == b'-')
+    let said = "must be the name of a namespace: at most 63 lower-case letters, digits and '-'; it starts and ends with a \
+                letter or digit";
+    is_label(text).then(|| text.into()).ok_or_else(|| said.into())
 }

@@ -76,18 +76,18 @@ impl Target {
     /// A Secret whose values people fill in.
     fn to_fill_in(&self, name: &str, keys: &[String], manifests: &mut Manifests) {
         let values: Map<_, _> = keys.iter().map(|key| (key.clone(), json!(""))).collect();
-        let mut secret = self.secret(name, &values.into());
-        secret["metadata"]["annotations"] =
-            json!({PORTAL_ORIGIN: AllowedOrigin::of(&self.address).to_string()});
-        manifests.documents.push(secret);
+        manifests.documents.push(self.secret(name, &values.into()));
         manifests.notes.push(format!(
             "Fill in the values of Secret {name}: {}",
             keys.join(", ")
         ));
     }
 
+    /// A Secret that may be sent to this portal only.
     fn secret(&self, name: &str, values: &Value) -> Value {
-        json!({"apiVersion": "v1", "kind": "Secret", "metadata": self.metadata(name), "stringData": values})
+        let mut metadata = self.metadata(name);
+        metadata["annotations"] = json!({PORTAL_ORIGIN: AllowedOrigin::of(&self.address).to_string()});
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": values})
     }
 
     fn schedule(&self, schedule: &Schedule, manifests: &mut Manifests) {
@@ -233,9 +233,10 @@ mod tests {
             ..target()
         };
         let documents = written(&target, |_| {}).documents;
-        let [_, ca, object] = &documents[..] else {
+        let [key, ca, object] = &documents[..] else {
             panic!("{documents:?}")
         };
+        assert_eq!(ca["metadata"]["annotations"], key["metadata"]["annotations"]);
         assert_eq!(ca["stringData"], json!({"ca.crt": "PEM"}));
         assert_eq!(
             object["spec"]["portal"]["caSecretRef"]["name"],

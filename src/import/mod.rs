@@ -3,10 +3,12 @@
 mod manifests;
 mod refused;
 
+use std::path::Path;
+
 use crate::{
     cli::ImportArgs,
     error::{BoxError, cannot_read},
-    portal::{Access, Address, Cas, MOST_CAS_OF_NAMESPACE, PortalError, Portals},
+    portal::{Access, Address, Cas, PortalError, Portals},
     secret,
 };
 
@@ -57,17 +59,10 @@ pub async fn import(portals: &Portals, access: &Access, target: &Target) -> Resu
 pub async fn command(args: ImportArgs) -> Result<(String, Vec<String>), BoxError> {
     let key = secret::from_file(&args.api_key_file)?;
     let address = Address::parse(&args.url, args.host_header.as_deref())?;
-    let ca_file = args.ca_file.as_deref();
-    let pem = ca_file
-        .map(|file| std::fs::read_to_string(file).map_err(cannot_read(file)))
-        .transpose()?;
-    let ca = match (&pem, ca_file) {
-        (Some(pem), Some(file)) => {
-            let most = MOST_CAS_OF_NAMESPACE / 1024;
-            let ca = Cas::default().share("", pem);
-            Some(ca.ok_or_else(|| format!("{} has more than {most} KiB", file.display()))?)
-        }
-        _ => None,
+    let pem = args.ca_file.as_deref().map(certificates).transpose()?;
+    let ca = match &pem {
+        Some(pem) => Some(Cas::default().share("", pem).ok_or("the CAs are too large")?),
+        None => None,
     };
     let access = Access {
         namespace: args.namespace.as_deref().unwrap_or_default().into(),
@@ -88,4 +83,58 @@ pub async fn command(args: ImportArgs) -> Result<(String, Vec<String>), BoxError
     }
     let documents: Result<Vec<_>, _> = manifests.documents.iter().map(serde_saphyr::to_string).collect();
     Ok((documents?.join("---\n"), manifests.notes))
+}
+
+/// The certificates of a file, and nothing else that it may hold, such as a private key.
+fn certificates(file: &Path) -> Result<String, BoxError> {
+    const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+    const END: &str = "-----END CERTIFICATE-----";
+    let text = std::fs::read_to_string(file).map_err(cannot_read(file))?;
+    let sections = text.split(BEGIN).skip(1).map(|section| section.split_once(END));
+    let sections: Option<Vec<_>> = sections.map(|section| Some(section?.0.trim())).collect();
+    let is_base64 = |section: &&str| {
+        let is_part =
+            |byte: u8| byte.is_ascii_alphanumeric() || byte.is_ascii_whitespace() || b"+/=".contains(&byte);
+        section.bytes().all(is_part)
+    };
+    match sections {
+        Some(sections) if !sections.is_empty() && sections.iter().all(is_base64) => {
+            let sections = sections
+                .iter()
+                .map(|section| format!("{BEGIN}\n{section}\n{END}\n"));
+            Ok(sections.collect())
+        }
+        _ => Err(format!("{} holds no certificate (PEM)", file.display()).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_certificates_of_a_file_are_printed() {
+        let file = std::env::temp_dir().join(format!("ca-{:016x}.pem", fastrand::u64(..)));
+        let read = |text: &str| {
+            std::fs::write(&file, text).expect("the folder is writable");
+            certificates(&file).map_err(|error| error.to_string())
+        };
+        let (key, one) = (
+            "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n",
+            "-----BEGIN CERTIFICATE-----\nMIIB+/=\n-----END CERTIFICATE-----\n",
+        );
+        assert_eq!(
+            read(&format!("{key}# of the issuer\n{one}{one}{key}")),
+            Ok(format!("{one}{one}"))
+        );
+        let open = "-----BEGIN CERTIFICATE-----\nMIIB\n";
+        for text in ["", "any text", key, open, &format!("{open}{key}{one}")] {
+            let said = read(text).expect_err(text);
+            assert!(
+                said.contains("no certificate") && !said.contains("c2VjcmV0"),
+                "{said}"
+            );
+        }
+        std::fs::remove_file(&file).expect("it is there");
+    }
 }

@@ -10,7 +10,10 @@ use serde::{
     de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor},
 };
 
-use crate::shares::{Share, Shares};
+use crate::{
+    dns_name::is_subdomain,
+    shares::{Share, Shares},
+};
 
 /// An answer of at most this size needs no place, in bytes. Nearly all are smaller.
 const SMALL: usize = 16 * 1024;
@@ -32,7 +35,7 @@ pub struct Answer {
     _place: Option<Share>,
 }
 
-/// Reads a Secret; `None` if it does not exist.
+/// Reads a Secret; `None` if it does not exist, as none of an invalid name does.
 ///
 /// # Errors
 /// Kubernetes did not answer, or refused.
@@ -42,6 +45,9 @@ pub async fn read(
     name: &str,
     places: &Shares,
 ) -> Result<Option<Answer>, kube::Error> {
+    if !is_subdomain(name) {
+        return Ok(None);
+    }
     let request = Request::new(Secret::url_path(&(), Some(namespace))).get(name, &GetParams::default());
     let stream = match client
         .request_stream(request.map_err(kube::Error::BuildRequest)?)

@@ -62,7 +62,11 @@ pub async fn run(kubeconfig: Option<&str>, arguments: &[&str], stdin: &str) -> S
     command
         .args(["check", "--allow-loopback-portals"])
         .args(arguments);
-    command.env("KUBECONFIG", kubeconfig.unwrap_or("/does/not/exist"));
+    match kubeconfig {
+        Some(kubeconfig) => command.env("KUBECONFIG", kubeconfig),
+        // Nor is there one in the home folder.
+        None => command.env_remove("KUBECONFIG").env("HOME", "/does/not/exist"),
+    };
     command
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped());
@@ -147,7 +151,7 @@ async fn an_object_of_the_cluster_is_checked_with_its_status() {
     );
 }
 
-/// What a manifest no longer has is gone, as after `kubectl apply`, whoever wrote it.
+/// What a manifest no longer has is gone, as after `kubectl replace`, whoever wrote it.
 #[tokio::test]
 async fn a_manifest_replaces_the_spec() {
     let mut world = Setup::default().idle().await;
