@@ -84,7 +84,7 @@ pub use books::{Archive, AuditEvent, Expiry, File, Progress};
 pub use clock::Clock;
 pub use credentials::{ApiKey, Holder};
 pub use faults::{Fault, FaultBody, FaultId};
-pub use log::{Keep, Log, Request, TimedOut};
+pub use log::{CarriedOut, Keep, Log, Request, TimedOut};
 pub use portal::{Portal, SimulatedPortal};
 pub use schedule::{DUMP_TENANT, Schedule};
 pub use scheduler::Pass;

@@ -75,6 +75,15 @@ impl Request {
     }
 }
 
+/// A write that was carried out, whether its caller heard of it or not.
+#[derive(Clone, Debug)]
+pub struct CarriedOut {
+    /// The id of the tenant.
+    pub tenant_id: Option<i32>,
+    /// The body of a POST; `None` for a DELETE.
+    pub posted: Option<Value>,
+}
+
 /// How much of the log is kept. Counters always continue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Keep {
@@ -144,6 +153,7 @@ struct Shared {
 struct Content {
     keep: Keep,
     requests: VecDeque<Request>,
+    carried_out: Vec<CarriedOut>,
     counts: HashMap<(String, String), u64>,
     total: u64,
     in_flight: usize,
@@ -190,6 +200,17 @@ impl Log {
         self.0.content.lock().unwrap().total
     }
 
+    /// The writes that were carried out, in this order, also those whose callers had gone.
+    pub fn writes_carried_out(&self) -> Vec<CarriedOut> {
+        self.0.content.lock().unwrap().carried_out.clone()
+    }
+
+    pub(crate) fn carried_out(&self, call: &Call, tenant_id: Option<i32>) {
+        let posted = (call.method == "POST").then(|| serde_json::from_slice(&call.body).unwrap_or_default());
+        let write = CarriedOut { tenant_id, posted };
+        self.0.content.lock().unwrap().carried_out.push(write);
+    }
+
     /// How many requests are under way.
     pub fn in_flight(&self) -> usize {
         self.0.content.lock().unwrap().in_flight
@@ -225,6 +246,7 @@ impl Log {
     pub fn clear(&self) {
         let mut content = self.0.content.lock().unwrap();
         content.requests.clear();
+        content.carried_out.clear();
         content.counts.clear();
         content.most_in_flight = content.in_flight;
     }

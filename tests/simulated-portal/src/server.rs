@@ -231,7 +231,15 @@ async fn respond(
 
 fn work(core: &Core, call: &Call) -> Answer {
     let now = core.clock.now();
-    routes::answer(&mut core.state.lock().unwrap(), call, now)
+    let mut state = core.state.lock().unwrap();
+    let answer = routes::answer(&mut state, call, now);
+    if call.method != "GET" && answer.status == 200 {
+        let tenant = state.tenant_of_host(call.host());
+        // Still locked, so that the order is that of the work.
+        core.log
+            .carried_out(call, tenant.map(|index| state.tenants[index].id));
+    }
+    answer
 }
 
 /// Whether calls hang because MariaDB is down (R 376).

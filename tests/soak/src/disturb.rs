@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use docspace_backup_operator::api::{DocSpaceBackupSchedule, REQUESTED_AT};
-use serde_json::{Value, json};
+use serde_json::json;
 use simulated_portal::{Fault, FaultBody};
 use tokio::{
     task::JoinSet,
@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::{
     NORMAL, Result,
-    objects::{Objects, Taken, is_ready},
+    objects::{Health, Object, Objects, Taken},
     operators::Operators,
     samples::Samples,
 };
@@ -144,7 +144,11 @@ impl Disturber {
                 Deed::EndOfLeader => {
                     let operators = self.operators.clone();
                     let kill = turn % 2 == 0;
-                    running.spawn(async move { operators.end_leader(kill).await.map(drop) });
+                    let samples = self.samples.clone();
+                    running.spawn(async move {
+                        samples.takeover(operators.end_leader(kill).await?);
+                        Ok(())
+                    });
                 }
                 Deed::Failure => {
                     let count = (self.objects.all.len() as f64 * FAILING).ceil() as usize;
@@ -159,35 +163,42 @@ impl Disturber {
     }
 
     fn spawn(&self, deed: Deed, random: &mut fastrand::Rng, running: &mut JoinSet<Result<()>>) {
-        let is_ill = matches!(deed, Deed::EditOfFailing);
-        if let Some(taken) = self.objects.take(random, is_ill, None) {
+        let health = match deed {
+            Deed::EditOfFailing => Health::Fails,
+            _ => Health::Works,
+        };
+        if let Some(taken) = self.objects.take(random, health) {
             let random = fastrand::Rng::with_seed(random.u64(..));
             running.spawn(self.clone().act(deed, taken, random));
         }
     }
 
     async fn act(self, deed: Deed, taken: Taken, mut random: fastrand::Rng) -> Result<()> {
-        let (objects, object) = (&self.objects, &taken.0);
+        let (objects, object) = (&self.objects, &taken.0.clone());
         let done = match deed {
             Deed::Look => {
                 let asked = Instant::now();
-                let done = self.look(&taken, &mut random).await?;
+                let done = self.look(object, &mut random).await?;
                 self.samples.look(object.shard, asked, asked.elapsed());
                 done
             }
             Deed::Edit => {
-                let patched = objects.patch(object, edit(&mut random)).await?;
-                let generation = patched.metadata.generation;
+                let generation = objects.edit(object, &mut random).await?.metadata.generation;
                 let is_done = |shown: Option<&DocSpaceBackupSchedule>| {
-                    shown.is_some_and(|shown| is_ready(shown) && shown.metadata.generation >= generation)
+                    shown.is_some_and(|shown| {
+                        object.is_in_order(shown) && shown.metadata.generation >= generation
+                    })
                 };
                 objects.wait(&object.name, DONE_WITHIN, is_done).await
             }
-            // It is awaited at the end of the run.
-            Deed::EditOfFailing => objects.patch(object, edit(&mut random)).await.is_ok(),
+            // Its effect is awaited at the end of the run.
+            Deed::EditOfFailing => {
+                objects.edit(object, &mut random).await?;
+                true
+            }
             Deed::Rotation => {
                 objects.rotate(object).await?;
-                self.look(&taken, &mut random).await?
+                self.look(object, &mut random).await?
             }
             Deed::Deletion => {
                 objects.delete(object).await?;
@@ -199,14 +210,18 @@ impl Disturber {
                 }
                 objects.create_one(object).await?;
                 objects
-                    .wait(&object.name, DONE_WITHIN, |shown| shown.is_some_and(is_ready))
+                    .wait(&object.name, DONE_WITHIN, |shown| {
+                        shown.is_some_and(|shown| object.is_in_order(shown))
+                    })
                     .await
             }
             Deed::Failure => {
+                let fault = objects.fail(object, fault(&mut random));
+                // Others may edit it meanwhile.
+                drop(taken);
                 let until = Instant::now() + FAILS_FOR.min(self.lasts / SELDOM);
-                let fault = objects.fail(object, fault(&mut random), until);
                 sleep_until(until.min(self.ends())).await;
-                objects.heal(fault);
+                objects.heal(object, fault);
                 true
             }
             Deed::EndOfLeader => unreachable!("it is done to no object"),
@@ -217,29 +232,31 @@ impl Disturber {
         }
     }
 
-    /// Requests a reconcile and waits for the answer.
-    async fn look(&self, Taken(object): &Taken, random: &mut fastrand::Rng) -> Result<bool> {
+    /// Requests a reconcile and waits for the answer, by which all is in order.
+    async fn look(&self, object: &Arc<Object>, random: &mut fastrand::Rng) -> Result<bool> {
         let now = format!("{:016x}", random.u64(..));
         let patch = json!({"metadata": {"annotations": {REQUESTED_AT: now}}});
         self.objects.patch(object, patch).await?;
         let answered = |shown: Option<&DocSpaceBackupSchedule>| {
             let status = shown.and_then(|shown| shown.status.as_ref());
-            status.is_some_and(|status| status.last_handled_reconcile_at.as_ref() == Some(&now))
+            let is_answer =
+                status.is_some_and(|status| status.last_handled_reconcile_at.as_ref() == Some(&now));
+            is_answer && shown.is_some_and(|shown| object.is_in_order(shown))
         };
         Ok(self.objects.wait(&object.name, DONE_WITHIN, answered).await)
     }
 }
 
-fn edit(random: &mut fastrand::Rng) -> Value {
-    json!({"spec": {"cronParams": {"hour": random.u8(..24)}}})
-}
-
 fn fault(random: &mut fastrand::Rng) -> Fault {
-    match random.u8(..6) {
+    match random.u8(..10) {
         0 | 1 => Fault::hang(),
         2 => Fault::bad_gateway(),
         3 => Fault::answer(500, FaultBody::Empty),
         4 => Fault::reset(),
-        _ => Fault::lost_answer(),
+        5 => Fault::lost_answer(),
+        6 => Fault::truncated(),
+        7 => Fault::answer(200, FaultBody::Html),
+        8 => Fault::too_many_requests(Some(20)),
+        _ => Fault::answer(401, FaultBody::Empty),
     }
 }

@@ -3,123 +3,166 @@
 use std::{collections::HashMap, time::Duration};
 
 use harness::quantile;
-use simulated_portal::Request;
+use simulated_portal::CarriedOut;
 
 use crate::{
     NORMAL, Result,
     disturb::Happened,
     objects::Objects,
-    operators::Operators,
-    samples::{Look, Sample, Samples},
+    samples::{Look, Sample, Taken},
 };
+
+/// The chart's memory limit leaves room above this, in MiB.
+const MOST_RESIDENT: f64 = 112.0;
 
 /// All objects are Ready within this time after the last disturbance: the ten minutes in which a write whose outcome is
 /// unknown is not repeated, and the longest pause before the next look.
 pub const SETTLES_WITHIN: Duration = Duration::from_secs(25 * 60);
-/// In a shorter run, memory and times are told but not judged.
+/// In a shorter run, growth and times are told but not judged, nor is whether enough has happened.
 const JUDGED_FROM: Duration = Duration::from_secs(30 * 60);
 
-/// A figure, and the most that it may be.
+/// A figure, and what it may be.
 pub struct Row {
     /// What it is.
     pub name: String,
     /// The figure.
     pub value: f64,
-    /// The most; `None` if it is only told.
-    pub goal: Option<f64>,
+    /// What it should be.
+    pub goal: Goal,
+}
+
+/// What a figure should be.
+#[derive(Clone, Copy)]
+pub enum Goal {
+    /// Anything: it is only told.
+    None,
+    /// No more than this.
+    AtMost(f64),
+    /// No less than this: otherwise the run has tried nothing.
+    AtLeast(f64),
 }
 
 impl Row {
-    fn new(name: impl Into<String>, value: f64, goal: Option<f64>) -> Self {
-        Self {
-            name: name.into(),
-            value,
-            goal,
-        }
-    }
-
-    /// Whether the goal is met.
+    /// Whether the goal is met. What is not a number meets none.
     pub fn is_met(&self) -> bool {
-        // Not a number is not met.
-        self.goal.is_none_or(|goal| self.value <= goal)
+        match self.goal {
+            Goal::None => true,
+            Goal::AtMost(most) => self.value <= most,
+            Goal::AtLeast(least) => self.value >= least,
+        }
     }
 }
 
-/// The figures of a run that lasted so long.
+/// The figures of a run that lasted so long. `told` is all that the operators ever said.
 pub fn verdict(
     objects: &Objects,
-    operators: &Operators,
-    samples: &Samples,
+    taken: &Taken,
     happened: &Happened,
+    told: &str,
     settled: Result<Duration>,
     lasts: Duration,
 ) -> Vec<Row> {
-    let (taken, log) = (samples.taken(), operators.log());
-    let goal = |goal: f64| (lasts >= JUDGED_FROM).then_some(goal);
+    let judged = |goal: Goal| if lasts >= JUDGED_FROM { goal } else { Goal::None };
     let mut rows = Vec::new();
+    let mut row = |name: &str, value: f64, goal: Goal| {
+        let name = name.to_owned();
+        rows.push(Row { name, value, goal });
+    };
     match settled {
-        Ok(time) => rows.push(Row::new(
-            "time until all were Ready after the last disturbance, s",
+        Ok(time) => row(
+            "time until all were in order after the last disturbance, s",
             time.as_secs_f64(),
-            Some(SETTLES_WITHIN.as_secs_f64()),
-        )),
-        Err(error) => rows.push(Row::new(error.to_string(), f64::NAN, Some(0.0))),
+            Goal::AtMost(SETTLES_WITHIN.as_secs_f64()),
+        ),
+        Err(error) => row(&error.to_string(), f64::NAN, Goal::AtMost(0.0)),
     }
-    let written = objects.writes();
-    rows.push(Row::new(
-        "writes that reached portals",
-        written.len() as f64,
-        None,
-    ));
-    rows.push(Row::new(
-        "writes carried out twice",
-        twice(&written) as f64,
-        Some(0.0),
-    ));
-    rows.push(Row::new(
+    row(
         "deeds that were not carried out in time",
         happened.failures.len() as f64,
-        Some(0.0),
-    ));
-    let panics = log.lines().filter(|line| line.contains("panicked")).count();
-    rows.push(Row::new("panics", panics as f64, Some(0.0)));
-    let keys = objects.keys().iter().filter(|key| log.contains(*key)).count();
-    rows.push(Row::new("keys in logs", keys as f64, Some(0.0)));
+        Goal::AtMost(0.0),
+    );
+
+    let (sent, carried_out) = (objects.writes(), objects.carried_out());
+    let posts = carried_out.iter().filter(|write| write.posted.is_some()).count();
+    let unheard = sent
+        .iter()
+        .filter(|write| write.status != Some(200) || !write.answered);
+    row(
+        "changes of schedules, with creations",
+        objects.changes() as f64,
+        Goal::None,
+    );
+    row(
+        "POSTs that portals carried out, beyond the changes",
+        posts as f64 - objects.changes() as f64,
+        Goal::AtMost(0.0),
+    );
+    row(
+        "of these, the same as the one before",
+        twice(&carried_out) as f64,
+        Goal::AtMost(0.0),
+    );
+    row(
+        "writes whose answer was lost or a failure",
+        unheard.count() as f64,
+        judged(Goal::AtLeast(10.0)),
+    );
+    let panics = told.lines().filter(|line| line.contains("panicked")).count();
+    row("panics", panics as f64, Goal::AtMost(0.0));
+    let keys = objects.keys().iter().filter(|key| told.contains(*key)).count();
+    row(
+        "keys in logs, objects, Events and metrics",
+        keys as f64,
+        Goal::AtMost(0.0),
+    );
 
     let growth = |value: fn(&Sample) -> f64| {
-        let of = |from, to| median(&taken.lasting, lasts.mul_f64(from), lasts.mul_f64(to), value);
+        let of = |from, to| median(&taken.long_lived, lasts.mul_f64(from), lasts.mul_f64(to), value);
         (of(0.8, 1.0), of(0.8, 1.0) / of(0.4, 0.6))
     };
+    let flat = judged(Goal::AtMost(1.05));
     let (resident, grows) = growth(|sample| sample.resident);
-    rows.push(Row::new(
-        "resident at the end, shard b, MiB (median of the last fifth)",
+    row(
+        "resident, shard b, MiB (median of the last fifth)",
         resident,
-        None,
-    ));
-    rows.push(Row::new("the same / that of the middle fifth", grows, goal(1.05)));
+        Goal::None,
+    );
+    row("the same / that of the middle fifth", grows, flat);
     let (descriptors, grow) = growth(|sample| sample.descriptors as f64);
-    rows.push(Row::new("descriptors at the end, shard b", descriptors, None));
-    rows.push(Row::new("the same / that of the middle fifth", grow, goal(1.05)));
-    let most = |samples: &[Sample]| samples.iter().map(|sample| sample.resident).fold(0.0, f64::max);
-    rows.push(Row::new(
+    row(
+        "descriptors, shard b (median of the last fifth)",
+        descriptors,
+        Goal::None,
+    );
+    row("the same / that of the middle fifth", grow, flat);
+    let all = taken.long_lived.iter().chain(&taken.pair);
+    let most = all.map(|sample| sample.resident).fold(0.0, f64::max);
+    row(
         "most that was resident in an operator, MiB",
-        most(&taken.lasting).max(most(&taken.pair)),
-        Some(112.0),
-    ));
+        most,
+        Goal::AtMost(MOST_RESIDENT),
+    );
+    let longest = taken.takeovers.iter().max().copied().unwrap_or_default();
+    row(
+        "longest time without a leader of shard a, s",
+        longest.as_secs_f64(),
+        Goal::None,
+    );
+
     for (shard, looks) in ["a", "b"].into_iter().zip(&taken.looks) {
         let (before, after): (Vec<Look>, Vec<Look>) = looks.iter().partition(|look| look.at < lasts / NORMAL);
         let (normal, then) = (p99(&before), p99(&after));
-        rows.push(Row::new(
-            format!("request to answer before portals fail, p99, shard {shard}, s"),
+        row(
+            &format!("request to answer before portals fail, p99, shard {shard}, s"),
             normal,
-            None,
-        ));
-        rows.push(Row::new(
-            format!("the same while others fail, healthy objects of shard {shard}, s"),
+            Goal::None,
+        );
+        row(
+            &format!("the same while others fail, healthy objects of shard {shard}, s"),
             then,
-            None,
-        ));
-        rows.push(Row::new("ratio", then / normal, goal(2.0)));
+            Goal::None,
+        );
+        row("ratio", then / normal, judged(Goal::AtMost(2.0)));
     }
     rows
 }
@@ -139,15 +182,14 @@ fn median(samples: &[Sample], from: Duration, to: Duration, value: fn(&Sample) -
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// POSTs that a portal carried out although the one before it, without a DELETE in between, had the same body.
-fn twice(writes: &[Request]) -> usize {
+/// POSTs with the same body as the one before them at the same portal, without a DELETE in between.
+fn twice(writes: &[CarriedOut]) -> usize {
     let mut last = HashMap::new();
-    let carried_out = writes.iter().filter(|write| write.status == Some(200));
-    carried_out
+    writes
+        .iter()
         .filter(|write| {
-            let body = (write.method == "POST").then(|| write.body.clone());
-            let before = last.insert(write.tenant_id, body.clone());
-            body.is_some() && before == Some(body)
+            let before = last.insert(write.tenant_id, write.posted.clone());
+            write.posted.is_some() && before.as_ref() == Some(&write.posted)
         })
         .count()
 }

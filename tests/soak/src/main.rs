@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::{disturb::Disturber, objects::Objects, operators::Operators, samples::Samples};
 
-/// Lets the operator work while everything around it fails by turns.
+/// Lets the operator work while portals fail, objects and keys change, and leaders end.
 #[derive(Parser)]
 struct Args {
     /// The operator's program, as the image has it: what deploy/image/program prints.
@@ -71,9 +71,10 @@ async fn main() -> Result<ExitCode> {
     sleep_until(start + lasts).await;
     objects.clear_faults();
     let settled = objects.all_settle(judge::SETTLES_WITHIN).await;
-    samples.settle().await;
+    operators.all_run().await?;
 
-    let verdict = judge::verdict(&objects, &operators, &samples, &happened, settled, lasts);
+    let told = [operators.log(), operators.metrics().await, objects.shown().await?].concat();
+    let verdict = judge::verdict(&objects, &samples.taken(), &happened, &told, settled, lasts);
     let text = report::text(&args.operator, args.objects, lasts, seed, &happened, &verdict)?;
     report::write(&args.folder, &text, &plot::svg(&samples.taken(), lasts / NORMAL)?)?;
     print!("{text}");

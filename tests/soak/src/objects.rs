@@ -9,15 +9,15 @@ use std::{
 use docspace_backup_operator::api::{DocSpaceBackupSchedule, condition};
 use futures::{StreamExt, TryStreamExt, stream};
 use harness::{Namespace, control_plane, nightly, secret};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::{core::v1::Secret, events::v1::Event as KubeEvent};
 use kube::{
     Api, Client, ResourceExt,
-    api::{Patch, PatchParams, PostParams},
+    api::{ListParams, Patch, PatchParams, PostParams},
     runtime::{WatchStreamExt, watcher, watcher::Event},
 };
 use serde_json::json;
 use simulated_portal::{
-    ApiKey, Fault, FaultId, Installation, Keep, Portal, Request, SimulatedPortal, Tenant,
+    ApiKey, CarriedOut, Fault, FaultId, Installation, Keep, Portal, Request, SimulatedPortal, Tenant,
 };
 use tokio::{
     sync::watch,
@@ -30,7 +30,7 @@ use crate::Result;
 /// Requests in flight while everything is created.
 const IN_FLIGHT: usize = 32;
 /// A portal that failed is as healthy as others this long afterwards: its object is read again by then.
-const RECOVERS_WITHIN: Duration = Duration::from_secs(240);
+pub const RECOVERS_WITHIN: Duration = Duration::from_secs(240);
 
 /// An object, its Secret and its portal.
 pub struct Object {
@@ -45,11 +45,25 @@ pub struct Object {
 
 #[derive(Default)]
 struct State {
-    key: String,
+    /// All that its Secret ever held; the last one is valid.
+    keys: Vec<String>,
     /// Something is done to it right now.
     is_taken: bool,
-    /// Its portal fails until then, or recovers.
-    ill_until: Option<Instant>,
+    /// Its portal fails right now.
+    fails: bool,
+    /// Its portal failed until then.
+    failed_until: Option<Instant>,
+    /// The changes of its schedule, with each creation.
+    changes: usize,
+}
+
+/// What is wanted of an object's portal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It works, and has for some minutes.
+    Works,
+    /// It fails right now.
+    Fails,
 }
 
 /// All of them.
@@ -101,7 +115,7 @@ impl Objects {
         let create = |object: &Arc<Object>| {
             let (object, objects) = (object.clone(), &objects);
             async move {
-                let key = object.state.lock().unwrap().key.clone();
+                let key = object.state.lock().unwrap().keys[0].clone();
                 let secret = secret(&object.name, &[("apiKey", &key)]);
                 objects.secrets.create(&PostParams::default(), &secret).await?;
                 objects.create_one(&object).await
@@ -128,7 +142,27 @@ impl Objects {
             .name
             .clone_from(&object.name);
         self.schedules.create(&PostParams::default(), &manifest).await?;
+        object.state.lock().unwrap().changes += 1;
         Ok(())
+    }
+
+    /// Changes the hour of the object.
+    ///
+    /// # Errors
+    /// The API server refuses.
+    pub async fn edit(&self, object: &Object, random: &mut fastrand::Rng) -> Result<DocSpaceBackupSchedule> {
+        let now = {
+            let seen = self.seen.borrow();
+            seen.get(&object.name)
+                .map_or(0, |shown| shown.spec.cron_params.hour)
+        };
+        // Never the same.
+        let hour = (now + random.i32(1..24)) % 24;
+        let patched = self
+            .patch(object, json!({"spec": {"cronParams": {"hour": hour}}}))
+            .await?;
+        object.state.lock().unwrap().changes += 1;
+        Ok(patched)
     }
 
     /// Patches the object.
@@ -162,19 +196,23 @@ impl Objects {
         self.secrets
             .patch(&object.name, &PatchParams::default(), &patch)
             .await?;
-        let old = std::mem::replace(&mut object.state.lock().unwrap().key, key);
-        object.portal.revoke_key(&old);
+        let keys = &mut object.state.lock().unwrap().keys;
+        keys.push(key);
+        object.portal.revoke_key(&keys[keys.len() - 2]);
         Ok(())
     }
 
     /// Lets the portal of an object fail.
-    pub fn fail(&self, object: &Object, fault: Fault, until: Instant) -> FaultId {
-        object.state.lock().unwrap().ill_until = Some(until + RECOVERS_WITHIN);
+    pub fn fail(&self, object: &Object, fault: Fault) -> FaultId {
+        object.state.lock().unwrap().fails = true;
         self.server.order(fault.of(&object.portal))
     }
 
     /// Ends a failure.
-    pub fn heal(&self, fault: FaultId) {
+    pub fn heal(&self, object: &Object, fault: FaultId) {
+        let mut state = object.state.lock().unwrap();
+        state.fails = false;
+        state.failed_until = Some(Instant::now());
         self.server.clear_fault(fault);
     }
 
@@ -183,16 +221,19 @@ impl Objects {
         self.server.clear_faults();
     }
 
-    /// A random object to which nothing is done now, with a portal that fails or not.
-    pub fn take(&self, random: &mut fastrand::Rng, is_ill: bool, shard: Option<&str>) -> Option<Taken> {
+    /// A random object to which nothing is done now, if chance finds one.
+    pub fn take(&self, random: &mut fastrand::Rng, health: Health) -> Option<Taken> {
         let now = Instant::now();
-        // As many as chance needs to find one of the few.
-        (0..200).find_map(|_| {
+        // As often as it takes to find one of the few that fail.
+        (0..500).find_map(|_| {
             let object = &self.all[random.usize(..self.all.len())];
             let mut state = object.state.lock().unwrap();
-            let fits = shard.is_none_or(|shard| shard == object.shard)
-                && !state.is_taken
-                && state.ill_until.is_some_and(|until| until > now) == is_ill;
+            let recovered = |ended| now.duration_since(ended) > RECOVERS_WITHIN;
+            let fits = !state.is_taken
+                && match health {
+                    Health::Fails => state.fails,
+                    Health::Works => !state.fails && state.failed_until.is_none_or(recovered),
+                };
             state.is_taken |= fits;
             fits.then(|| Taken(object.clone()))
         })
@@ -234,12 +275,8 @@ impl Objects {
 
     fn unsettled(&self, seen: &HashMap<String, DocSpaceBackupSchedule>) -> Vec<String> {
         let settled = |object: &&Arc<Object>| {
-            let Some(shown) = seen.get(&object.name) else {
-                return false;
-            };
-            let hour = shown.spec.cron_params.hour;
-            let held = object.portal.schedule(false);
-            is_ready(shown) && held.is_some_and(|held| held.cron == format!("0 0 {hour} ? * *"))
+            seen.get(&object.name)
+                .is_some_and(|shown| object.is_in_order(shown))
         };
         let rest = self.all.iter().filter(|object| !settled(object));
         rest.map(|object| match seen.get(&object.name) {
@@ -253,15 +290,37 @@ impl Objects {
         .collect()
     }
 
-    /// The writes to all portals, in order.
+    /// The writes that were sent to portals, in order.
     pub fn writes(&self) -> Vec<Request> {
         self.server.log().requests()
     }
 
-    /// The keys that are or were in Secrets may not be in any log.
+    /// The writes that portals carried out, in order.
+    pub fn carried_out(&self) -> Vec<CarriedOut> {
+        self.server.log().writes_carried_out()
+    }
+
+    /// The changes of the schedules of all objects, with each creation.
+    pub fn changes(&self) -> usize {
+        let changes = |object: &Arc<Object>| object.state.lock().unwrap().changes;
+        self.all.iter().map(changes).sum()
+    }
+
+    /// All keys that ever were in Secrets.
     pub fn keys(&self) -> Vec<String> {
-        let key = |object: &Arc<Object>| object.state.lock().unwrap().key.clone();
-        self.all.iter().map(key).collect()
+        let keys = |object: &Arc<Object>| object.state.lock().unwrap().keys.clone();
+        self.all.iter().flat_map(keys).collect()
+    }
+
+    /// All objects and Events, as the API server shows them.
+    ///
+    /// # Errors
+    /// The API server does not answer.
+    pub async fn shown(&self) -> Result<String> {
+        let events = Api::<KubeEvent>::namespaced(client().await, self.namespace.name());
+        let events = events.list(&ListParams::default()).await?;
+        let objects = self.seen.borrow().values().cloned().collect::<Vec<_>>();
+        Ok(serde_json::to_string(&objects)? + &serde_json::to_string(&events.items)?)
     }
 }
 
@@ -269,7 +328,7 @@ impl Object {
     fn new(number: usize, server: &SimulatedPortal) -> Self {
         let portal = server.add_tenant(Tenant::at(&format!("portal-{number:05}.test")));
         let state = State {
-            key: portal.issue_key(ApiKey::named("soak")),
+            keys: vec![portal.issue_key(ApiKey::named("soak"))],
             ..State::default()
         };
         Self {
@@ -281,12 +340,21 @@ impl Object {
     }
 }
 
-/// Whether the object is Ready as its spec is now.
-pub fn is_ready(object: &DocSpaceBackupSchedule) -> bool {
-    let ready = condition(object.status.as_ref(), "Ready");
-    ready.is_some_and(|ready| {
-        ready.status == "True" && ready.observed_generation == object.metadata.generation
-    })
+impl Object {
+    /// Whether it is Ready as its spec is now, with a valid key, and its portal holds what it says.
+    pub fn is_in_order(&self, shown: &DocSpaceBackupSchedule) -> bool {
+        let is_true = |kind| {
+            let condition = condition(shown.status.as_ref(), kind);
+            condition.is_some_and(|found| {
+                found.status == "True" && found.observed_generation == shown.metadata.generation
+            })
+        };
+        let hour = shown.spec.cron_params.hour;
+        let held = self.portal.schedule(false);
+        is_true("Ready")
+            && is_true("CredentialsValid")
+            && held.is_some_and(|held| held.cron == format!("0 0 {hour} ? * *"))
+    }
 }
 
 /// What a watch shows, kept up to date.

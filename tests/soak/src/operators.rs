@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use harness::{Operator, Process, control_plane, log_of};
+use harness::{Operator, Process, control_plane, http_get, log_of};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use tokio::{
@@ -27,9 +27,11 @@ pub struct Operators {
     /// Of shard a.
     pair: Mutex<[Operator; 2]>,
     /// Of shard b; it is not restarted.
-    lasting: Mutex<Operator>,
+    long_lived: Mutex<Operator>,
     /// Its process.
-    pub lasts: Process,
+    pub long_lived_process: Process,
+    /// Its address of metrics.
+    probes: String,
     leases: Api<Lease>,
     namespace: String,
 }
@@ -55,12 +57,15 @@ impl Operators {
             ];
             Operator::start_as(Some(pod), program, &kubeconfig, &namespace, &arguments).await
         };
+        let long_lived = start("b-0", "b").await;
+        // All write to one log, which tells the address.
+        let probes = long_lived.address().await;
         let pair = [start("a-0", "a").await, start("a-1", "a").await];
-        let lasting = start("b-0", "b").await;
         Self {
-            lasts: Process(lasting.id()),
+            long_lived_process: Process(long_lived.id()),
+            probes,
             pair: Mutex::new(pair),
-            lasting: Mutex::new(lasting),
+            long_lived: Mutex::new(long_lived),
             leases: Api::namespaced(client().await, &namespace),
             namespace,
         }
@@ -69,9 +74,10 @@ impl Operators {
     /// Ends the leader of shard a, with SIGTERM or SIGKILL, and starts it again. It returns how long nobody led.
     ///
     /// # Errors
-    /// Nobody leads in time.
+    /// Nobody leads in time, or an operator has ended by itself.
     pub async fn end_leader(&self, kill: bool) -> Result<Duration> {
         let before = self.leader("").await?;
+        self.all_run().await?;
         let mut pair = self.pair.lock().await;
         let leads = |operator: &&mut Operator| {
             let pod = operator.pod().unwrap_or_default();
@@ -104,7 +110,25 @@ impl Operators {
         Err("nobody leads shard a".into())
     }
 
-    /// The process of the leader of shard a, as far as it is known.
+    /// Makes sure that nobody has ended but by us.
+    ///
+    /// # Errors
+    /// An operator has ended by itself.
+    pub async fn all_run(&self) -> Result<()> {
+        let mut processes = self.processes().await;
+        processes.push(self.long_lived_process);
+        match processes.iter().all(|process| process.runs()) {
+            true => Ok(()),
+            false => Err("an operator has ended by itself; its log says why".into()),
+        }
+    }
+
+    /// The metrics of the operator of shard b.
+    pub async fn metrics(&self) -> String {
+        http_get(&self.probes, "/metrics", "*/*").await.1
+    }
+
+    /// The processes of shard a that are started.
     pub async fn processes(&self) -> Vec<Process> {
         let pair = self.pair.lock().await;
         let running = pair.iter().filter(|operator| operator.runs());
@@ -121,6 +145,6 @@ impl Operators {
         for operator in self.pair.lock().await.iter_mut() {
             operator.stop().await;
         }
-        self.lasting.lock().await.stop().await;
+        self.long_lived.lock().await.stop().await;
     }
 }

@@ -32,7 +32,7 @@ pub fn svg(taken: &Taken, faults_from: Duration) -> Result<String> {
             "resident memory, MiB",
             faults_from,
             &[
-                ("shard b, one process", memory(&taken.lasting)),
+                ("shard b, one process", memory(&taken.long_lived)),
                 ("shard a, two processes", memory(&taken.pair)),
             ],
         )?;

@@ -5,7 +5,11 @@ use std::{fmt::Write, fs, path::Path, time::Duration};
 use harness::machine;
 use k8s_openapi::jiff::Timestamp;
 
-use crate::{Result, disturb::Happened, judge::Row};
+use crate::{
+    Result,
+    disturb::Happened,
+    judge::{Goal, Row},
+};
 
 /// The most failures that the report lists.
 const MOST_FAILURES: usize = 20;
@@ -41,10 +45,11 @@ pub fn text(
     }
     writeln!(text, "\n| figure | | goal |\n| --- | --- | --- |")?;
     for row in verdict {
-        let goal = match (row.goal, row.is_met()) {
-            (None, _) => String::new(),
-            (Some(goal), true) => format!("at most {goal}: met"),
-            (Some(goal), false) => format!("at most {goal}: **missed**"),
+        let verdict = if row.is_met() { "met" } else { "**missed**" };
+        let goal = match row.goal {
+            Goal::None => String::new(),
+            Goal::AtMost(most) => format!("at most {most}: {verdict}"),
+            Goal::AtLeast(least) => format!("at least {least}: {verdict}"),
         };
         writeln!(text, "| {} | {} | {goal} |", row.name, shown(row.value))?;
     }

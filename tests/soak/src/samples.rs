@@ -7,15 +7,13 @@ use std::{
 
 use tokio::{
     task::JoinHandle,
-    time::{Instant, interval, sleep},
+    time::{Instant, interval},
 };
 
 use crate::operators::Operators;
 
 /// How often processes are looked at.
 const EVERY: Duration = Duration::from_secs(5);
-/// How long memory is measured after the end.
-const AFTER: Duration = Duration::from_secs(30);
 
 /// A process at a time since the start.
 #[derive(Clone, Copy, Debug)]
@@ -41,11 +39,13 @@ pub struct Look {
 #[derive(Clone, Debug, Default)]
 pub struct Taken {
     /// The operator of shard b.
-    pub lasting: Vec<Sample>,
+    pub long_lived: Vec<Sample>,
     /// The operators of shard a.
     pub pair: Vec<Sample>,
     /// Looks at healthy objects, of shard a and of shard b.
     pub looks: [Vec<Look>; 2],
+    /// How long nobody led shard a, at each end of its leader.
+    pub takeovers: Vec<Duration>,
 }
 
 /// Measures while it lives; clones share it.
@@ -87,7 +87,7 @@ impl Samples {
                     .filter_map(sample)
                     .collect();
                 let mut taken = to.lock().unwrap();
-                taken.lasting.extend(sample(operators.lasts));
+                taken.long_lived.extend(sample(operators.long_lived_process));
                 taken.pair.extend(pair);
             }
         });
@@ -105,13 +105,13 @@ impl Samples {
         self.taken.lock().unwrap().looks[of].push(Look { at, took });
     }
 
+    /// Records how long nobody led shard a.
+    pub fn takeover(&self, took: Duration) {
+        self.taken.lock().unwrap().takeovers.push(took);
+    }
+
     /// What was measured so far.
     pub fn taken(&self) -> Taken {
         self.taken.lock().unwrap().clone()
-    }
-
-    /// Measures a little longer, when nothing happens any more.
-    pub async fn settle(&self) {
-        sleep(AFTER).await;
     }
 }
