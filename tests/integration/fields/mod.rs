@@ -6,6 +6,8 @@
 //! 3. An object that is Ready walks from each value to each other one. Each step ends Ready, with the portal's schedule
 //!    equal to the spec, or not Ready, with a message that names the field or the value.
 //! 4. At each value, refused ones are tried.
+//!
+//! `cargo test --test integration fields:: -- --nocapture` prints a line of figures for each field.
 
 mod circuit;
 mod held;

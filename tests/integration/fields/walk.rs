@@ -97,7 +97,7 @@ impl<'a> Walk<'a> {
             states: Vec::new(),
             refused: Vec::new(),
             wrong: Vec::new(),
-            line: Line::of(name),
+            line: Line::of(if name.is_empty() { "spec" } else { name }),
         };
         let derived = field
             .derived(known, &world.server.url())
