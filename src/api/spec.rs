@@ -187,7 +187,11 @@ pub enum StorageType {
 
 /// One parameter of the storage: its key, and either a value or a reference to a Secret.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
-#[x_kube(validation = validation::param_has_one_value(), validation = validation::shown_param_is_no_secret())]
+#[x_kube(
+    validation = validation::param_has_one_value(),
+    validation = validation::param_is_not_hidden(),
+    validation = validation::shown_param_is_no_secret()
+)]
 #[serde(rename_all = "camelCase")]
 pub struct StorageParam {
     /// Name of the parameter as DocSpace defines it, for example folderId, filePath, module, bucket or region; at most 64

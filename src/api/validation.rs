@@ -147,6 +147,15 @@ pub(super) fn param_has_one_value() -> Rule {
     )
 }
 
+/// What status shows instead of a value is no value: somebody copied it from there.
+pub(super) fn param_is_not_hidden() -> Rule {
+    rule(
+        "!has(self.value) || type(self.value) != string || self.value != '(hidden)'",
+        "(hidden) is what status shows instead of this value; write the value itself, or store it in a Secret and refer \
+         to it by valueFrom.secretKeyRef",
+    )
+}
+
 /// Status shows these values, so they must not come from a Secret: a user who may edit objects but not read Secrets
 /// would otherwise see the secret.
 pub(super) fn shown_param_is_no_secret() -> Rule {

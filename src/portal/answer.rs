@@ -64,8 +64,9 @@ pub enum Content<'a> {
 }
 
 const UNAUTHORIZED: &str = "the portal does not accept the API key or token (mistyped, expired, disabled, or of \
-                            another portal), or does not know this host name; put a valid key into the Secret, or \
-                            correct portal.url and portal.hostHeader";
+                            another portal), or does not know this host name; put a valid key into the Secret of \
+                            portal.apiKeySecretRef, or correct portal.url and portal.hostHeader";
+const BASE_PATH: &str = "StorageBasePath is the value of filePath or folderId, counted in UTF-16 units";
 const OTHER_LOGIN: &str = "something in front of DocSpace, not DocSpace, asks for a login of its own; let /api/2.0 \
                            pass without that login, or set portal.url to an address behind it";
 const PROXY_LOGIN: &str = "the proxy asks for a login; put user and password into the operator's HTTP_PROXY, or except \
@@ -75,7 +76,7 @@ const KEY_NOT_ALLOWED: &str = "the API key lacks the permission for this call; u
 const NO_SETTINGS: &str =
     "the API key lacks the permission to read the portal's settings; use a key with all permissions";
 const USER_NOT_ALLOWED: &str = "the owner of the API key must be allowed to edit the portal's settings (and to write \
-                                to the folder, if one is named); a dump needs a standalone server without limited \
+                                to the folder of folderId, if one is named); a dump needs a standalone server without limited \
                                 access space";
 const PLAN_NOT_ALLOWED: &str =
     "the plan has no automatic backup, or a payment is due; see the portal's payments page";
@@ -236,6 +237,7 @@ fn server_error(call: Call, status: u16, shape: &Shape, said: Option<&str>) -> (
 /// DocSpace's reason for refusing the schedule usually names the field; without one, the user must look.
 fn rejected(said: Option<&str>) -> String {
     match said {
+        Some(said) if said.contains("StorageBasePath") => with_advice(Some(said), BASE_PATH),
         Some(said) => said.into(),
         None => format!("{NO_REASON}; {CHECK_SCHEDULE}"),
     }

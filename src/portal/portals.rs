@@ -100,7 +100,8 @@ impl Portals {
         let Some(authorization) = authorization(key) else {
             return refuse(
                 Failure::SecretInvalid,
-                "the API key is empty or contains characters that cannot be sent (line ends, non-ASCII); write the Secret again",
+                "the API key is empty or contains characters that cannot be sent (line ends, non-ASCII); write the Secret of \
+                 portal.apiKeySecretRef again",
             );
         };
         let connections = match self
@@ -112,7 +113,7 @@ impl Portals {
             Err(NoTls::BadPem) => {
                 return refuse(
                     Failure::SecretInvalid,
-                    "the CA is not a list of PEM certificates of at most 256 KiB; correct the Secret",
+                    "the CA is not a list of PEM certificates of at most 256 KiB; correct the Secret of portal.caSecretRef",
                 );
             }
             Err(NoTls::NoRoots) => {

@@ -32,14 +32,14 @@ impl Schedule {
         *applied == self.applied(|key, _| hidden(key))
     }
 
-    /// As a manifest has it; whole, because it is compared, and as large as a manifest at most.
+    /// To the letter as a manifest has it, because it is compared, and as large as a manifest at most.
     fn applied(&self, hides: impl Fn(&str, &Param) -> bool) -> ShownSchedule {
         let params = self.counting_params().into_iter();
         self.shown(params.map(|(key, param)| ShownParam {
-            key: without_controls(key),
+            key: key.into(),
             value: match hides(key, param) {
                 true => HIDDEN.into(),
-                false => without_controls(param.value.expose_secret()),
+                false => param.value.expose_secret().into(),
             },
         }))
     }
@@ -179,11 +179,6 @@ pub fn bounded<T>(
     items.truncate(shown);
     items.extend((count > 0).then(|| more(count)));
     items
-}
-
-/// A text of the manifest for the status.
-fn without_controls(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
 }
 
 pub fn shown_key(key: &str, param: &Param) -> String {

@@ -36,6 +36,18 @@ fn what_docspace_adds_is_no_difference() {
     assert_eq!(lines(&wanted, &held), Vec::<String>::new());
 }
 
+/// Also of values that differ only in what is not seen: else a change of the manifest looks like somebody else's.
+#[test]
+fn what_is_applied_is_told_to_the_letter() {
+    let with = |value| schedule(StorageType::CustomCloud, &[("custom", Param::plain(value))]);
+    let values = ["", "\t", "\n", "ab", "a\nb", "a\u{0}b", "a\u{7f}b"].map(with);
+    for (number, one) in values.iter().enumerate() {
+        for (other, two) in values.iter().enumerate() {
+            assert_eq!(one.is_as_applied(&two.shown_as_applied()), number == other);
+        }
+    }
+}
+
 #[test]
 fn a_folder_counts_where_it_means_something() {
     let folder = |id| schedule(StorageType::Documents, &[("folderId", Param::plain(id))]);

@@ -13,6 +13,7 @@ mod crd;
 mod credentials;
 mod evidence;
 mod fairness;
+mod fields;
 mod finalizers;
 mod gitops;
 mod hidden;

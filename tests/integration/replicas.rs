@@ -17,6 +17,7 @@ use crate::world::{
 /// Modules that test a single process, or no process at all.
 const SKIPPED: [&str; 10] = [
     "crd::",
+    "fields::",
     "leader::",
     "metrics::",
     "process::",

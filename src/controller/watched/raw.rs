@@ -77,7 +77,8 @@ impl Content {
         let length = spec.get().len();
         if length > LARGEST_SPEC {
             return Err(format!(
-                "spec has {length} bytes, and more than {LARGEST_SPEC} are not read"
+                "spec has {length} bytes, and more than {LARGEST_SPEC} are not read; shorten its longest fields, usually \
+                 storageParams"
             ));
         }
         let status = match status {

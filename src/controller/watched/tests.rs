@@ -91,7 +91,7 @@ fn what_is_too_large_is_not_kept() {
     object["spec"]["storageParams"] = json!([{"key": "module", "value": large}]);
     assert_eq!(
         error(&object),
-        "spec has 70212 bytes, and more than 65536 are not read"
+        "spec has 70212 bytes, and more than 65536 are not read; shorten its longest fields, usually storageParams"
     );
     object["spec"]["storageParams"] = json!([]);
     let finalizers: Vec<_> = (0..1000).map(|n| format!("example.com/{n}")).collect();

@@ -11,6 +11,7 @@ const FOLDER_TEXT: &str = "the text id of a folder of a connected cloud as its v
 const FILE_PATH: &str = "a directory on the server as its value (at most 255 characters)";
 const MODULE: &str = "the name of a storage in lower case as its value, for example {key: module, value: s3}";
 const ONE_VALUE: &str = "set either value or valueFrom, not both";
+const HIDDEN: &str = "(hidden) is what status shows instead of this value; write the value itself";
 const SHOWN: &str = "cannot come from a Secret; use value instead of valueFrom";
 const DAY_OF_WEEK: &str = "period EveryWeek needs a day from 1 (Sunday) to 7 (Saturday)";
 const DAY_OF_MONTH: &str = "period EveryMonth needs a day from 1 to 31";
@@ -104,6 +105,7 @@ fn lists() -> Vec<(&'static str, Value, &'static str)> {
             params(json!([{"key": "ssekey", "value": "x", "valueFrom": reference("s3", "sse")}])),
             ONE_VALUE,
         ),
+        ("a value that status hides", params(json!([{"key": "sse", "value": "(hidden)"}])), HIDDEN),
         ("a folder from a Secret", params(json!([{"key": "folderId", "valueFrom": reference("s3", "x")}])), SHOWN),
         ("a path from a Secret", params(json!([{"key": "filePath", "valueFrom": reference("s3", "x")}])), SHOWN),
         ("a module from a Secret", params(json!([{"key": "module", "valueFrom": reference("s3", "x")}])), SHOWN),
