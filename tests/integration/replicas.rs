@@ -15,7 +15,7 @@ use crate::world::{
 };
 
 /// Modules that test a single process, or no process at all.
-const SKIPPED: [&str; 10] = [
+const SKIPPED: [&str; 11] = [
     "crd::",
     "fields::",
     "leader::",
