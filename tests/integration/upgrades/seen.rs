@@ -63,6 +63,11 @@ fn lasting(object: &DocSpaceBackupSchedule) -> Value {
     let mut status = serde_json::to_value(&object.status).expect("a status is JSON");
     if let Some(fields) = status.as_object_mut() {
         fields.remove("lastHandledReconcileAt");
+        let conditions = fields.get_mut("conditions").and_then(Value::as_array_mut);
+        for told in conditions.into_iter().flatten() {
+            // Another version may have better words.
+            told["message"].take();
+        }
     }
     json!({
         "status": status,
