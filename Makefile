@@ -6,7 +6,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/docspace-backu
 endif
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: demo up test churn fuzz e2e bench lint crds manifests schema image image-test release deny
+.PHONY: demo up test churn upgrade fuzz e2e bench lint crds manifests schema image image-test release deny
 
 ## A demo with a Kubernetes API, a simulated portal and the operator: under a minute once built. With KUBECONFIG=FILE it
 ## uses that cluster, in a namespace of its own that goes at the end.
@@ -41,6 +41,13 @@ test: lint control-plane helm promtool
 ## The integration tests with two operators, while the leader is stopped or killed repeatedly: about 4 minutes.
 churn: control-plane helm
 	@cargo test --test integration -- --ignored --nocapture replicas::
+
+## The operator of an earlier commit and this one take over objects and the Lease from each other: 2 minutes, and 4 for the
+## first build. With RECORD=1 it writes the objects in tests/integration/upgrades anew.
+upgrade: control-plane
+	@earlier=$$(tests/programs/earlier-operator/build) && \
+	DOCSPACE_EARLIER_OPERATOR="$$earlier" $(if $(RECORD),DOCSPACE_RECORD_UPGRADES=1) \
+	  cargo test --quiet --test integration -- --ignored --nocapture upgrades::
 
 ## Mutated inputs of strangers for SECONDS=60 each, in an optimised build with tight budgets of memory and time.
 fuzz:

@@ -78,6 +78,9 @@ pub fn summary(
         refused: (reason != Reason::OutcomeUnknown).then(|| verdict.message.clone()),
         ..deletion
     });
+    // Once for each operator, however often it comes and goes; not again by the next one.
+    let is_recorded = |status: &Status| status.clock_offset_seconds.is_some();
+    memory.clock_reported |= object.status.as_ref().is_some_and(is_recorded);
     if !memory.clock_reported && facts.clock.large_offset().is_some() {
         memory.clock_reported = true;
         notes.push(Note::warning(

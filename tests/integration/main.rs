@@ -38,4 +38,5 @@ mod shards;
 mod single_post;
 mod tenant_isolation;
 mod unlisted;
+mod upgrades;
 mod world;

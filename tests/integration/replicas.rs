@@ -15,7 +15,7 @@ use crate::world::{
 };
 
 /// Modules that test a single process, or no process at all.
-const SKIPPED: [&str; 9] = [
+const SKIPPED: [&str; 10] = [
     "crd::",
     "leader::",
     "metrics::",
@@ -25,6 +25,7 @@ const SKIPPED: [&str; 9] = [
     "replicas::",
     "shards::",
     "unlisted::",
+    "upgrades::",
 ];
 /// Tests wait most of the time, so more threads than cores.
 const THREADS: &str = "10";

@@ -147,6 +147,14 @@ impl Fault {
         }
     }
 
+    /// The same, but it holds each request until it is cleared.
+    pub fn until_cleared(self) -> Self {
+        Self {
+            wait: Wait::UntilCleared,
+            ..self
+        }
+    }
+
     /// With this Date header instead of the clock's, as a proxy with a wrong clock sends it.
     pub fn dated(mut self, date: Timestamp) -> Self {
         if let End::With(answer) = self.end {

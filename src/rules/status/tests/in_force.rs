@@ -1,9 +1,18 @@
 //! The schedule in force, the next start, and Events.
 
+use std::time::Duration;
+
 use super::*;
 use crate::{
     portal::PLAUSIBLE,
-    rules::backup::{expected::Expected, next_question::next_look},
+    rules::{
+        backup::{expected::Expected, next_question::next_look},
+        clock::PortalClock,
+        memory::Memory,
+        note::Note,
+        retry::Pace,
+        summary::summary,
+    },
 };
 
 /// An object applied to p.test two hours ago and checked since: daily at 3, in Berlin.
@@ -148,6 +157,43 @@ fn news_of_backups_are_told_once() {
         (Some(("False", "Overdue")), ("Unknown", "Running"), 0),
     ] {
         assert_eq!(told(before, after), count, "{before:?} {after:?}");
+    }
+}
+
+#[test]
+fn clocks_that_differ_are_told_once_whichever_operator_looks() {
+    let pace = Pace {
+        interval: Duration::from_secs(900),
+        now: now(),
+        chance: 0.5,
+    };
+    let told = |object: &DocSpaceBackupSchedule, memory: &mut Memory, minutes: i64| {
+        let mut facts = facts(object);
+        facts.clock = PortalClock::ahead_by(SignedDuration::from_mins(minutes));
+        let summary = summary(object, &facts, &outcome(Reason::InSync), memory, pace);
+        let is_it = |note: &&Note| note.reason == "ClockSkew";
+        let told = summary.notes.iter().filter(is_it).count();
+        (told, object_with(object, summary.status))
+    };
+    let mut memory = Memory::default();
+    let (count, object) = told(&good(), &mut memory, 5);
+    assert_eq!(count, 0);
+    let (count, object) = told(&object, &mut memory, 6);
+    assert_eq!(count, 1);
+    assert_eq!(told(&object, &mut memory, 6).0, 0);
+
+    // The next operator finds it in the status, and does not repeat it where it comes and goes.
+    let mut memory = Memory::default();
+    let (count, object) = told(&object, &mut memory, 6);
+    assert_eq!(count, 0);
+    let (_, object) = told(&object, &mut memory, 5);
+    assert_eq!(told(&object, &mut memory, 6).0, 0);
+}
+
+fn object_with(object: &DocSpaceBackupSchedule, status: Status) -> DocSpaceBackupSchedule {
+    DocSpaceBackupSchedule {
+        status: Some(status),
+        ..object.clone()
     }
 }
 
