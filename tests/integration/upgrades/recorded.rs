@@ -26,11 +26,17 @@ const SERVER: &str = "http://portals";
 const PUNCTUAL: &str = "http://punctual-portals";
 const UID: &str = "the uid";
 const ARCHIVE: &str = "the id of the archive";
+const KEY: &str = "the id of the key";
 /// Times that are this near to the time of the recording are of the operator's clock.
 const NEAR: SignedDuration = SignedDuration::from_hours(12);
 
 fn archive_of_nightly(stage: &Stage) -> String {
     stage.portal("nightly").archives(false)[0].id.clone()
+}
+
+/// The id of the key of an object; a key that the portal does not know has none.
+fn key_of(stage: &Stage, name: &str) -> String {
+    stage.key_id(name).unwrap_or_else(|| KEY.into())
 }
 
 fn file(name: &str) -> PathBuf {
@@ -61,6 +67,7 @@ pub async fn record(stage: &Stage) {
             .replace(&stage.world.server.url(), SERVER)
             .replace(&stage.punctual.url(), PUNCTUAL)
             .replace(&archive_of_nightly(stage), ARCHIVE)
+            .replace(&key_of(stage, name), KEY)
             .replace(&object.uid().expect("a uid"), UID);
         write(name, &text);
     }
@@ -141,7 +148,8 @@ async fn restore_one(stage: &Stage, name: &str, passed: Passed) {
     let text = text
         .replace(SERVER, &stage.world.server.url())
         .replace(PUNCTUAL, &stage.punctual.url())
-        .replace(ARCHIVE, &archive_of_nightly(stage));
+        .replace(ARCHIVE, &archive_of_nightly(stage))
+        .replace(KEY, &key_of(stage, name));
     let mut recorded: Value = serde_json::from_str(&text).expect("JSON");
     let object = create(stage, name, &recorded).await;
 

@@ -58,7 +58,8 @@ pub struct Stage {
     pub world: World,
     /// The second one, whose clock is right.
     pub punctual: SimulatedPortal,
-    portals: BTreeMap<&'static str, Portal>,
+    /// Of each object, with the key.
+    portals: BTreeMap<&'static str, (Portal, String)>,
 }
 
 impl Stage {
@@ -78,7 +79,7 @@ impl Stage {
         let mut portals = BTreeMap::new();
         for (name, _) in TABLE {
             if BESIDE_NIGHTLY.contains(&name) {
-                portals.insert(name, world.portal.clone());
+                portals.insert(name, (world.portal.clone(), world.key.clone()));
                 continue;
             }
             let server = if PUNCTUAL.contains(&name) {
@@ -94,7 +95,7 @@ impl Stage {
             world
                 .set_secret(&secret_of(name), &[("apiKey", key.as_bytes())])
                 .await;
-            portals.insert(name, portal);
+            portals.insert(name, (portal, key));
         }
         world
             .set_secret(STORAGE_SECRET, &[("sse", SEALED.as_bytes())])
@@ -109,7 +110,13 @@ impl Stage {
 
     /// The portal of an object.
     pub fn portal(&self, name: &str) -> &Portal {
-        &self.portals[name]
+        &self.portals[name].0
+    }
+
+    /// The id of the key of an object, unless its portal does not know the key.
+    pub fn key_id(&self, name: &str) -> Option<String> {
+        let (portal, key) = &self.portals[name];
+        portal.key_id(key)
     }
 
     /// How many writes the portal of an object received.

@@ -217,6 +217,14 @@ impl Portal {
         });
     }
 
+    /// The id of a key, as GET keys/@self shows it.
+    pub fn key_id(&self, token: &str) -> Option<String> {
+        self.with_state(|state| {
+            let key = state.tenants[self.index].key_mut(token)?;
+            Some(key.id.clone())
+        })
+    }
+
     /// Deletes a key.
     pub fn revoke_key(&self, token: &str) {
         self.with_state(|state| state.revoke_key(token));
