@@ -37,7 +37,6 @@ impl<'a> Scalar<'a> {
             b"null" => Self::Null,
             b"true" => Self::Bool(true),
             b"false" => Self::Bool(false),
-            [b'{' | b'[', ..] => Self::Other,
             [b'"', ..] if json.len() > MAX_TEXT => Self::Other,
             [b'"', ..] => serde_json::from_str(json).map_or(Self::Other, |Text(text)| Self::Text(text)),
             _ => serde_json::from_str(json).map_or(Self::Other, Self::Number),
@@ -226,4 +225,67 @@ where
 fn stop<E, J: Error>(failed: &mut Option<E>, error: E) -> J {
     *failed = Some(error);
     J::custom("stopped")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+
+    use super::*;
+
+    fn of(json: &str) -> Scalar<'static> {
+        let json: &'static RawValue = Box::leak(RawValue::from_string(json.into()).expect("JSON"));
+        Scalar::of(json)
+    }
+
+    #[test]
+    fn each_kind_of_value_is_told_apart() {
+        for (json, scalar) in [
+            ("null", Scalar::Null),
+            ("true", Scalar::Bool(true)),
+            ("false", Scalar::Bool(false)),
+            ("7", Scalar::Number(7.into())),
+            (r#""""#, Scalar::Text("".into())),
+            (r#""a\n""#, Scalar::Text("a\n".into())),
+            (r#""\ud800""#, Scalar::Other),
+            ("[1]", Scalar::Other),
+            ("{}", Scalar::Other),
+        ] {
+            assert_eq!(of(json), scalar, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_as_long_as_it_may_be() {
+        let longest = format!("\"{}\"", "x".repeat(MAX_TEXT - 2));
+        assert!(matches!(of(&longest), Scalar::Text(_)));
+        assert_eq!(of(&format!("\"{}\"", "x".repeat(MAX_TEXT - 1))), Scalar::Other);
+    }
+
+    #[test]
+    fn whole_numbers_come_as_numbers_or_texts() {
+        for (json, whole) in [
+            ("7", Some(7)),
+            (r#"" -7 ""#, Some(-7)),
+            ("7.5", None),
+            (r#""seven""#, None),
+            ("true", None),
+            ("null", None),
+        ] {
+            assert_eq!(of(json).whole(), whole, "{json}");
+        }
+    }
+
+    #[test]
+    fn of_a_field_that_comes_twice_the_last_counts() {
+        let read = |json: &'static str| fields(json, &["a", "b"]);
+        let read = |json| read(json).map(|values| values.map(|value| value.map(RawValue::get)));
+        assert_eq!(
+            read(r#"{"a": 1, "c": {"b": 2}, "a": 3}"#).ok(),
+            Some([Some("3"), None])
+        );
+        for other in [r#"["a"]"#, r#"{"a": 1} 2"#, "1"] {
+            assert!(read(other).is_err(), "{other}");
+        }
+    }
 }

@@ -160,3 +160,155 @@ pub fn counted(unconfirmed: &Unconfirmed) -> Unconfirmed {
         ..unconfirmed.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use vecmap::VecMap;
+
+    use super::*;
+    use crate::schedule::Schedule;
+
+    fn now() -> Timestamp {
+        "2026-11-24T12:00:00Z".parse().expect("a time")
+    }
+
+    fn seconds(seconds: i64) -> SignedDuration {
+        SignedDuration::from_secs(seconds)
+    }
+
+    fn held(hour: i64) -> Held {
+        Held {
+            schedule: Schedule {
+                storage_type: 4.into(),
+                params: VecMap::new(),
+                period: 0,
+                hour,
+                day: 0,
+                backups_stored: 7,
+                dump: false,
+            },
+            last_backup_time: None,
+        }
+    }
+
+    fn seen(hour: i64, before: SignedDuration, changes: u32) -> SeenDrift<'static> {
+        SeenDrift {
+            recorded: None,
+            sighting: Some(Sighting {
+                held: Some(held(hour).schedule.digest()),
+                at: now() - before,
+                changes,
+            }),
+        }
+    }
+
+    fn left(seen: &SeenDrift<'_>, hour: i64) -> Option<u64> {
+        let verdict = seen.unproven(Some(&held(hour)), now())?;
+        assert_eq!(verdict.reason, Reason::Verifying);
+        Some(verdict.retry_after.expect("a time").as_secs())
+    }
+
+    #[test]
+    fn two_checks_ten_seconds_apart_prove_a_drift() {
+        assert_eq!(left(&SeenDrift::default(), 9), Some(10));
+        assert_eq!(left(&seen(9, seconds(4), 0), 9), Some(6));
+        assert_eq!(left(&seen(9, seconds(10), 0), 9), None);
+        // Neither the operator's clock that was set back nor another process makes it wait longer.
+        assert_eq!(left(&seen(9, seconds(-10), 0), 9), None);
+        assert_eq!(left(&seen(9, seconds(-4), 0), 9), Some(6));
+    }
+
+    #[test]
+    fn a_portal_that_shows_something_else_at_each_check_is_looked_at_less_and_less() {
+        let waits: Vec<_> = (0..8)
+            .map(|changes| left(&seen(9, seconds(60), changes), 8))
+            .collect();
+        let expected = [20, 40, 80, 160, 320, 640, 1280, 1280];
+        assert_eq!(waits, expected.map(Some));
+        let settling: Vec<_> = (0..5)
+            .map(|changes| seen(9, seconds(0), changes).is_settling())
+            .collect();
+        assert_eq!(settling, [true, true, true, false, false]);
+        assert!(SeenDrift::default().is_settling());
+    }
+
+    #[test]
+    fn what_the_status_records_counts_if_the_portal_holds_the_same() {
+        let drift = Drift {
+            since: Time(now() - seconds(10)),
+            correction_waits: true,
+            removed_by_portal: false,
+        };
+        let mut shown = held(9).shown();
+        shown.last_backup_time = Some(Time(now()));
+        let seen = SeenDrift {
+            recorded: Some((&drift, Some(&shown))),
+            sighting: None,
+        };
+        assert!(seen.correction_waits() && !seen.removed_by_portal());
+        assert_eq!(seen.recorded_since(Some(&held(9))), Some(now() - seconds(10)));
+        assert_eq!(seen.recorded_since(Some(&held(8))), None);
+        assert_eq!(seen.recorded_since(None), None);
+        assert_eq!((left(&seen, 9), left(&seen, 8)), (None, Some(10)));
+        let removed = Drift {
+            correction_waits: false,
+            removed_by_portal: true,
+            ..drift.clone()
+        };
+        let seen = SeenDrift {
+            recorded: Some((&removed, None)),
+            sighting: None,
+        };
+        assert!(!seen.correction_waits() && seen.removed_by_portal());
+        assert_eq!(seen.recorded_since(None), Some(now() - seconds(10)));
+    }
+
+    #[test]
+    fn of_equal_sightings_the_first_is_kept() {
+        let first = Sighting::next(None, Some(&held(9)), now());
+        assert_eq!((first.at, first.changes), (now(), 0));
+        let same = Sighting::next(Some(first.clone()), Some(&held(9)), now() + seconds(5));
+        assert_eq!((same.at, same.changes), (now(), 0));
+        let other = Sighting::next(Some(first), None, now() + seconds(5));
+        assert_eq!(
+            (other.at, other.changes, other.held),
+            (now() + seconds(5), 1, None)
+        );
+    }
+
+    #[test]
+    fn an_accepted_schedule_has_five_checks_within_a_minute() {
+        let unconfirmed = |checks| Unconfirmed {
+            accepted_time: Time(now()),
+            checks,
+        };
+        let told = |checks, after| {
+            let verdict = not_shown(&unconfirmed(checks), now() + seconds(after));
+            (verdict.reason, verdict.retry_after.map(|wait| wait.as_secs()))
+        };
+        let again = |wait| (Reason::Verifying, Some(wait));
+        assert_eq!(told(1, 0), again(2));
+        assert_eq!(told(2, 2), again(3));
+        assert_eq!(told(3, 5), again(10));
+        assert_eq!(told(4, 15), again(15));
+        assert_eq!(told(5, 30), again(30));
+        // All are done, and the minute is not over.
+        assert_eq!(told(6, 40), again(20));
+        assert_eq!(told(6, 60), (Reason::NotConverging, None));
+        assert_eq!(
+            told(6, -1),
+            (Reason::NotConverging, None),
+            "the clock was set back"
+        );
+        // Late, but not all are done.
+        assert_eq!(told(3, 90), again(10));
+        assert_eq!(told(5, 60), again(10));
+        let counts = [1, 5, 6].map(|checks| counted(&unconfirmed(checks)).checks);
+        assert_eq!(counts, [2, 6, 6]);
+        assert_eq!(
+            accepted_now(now() + SignedDuration::from_millis(7)),
+            unconfirmed(1)
+        );
+    }
+}

@@ -75,3 +75,91 @@ impl LostWrite {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn now() -> Timestamp {
+        "2026-11-24T12:00:00Z".parse().expect("a time")
+    }
+
+    fn spec(dump: bool) -> DocSpaceBackupScheduleSpec {
+        let spec = json!({
+            "portal": {"url": "https://p.test", "hostHeader": "docs.test", "apiKeySecretRef": {"name": "key"}},
+            "storageType": "DataStore",
+            "cronParams": {"period": "EveryDay", "hour": 3},
+            "backupsStored": 7,
+            "dump": dump,
+        });
+        serde_json::from_value(spec).expect("a valid spec")
+    }
+
+    fn status(request: serde_json::Value) -> Status {
+        let mut last = json!({"operation": "CreateSchedule", "time": now(), "message": "lost"});
+        let fields = last.as_object_mut().expect("an object");
+        fields.extend(request.as_object().expect("an object").clone());
+        serde_json::from_value(json!({"lastRequest": last})).expect("a status")
+    }
+
+    #[test]
+    fn a_recorded_write_counts_where_it_was_made() {
+        let lost = |url: &str, host: &str, dump: bool| {
+            status(json!({"outcomeUnknown": true, "url": url, "hostHeader": host, "dump": dump}))
+        };
+        let here = LostWrite::Recorded { time: now() };
+        for (status, recorded, elsewhere) in [
+            (lost("https://p.test:443/", "docs.test", false), here, None),
+            (status(json!({"outcomeUnknown": true})), here, None),
+            (
+                lost("https://q.test", "docs.test", false),
+                LostWrite::None,
+                Some("https://q.test (Host docs.test)"),
+            ),
+            (
+                lost("https://p.test", "other.test", false),
+                LostWrite::None,
+                Some("https://p.test (Host other.test)"),
+            ),
+            (
+                lost("https://p.test", "docs.test", true),
+                LostWrite::None,
+                Some("https://p.test (Host docs.test)"),
+            ),
+            (
+                status(json!({"outcomeUnknown": false, "url": "https://q.test"})),
+                LostWrite::None,
+                None,
+            ),
+            (Status::default(), LostWrite::None, None),
+        ] {
+            assert_eq!(LostWrite::recorded(&spec(false), &status), recorded, "{status:?}");
+            let told = LostWrite::elsewhere(&spec(false), &status);
+            assert_eq!(told.as_deref(), elsewhere, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn a_write_may_land_for_ten_minutes() {
+        let at = |seconds| now() + SignedDuration::from_secs(seconds);
+        let may = |lost: LostWrite, portal, operator| {
+            lost.may_still_land(&Clocks {
+                portal: at(portal),
+                operator: at(operator),
+            })
+        };
+        assert!(!may(LostWrite::None, 0, 0));
+        let ours = LostWrite::Ours {
+            since: now(),
+            reason: AppliedReason::Created,
+            is_wanted: true,
+        };
+        assert!(may(ours, 7200, 599) && !may(ours, 0, 600));
+        // Another process may have made it, and its clock and the portal's may differ from ours.
+        let recorded = LostWrite::Recorded { time: now() };
+        assert!(may(recorded, 599, 599) && may(recorded, -599, -599));
+        assert!(!may(recorded, 600, 0) && !may(recorded, 0, 600) && !may(recorded, -600, 0));
+    }
+}

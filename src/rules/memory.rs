@@ -340,39 +340,4 @@ impl Resolved {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_request_soon_after_the_last_one_waits_and_nothing_else_does() {
-        let trigger = |requested_at: &str, generation| Trigger {
-            generation,
-            requested_at: Some(requested_at.into()),
-            deleting: false,
-            finalizer: true,
-            secrets: Vec::new(),
-            slot: Slot::Free,
-            status: 0,
-        };
-        let now = Instant::now();
-        let seconds = Duration::from_secs;
-        let mut memory = Memory {
-            seen: Some(trigger("one", 1)),
-            next_look: Some(now + seconds(60)),
-            ..Memory::default()
-        };
-        assert_eq!(memory.request_waits(&trigger("two", 1), now), None);
-        memory.requested_look = Some(now);
-        let waits = |memory: &Memory, of, after| {
-            let (requested_at, generation) = of;
-            memory.request_waits(&trigger(requested_at, generation), now + seconds(after))
-        };
-        assert_eq!(waits(&memory, ("two", 1), 0), Some(REQUESTS_APART));
-        assert_eq!(waits(&memory, ("three", 1), 1), Some(REQUESTS_APART - seconds(1)));
-        assert_eq!(waits(&memory, ("two", 1), 3), None);
-        assert_eq!(waits(&memory, ("two", 2), 0), None, "the spec is new, too");
-        memory.next_look = Some(now + seconds(1));
-        assert_eq!(waits(&memory, ("two", 1), 0), Some(seconds(1)));
-        assert_eq!(waits(&memory, ("two", 1), 2), None, "a check is due anyway");
-    }
-}
+mod tests;

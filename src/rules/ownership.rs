@@ -74,3 +74,92 @@ pub fn has_finalizer(finalizers: Option<&Vec<String>>) -> bool {
 pub fn enforces(spec: &DocSpaceBackupScheduleSpec) -> bool {
     spec.management_policy == ManagementPolicy::Enforce && !spec.suspend
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(status: serde_json::Value) -> DocSpaceBackupSchedule {
+        let object = json!({
+            "metadata": {"name": "nightly", "uid": "me"},
+            "spec": {
+                "portal": {"url": "https://p.test", "apiKeySecretRef": {"name": "key"}},
+                "storageType": "DataStore",
+                "cronParams": {"period": "EveryDay", "hour": 3},
+                "backupsStored": 7,
+            },
+            "status": status,
+        });
+        serde_json::from_value(object).expect("a valid object")
+    }
+
+    fn applied(uid: &str, url: &str) -> DocSpaceBackupSchedule {
+        let schedule = json!({
+            "storageType": "DataStore", "cronParams": {"period": "EveryDay", "hour": 3, "day": 0},
+            "backupsStored": 7, "dump": false,
+        });
+        object(json!({"applied": {
+            "time": "2026-11-24T10:00:00Z", "reason": "Created", "generation": 1, "uid": uid, "url": url,
+            "schedule": schedule,
+        }}))
+    }
+
+    #[test]
+    fn the_owner_has_its_own_uid_and_address_in_the_status() {
+        for (object, owns, at) in [
+            (applied("me", "https://p.test"), true, Some("https://p.test")),
+            (
+                applied("me", "https://P.test:443/"),
+                true,
+                Some("https://P.test:443/"),
+            ),
+            (applied("me", "https://q.test"), false, Some("https://q.test")),
+            (applied("another", "https://p.test"), false, None),
+            (object(json!({})), false, None),
+            (object(json!(null)), false, None),
+        ] {
+            assert_eq!(is_owner(&object), owns, "{:?}", object.status);
+            assert_eq!(may_be_at(&object).as_deref(), at, "{:?}", object.status);
+        }
+    }
+
+    #[test]
+    fn a_lost_write_may_have_left_a_schedule() {
+        let lost = |unknown: bool, url: serde_json::Value| {
+            let request = json!({
+                "operation": "CreateSchedule", "time": "2026-11-24T10:00:00Z", "message": "lost",
+                "outcomeUnknown": unknown, "url": url,
+            });
+            may_be_at(&object(json!({"lastRequest": request})))
+        };
+        assert_eq!(
+            lost(true, json!("https://q.test")).as_deref(),
+            Some("https://q.test")
+        );
+        assert_eq!(lost(true, json!(null)).as_deref(), Some("https://p.test"));
+        assert_eq!(lost(false, json!("https://q.test")), None);
+    }
+
+    #[test]
+    fn one_that_observes_or_is_suspended_takes_no_slot() {
+        let mut spec = object(json!(null)).spec;
+        assert!(enforces(&spec));
+        spec.suspend = true;
+        assert!(!enforces(&spec));
+        spec.suspend = false;
+        spec.management_policy = ManagementPolicy::Observe;
+        assert!(!enforces(&spec));
+    }
+
+    #[test]
+    fn the_finalizer_is_the_operators_own() {
+        assert!(!has_finalizer(None));
+        assert!(!has_finalizer(Some(&vec!["other.example.com/x".into()])));
+        assert!(has_finalizer(Some(&vec![
+            "other.example.com/x".into(),
+            FINALIZER.into()
+        ])));
+    }
+}

@@ -1,7 +1,11 @@
 use jiff::Timestamp;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json, value::to_raw_value};
 
-use crate::portal::{AuditAction, Expiry, parse::*, redact::Secrets};
+use crate::{
+    portal::{AuditAction, Expiry, parse::*, redact::Secrets},
+    secret::SharedSecret,
+};
 
 /// What is read of this response, with nothing to hide.
 fn of<T>(response: &Value, read: impl FnOnce(Content, &Redactor) -> Read<T>) -> Read<T> {
@@ -193,4 +197,141 @@ fn what_is_no_number_or_switch_or_portal_is_not_taken_for_one() {
     assert!(of(&json!("docs.example.com"), mapped_domain).is_err());
     assert!(count(Content::Nothing).is_err() && service_is_on(Content::Nothing).is_err());
     assert!(mapped_domain(Content::Nothing, &Redactor::of(&Secrets::default())).is_err());
+}
+
+#[test]
+fn switches_come_as_texts_too() {
+    for (given, meant) in [
+        (json!(true), Some(true)),
+        (json!("True"), Some(true)),
+        (json!(false), Some(false)),
+        (json!("FALSE"), Some(false)),
+        (json!("yes"), None),
+        (json!(1), None),
+        (json!(null), None),
+    ] {
+        let read = of(&json!({"enabled": given}), |content, _| service_is_on(content));
+        assert_eq!(read.ok(), meant, "{given}");
+    }
+}
+
+#[test]
+fn numbers_are_as_large_as_docspaces() {
+    let hour = |hour: Value| read(json!({"cronParams": {"hour": hour}})).map(|held| held.schedule.hour);
+    for largest in [i64::from(i32::MAX), i64::from(i32::MIN)] {
+        assert_eq!(hour(json!(largest)), Ok(largest));
+        assert_eq!(hour(json!(largest.to_string())), Ok(largest));
+        assert!(hour(json!(largest + largest.signum())).is_err());
+    }
+    let kind = |kind: Value| read(json!({"storageType": kind, "cronParams": {}}));
+    assert!(kind(json!(i64::from(i32::MAX) + 1)).is_err());
+    assert!(kind(json!(true)).is_err());
+}
+
+#[test]
+fn a_zone_has_its_own_spelling_and_an_unknown_one_is_shown() {
+    let zone = |zone: Value| of(&json!({"timezone": zone}), settings).map(|read| read.time_zone);
+    assert_eq!(zone(json!("europe/BERLIN")), Ok(Some("Europe/Berlin".into())));
+    assert_eq!(zone(json!("Middle\u{7}Earth")), Ok(Some("Middle Earth".into())));
+    assert_eq!(zone(json!("")), Ok(None));
+    assert_eq!(zone(json!(5)), Ok(None));
+}
+
+#[test]
+fn a_key_may_write_with_all_permissions_or_that_one() {
+    for (permissions, may) in [
+        (json!(["*"]), true),
+        (json!(["*:read", "*:write"]), true),
+        (json!(["*:read"]), false),
+        (json!(["files:write"]), false),
+        (json!([5]), true),
+        (json!([]), true),
+        (json!(null), true),
+    ] {
+        let read = of(&json!({"id": "a", "permissions": permissions}), key);
+        let Ok(Credential::ApiKey(key)) = read else {
+            panic!("{read:?}")
+        };
+        assert_eq!(key.may_write, may, "{permissions}");
+    }
+    assert!(of(&json!({"name": "a"}), key).is_err());
+}
+
+#[test]
+fn of_parameters_as_much_is_kept_as_shows_that_they_differ() {
+    let params = |params: Value| {
+        let held = read(json!({"cronParams": {}, "storageParams": params})).expect("a schedule");
+        held.schedule.params
+    };
+    let map = |count: usize| -> serde_json::Map<_, _> {
+        (0..count)
+            .map(|number| (format!("{number:03}"), json!("x")))
+            .collect()
+    };
+    assert_eq!(params(map(MOST_PARAMS).into()).len(), MOST_PARAMS);
+    assert_eq!(params(map(MOST_PARAMS + 1).into()).len(), MOST_PARAMS);
+
+    let long = params(json!({("ü".repeat(KEY_CHARS + 1)): "ü".repeat(VALUE_CHARS + 1)}));
+    let (key, param) = long.iter().next().expect("a parameter");
+    assert_eq!(*key, "ü".repeat(KEY_CHARS));
+    assert_eq!(param.value.expose_secret(), "ü".repeat(VALUE_CHARS));
+    let plain = params(json!({"b": true, "n": 5, "null": null}));
+    let values: Vec<_> = plain
+        .iter()
+        .map(|(key, param)| (key.as_str(), param.value.expose_secret()))
+        .collect();
+    assert_eq!(values, [("b", "true"), ("n", "5")]);
+}
+
+#[test]
+fn a_parameter_with_a_secret_in_it_is_marked() {
+    let secrets = Secrets::of_key(&SharedSecret::from("s3cret-of-ours".to_owned()));
+    let response = json!({"cronParams": {}, "storageParams": {"a": "x s3cret-of-ours", "b": "x", "s3cret-of-ours": "x"}});
+    let response = to_raw_value(&response).expect("JSON");
+    let held = schedule(Content::Response(&response), &Redactor::of(&secrets));
+    let params = held.expect("an answer").expect("a schedule").schedule.params;
+    let marks: Vec<_> = params
+        .values()
+        .map(|param| (param.secret, param.hides_key))
+        .collect();
+    assert_eq!(marks, [(true, false), (false, false), (false, true)]);
+}
+
+#[test]
+fn a_longer_list_than_docspace_has_is_none() {
+    let archives = |count: usize| {
+        let archive = json!({"id": "a", "createdOn": "2026-11-23T03:10:00"});
+        of(&json!(vec![archive; count]), history).map(|read| read.len())
+    };
+    assert_eq!(archives(5_000), Ok(5_000));
+    assert!(archives(5_001).is_err());
+
+    let from: Timestamp = "2026-11-21T03:00:00Z".parse().expect("a time");
+    let trail = |count: usize| {
+        let event = json!({"actionId": 5126, "date": "2026-11-21T03:05:00Z"});
+        let list = json!(vec![event; count]);
+        of(&list, |content, _| {
+            events(content, AuditAction::BackupFailed, from)
+        })
+    };
+    assert_eq!(
+        trail(MOST_EVENTS).map(|read| read.map(|read| read.len())),
+        Ok(Some(MOST_EVENTS))
+    );
+    assert!(trail(MOST_EVENTS + 1).is_err());
+}
+
+#[test]
+fn an_event_has_the_first_number_of_its_target() {
+    let from: Timestamp = "2026-11-21T03:00:00Z".parse().expect("a time");
+    let target = |target: Value| {
+        let event = json!([{"actionId": 5126, "date": "2026-11-21T03:05:00Z", "target": target}]);
+        let events = of(&event, |content, _| {
+            events(content, AuditAction::BackupFailed, from)
+        });
+        events.expect("an answer").expect("a trail")[0].target
+    };
+    assert_eq!(target(json!(["3", "4"])), Some(3));
+    assert_eq!(target(json!([])), None);
+    assert_eq!(target(json!("3")), None);
 }
