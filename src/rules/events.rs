@@ -152,3 +152,150 @@ pub fn after_write(times: &Timetable, now: Timestamp) -> String {
         FirstStart::InTime => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        rules::reason::{Reason, Verdict},
+        schedule::timetable::Cron,
+    };
+
+    fn object() -> DocSpaceBackupSchedule {
+        let object = json!({
+            "metadata": {"name": "nightly"},
+            "spec": {
+                "portal": {"url": "https://p.test", "apiKeySecretRef": {"name": "key"}},
+                "storageType": "DataStore",
+                "cronParams": {"period": "EveryDay", "hour": 3},
+                "backupsStored": 7,
+            },
+        });
+        serde_json::from_value(object).expect("a valid object")
+    }
+
+    fn status(status: serde_json::Value) -> Status {
+        serde_json::from_value(status).expect("a status")
+    }
+
+    fn ready(status_of_it: &str, reason: &str) -> Status {
+        let time = "2026-11-24T10:00:00Z";
+        let ready = json!({
+            "type": "Ready", "status": status_of_it, "reason": reason, "message": "what happened",
+            "lastTransitionTime": time,
+        });
+        status(json!({"conditions": [ready]}))
+    }
+
+    /// The Events of a change of Ready, as `Warning Conflict`.
+    fn told(before: Option<(&str, &str)>, after: (&str, &str), reason: Reason) -> Vec<String> {
+        let mut object = object();
+        object.status = before.map(|(status, reason)| ready(status, reason));
+        let facts = Facts::new(&object.spec, "2026-11-24T12:00:00Z".parse().expect("a time"));
+        let outcome = Kept::of(Verdict::new(reason, "what happened"));
+        let notes = notes(&object, &facts, &outcome, &ready(after.0, after.1));
+        let shown = |note: Note| {
+            let kind = if note.warning { "Warning" } else { "Normal" };
+            assert_eq!(note.text, "what happened");
+            format!("{kind} {}", note.reason)
+        };
+        notes.into_iter().map(shown).collect()
+    }
+
+    #[test]
+    fn a_new_reason_of_ready_is_told() {
+        let none: [&str; 0] = [];
+        let good = ("True", "InSync");
+        let (bad, other) = (("False", "Conflict"), ("False", "Unauthorized"));
+        assert_eq!(told(Some(good), bad, Reason::Conflict), ["Warning Conflict"]);
+        assert_eq!(told(Some(other), bad, Reason::Conflict), ["Warning Conflict"]);
+        assert_eq!(told(Some(bad), bad, Reason::Conflict), none);
+        assert_eq!(told(Some(bad), good, Reason::InSync), ["Normal InSync"]);
+        assert_eq!(told(Some(("Unknown", "Pending")), good, Reason::InSync), none);
+        assert_eq!(told(Some(good), ("True", "Other"), Reason::InSync), none);
+        assert_eq!(told(None, bad, Reason::Conflict), none);
+        let unproven = ("False", "Verifying");
+        assert_eq!(told(Some(good), unproven, Reason::Verifying), none);
+    }
+
+    #[test]
+    fn the_last_free_backup_is_announced_unless_paid_ones_follow() {
+        let told = |free, paid| free_backups_low(Bill { free, paid }).map(|note| (note.warning, note.reason));
+        let low = Some((true, "FreeBackupsLow".to_owned()));
+        assert_eq!(told(FREE_BACKUPS - 2, false), None);
+        assert_eq!(told(FREE_BACKUPS - 1, false), low);
+        assert_eq!(told(FREE_BACKUPS, false), low);
+        assert_eq!(told(FREE_BACKUPS, true), None);
+    }
+
+    #[test]
+    fn a_warning_of_an_archive_is_told_once() {
+        let candidate = |id: &str, warning: serde_json::Value| {
+            let time = "2026-11-24T03:10:00Z";
+            status(json!({"candidate": {
+                "id": id, "createdOn": time, "firstListed": time,
+                "warning": warning,
+            }}))
+        };
+        let told =
+            |before: Status, after: Status| warning_of_an_archive(&before, &after).map(|note| note.text);
+        let text = Some("The portal made an archive with a warning: files lack".to_owned());
+        assert_eq!(told(Status::default(), candidate("a", json!("files lack"))), text);
+        assert_eq!(
+            told(
+                candidate("b", json!("files lack")),
+                candidate("a", json!("files lack"))
+            ),
+            text
+        );
+        assert_eq!(
+            told(candidate("a", json!(null)), candidate("a", json!("files lack"))),
+            None
+        );
+        assert_eq!(told(Status::default(), candidate("a", json!(null))), None);
+        assert_eq!(told(candidate("a", json!("files lack")), Status::default()), None);
+    }
+
+    #[test]
+    fn archives_that_expire_are_told_when_their_schedule_comes_into_force() {
+        let in_force = |storage: &str| {
+            status(json!({"inForce": {
+                "since": "2026-11-24T10:00:00Z", "schedule": "EveryDay 03:00 UTC", "storageType": storage,
+                "url": "https://p.test",
+            }}))
+        };
+        let told = |before: &Status, after: &Status| {
+            let mut object = object();
+            object.status = Some(before.clone());
+            let facts = Facts::new(&object.spec, "2026-11-24T12:00:00Z".parse().expect("a time"));
+            let news = news(&object, &facts, after);
+            news.into_iter().map(|note| note.reason).collect::<Vec<_>>()
+        };
+        let (none, kept, expire) = (Status::default(), in_force("Local"), in_force("DataStore"));
+        assert_eq!(told(&none, &expire), ["ArchivesExpire"]);
+        assert_eq!(told(&kept, &expire), ["ArchivesExpire"]);
+        for (before, after) in [(&expire, &expire), (&none, &kept), (&expire, &none)] {
+            assert!(told(before, after).is_empty(), "{before:?} {after:?}");
+        }
+    }
+
+    /// Every write resets the portal's clock (trap 2).
+    #[test]
+    fn after_a_write_the_first_start_is_told_where_it_surprises() {
+        let told = |hour: i64, zone: &str, now: &str| {
+            let cron = Cron {
+                period: 0,
+                hour,
+                day: 0,
+            };
+            let times = Timetable::new(cron, zone).expect("a known zone");
+            after_write(&times, now.parse().expect("a time"))
+        };
+        let noon = "2026-11-24T12:00:00Z";
+        assert_eq!(told(13, "UTC", noon), "");
+        assert!(told(3, "UTC", noon).contains("within 15 minutes"));
+        assert!(told(23, "America/New_York", noon).contains("does not start it"));
+    }
+}

@@ -155,3 +155,135 @@ pub fn request(facts: &Facts<'_>, operation: Operation, error: Option<&PortalErr
         outcome_unknown: false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        api::DocSpaceBackupScheduleSpec,
+        portal::{Access, Address, Failure},
+    };
+
+    fn now() -> Timestamp {
+        "2026-11-24T12:00:00Z".parse().expect("a time")
+    }
+
+    fn spec(hour: i32) -> DocSpaceBackupScheduleSpec {
+        let spec = json!({
+            "portal": {"url": "https://p.test", "hostHeader": "docs.test", "apiKeySecretRef": {"name": "key"}},
+            "storageType": "DataStore",
+            "cronParams": {"period": "EveryDay", "hour": hour},
+            "backupsStored": 7,
+        });
+        serde_json::from_value(spec).expect("a valid spec")
+    }
+
+    fn held(hour: i32) -> Held {
+        Held {
+            schedule: Schedule::without_secrets(&spec(hour)),
+            last_backup_time: None,
+        }
+    }
+
+    fn failed(failure: Failure, status: Option<u16>) -> PortalError {
+        PortalError {
+            failure,
+            status,
+            message: "what happened".into(),
+            date: None,
+            retry_after: None,
+        }
+    }
+
+    #[test]
+    fn a_post_is_what_its_answer_and_the_look_after_it_say() {
+        let wanted = Schedule::without_secrets(&spec(3));
+        let shown = || Asked::Answered(Some(held(3)));
+        let other = || Asked::Answered(Some(held(9)));
+        let refused = || Err(failed(Failure::Rejected, Some(400)));
+        let lost = || Err(failed(Failure::TimedOut, None));
+        for (posted, look, expected) in [
+            (Ok(()), shown(), Sent::Shown),
+            (Ok(()), other(), Sent::Accepted),
+            (Ok(()), Asked::Answered(None), Sent::Accepted),
+            (Ok(()), Asked::NotYet, Sent::Accepted),
+            (lost(), shown(), Sent::Shown),
+            (lost(), other(), Sent::Lost),
+            (lost(), Asked::NotYet, Sent::Lost),
+            (refused(), shown(), Sent::Refused),
+            (refused(), Asked::NotYet, Sent::Refused),
+        ] {
+            assert_eq!(Sent::of(&posted, &wanted, &look), expected, "{posted:?} {look:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_reported_of_a_post() {
+        let spec = spec(3);
+        let write = Write {
+            reason: AppliedReason::Changed,
+            access: Access {
+                namespace: "docspace".into(),
+                address: Address::parse("https://p.test", Some("docs.test")).expect("an address"),
+                key: "key".to_owned().into(),
+                ca: None,
+            },
+            wanted: Schedule::without_secrets(&spec),
+            over: Some(held(9)),
+        };
+        let kept = |sent: Sent, posted: Result<(), PortalError>, look: Asked<Option<Held>>| {
+            let facts = Facts {
+                held: look,
+                ..Facts::new(&spec, now())
+            };
+            let kept = sent.kept(&posted, &write, &facts, now());
+            let request = kept.request.expect("a request");
+            assert_eq!(
+                (request.url.as_deref(), request.time.0),
+                (Some("https://p.test"), now())
+            );
+            assert_eq!(
+                (request.host_header.as_deref(), request.dump),
+                (Some("docs.test"), false)
+            );
+            let of_request = (request.status_code, request.outcome_unknown);
+            (
+                kept.verdict.reason,
+                kept.applied,
+                of_request,
+                kept.replaced.is_some(),
+            )
+        };
+        let changed = Some(AppliedReason::Changed);
+        let look = |hour| Asked::Answered(Some(held(hour)));
+        let lost = || Err(failed(Failure::Proxy, Some(504)));
+        assert_eq!(
+            kept(Sent::Shown, Ok(()), look(3)),
+            (Reason::InSync, changed, (Some(200), false), true)
+        );
+        assert_eq!(
+            kept(Sent::Shown, lost(), look(3)),
+            (Reason::InSync, changed, (Some(504), false), true)
+        );
+        assert_eq!(
+            kept(Sent::Accepted, Ok(()), look(9)),
+            (Reason::Verifying, changed, (Some(200), false), true)
+        );
+        let unread = Asked::Failed(failed(Failure::TimedOut, None));
+        assert_eq!(
+            kept(Sent::Accepted, Ok(()), unread),
+            (Reason::TimedOut, changed, (Some(200), false), true)
+        );
+        assert_eq!(
+            kept(Sent::Lost, lost(), look(9)),
+            (Reason::OutcomeUnknown, None, (Some(504), true), true)
+        );
+        let refused = Err(failed(Failure::Rejected, Some(400)));
+        assert_eq!(
+            kept(Sent::Refused, refused, Asked::NotYet),
+            (Reason::Rejected, None, (Some(400), false), false)
+        );
+    }
+}

@@ -265,3 +265,39 @@ impl From<&PortalError> for Verdict {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_end_by_itself_stalls_after_five_minutes() {
+        let seconds = SignedDuration::from_secs;
+        let class =
+            |reason: Reason, answered_before, lasts| reason.rule().class_of(answered_before, seconds(lasts));
+        for (reason, answered_before, lasts, expected) in [
+            (Reason::SecretMissing, false, 299, Class::Retrying),
+            (Reason::SecretMissing, true, 300, Class::Stalled),
+            (Reason::NotDocSpace, false, 299, Class::Retrying),
+            (Reason::NotDocSpace, false, 300, Class::Stalled),
+            // DocSpace has answered there, so it passes.
+            (Reason::NotDocSpace, true, 3600, Class::Retrying),
+            (Reason::Unauthorized, true, 0, Class::Stalled),
+            (Reason::Unreachable, false, 3600, Class::Retrying),
+            (Reason::InSync, true, 0, Class::Ready),
+        ] {
+            assert_eq!(
+                class(reason, answered_before, lasts),
+                expected,
+                "{reason} {lasts}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_a_check_that_must_be_confirmed_is_unproven() {
+        assert!(Reason::Verifying.is_unproven());
+        assert!(!Reason::OutcomeUnknown.is_unproven());
+        assert_eq!(Reason::Verifying.to_string(), "Verifying");
+    }
+}

@@ -182,3 +182,6 @@ pub fn after_start(object: &DocSpaceBackupSchedule, pace: Pace) -> Duration {
     let left = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
     left.map_or(spread, |left| spread.min(left))
 }
+
+#[cfg(test)]
+mod tests;

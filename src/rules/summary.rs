@@ -142,3 +142,6 @@ impl Summary {
         memory.seen_backups = Some(self.seen);
     }
 }
+
+#[cfg(test)]
+mod tests;

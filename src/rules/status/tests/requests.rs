@@ -54,3 +54,46 @@ fn a_write_that_failed_is_told_at_once() {
         Some(429)
     );
 }
+
+#[test]
+fn docspace_has_answered_where_something_of_it_is_in_the_status() {
+    let answered = |generation, status| has_answered_before(&object(generation, status));
+    let accepted = |generation: i64| {
+        let mut valid = condition_json("CredentialsValid", "True", "Accepted");
+        valid["observedGeneration"] = json!(generation);
+        json!({"conditions": [valid]})
+    };
+    let in_force = |url: &str| {
+        json!({"inForce": {
+            "since": "2026-11-24T10:00:00Z", "schedule": "EveryDay 03:00 UTC", "storageType": "Local", "url": url,
+        }})
+    };
+    let schedule = json!({
+        "storageType": "Local", "cronParams": {"period": "EveryDay", "hour": 3, "day": 0}, "backupsStored": 7,
+        "dump": false,
+    });
+    let applied = |url: &str| {
+        json!({"applied": {
+            "time": "2026-11-24T10:00:00Z", "reason": "Created", "generation": 1, "uid": "me", "url": url,
+            "schedule": schedule,
+        }})
+    };
+    let ready = json!({"observedGeneration": 1, "conditions": [condition_json("Ready", "True", "InSync")]});
+    for (generation, status, expected) in [
+        (1, json!({}), false),
+        (1, accepted(1), true),
+        (2, accepted(1), false),
+        (1, ready.clone(), true),
+        (2, ready, false),
+        (1, in_force("https://p.test"), true),
+        (1, in_force("https://q.test"), false),
+        (1, applied("https://p.test"), true),
+        (1, applied("https://q.test"), false),
+    ] {
+        assert_eq!(
+            answered(generation, status.clone()),
+            expected,
+            "{generation} {status}"
+        );
+    }
+}
