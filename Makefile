@@ -6,7 +6,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/docspace-backu
 endif
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: demo up test churn upgrade fuzz mutants soak e2e bench lint crds manifests schema image image-test release deny
+.PHONY: demo up test churn upgrade fuzz stable mutants soak e2e bench lint crds manifests schema image image-test release deny
 
 ## A demo with a Kubernetes API, a simulated portal and the operator: under a minute once built. With KUBECONFIG=FILE it
 ## uses that cluster, in a namespace of its own that goes at the end.
@@ -60,6 +60,11 @@ fuzz:
 ## than 95 % of them: about 2 hours.
 mutants:
 	@N=$(N) SEED=$(SEED) tests/mutants/run
+
+## Stories of several objects and two portals for SECONDS=600, in an optimised build: whatever happens, everything
+## settles and then rests.
+stable:
+	@DOCSPACE_STABLE_SECONDS=$(or $(SECONDS),600) cargo test --quiet --release --test stable -- --nocapture
 
 ## The benchmark: every number that docs/performance.md promises, with 1,000 and 10,000 objects: about 30 minutes; with
 ## one size, such as N=300, less. It measures the image's program.

@@ -14,7 +14,6 @@ use crate::{
         decide::deletion::give_up,
         events::after_write,
         facts::Asked,
-        lost_write::LostWrite,
         memory::{Lost, Written},
         note::Note,
         outcome::{Kept, Outcome, Sent, in_sync, request, suspended},
@@ -291,15 +290,12 @@ impl Observation<'_> {
             .map(|(_, resolved)| Written::of(resolved))
     }
 
-    /// Call when the portal holds the wanted schedule. A lost write of a different schedule may still be carried out.
+    /// Call when the portal holds the wanted schedule.
     fn settled(&mut self) {
-        let lost = &self.facts.lost_write;
-        let is_wanted = matches!(lost, LostWrite::Ours { is_wanted: true, .. });
-        if is_wanted || !lost.may_still_land(&self.facts.clocks()) {
+        if self.facts.lost_write.is_settled(&self.facts.clocks()) {
             self.context.index.settle_write(self.object);
         }
-        self.memory.accepted_write = None;
-        self.memory.secret_changed = false;
+        self.memory.shows_wanted();
     }
 
     /// The reads may have taken long, so the object may have changed meanwhile.

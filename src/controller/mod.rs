@@ -31,6 +31,8 @@ mod watches;
 pub use crate::controller::{
     changes::PAGE,
     error::Error,
+    index::{Filed, Index, Source},
+    key::Key,
     metrics::Metrics,
     requests::Requests,
     run::{Clients, Namespaces, StartError, Told, run},

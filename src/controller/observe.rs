@@ -29,6 +29,7 @@ use crate::{
         plan::Need,
         reason::{Reason, Verdict},
         recall::recall,
+        resolved::{know_lost_write, take_resolved},
     },
     schedule::Schedule,
 };
@@ -122,7 +123,15 @@ impl<'a> Observation<'a> {
         self.memory.is_resolved = resolved.is_ok();
         self.facts.wanted = Some(match resolved {
             Ok(resolved) => {
-                self.remember(generation, &resolved);
+                self.facts.secret_versions = secrets::of_storage(&self.object.spec, &resolved);
+                let lost = lost_write(self.context, self.object);
+                take_resolved(
+                    &mut self.facts,
+                    self.memory,
+                    self.object,
+                    &resolved,
+                    lost.as_ref(),
+                );
                 let wanted = resolved.wanted.clone();
                 let connected = self.connect(&resolved.access, Some(&wanted));
                 self.facts.access = connected.is_ok().then_some(Ok(resolved.access));
@@ -155,59 +164,6 @@ impl<'a> Observation<'a> {
             self.context.metrics.refused(KubeOperation::Secret, source);
         }
         read
-    }
-
-    /// Remembers the resolved Secrets. A changed Secret or spec makes settings and key due; an accepted or lost write
-    /// of the same schedule is recognized.
-    fn remember(&mut self, generation: i64, resolved: &Resolved) {
-        let before = self.memory.resolved.take();
-        let same_secrets = before
-            .as_ref()
-            .is_some_and(|(_, before)| before.versions == resolved.versions);
-        if before.as_ref().is_some_and(|(of, _)| *of != generation) || !same_secrets {
-            self.facts.identity_due = true;
-        }
-        self.facts.secret_versions = secrets::of_storage(&self.object.spec, resolved);
-        self.memory.secret_changed |= match &before {
-            Some((_, before)) => before.wanted.difference(Some(&resolved.wanted)).in_secret,
-            None => !self.has_applied_versions(),
-        };
-        self.facts.secret_changed = self.memory.secret_changed;
-
-        let written = Written::of(resolved);
-        if self.memory.accepted_write.is_none() && self.was_accepted(&written) {
-            self.memory.accepted_write = Some(Box::new(written.clone()));
-        }
-        let unconfirmed = self
-            .object
-            .status
-            .as_ref()
-            .and_then(|status| status.unconfirmed.clone());
-        let is_this = self.memory.accepted_write.as_deref() == Some(&written);
-        self.facts.unconfirmed = unconfirmed.filter(|_| is_this);
-        self.know_lost_write(&written);
-        self.memory.resolved = Some((generation, resolved.clone()));
-    }
-
-    /// Whether a write of this process with an unknown outcome wrote this.
-    fn know_lost_write(&mut self, written: &Written) {
-        if let Some(lost) = lost_write(self.context, self.object) {
-            self.facts.lost_write = lost.as_fact(lost.written == *written);
-        }
-    }
-
-    /// Whether an earlier process wrote this schedule with the same versions of the Secrets.
-    fn was_accepted(&self, written: &Written) -> bool {
-        let applied = self.facts.ownership.ours();
-        applied.is_some_and(|applied| applied.schedule == written.wanted.shown_as_applied())
-            && self.has_applied_versions()
-    }
-
-    /// Whether the values from Secrets come from the same keys and versions as those of the applied schedule. Other
-    /// versions may have the same values.
-    fn has_applied_versions(&self) -> bool {
-        let applied = self.facts.ownership.ours();
-        applied.is_some_and(|applied| applied.secrets == self.facts.secret_versions)
     }
 
     /// Whether the Secrets have the values that the last check used, although their versions differ. Then the new
@@ -256,7 +212,12 @@ impl<'a> Observation<'a> {
                 };
                 let connected = self.connect(&access, wanted.as_ref());
                 if let Some(wanted) = wanted {
-                    self.know_lost_write(&Written::new(&wanted, &access.address));
+                    let written = Written::new(&wanted, &access.address);
+                    know_lost_write(
+                        &mut self.facts,
+                        lost_write(self.context, self.object).as_ref(),
+                        &written,
+                    );
                     self.facts.wanted = Some(Ok(wanted));
                 }
                 self.facts.access = Some(connected.map(|()| access));
@@ -325,7 +286,18 @@ impl<'a> Observation<'a> {
             self.portal_lock = Some(lock.ok_or(Error::Crowded)?);
         }
         self.facts.slot = self.context.index.standing(self.object);
+        self.recall_lost_write();
         Ok(())
+    }
+
+    /// Recalls a lost write of others to this portal.
+    fn recall_lost_write(&mut self) {
+        // A deletion concerns the object's own writes only.
+        if self.facts.lost_write == LostWrite::None && self.facts.deletion.is_none() {
+            let index = &self.context.index;
+            let ours = index.lost_write(self.object).map(|lost| lost.as_fact(false));
+            self.facts.lost_write = ours.unwrap_or_else(|| index.recorded_lost_write(self.object));
+        }
     }
 
     /// Waits, for a limited time, until this process has checked objects that may have precedence on the slot.

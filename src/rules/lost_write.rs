@@ -63,6 +63,11 @@ impl LostWrite {
         (Self::recorded(spec, status) == Self::None).then(|| request.address())?
     }
 
+    /// Whether nothing of it is open once the portal holds the wanted schedule. A different one may still be carried out.
+    pub fn is_settled(&self, clocks: &Clocks) -> bool {
+        matches!(self, Self::Ours { is_wanted: true, .. }) || !self.may_still_land(clocks)
+    }
+
     /// Whether the portal may still carry it out.
     pub fn may_still_land(&self, clocks: &Clocks) -> bool {
         match *self {

@@ -210,6 +210,12 @@ impl Memory {
         };
     }
 
+    /// Notes that the portal holds the wanted schedule.
+    pub fn shows_wanted(&mut self) {
+        self.accepted_write = None;
+        self.secret_changed = false;
+    }
+
     /// How long an unchanged trigger must wait.
     pub fn not_yet(&self, trigger: &Trigger, now: Instant) -> Option<Duration> {
         let left = self.next_look?.checked_duration_since(now)?;

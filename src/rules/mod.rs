@@ -1,6 +1,7 @@
 //! The rules: pure functions of facts and a clock. They do no I/O and have no clock or randomness of their own.
 //!
-//! 1. [`recall::recall`] starts the [`facts::Facts`] from status and memory.
+//! 1. [`recall::recall`] starts the [`facts::Facts`] from status and memory; [`resolved`] adds what follows from the
+//!    Secrets.
 //! 2. [`decide::decide`] returns a [`plan::Step`]: the next fact to learn, or the plan. [`reason`] has the table of
 //!    reasons. [`ownership`], [`lost_write`] and [`last_queued`] interpret the facts.
 //! 3. The result of a plan is an [`outcome::Outcome`].
@@ -26,6 +27,7 @@ pub mod ownership;
 pub mod plan;
 pub mod reason;
 pub mod recall;
+pub mod resolved;
 pub mod retry;
 pub mod status;
 pub mod summary;

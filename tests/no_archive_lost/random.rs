@@ -4,7 +4,10 @@ use docspace_backup_operator::api::{AdoptionPolicy, ManagementPolicy};
 use proptest::{collection::vec, option, prelude::*};
 use simulated_portal::File;
 
-use crate::story::{ArchiveSeed, Edit, Look, Manifest, Post, STORAGES, Slot, Step, Story, Terms};
+use crate::{
+    in_process::{ArchiveSeed, Manifest, STORAGES, Terms},
+    story::{Edit, Look, Post, Slot, Step, Story},
+};
 
 fn numbers() -> impl Strategy<Value = i32> {
     prop_oneof![4 => 1..=8, 1 => 1..=30]

@@ -11,9 +11,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::runtime::Runtime;
 
 use crate::{
-    portal::{Portals, SLOTS, SlotOf},
+    in_process::{ArchiveSeed, HOSTS, Manifest, Portals, SLOTS, SlotOf, Terms},
     seen::Seen,
-    story::{ArchiveSeed, Edit, HOSTS, Manifest, Story, Terms},
+    story::{Edit, Story},
 };
 
 /// An object, the portals, and the history of the story.

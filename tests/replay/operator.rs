@@ -10,11 +10,11 @@ use docspace_backup_operator::{
     rules::{
         decide::decide,
         facts::{Asked, Facts, Slot},
-        lost_write::LostWrite,
         memory::{Lost, Memory, Resolved, Written},
         outcome::{Kept, Sent, in_sync},
         plan::{Need, Plan, Step, Write},
         recall::recall,
+        resolved::take_resolved,
         retry::{Pace, after_start, backoff},
         summary::summary,
     },
@@ -158,7 +158,7 @@ impl Operator {
                         wanted: Schedule::without_secrets(&object.spec),
                         versions: [].into(),
                     };
-                    remember(object, memory, lost.as_ref(), &mut facts, &resolved);
+                    take_resolved(&mut facts, memory, object, &resolved, lost.as_ref());
                     memory.is_resolved = true;
                     facts.wanted = Some(Ok(resolved.wanted));
                     facts.access = Some(Ok(resolved.access));
@@ -204,42 +204,15 @@ impl Operator {
     }
 }
 
-/// Recognizes an accepted or lost write of the same schedule.
-fn remember(
-    object: &DocSpaceBackupSchedule,
-    memory: &mut Memory,
-    lost: Option<&Lost>,
-    facts: &mut Facts<'_>,
-    resolved: &Resolved,
-) {
-    let written = Written::of(resolved);
-    let applied = facts.ownership.ours();
-    let was_accepted = applied.is_some_and(|applied| applied.schedule == written.wanted.shown_as_applied());
-    if memory.accepted_write.is_none() && was_accepted {
-        memory.accepted_write = Some(Box::new(written.clone()));
-    }
-    let unconfirmed = object
-        .status
-        .as_ref()
-        .and_then(|status| status.unconfirmed.clone());
-    let is_this = memory.accepted_write.as_deref() == Some(&written);
-    facts.unconfirmed = unconfirmed.filter(|_| is_this);
-    if let Some(lost) = lost {
-        facts.lost_write = lost.as_fact(lost.written == written);
-    }
-    memory.resolved = Some((1, resolved.clone()));
-}
-
 /// The memory of an object, and its write with an unknown outcome.
 type Remembered<'a> = (&'a mut Memory, &'a mut Option<Lost>);
 
 /// The portal holds the wanted schedule.
 fn settled(facts: &Facts<'_>, (memory, lost): Remembered<'_>) {
-    let is_wanted = matches!(facts.lost_write, LostWrite::Ours { is_wanted: true, .. });
-    if is_wanted || !facts.lost_write.may_still_land(&facts.clocks()) {
+    if facts.lost_write.is_settled(&facts.clocks()) {
         *lost = None;
     }
-    memory.accepted_write = None;
+    memory.shows_wanted();
 }
 
 async fn act(

@@ -7,11 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     api::DocSpaceBackupSchedule,
-    controller::{index::slot::SlotKey, key::Key},
-    rules::{
-        lost_write::{LostWrite, MAY_LAND_FOR},
-        memory::Lost,
+    controller::{
+        index::{claims::KeyedSlot, slot::SlotKey},
+        key::Key,
     },
+    rules::{lost_write::MAY_LAND_FOR, memory::Lost},
 };
 
 /// Old entries are dropped this often.
@@ -22,6 +22,8 @@ const PRUNED_EVERY: SignedDuration = SignedDuration::from_mins(1);
 pub struct LostWrites {
     /// Those that this process made.
     ours: HashMap<SlotKey, Lost>,
+    /// Their slots, by the API key: the same portal may have other addresses.
+    keyed: HashMap<KeyedSlot, SlotKey>,
     /// Those that the statuses of objects record.
     recorded: HashMap<SlotKey, HashMap<Key, Recorded>>,
     /// The slots of `recorded`.
@@ -69,23 +71,24 @@ impl LostWrites {
         self.recorded.entry(slot).or_default().insert(key, recorded);
     }
 
-    /// The newest write to this slot that the status of another object records; `counts` says whose do, given whether
-    /// their object names the slot now.
-    pub fn recorded(&self, slot: &SlotKey, counts: impl Fn(&Key, bool) -> bool) -> LostWrite {
+    /// The time of the newest write to this slot that the status of another object records; `counts` says whose do, given
+    /// whether their object names the slot now.
+    pub fn recorded(&self, slot: &SlotKey, counts: impl Fn(&Key, bool) -> bool) -> Option<Timestamp> {
         let writes = self.recorded.get(slot).into_iter().flatten();
         let counting = writes.filter(|(by, recorded)| counts(by, recorded.is_own_slot));
-        let newest = counting.map(|(_, recorded)| recorded.time).max();
-        newest.map_or(LostWrite::None, |time| LostWrite::Recorded { time })
+        counting.map(|(_, recorded)| recorded.time).max()
     }
 
-    /// The write to this slot that this process made.
-    pub fn ours(&self, slot: &SlotKey) -> Option<&Lost> {
-        self.ours.get(slot)
+    /// The write to this slot that this process made, to this address or to another one of the same key.
+    pub fn ours(&self, slot: &SlotKey, keyed: Option<&KeyedSlot>) -> Option<&Lost> {
+        let elsewhere = || self.ours.get(self.keyed.get(keyed?)?);
+        self.ours.get(slot).or_else(elsewhere)
     }
 
     /// Keeps a write that this process made.
-    pub fn lose(&mut self, slot: SlotKey, lost: Lost) {
+    pub fn lose(&mut self, slot: SlotKey, keyed: Option<KeyedSlot>, lost: Lost) {
         self.prune(lost.since);
+        self.keyed.extend(keyed.map(|keyed| (keyed, slot.clone())));
         self.ours.insert(slot, lost);
     }
 
@@ -100,7 +103,9 @@ impl LostWrites {
             return;
         }
         self.pruned = now;
-        self.ours.retain(|_, lost| !is_old(lost.since, now));
+        let ours = &mut self.ours;
+        ours.retain(|_, lost| !is_old(lost.since, now));
+        self.keyed.retain(|_, slot| ours.contains_key(slot));
         self.recorded.retain(|_, writes| {
             writes.retain(|_, recorded| !is_old(recorded.time, now));
             !writes.is_empty()
@@ -143,22 +148,22 @@ mod tests {
         let (mine, yours) = (slot("https://mine.test"), slot("https://yours.test"));
         let anybody = |_: &Key, _| true;
         let own_slot_only = |_: &Key, is_own_slot| is_own_slot;
-        let lost = LostWrite::Recorded { time: now };
+        let lost = Some(now);
 
         let mut writes = LostWrites::default();
         writes.file(&object("https://mine.test", true), now);
         assert_eq!(writes.recorded(&mine, own_slot_only), lost);
         // Another address than that of the spec may be a lie.
         writes.file(&object("https://yours.test", true), now);
-        assert_eq!(writes.recorded(&mine, anybody), LostWrite::None);
+        assert_eq!(writes.recorded(&mine, anybody), None);
         assert_eq!(writes.recorded(&yours, anybody), lost);
-        assert_eq!(writes.recorded(&yours, own_slot_only), LostWrite::None);
+        assert_eq!(writes.recorded(&yours, own_slot_only), None);
         writes.file(&object("https://yours.test", false), now);
-        assert_eq!(writes.recorded(&yours, anybody), LostWrite::None);
+        assert_eq!(writes.recorded(&yours, anybody), None);
 
         writes.file(&object("https://mine.test", true), now);
         writes.prune(now + MAY_LAND_FOR);
-        assert_eq!(writes.recorded(&mine, anybody), LostWrite::None);
+        assert_eq!(writes.recorded(&mine, anybody), None);
         assert!(writes.slots.is_empty());
     }
 }

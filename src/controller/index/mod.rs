@@ -115,6 +115,11 @@ impl Index {
 
     /// Adds or updates an object, which is read only if this version of it is not known.
     pub fn file(&self, object: impl Resource + Into<Guarded>, source: Source) -> Filed {
+        self.file_at(object, source, Timestamp::now())
+    }
+
+    /// The same, at this time of the operator's clock.
+    pub fn file_at(&self, object: impl Resource + Into<Guarded>, source: Source, now: Timestamp) -> Filed {
         let key = Key::of(&object);
         let is_own = match self.known(&key, &object, source) {
             Known::NotYet { is_own } => is_own,
@@ -160,7 +165,7 @@ impl Index {
                 told_key(object),
                 Claim::of(object),
             );
-            shared.lost.file(object, Timestamp::now());
+            shared.lost.file(object, now);
         }
         shared.insert(key.clone(), entry);
         Filed {
@@ -266,8 +271,9 @@ impl Index {
 
     /// The lost write of the object's slot that this process made.
     pub fn lost_write(&self, me: &DocSpaceBackupSchedule) -> Option<Lost> {
-        let slot = SlotKey::of(&me.spec)?;
-        self.shared().lost.ours(&slot).cloned()
+        let (slot, shared) = (SlotKey::of(&me.spec)?, self.shared());
+        let keyed = shared.claims.keyed_slot(&Key::of(me));
+        shared.lost.ours(&slot, keyed).cloned()
     }
 
     /// The lost write of the slot that the status of another object records. In another namespace, it counts if that
@@ -278,13 +284,24 @@ impl Index {
             let is_believed = is_own_slot && shared.claims.is_accepted(by);
             *by != key && (by.namespace() == key.namespace() || is_believed)
         };
-        SlotKey::of(&me.spec).map_or(LostWrite::None, |slot| shared.lost.recorded(&slot, counts))
+        let others = shared
+            .claims
+            .sharing(&key)
+            .filter_map(|other| shared.entries.get(other));
+        let others = others.filter_map(|other| other.listing.slot.clone());
+        let slots = others.chain(SlotKey::of(&me.spec));
+        let times = slots.filter_map(|slot| shared.lost.recorded(&slot, counts));
+        times
+            .max()
+            .map_or(LostWrite::None, |time| LostWrite::Recorded { time })
     }
 
     /// Keeps a lost write to the object's slot.
     pub fn lose_write(&self, me: &DocSpaceBackupSchedule, lost: Lost) {
         if let Some(slot) = SlotKey::of(&me.spec) {
-            self.shared().lost.lose(slot, lost);
+            let shared = &mut *self.shared();
+            let keyed = shared.claims.keyed_slot(&Key::of(me)).cloned();
+            shared.lost.lose(slot, keyed, lost);
         }
     }
 

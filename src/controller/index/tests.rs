@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use serde_json::json;
 
 use super::*;
+use crate::{api::AppliedReason, portal::Address, rules::memory::Written, schedule::Schedule};
 
 /// A new version of `nightly` with this uid; it owns the schedule of its portal, or none.
 fn object(uid: &str, owns: bool) -> Guarded {
@@ -139,4 +140,50 @@ fn what_this_operator_wrote_is_no_news_and_what_others_wrote_is() {
     index.forget(&key());
     index.file(at(after(), 18), Source::Write);
     assert!(!index.has(&key()));
+}
+
+#[test]
+fn a_lost_write_concerns_the_portal_at_every_address_of_its_key() {
+    let at = |name: &str, url: &str, lost: bool| -> DocSpaceBackupSchedule {
+        let mut it = object(name, false).object.expect("an object");
+        it.metadata.name = Some(name.into());
+        it.spec.portal.url = url.into();
+        if lost {
+            let request = json!({"operation": "CreateSchedule", "time": Timestamp::now(), "message": "",
+                "url": url, "outcomeUnknown": true});
+            let status = it.status.as_mut().expect("a status");
+            status.last_request = Some(serde_json::from_value(request).expect("a request"));
+        }
+        it
+    };
+    let [one, other, stranger] = [("one", "a"), ("other", "b"), ("stranger", "c")]
+        .map(|(name, host)| at(name, &format!("http://{host}.test"), false));
+    let index = Index::default();
+    for (it, key) in [(&one, "sk-1"), (&other, "sk-1"), (&stranger, "sk-2")] {
+        index.file(it.clone(), Source::Watch);
+        index.uses_key(it, &key.into());
+        drop(index.recognize(it, &format!("id of {key}")));
+    }
+    let lost = Lost {
+        by: one.metadata.uid.clone(),
+        since: Timestamp::now(),
+        reason: AppliedReason::Created,
+        written: Written::new(
+            &Schedule::without_secrets(&one.spec),
+            &Address::parse("http://a.test", None).expect("an address"),
+        ),
+    };
+    let is_known = |it| index.lost_write(it).is_some();
+    assert!(!is_known(&other));
+    index.lose_write(&one, lost);
+    assert_eq!([&one, &other, &stranger].map(is_known), [true, true, false]);
+    index.settle_write(&one);
+    assert!(![&one, &other].into_iter().any(is_known));
+
+    // The status of another process' object tells the same.
+    index.file(at("one", "http://a.test", true), Source::Watch);
+    let is_recorded = |it| index.recorded_lost_write(it) != LostWrite::None;
+    assert_eq!([&other, &stranger].map(is_recorded), [true, false]);
+    index.forget(&Key::of(&one));
+    assert!(!is_recorded(&other), "nobody tells of it any more");
 }

@@ -20,7 +20,10 @@ use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::World;
-use crate::story::{HOSTS, Look, Post};
+use crate::{
+    in_process::HOSTS,
+    story::{Look, Post},
+};
 
 impl World<'_> {
     /// One reconcile.

@@ -226,6 +226,11 @@ impl Claims {
         self.known.get(&claimant.key)?.keyed.clone()
     }
 
+    /// The slot of the object's key, if the key is recognized.
+    pub fn keyed_slot(&self, key: &Key) -> Option<&KeyedSlot> {
+        self.known.get(key)?.keyed.as_ref()
+    }
+
     /// Forgets the id of the object's key.
     pub fn unrecognize(&mut self, key: &Key) {
         self.change(key, |known| known.id = None);
@@ -299,8 +304,10 @@ impl Claims {
 
     /// The objects that share a slot with this one through its key.
     pub fn sharing(&self, key: &Key) -> impl Iterator<Item = &Key> {
-        let keyed = self.known.get(key).and_then(|known| known.keyed.as_ref());
-        let members = keyed.into_iter().flat_map(|slot| self.keyed.of(slot));
+        let members = self
+            .keyed_slot(key)
+            .into_iter()
+            .flat_map(|slot| self.keyed.of(slot));
         members.filter(move |other| *other != key)
     }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 use simulated_portal::{Archive, Expiry, File, Installation, Portal, SimulatedPortal, Tenant};
 use tokio::runtime::Runtime;
 
-use crate::story::{ArchiveSeed, HOSTS};
+use super::{ArchiveSeed, HOSTS};
 
 /// A slot: the portal, and whether it is the installation's dump.
 pub type SlotOf = (usize, bool);
@@ -132,6 +132,29 @@ impl<'a> Portals<'a> {
         };
         portal(&self.server, slot).add_archive(slot.1, archive);
         id
+    }
+
+    /// Whether any slot has archives.
+    pub fn has_archives(&self) -> bool {
+        let mut slots = SLOTS.into_iter();
+        slots.any(|slot| !portal(&self.server, slot).archives(slot.1).is_empty())
+    }
+
+    /// Sets the clock.
+    pub fn set_time(&self, now: Timestamp) {
+        self.server.clock().set(now);
+    }
+
+    /// Whether the portal would make a backup of this slot now.
+    pub fn is_due(&self, slot: SlotOf) -> bool {
+        portal(&self.server, slot).is_due(slot.1)
+    }
+
+    /// Makes the backups that are due, and runs the cleaner.
+    pub fn pass(&self) {
+        self.server.run_scheduler();
+        self.server.run_worker();
+        self.server.run_cleaner();
     }
 
     /// Runs the cleaner; returns the number of archives that it deleted.

@@ -1,0 +1,9 @@
+//! An installation with two portals in this process, and manifests for them. Without HTTP: a story takes milliseconds.
+
+mod portals;
+mod terms;
+
+pub use self::{
+    portals::{Portals, SLOTS, SlotOf},
+    terms::{ArchiveSeed, HOSTS, Manifest, STORAGES, Terms},
+};
