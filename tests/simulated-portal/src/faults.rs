@@ -213,6 +213,7 @@ pub(crate) struct Ordered {
     id: FaultId,
     pub(crate) fault: Fault,
     left: AtomicU64,
+    hits: AtomicU64,
     cleared: watch::Sender<bool>,
 }
 
@@ -245,6 +246,7 @@ impl Faults {
             id,
             fault,
             left,
+            hits: AtomicU64::new(0),
             cleared: watch::Sender::new(false),
         });
         self.orders
@@ -261,9 +263,17 @@ impl Faults {
         let orders = self.orders.lock().unwrap();
         let own = portal.and_then(|_| orders.get(&portal)).into_iter().flatten();
         let mut found = own.chain(orders.get(&None).into_iter().flatten());
-        found
-            .find(|ordered| ordered.fault.meets(endpoint, method) && count_down(&ordered.left))
-            .cloned()
+        let found =
+            found.find(|ordered| ordered.fault.meets(endpoint, method) && count_down(&ordered.left))?;
+        found.hits.fetch_add(1, Ordering::Relaxed);
+        Some(found.clone())
+    }
+
+    pub(crate) fn hits(&self, fault: FaultId) -> u64 {
+        let orders = self.orders.lock().unwrap();
+        let mut all = orders.values().flatten();
+        let found = all.find(|ordered| ordered.id == fault);
+        found.map_or(0, |ordered| ordered.hits.load(Ordering::Relaxed))
     }
 
     pub(crate) fn clear(&self, wanted: impl Fn(FaultId) -> bool) {

@@ -36,6 +36,8 @@ pub struct Request {
     /// The status that the portal returned, or would have returned if the answer had not been lost; none while the
     /// request is in progress.
     pub status: Option<u16>,
+    /// Whether the portal has done its work, whatever answer was sent: false where a fault came first.
+    pub worked: bool,
     /// Whether an answer was sent: false while in progress, if it was lost, or if the caller had disconnected.
     pub answered: bool,
     /// When it arrived.
@@ -292,6 +294,7 @@ impl Log {
                 authorization: call.header("authorization").map(str::to_owned),
                 body: serde_json::from_slice(&call.body).ok(),
                 status: None,
+                worked: false,
                 answered: false,
                 started: Instant::now(),
                 ended: None,
@@ -308,6 +311,12 @@ impl Log {
             number,
             status: None,
             answered: false,
+        }
+    }
+
+    pub(crate) fn worked(&self, number: u64) {
+        if let Some(request) = self.0.content.lock().unwrap().request(number) {
+            request.worked = true;
         }
     }
 }
@@ -334,7 +343,7 @@ impl Content {
 /// A request in progress; dropping it marks the request as ended.
 pub(crate) struct Entry {
     log: Log,
-    number: u64,
+    pub(crate) number: u64,
     pub(crate) status: Option<u16>,
     pub(crate) answered: bool,
 }

@@ -131,6 +131,11 @@ impl SimulatedPortal {
         self.core().faults.order(fault)
     }
 
+    /// How many requests a fault has affected; 0 once it is cleared.
+    pub fn hits(&self, fault: FaultId) -> u64 {
+        self.core().faults.hits(fault)
+    }
+
     /// Clears a fault; requests that it holds go on.
     pub fn clear_fault(&self, fault: FaultId) {
         self.core().faults.clear(|id| id == fault);

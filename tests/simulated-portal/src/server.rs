@@ -212,11 +212,12 @@ async fn respond(
         .faults
         .take(tenant, &routes::endpoint_of(&call.path), &call.method);
     let (answer, end) = if fault.is_none() && !takes_time {
-        (work(&core, &call), End::AsEver)
+        (work(&core, &call, entry.number), End::AsEver)
     } else {
         // A held request continues after the caller has disconnected.
         let core = core.clone();
-        tokio::spawn(async move { held(&core, &call, fault.as_deref()).await })
+        let number = entry.number;
+        tokio::spawn(async move { held(&core, (&call, number), fault.as_deref()).await })
             .await
             .map_err(|_| NoAnswer)?
     };
@@ -229,9 +230,11 @@ async fn respond(
     Ok(response(&core, answer, matches!(end, End::Truncated)))
 }
 
-fn work(core: &Core, call: &Call) -> Answer {
+fn work(core: &Core, call: &Call, number: u64) -> Answer {
     let now = core.clock.now();
-    routes::answer(&mut core.state.lock().unwrap(), call, now)
+    let answer = routes::answer(&mut core.state.lock().unwrap(), call, now);
+    core.log.worked(number);
+    answer
 }
 
 /// Whether calls hang because MariaDB is down (R 376).
@@ -248,7 +251,7 @@ fn time_of(call: &Call, state: &State) -> Duration {
 }
 
 /// A request that is held by a fault or by the database, or whose work takes time.
-async fn held(core: &Core, call: &Call, fault: Option<&Ordered>) -> (Answer, End) {
+async fn held(core: &Core, (call, number): (&Call, u64), fault: Option<&Ordered>) -> (Answer, End) {
     let before = fault.filter(|ordered| !ordered.fault.after_work);
     if let Some(ordered) = before {
         ordered.hold().await;
@@ -261,7 +264,7 @@ async fn held(core: &Core, call: &Call, fault: Option<&Ordered>) -> (Answer, End
     wait_for_database(core, call).await;
     let takes = time_of(call, &core.state.lock().unwrap());
     tokio::time::sleep(takes).await;
-    let answer = work(core, call);
+    let answer = work(core, call, number);
     let Some(ordered) = fault.filter(|ordered| ordered.fault.after_work) else {
         return (answer, End::AsEver);
     };
