@@ -1,25 +1,41 @@
 //! What holds in every row, whatever fails.
 
+use std::time::{Duration, Instant};
+
 use harness::{DEADLINE, try_http_get};
 use k8s_openapi::api::events::v1::Event;
 use kube::{Api, api::ListParams};
 use serde_json::json;
 use simulated_portal::Request;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::{
     manifest::Manifest,
+    portal::{PortalCall, PortalFault},
+    row::{Begins, Injected},
     world::{World, condition_is, is_ready},
 };
 
+/// Metrics are asked for again after this time.
+const RETRY: Duration = Duration::from_millis(100);
+
 /// While the operator runs and the object is there: the metrics tell no secret.
-pub async fn while_it_is_there(world: &World) {
-    let operator = world.operator.as_ref().expect("it runs");
-    let address = operator.address().await;
-    let (_, metrics) = timeout(DEADLINE, try_http_get(&address, "/metrics", "*/*"))
-        .await
-        .expect("metrics in time")
-        .expect("metrics");
+pub async fn while_it_is_there(world: &mut World) {
+    let began = Instant::now();
+    let metrics = loop {
+        world.tend().await;
+        let operator = world.operator.as_ref().filter(|operator| operator.runs());
+        if let Some(operator) = operator {
+            let address = operator.address().await;
+            match timeout(DEADLINE, try_http_get(&address, "/metrics", "*/*")).await {
+                Ok(Ok((_, metrics))) => break metrics,
+                // It may have ended just now, as without its Lease.
+                Ok(Err(error)) => assert!(began.elapsed() < DEADLINE, "no metrics: {error}"),
+                Err(_) => panic!("no metrics in time\n{}", world.shown()),
+            }
+        }
+        sleep(RETRY).await;
+    };
     tells_nothing(world, "the metrics", &metrics);
 }
 
@@ -34,21 +50,23 @@ pub async fn at_the_end(world: &mut World) {
     nothing_of_others_is_touched(world);
     nobody_lies(world);
     no_secret_is_told(world).await;
-    let operator = world.operator.as_mut().expect("it runs");
-    if operator.has_ended().is_none() {
-        operator.stop().await;
-    }
+    world.stop().await;
 }
 
 /// At most one write for a change that the portal carries out, and none while another may still land.
 fn posts_are_few(world: &World) {
     let posts = world.server.log().posts();
-    let carried_out = posts.iter().filter(|post| post.worked).count();
+    let carried_out = posts.iter().filter(|post| is_carried_out(post)).count();
     assert!(
         carried_out <= world.wanted.len(),
         "more writes than changes\n{}",
         told(world)
     );
+    let fails = |fault: &Injected| matches!(fault, Injected::Portal(..) | Injected::Kill(..));
+    if !world.row.faults.iter().any(fails) {
+        let at_once = world.server.log().most_at_once(Request::is_write);
+        assert!(at_once <= 1, "{at_once} writes at once\n{}", told(world));
+    }
     let of = |post: &Request| Manifest::of_body(post.body.as_ref().expect("a body of JSON"));
     for (at, post) in posts.iter().enumerate() {
         let wanted = of(post).expect("a schedule with the storage's value");
@@ -61,7 +79,7 @@ fn posts_are_few(world: &World) {
         assert!(hour && key, "nobody wanted {wanted:?}\n{}", told(world));
         let carried_out = posts
             .iter()
-            .filter(|other| other.worked && of(other).as_ref() == Some(&wanted))
+            .filter(|other| is_carried_out(other) && of(other).as_ref() == Some(&wanted))
             .count();
         assert!(
             carried_out <= 1,
@@ -73,33 +91,66 @@ fn posts_are_few(world: &World) {
             .starts
             .iter()
             .any(|start| *start > post.started && *start <= next.started);
-        let settled = post.worked || refuses(post) || restarted;
+        let settled =
+            is_carried_out(post) || post.status == Some(200) || is_refused(world, post) || restarted;
         assert!(settled, "a write while another may still land\n{}", told(world));
     }
 }
 
-/// Whether an answer to a write tells for certain that it was not carried out.
-fn refuses(post: &Request) -> bool {
-    post.answered && matches!(post.status, Some(400 | 401 | 402 | 403 | 404 | 429 | 500))
+/// Whether the portal showed another schedule than that of the object when it was deleted. Then the operator must leave
+/// it, and says so.
+fn is_left_behind(world: &World) -> bool {
+    let other = Injected::Portal(PortalCall::Schedule, PortalFault::OtherHost);
+    world.row.begins == Begins::Deletion && world.row.faults.contains(&other)
+}
+
+/// Whether the portal has carried it out, whatever answer was sent.
+fn is_carried_out(write: &Request) -> bool {
+    write.worked == Some(200)
+}
+
+/// Whether the answer to a write told for certain that it was not carried out.
+fn is_refused(world: &World, post: &Request) -> bool {
+    let mut faults = world.row.faults.iter();
+    post.answered
+        && faults.any(|fault| matches!(fault, Injected::Portal(PortalCall::Create, fault) if fault.refuses()))
 }
 
 /// One deletion after the user's, which takes the object's own schedule. Nobody else's schedule or archive is touched.
 fn nothing_of_others_is_touched(world: &World) {
+    let left = world.portal.schedule(false);
     assert_eq!(
-        world.portal.schedule(false),
-        None,
+        left.is_some(),
+        is_left_behind(world),
         "the object's schedule\n{}",
         told(world)
     );
     let dump = world.portal.schedule(true).expect("the schedule of others");
     assert_eq!(dump.cron, "0 0 11 ? * *");
+    let other = world
+        .other
+        .schedule(false)
+        .expect("the schedule of another portal");
+    assert_eq!(other.cron, "0 0 9 ? * *");
     let deletes = world.server.log().deletes();
     assert!(
         !deletes.iter().any(Request::is_of_dump),
         "a deletion of others' schedule"
     );
-    let done: Vec<_> = deletes.iter().filter(|delete| delete.worked).collect();
-    assert_eq!(done.len(), 1, "deletions\n{}", told(world));
+    let done: Vec<_> = deletes.iter().filter(|delete| is_carried_out(delete)).collect();
+    let earlier = Injected::Portal(PortalCall::Schedule, PortalFault::Stale);
+    let expected = match (is_left_behind(world), world.row.faults.contains(&earlier)) {
+        (true, _) => 0..=0,
+        // As long as the portal seems to hold it, it is deleted again.
+        (_, true) => 1..=usize::MAX,
+        _ => 1..=1,
+    };
+    assert!(
+        expected.contains(&done.len()),
+        "{} deletions\n{}",
+        done.len(),
+        told(world)
+    );
     let archives = world.portal.archives(false);
     let kept = archives.iter().filter(|archive| !archive.removed).count();
     assert!(kept >= 7, "archives are lost: {archives:?}");
@@ -114,7 +165,9 @@ fn nobody_lies(world: &World) {
             let hour = object.spec.cron_params.hour;
             let held = posts.iter().any(|post| {
                 let written = post.body.as_ref().and_then(Manifest::of_body);
-                post.worked && post.started <= at && written.is_some_and(|written| written.hour == hour)
+                is_carried_out(post)
+                    && post.started <= at
+                    && written.is_some_and(|written| written.hour == hour)
             });
             assert!(
                 held,
@@ -139,7 +192,12 @@ async fn no_secret_is_told(world: &World) {
         tells_nothing(world, "a status", &status.unwrap_or_default());
     }
     let events = Api::<Event>::namespaced(world.client.clone(), world.namespace.name());
-    for event in events.list(&ListParams::default()).await.expect("a list").items {
+    let events = events.list(&ListParams::default()).await.expect("a list").items;
+    let left = events
+        .iter()
+        .filter(|event| event.reason.as_deref() == Some("ScheduleLeftBehind"));
+    assert_eq!(left.count() > 0, is_left_behind(world), "Events\n{}", told(world));
+    for event in events {
         tells_nothing(world, "an Event", &json!(event).to_string());
     }
     tells_nothing(world, "the log", &harness::log_of(world.namespace.name()));
@@ -159,7 +217,7 @@ fn told(world: &World) -> String {
         .map(|request| {
             let wanted = request.body.as_ref().and_then(Manifest::of_body);
             format!(
-                "{} {}: {:?}, worked: {}, answered: {}, {:?}",
+                "{} {}: {:?}, worked: {:?}, answered: {}, {:?}",
                 request.method, request.endpoint, request.status, request.worked, request.answered, wanted
             )
         })

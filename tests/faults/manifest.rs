@@ -2,12 +2,17 @@
 
 use docspace_backup_operator::api::{DocSpaceBackupSchedule, StorageParam};
 use serde_json::{Value, json};
-use simulated_portal::Schedule;
+use simulated_portal::{Schedule, SimulatedPortal};
+
+use crate::row::{Kind, Row};
 
 /// The object's name.
 pub const NAME: &str = "nightly";
 /// The Secret with the value of the storage.
 pub const STORAGE: &str = "storage";
+
+/// The Secret with the portal's CA.
+pub const CA: &str = "portal-ca";
 
 /// What is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,9 +24,17 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// The object for a portal at this URL.
-    pub fn object(&self, url: &str) -> DocSpaceBackupSchedule {
-        let mut object = harness::nightly(url);
+    /// The object for the portal of a row.
+    pub fn object(&self, server: &SimulatedPortal, row: &Row) -> DocSpaceBackupSchedule {
+        let mut object = harness::nightly(&server.url());
+        match row.kind {
+            Kind::Cloud => object.spec.portal.host_header = Some(server.first().host()),
+            Kind::Tls => {
+                let ca = json!({"name": CA, "key": "ca.crt"});
+                object.spec.portal.ca_secret_ref = serde_json::from_value(ca).expect("a reference");
+            }
+            Kind::Standalone | Kind::Named => {}
+        }
         object.spec.interval = serde_json::from_value(json!("1m")).expect("a duration");
         object.spec.cron_params.hour = self.hour;
         let reference =

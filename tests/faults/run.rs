@@ -14,8 +14,10 @@ use crate::{
     story::{Told, tell},
 };
 
-/// So many rows run at a time; `DOCSPACE_FAULTS_AT_ONCE` names another number. Most of the time, they wait.
-const AT_ONCE: usize = 12;
+/// So many rows of a sample run at a time, beside other tests. `DOCSPACE_FAULTS_AT_ONCE` names another number.
+pub const BESIDE_OTHERS: usize = 12;
+/// So many rows run at a time, where nothing else does. Most of the time, they wait.
+pub const ALONE: usize = 20;
 
 /// A row and what became of it.
 struct Ended {
@@ -26,12 +28,12 @@ struct Ended {
 }
 
 /// Runs the rows, prints a line for each and a summary, and fails if one failed.
-pub async fn run(what: &str, mut rows: Vec<Row>) {
+pub async fn run(what: &str, mut rows: Vec<Row>, at_once: usize) {
     // The longest first, or they would be alone at the end.
     rows.sort_by_key(|row| std::cmp::Reverse(row.recovers_within() + row.lasts()));
     let began = Instant::now();
-    let at_once = env::var("DOCSPACE_FAULTS_AT_ONCE").ok();
-    let at_once = at_once.and_then(|number| number.parse().ok()).unwrap_or(AT_ONCE);
+    let given = env::var("DOCSPACE_FAULTS_AT_ONCE").ok();
+    let at_once = given.map_or(at_once, |number| number.parse().expect("a number"));
     let (count, places) = (rows.len(), Arc::new(Semaphore::new(at_once)));
     let mut tasks = JoinSet::new();
     for row in rows {

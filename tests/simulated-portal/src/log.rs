@@ -36,8 +36,8 @@ pub struct Request {
     /// The status that the portal returned, or would have returned if the answer had not been lost; none while the
     /// request is in progress.
     pub status: Option<u16>,
-    /// Whether the portal has done its work, whatever answer was sent: false where a fault came first.
-    pub worked: bool,
+    /// The status of the portal's own work, whatever answer was sent; none where a fault came first.
+    pub worked: Option<u16>,
     /// Whether an answer was sent: false while in progress, if it was lost, or if the caller had disconnected.
     pub answered: bool,
     /// When it arrived.
@@ -294,7 +294,7 @@ impl Log {
                 authorization: call.header("authorization").map(str::to_owned),
                 body: serde_json::from_slice(&call.body).ok(),
                 status: None,
-                worked: false,
+                worked: None,
                 answered: false,
                 started: Instant::now(),
                 ended: None,
@@ -314,9 +314,9 @@ impl Log {
         }
     }
 
-    pub(crate) fn worked(&self, number: u64) {
+    pub(crate) fn worked(&self, number: u64, status: u16) {
         if let Some(request) = self.0.content.lock().unwrap().request(number) {
-            request.worked = true;
+            request.worked = Some(status);
         }
     }
 }

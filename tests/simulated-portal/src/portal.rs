@@ -12,6 +12,7 @@ use crate::{
     call::Call,
     clock::Clock,
     credentials::{ApiKey, Holder},
+    door::Door,
     faults::{Fault, FaultId},
     log::Log,
     schedule::{DUMP_TENANT, Schedule},
@@ -144,6 +145,16 @@ impl SimulatedPortal {
     /// Clears every fault; requests that they hold go on.
     pub fn clear_faults(&self) {
         self.core().faults.clear(|_| true);
+    }
+
+    /// From now on, connections fare like this; the present ones end.
+    pub fn set_door(&self, door: Door) {
+        self.core().door.set(door);
+    }
+
+    /// How many connections have not been let in.
+    pub fn turned_away(&self) -> u64 {
+        self.core().door.turned_away()
     }
 
     /// Takes the database down. Calls then fail with a misleading 403 (PostgreSQL, R 371) or hang for minutes

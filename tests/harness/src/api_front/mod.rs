@@ -1,6 +1,7 @@
 //! A server in front of the Kubernetes API through which one operator goes: it knows each of the operator's requests,
 //! and lets one kind of them fail.
 
+mod answer;
 mod call;
 mod fault;
 mod lease;
@@ -8,7 +9,6 @@ mod socket;
 mod stream;
 
 use std::{
-    convert::Infallible,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::{
@@ -18,8 +18,8 @@ use std::{
     time::Instant,
 };
 
-use http::{HeaderValue, Response, header};
-use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+use http::{Response, header};
+use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 use hyper::{
     body::{Bytes, Incoming},
     server::conn::http1,
@@ -37,12 +37,13 @@ use tokio::{
     time::sleep,
 };
 
-pub use self::{call::KubeCall, fault::KubeFault};
 use self::{
-    fault::{Order, RETRY_AFTER, SLOW, status_body},
+    answer::{cut_off, refusal, whole},
+    fault::{Order, SLOW},
     socket::Socket,
     stream::Lines,
 };
+pub use self::{call::KubeCall, fault::KubeFault};
 use crate::ControlPlane;
 
 /// The body of an answer, which may break off.
@@ -100,15 +101,15 @@ struct Shared {
     /// Requests of no known kind.
     unknown: Mutex<Vec<String>>,
     changed: Notify,
-    hooks: Mutex<Option<Hook>>,
+    hook: Mutex<Option<Hook>>,
 }
 
-/// What happens at one of the writes.
+/// Waits for one of the writes.
 struct Hook {
     /// Writes until then.
     left: usize,
     after_effect: bool,
-    reached: Arc<Notify>,
+    reached: Arc<AtomicBool>,
 }
 
 impl ApiFront {
@@ -125,7 +126,7 @@ impl ApiFront {
             asked: Mutex::default(),
             unknown: Mutex::default(),
             changed: Notify::new(),
-            hooks: Mutex::default(),
+            hook: Mutex::default(),
         });
         let serving = shared.clone();
         let accepts = tokio::spawn(async move {
@@ -187,15 +188,16 @@ impl ApiFront {
         self.shared.changed.notified().await;
     }
 
-    /// The write after this many others is held: before or after its effect. Returns who is told.
-    pub fn hold_write(&self, after: usize, after_effect: bool) -> Arc<Notify> {
-        let reached = Arc::<Notify>::default();
+    /// The write after this many others gets no answer: it is held before or after its effect. The flag tells that it has
+    /// come so far.
+    pub fn hold_write(&self, after: usize, after_effect: bool) -> Arc<AtomicBool> {
+        let reached = Arc::<AtomicBool>::default();
         let hook = Hook {
             left: after,
             after_effect,
             reached: reached.clone(),
         };
-        *self.shared.hooks.lock().expect("nobody panicked") = Some(hook);
+        *self.shared.hook.lock().expect("nobody panicked") = Some(hook);
         reached
     }
 }
@@ -324,7 +326,7 @@ impl Shared {
     ) -> Result<Answer, Broken> {
         let hook = self.hook(call);
         if let Some(hook) = hook.as_ref().filter(|hook| !hook.after_effect) {
-            hook.reached.notify_one();
+            hook.reached.store(true, Ordering::Relaxed);
             std::future::pending::<()>().await;
         }
         // Also if the caller leaves meanwhile, as a server does.
@@ -335,7 +337,7 @@ impl Shared {
         self.asked.lock().expect("nobody panicked")[number].status = Some(status);
         self.changed.notify_waiters();
         if let Some(hook) = hook {
-            hook.reached.notify_one();
+            hook.reached.store(true, Ordering::Relaxed);
             std::future::pending::<()>().await;
         }
         if call.is_stream() && answer.status().is_success() {
@@ -346,14 +348,14 @@ impl Shared {
 
     /// The hook, if this is the write that it waits for.
     fn hook(&self, call: KubeCall) -> Option<Hook> {
-        let mut hooks = self.hooks.lock().expect("nobody panicked");
-        let hook = hooks.as_mut().filter(|_| call.is_write())?;
+        let mut waiting = self.hook.lock().expect("nobody panicked");
+        let hook = waiting.as_mut().filter(|_| call.is_write())?;
         match hook.left.checked_sub(1) {
             Some(left) => {
                 hook.left = left;
                 None
             }
-            None => hooks.take(),
+            None => waiting.take(),
         }
     }
 
@@ -363,44 +365,4 @@ impl Shared {
         let request = http::Request::from_parts(head, kube::client::Body::from(body.to_vec()));
         self.behind.send(request).await.map_err(|_| Broken)
     }
-}
-
-fn whole(answer: Response<kube::client::Body>) -> Answer {
-    answer.map(|body| body.map_err(|_| Broken).boxed_unsync())
-}
-
-fn full(bytes: impl Into<Bytes>) -> Body {
-    let never = |error: Infallible| match error {};
-    Full::new(bytes.into()).map_err(never).boxed_unsync()
-}
-
-fn refusal(status: u16) -> Answer {
-    let mut answer = Response::new(full(status_body(status).to_string()));
-    *answer.status_mut() = status.try_into().expect("a status");
-    let headers = answer.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if status == 429 {
-        headers.insert(header::RETRY_AFTER, RETRY_AFTER.into());
-    }
-    answer
-}
-
-/// The head with the length of the whole body, and half of the body. A stream breaks off after its first bytes.
-async fn cut_off(answer: Answer) -> Answer {
-    let (head, mut body) = answer.into_parts();
-    let bytes = match head.headers.contains_key(header::CONTENT_LENGTH) {
-        true => body
-            .collect()
-            .await
-            .map(|body| body.to_bytes())
-            .unwrap_or_default(),
-        false => body
-            .frame()
-            .await
-            .and_then(Result::ok)
-            .and_then(|frame| frame.into_data().ok())
-            .unwrap_or_default(),
-    };
-    let half = bytes.slice(..bytes.len() / 2);
-    Response::from_parts(head, stream::broken_after(half))
 }
