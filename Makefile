@@ -6,7 +6,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/docspace-backu
 endif
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: demo up test churn upgrade fuzz stable mutants soak e2e bench lint crds manifests schema image image-test release deny
+.PHONY: demo up test churn upgrade fuzz faults stable mutants soak e2e bench lint crds manifests schema image image-test release deny
 
 ## A demo with a Kubernetes API, a simulated portal and the operator: under a minute once built. With KUBECONFIG=FILE it
 ## uses that cluster, in a namespace of its own that goes at the end.
@@ -51,6 +51,11 @@ upgrade: control-plane
 	@earlier=$$(tests/programs/earlier-operator/build) && \
 	DOCSPACE_EARLIER_OPERATOR="$$earlier" $(if $(RECORD),DOCSPACE_RECORD_UPGRADES=1) \
 	  cargo test --quiet --test integration -- --ignored --nocapture upgrades::
+
+## Every request to Kubernetes and every call of a portal with every fault, late and lost views, kills, and random pairs of
+## faults: about 20 minutes. DOCSPACE_FAULTS_SEED repeats the pairs.
+faults: control-plane
+	@ulimit -n $$(ulimit -Hn) && cargo test --quiet --test faults -- --ignored --nocapture --test-threads=1
 
 ## Mutated inputs of strangers for SECONDS=60 each, in an optimised build with tight budgets of memory and time.
 fuzz:

@@ -184,7 +184,11 @@ async fn remove_finalizer(observation: &mut Observation<'_>) -> Result<(), Error
     let api = observation.context.api(observation.object);
     observation.context.index.released(&Key::of(observation.object));
     match finalizer::remove(&api, &observation.object.metadata).await {
-        Ok(patched) => observation.wrote(patched.metadata),
+        Ok(patched) => {
+            observation.wrote(patched.metadata);
+            observation.memory.released = true;
+        }
+        // Also the answer of an API server that starts and does not know the CRD yet.
         Err(kube::Error::Api(status)) if status.code == 404 => {}
         Err(error) => return Err(error.into()),
     }

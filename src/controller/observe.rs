@@ -10,7 +10,7 @@ use crate::{
     api::{DocSpaceBackupSchedule, ManagementPolicy},
     controller::{
         context::Context,
-        discovery::crd_offers_create,
+        discovery::crd_is_going,
         error::Error,
         fetch::fetch,
         index::SlotGuard,
@@ -89,14 +89,7 @@ impl<'a> Observation<'a> {
     pub async fn learn(&mut self, need: Need) -> Result<(), Error> {
         match need {
             Need::CrdState => {
-                let offered = crd_offers_create(&self.context.client()).await;
-                let unread = |error| {
-                    Verdict::new(
-                        Reason::Unreachable,
-                        format!("Kubernetes did not answer whether the CRD is being deleted: {error}"),
-                    )
-                };
-                self.facts.crd_going = Some(offered.map(|create| create != Some(true)).map_err(unread));
+                self.facts.crd_going = Some(crd_is_going(&self.context.client()).await);
             }
             Need::Secrets => self.learn_secrets().await?,
             Need::Access => self.learn_access().await?,

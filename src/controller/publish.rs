@@ -61,9 +61,9 @@ impl Context {
         );
         // The next reconcile continues from this status, even if Kubernetes did not take it.
         summary.keep(memory);
-        memory.unwritten = patched.is_err().then(|| Box::new(status.clone()));
+        memory.unwritten = (!matches!(patched, Ok(true))).then(|| Box::new(status.clone()));
         if !patched? {
-            return Ok((Next::Change, class));
+            return Ok((self.unless_gone(memory, interval), class));
         }
         memory.kubernetes_failures = 0;
         // After the patch, others see this schedule: of two concurrent objects, at least one sees the other.

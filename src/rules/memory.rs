@@ -44,7 +44,7 @@ pub struct Memory {
     pub hung: bool,
     /// The resolved Secrets, and the generation of the spec that named them.
     pub resolved: Option<(i64, Resolved)>,
-    /// The operator has let the deleted object go.
+    /// The finalizer of the deleted object is removed.
     pub released: bool,
     /// The Secrets could be resolved at the last check.
     pub is_resolved: bool,

@@ -32,6 +32,9 @@ const FIRST_RETRY: Duration = Duration::from_secs(5);
 /// or key could not be read.
 const SOON: Duration = Duration::from_secs(15 * 60);
 
+/// A deletion waits only five minutes for its portal, so a refusal is put to the proof sooner than another one.
+const WHILE_DELETING: Duration = Duration::from_secs(30);
+
 /// Checks of backups that are due at the same hour are spread over this time.
 const GATHERING: Duration = Duration::from_secs(10);
 
@@ -88,6 +91,7 @@ impl Retry<'_> {
         let asked_for = verdict.retry_after.unwrap_or_default().min(READY_LASTS);
         let wait = match (self.class, self.failures) {
             _ if verdict.reason == Reason::Verifying => asked_for,
+            (Class::Stalled, _) if self.facts.deletion.is_some() => self.pace.spread(WHILE_DELETING),
             // The user must act, which triggers a check anyway.
             (Class::Stalled, _) => self
                 .pace

@@ -7,7 +7,11 @@
 //!
 //! A portal's failure is a fact that the status reports. Only failures of Kubernetes are errors here.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::FutureExt;
 use jiff::Timestamp;
@@ -163,6 +167,13 @@ impl Context {
         Next::After(retry)
     }
 
+    /// When to repeat what met no object. The watch should tell its end before; if it does not, the answer was wrong, such as
+    /// that of an API server that starts.
+    pub(super) fn unless_gone(&self, memory: &mut Memory, interval: Duration) -> Next {
+        memory.kubernetes_failures += 1;
+        Next::After(backoff(memory.kubernetes_failures, pace(interval)))
+    }
+
     async fn reconcile_valid(
         &self,
         object: &DocSpaceBackupSchedule,
@@ -266,13 +277,19 @@ impl Context {
             Outcome::Kept(kept) => kept,
             Outcome::Released { request, notes } => {
                 drop(slot);
-                memory.released = true;
                 log::released(object, request.as_ref());
                 self.metrics
                     .reconciled(ReconcileResult::Released, began.elapsed());
                 self.publish_events(object, notes).await;
                 self.wake(self.index.others(&Key::of(object)));
-                return Ok(Reconciled::for_good());
+                let next = match memory.released {
+                    true => Next::Change,
+                    false => self.unless_gone(memory, interval),
+                };
+                return Ok(Reconciled {
+                    next,
+                    ..Reconciled::for_good()
+                });
             }
         };
         trigger.slot = observation.facts.slot.clone();

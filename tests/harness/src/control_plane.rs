@@ -145,13 +145,14 @@ impl ControlPlane {
                 .expect("written by tests/programs/control-plane/run");
             info.token = Some(token.to_owned().into());
         }
-        for context in &mut kubeconfig.contexts {
-            let context = context
-                .context
-                .as_mut()
-                .expect("written by tests/programs/control-plane/run");
-            context.namespace = Some(namespace.into());
-        }
+        in_namespace(&mut kubeconfig, namespace);
+        self.write_kubeconfig(&kubeconfig, namespace)
+    }
+
+    /// The kubeconfig of an administrator in this namespace.
+    pub fn kubeconfig_in(&self, namespace: &str) -> PathBuf {
+        let mut kubeconfig = Kubeconfig::read_from(self.kubeconfig()).expect("the kubeconfig is readable");
+        in_namespace(&mut kubeconfig, namespace);
         self.write_kubeconfig(&kubeconfig, namespace)
     }
 
@@ -264,6 +265,16 @@ impl ControlPlane {
 
     fn kubectl_cache(&self) -> PathBuf {
         self.folder.join("kubectl-cache")
+    }
+}
+
+fn in_namespace(kubeconfig: &mut Kubeconfig, namespace: &str) {
+    for context in &mut kubeconfig.contexts {
+        let context = context
+            .context
+            .as_mut()
+            .expect("written by tests/programs/control-plane/run");
+        context.namespace = Some(namespace.into());
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Helpers panic on failure, with a message for the reader of the test's output.
 
+mod api_front;
 mod audit;
 mod control_plane;
 pub mod helm;
@@ -16,6 +17,7 @@ mod proxy;
 mod times;
 mod wait;
 
+pub use api_front::{ApiFront, KubeCall, KubeFault, KubeFaultId, Request as KubeRequest};
 pub use audit::{Asked, Audit, unused};
 pub use control_plane::{ControlPlane, control_plane};
 pub use http::{http_get, try_http_get};

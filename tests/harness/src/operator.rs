@@ -239,6 +239,14 @@ impl Operator {
             .unwrap_or_else(|_| panic!("the operator has ended by itself"));
     }
 
+    /// Whether it runs no more, by itself. From then on it can be started again.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        let running = self.running.as_mut()?;
+        let status = running.supervisor.try_wait().expect("a child can be asked")?;
+        self.running = None;
+        Some(status)
+    }
+
     /// Waits until it exits by itself, and returns its exit status.
     pub async fn wait(&mut self, deadline: Duration) -> ExitStatus {
         let running = self.running.as_mut().expect("the operator runs");

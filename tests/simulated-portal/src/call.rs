@@ -53,6 +53,18 @@ impl Call {
             .map(|(_, value)| value.as_str())
     }
 
+    /// The same request with another Host, and another authorization if there is one.
+    pub(crate) fn disguised(mut self, host: &str, authorization: Option<&str>) -> Self {
+        for (name, value) in &mut self.headers {
+            match name.as_str() {
+                "host" => host.clone_into(value),
+                "authorization" => authorization.unwrap_or(&value.clone()).clone_into(value),
+                _ => {}
+            }
+        }
+        self
+    }
+
     /// A parameter of the query, by its name in any case; of several the first (R 531).
     pub(crate) fn query(&self, name: &str) -> Option<&str> {
         let name = name.to_ascii_lowercase();

@@ -13,7 +13,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::{answer::Answer, clock::http_date, portal::Portal, routes::BAD_GATEWAY};
+use crate::{
+    answer::Answer, call::Call, change::Change, clock::http_date, portal::Portal, routes::BAD_GATEWAY,
+};
 
 /// The body of an injected answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +32,8 @@ pub enum FaultBody {
     Text(String),
     /// A JSON text of this many bytes.
     Huge(usize),
+    /// These bytes with this content type.
+    Raw(&'static str, Vec<u8>),
 }
 
 /// A fault: the requests that it affects, and its effect. Without a limit it lasts until it is cleared.
@@ -37,9 +41,13 @@ pub enum FaultBody {
 pub struct Fault {
     endpoint: Option<String>,
     method: Option<String>,
+    query: Option<&'static str>,
     portal: Option<usize>,
+    skips: u64,
     times: Option<u64>,
     pub(crate) after_work: bool,
+    /// The Host and the authorization that the request gets instead of its own.
+    pub(crate) disguise: Option<(String, Option<String>)>,
     pub(crate) wait: Wait,
     pub(crate) end: End,
 }
@@ -59,6 +67,9 @@ pub(crate) enum End {
     With(Answer),
     Reset,
     Truncated,
+    /// With the answer to the last request of the same kind.
+    Stale,
+    Changed(Change),
 }
 
 impl Fault {
@@ -66,9 +77,12 @@ impl Fault {
         Self {
             endpoint: None,
             method: None,
+            query: None,
             portal: None,
+            skips: 0,
             times: None,
             after_work: false,
+            disguise: None,
             wait,
             end,
         }
@@ -83,6 +97,7 @@ impl Fault {
             FaultBody::Html => Answer::of_type(status, "text/html", BAD_GATEWAY),
             FaultBody::Json(value) => json(value.to_string()),
             FaultBody::Text(text) => json(text),
+            FaultBody::Raw(content_type, bytes) => Answer::of_type(status, content_type, bytes),
             FaultBody::Huge(bytes) => json(format!("{{\"response\":\"{}\"}}", "x".repeat(bytes))),
         };
         Self::of_kind(Wait::No, End::With(answer))
@@ -124,6 +139,19 @@ impl Fault {
         Self::of_kind(Wait::UntilCleared, End::AsEver)
     }
 
+    /// Asks for another login, as a proxy does.
+    pub fn challenge(scheme: &str) -> Self {
+        Self::of_kind(
+            Wait::No,
+            End::With(Answer::empty(401).with("WWW-Authenticate", scheme)),
+        )
+    }
+
+    /// Holds the request until the fault is cleared, and then resets the connection; nothing is done.
+    pub fn black_hole() -> Self {
+        Self::of_kind(Wait::UntilCleared, End::Reset)
+    }
+
     /// Resets the connection instead of doing the work.
     pub fn reset() -> Self {
         Self::of_kind(Wait::No, End::Reset)
@@ -137,6 +165,25 @@ impl Fault {
     /// Does the work and closes the connection in the middle of the answer's body.
     pub fn truncated() -> Self {
         Self::of_kind(Wait::No, End::Truncated).after_work()
+    }
+
+    /// Does the work, and changes the answer.
+    pub fn changed(change: Change) -> Self {
+        Self::of_kind(Wait::No, End::Changed(change)).after_work()
+    }
+
+    /// Repeats the answer to the last request for the same path and query, as a cache would; without one, continues
+    /// normally.
+    pub fn stale() -> Self {
+        Self::of_kind(Wait::No, End::Stale)
+    }
+
+    /// Does the work as if this other Host had been named, and with this authorization if there is one.
+    pub fn of_another_host(host: &str, authorization: Option<&str>) -> Self {
+        Self {
+            disguise: Some((host.to_owned(), authorization.map(str::to_owned))),
+            ..Self::of_kind(Wait::No, End::AsEver)
+        }
     }
 
     /// Does the work first, so that this fault affects the answer instead of the request.
@@ -179,12 +226,25 @@ impl Fault {
         }
     }
 
+    /// Only requests whose query contains this text, in lower case.
+    pub fn query(self, text: &'static str) -> Self {
+        Self {
+            query: Some(text),
+            ..self
+        }
+    }
+
     /// Only requests to this portal.
     pub fn of(self, portal: &Portal) -> Self {
         Self {
             portal: Some(portal.index),
             ..self
         }
+    }
+
+    /// Not the next requests, this number of them.
+    pub fn after(self, skips: u64) -> Self {
+        Self { skips, ..self }
     }
 
     /// Only the next requests, up to this number.
@@ -195,8 +255,11 @@ impl Fault {
         }
     }
 
-    fn meets(&self, endpoint: &str, method: &str) -> bool {
+    fn meets(&self, endpoint: &str, method: &str, query: Option<&str>) -> bool {
         self.method.as_ref().is_none_or(|wanted| wanted == method)
+            && self
+                .query
+                .is_none_or(|wanted| query.is_some_and(|query| query.to_ascii_lowercase().contains(wanted)))
             && self
                 .endpoint
                 .as_ref()
@@ -220,11 +283,18 @@ pub struct FaultId(u64);
 pub(crate) struct Ordered {
     id: FaultId,
     pub(crate) fault: Fault,
+    skips: AtomicU64,
     left: AtomicU64,
+    hits: AtomicU64,
     cleared: watch::Sender<bool>,
 }
 
 impl Ordered {
+    /// Counts a request that it meets; whether it affects this one.
+    fn takes(&self) -> bool {
+        !count_down(&self.skips) && count_down(&self.left)
+    }
+
     /// Holds a request for as long as the fault says.
     pub(crate) async fn hold(&self) {
         match self.fault.wait {
@@ -247,12 +317,15 @@ pub(crate) struct Faults {
 impl Faults {
     pub(crate) fn order(&self, fault: Fault) -> FaultId {
         let id = FaultId(self.next.fetch_add(1, Ordering::Relaxed));
+        let skips = AtomicU64::new(fault.skips);
         let left = AtomicU64::new(fault.times.unwrap_or(u64::MAX));
         let portal = fault.portal;
         let ordered = Arc::new(Ordered {
             id,
             fault,
+            skips,
             left,
+            hits: AtomicU64::new(0),
             cleared: watch::Sender::new(false),
         });
         self.orders
@@ -265,13 +338,21 @@ impl Faults {
     }
 
     /// The first fault that applies to a request; the request counts against its limit.
-    pub(crate) fn take(&self, portal: Option<usize>, endpoint: &str, method: &str) -> Option<Arc<Ordered>> {
+    pub(crate) fn take(&self, portal: Option<usize>, endpoint: &str, call: &Call) -> Option<Arc<Ordered>> {
+        let (method, query) = (call.method.as_str(), call.query_text.as_deref());
         let orders = self.orders.lock().unwrap();
         let own = portal.and_then(|_| orders.get(&portal)).into_iter().flatten();
         let mut found = own.chain(orders.get(&None).into_iter().flatten());
-        found
-            .find(|ordered| ordered.fault.meets(endpoint, method) && count_down(&ordered.left))
-            .cloned()
+        let found = found.find(|ordered| ordered.fault.meets(endpoint, method, query) && ordered.takes())?;
+        found.hits.fetch_add(1, Ordering::Relaxed);
+        Some(found.clone())
+    }
+
+    pub(crate) fn hits(&self, fault: FaultId) -> u64 {
+        let orders = self.orders.lock().unwrap();
+        let mut all = orders.values().flatten();
+        let found = all.find(|ordered| ordered.id == fault);
+        found.map_or(0, |ordered| ordered.hits.load(Ordering::Relaxed))
     }
 
     pub(crate) fn clear(&self, wanted: impl Fn(FaultId) -> bool) {

@@ -36,6 +36,10 @@ pub struct Request {
     /// The status that the portal returned, or would have returned if the answer had not been lost; none while the
     /// request is in progress.
     pub status: Option<u16>,
+    /// The status of the portal's own work, whatever answer was sent; none where a fault came first.
+    pub worked: Option<u16>,
+    /// When that work was done.
+    pub worked_at: Option<Instant>,
     /// Whether an answer was sent: false while in progress, if it was lost, or if the caller had disconnected.
     pub answered: bool,
     /// When it arrived.
@@ -73,15 +77,6 @@ impl Request {
     pub fn is_to(&self, endpoint: &str) -> bool {
         is_endpoint(&self.endpoint, &endpoint.to_ascii_lowercase())
     }
-}
-
-/// A write that was carried out, whether its caller heard of it or not.
-#[derive(Clone, Debug)]
-pub struct CarriedOut {
-    /// The id of the tenant.
-    pub tenant_id: Option<i32>,
-    /// The body of a POST; `None` for a DELETE.
-    pub posted: Option<Value>,
 }
 
 /// How much of the log is kept. Counters always continue.
@@ -153,7 +148,6 @@ struct Shared {
 struct Content {
     keep: Keep,
     requests: VecDeque<Request>,
-    carried_out: Vec<CarriedOut>,
     counts: HashMap<(String, String), u64>,
     total: u64,
     in_flight: usize,
@@ -200,15 +194,12 @@ impl Log {
         self.0.content.lock().unwrap().total
     }
 
-    /// The writes that were carried out, in this order, also those whose callers had gone.
-    pub fn writes_carried_out(&self) -> Vec<CarriedOut> {
-        self.0.content.lock().unwrap().carried_out.clone()
-    }
-
-    pub(crate) fn carried_out(&self, call: &Call, tenant_id: Option<i32>) {
-        let posted = (call.method == "POST").then(|| serde_json::from_slice(&call.body).unwrap_or_default());
-        let write = CarriedOut { tenant_id, posted };
-        self.0.content.lock().unwrap().carried_out.push(write);
+    /// The kept writes that were carried out, in the order in which they were, also those whose callers had gone.
+    pub fn writes_carried_out(&self) -> Vec<Request> {
+        let mut writes = self.requests();
+        writes.retain(|request| request.is_write() && request.worked == Some(200));
+        writes.sort_by_key(|request| request.worked_at);
+        writes
     }
 
     /// How many requests are under way.
@@ -246,7 +237,6 @@ impl Log {
     pub fn clear(&self) {
         let mut content = self.0.content.lock().unwrap();
         content.requests.clear();
-        content.carried_out.clear();
         content.counts.clear();
         content.most_in_flight = content.in_flight;
     }
@@ -321,6 +311,8 @@ impl Log {
                 authorization: call.header("authorization").map(str::to_owned),
                 body: serde_json::from_slice(&call.body).ok(),
                 status: None,
+                worked: None,
+                worked_at: None,
                 answered: false,
                 started: Instant::now(),
                 ended: None,
@@ -337,6 +329,13 @@ impl Log {
             number,
             status: None,
             answered: false,
+        }
+    }
+
+    pub(crate) fn worked(&self, number: u64, status: u16) {
+        if let Some(request) = self.0.content.lock().unwrap().request(number) {
+            request.worked = Some(status);
+            request.worked_at = Some(Instant::now());
         }
     }
 }
@@ -364,7 +363,7 @@ impl Content {
 /// A request in progress; dropping it marks the request as ended.
 pub(crate) struct Entry {
     log: Log,
-    number: u64,
+    pub(crate) number: u64,
     pub(crate) status: Option<u16>,
     pub(crate) answered: bool,
 }

@@ -12,6 +12,7 @@ use crate::{
     call::Call,
     clock::Clock,
     credentials::{ApiKey, Holder},
+    door::Door,
     faults::{Fault, FaultId},
     log::Log,
     schedule::{DUMP_TENANT, Schedule},
@@ -131,6 +132,11 @@ impl SimulatedPortal {
         self.core().faults.order(fault)
     }
 
+    /// How many requests a fault has affected; 0 once it is cleared.
+    pub fn hits(&self, fault: FaultId) -> u64 {
+        self.core().faults.hits(fault)
+    }
+
     /// Clears a fault; requests that it holds go on.
     pub fn clear_fault(&self, fault: FaultId) {
         self.core().faults.clear(|id| id == fault);
@@ -139,6 +145,16 @@ impl SimulatedPortal {
     /// Clears every fault; requests that they hold go on.
     pub fn clear_faults(&self) {
         self.core().faults.clear(|_| true);
+    }
+
+    /// From now on, connections fare like this; the present ones end.
+    pub fn set_door(&self, door: Door) {
+        self.core().door.set(door);
+    }
+
+    /// How many connections have not been let in.
+    pub fn turned_away(&self) -> u64 {
+        self.core().door.turned_away()
     }
 
     /// Takes the database down. Calls then fail with a misleading 403 (PostgreSQL, R 371) or hang for minutes

@@ -1,6 +1,7 @@
 //! The listener and its connections.
 
 use std::{
+    collections::HashMap,
     fmt,
     net::SocketAddr,
     pin::Pin,
@@ -32,6 +33,7 @@ use crate::{
     answer::Answer,
     call::Call,
     clock::Clock,
+    door::Doorkeeper,
     faults::{End, Faults, Ordered},
     log::Log,
     routes,
@@ -48,6 +50,9 @@ pub(crate) struct Core {
     pub(crate) clock: Clock,
     pub(crate) log: Log,
     pub(crate) faults: Faults,
+    /// The last answer to each GET, by path and query.
+    last_answers: Mutex<HashMap<(String, Option<String>), Answer>>,
+    pub(crate) door: Doorkeeper,
     pub(crate) database_up: Notify,
 }
 
@@ -74,6 +79,8 @@ impl Running {
             clock: Clock::default(),
             log: Log::default(),
             faults: Faults::default(),
+            last_answers: Mutex::default(),
+            door: Doorkeeper::default(),
             database_up: Notify::new(),
         });
         let address = listener.local_addr().expect("an address");
@@ -133,6 +140,10 @@ async fn connection(
         reset: reset.clone(),
         serves,
     };
+    let Some(socket) = core.door.admit(socket).await else {
+        return;
+    };
+    let keeper = core.clone();
     let served = async {
         match tls {
             None => serve(socket, false, core, reset).await,
@@ -146,6 +157,7 @@ async fn connection(
     };
     tokio::select! {
         _ = stop.changed() => {}
+        () = keeper.door.closes() => {}
         () = served => {}
     }
 }
@@ -208,15 +220,14 @@ async fn respond(
         )
     };
     let mut entry = core.log.begin(&call, tenant_id);
-    let fault = core
-        .faults
-        .take(tenant, &routes::endpoint_of(&call.path), &call.method);
+    let fault = core.faults.take(tenant, &routes::endpoint_of(&call.path), &call);
     let (answer, end) = if fault.is_none() && !takes_time {
-        (work(&core, &call), End::AsEver)
+        (work(&core, &call, entry.number), End::AsEver)
     } else {
         // A held request continues after the caller has disconnected.
         let core = core.clone();
-        tokio::spawn(async move { held(&core, &call, fault.as_deref()).await })
+        let number = entry.number;
+        tokio::spawn(async move { held(&core, (&call, number), fault.as_deref()).await })
             .await
             .map_err(|_| NoAnswer)?
     };
@@ -229,15 +240,13 @@ async fn respond(
     Ok(response(&core, answer, matches!(end, End::Truncated)))
 }
 
-fn work(core: &Core, call: &Call) -> Answer {
+fn work(core: &Core, call: &Call, number: u64) -> Answer {
     let now = core.clock.now();
-    let mut state = core.state.lock().unwrap();
-    let answer = routes::answer(&mut state, call, now);
-    if call.method != "GET" && answer.status == 200 {
-        let tenant = state.tenant_of_host(call.host());
-        // Still locked, so that the order is that of the work.
-        core.log
-            .carried_out(call, tenant.map(|index| state.tenants[index].id));
+    let answer = routes::answer(&mut core.state.lock().unwrap(), call, now);
+    core.log.worked(number, answer.status);
+    if call.method == "GET" {
+        let mut last = core.last_answers.lock().unwrap();
+        last.insert((call.path.clone(), call.query_text.clone()), answer.clone());
     }
     answer
 }
@@ -256,26 +265,35 @@ fn time_of(call: &Call, state: &State) -> Duration {
 }
 
 /// A request that is held by a fault or by the database, or whose work takes time.
-async fn held(core: &Core, call: &Call, fault: Option<&Ordered>) -> (Answer, End) {
+async fn held(core: &Core, (call, number): (&Call, u64), fault: Option<&Ordered>) -> (Answer, End) {
     let before = fault.filter(|ordered| !ordered.fault.after_work);
     if let Some(ordered) = before {
         ordered.hold().await;
         match &ordered.fault.end {
             End::AsEver => {}
             End::With(answer) => return (answer.clone(), End::AsEver),
+            End::Stale => {
+                let last = core.last_answers.lock().unwrap();
+                if let Some(answer) = last.get(&(call.path.clone(), call.query_text.clone())) {
+                    return (answer.clone(), End::AsEver);
+                }
+            }
             end => return (Answer::empty(500), end.clone()),
         }
     }
     wait_for_database(core, call).await;
     let takes = time_of(call, &core.state.lock().unwrap());
     tokio::time::sleep(takes).await;
-    let answer = work(core, call);
+    let disguised = fault.and_then(|ordered| ordered.fault.disguise.as_ref());
+    let disguised = disguised.map(|(host, token)| call.clone().disguised(host, token.as_deref()));
+    let answer = work(core, disguised.as_ref().unwrap_or(call), number);
     let Some(ordered) = fault.filter(|ordered| ordered.fault.after_work) else {
         return (answer, End::AsEver);
     };
     ordered.hold().await;
     match &ordered.fault.end {
         End::With(instead) => (instead.clone(), End::AsEver),
+        End::Changed(change) => (change.of(answer, &core.clock), End::AsEver),
         end => (answer, end.clone()),
     }
 }

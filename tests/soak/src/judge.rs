@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use harness::quantile;
-use simulated_portal::CarriedOut;
+use simulated_portal::Request;
 
 use crate::{
     NORMAL, Result,
@@ -83,7 +83,7 @@ pub fn verdict(
     );
 
     let (sent, carried_out) = (objects.writes(), objects.carried_out());
-    let posts = carried_out.iter().filter(|write| write.posted.is_some()).count();
+    let posts = carried_out.iter().filter(|write| write.method == "POST").count();
     let unheard = sent
         .iter()
         .filter(|write| write.status != Some(200) || !write.answered);
@@ -183,13 +183,14 @@ fn median(samples: &[Sample], from: Duration, to: Duration, value: fn(&Sample) -
 }
 
 /// POSTs with the same body as the one before them at the same portal, without a DELETE in between.
-fn twice(writes: &[CarriedOut]) -> usize {
+fn twice(writes: &[Request]) -> usize {
     let mut last = HashMap::new();
     writes
         .iter()
         .filter(|write| {
-            let before = last.insert(write.tenant_id, write.posted.clone());
-            write.posted.is_some() && before.as_ref() == Some(&write.posted)
+            let posted = (write.method == "POST").then(|| write.body.clone());
+            let before = last.insert(write.tenant_id, posted.clone());
+            posted.is_some() && before == Some(posted)
         })
         .count()
 }

@@ -17,7 +17,7 @@ use kube::{
 };
 use serde_json::json;
 use simulated_portal::{
-    ApiKey, CarriedOut, Fault, FaultId, Installation, Keep, Portal, Request, SimulatedPortal, Tenant,
+    ApiKey, Fault, FaultId, Installation, Keep, Portal, Request, SimulatedPortal, Tenant,
 };
 use tokio::{
     sync::watch,
@@ -296,7 +296,7 @@ impl Objects {
     }
 
     /// The writes that portals carried out, in order.
-    pub fn carried_out(&self) -> Vec<CarriedOut> {
+    pub fn carried_out(&self) -> Vec<Request> {
         self.server.log().writes_carried_out()
     }
 

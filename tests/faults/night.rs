@@ -1,0 +1,93 @@
+//! A night in which the fault meets what the operator asks about backups.
+
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    portal::PortalCall,
+    row::Injected,
+    story::Told,
+    world::{World, condition_is},
+};
+
+/// The operator carries out a request to look at most every two seconds.
+const LOOKS_EVERY: Duration = Duration::from_millis(2500);
+/// An archive is proven when it is listed twice, half an hour apart.
+const STEP: SignedDuration = SignedDuration::from_mins(45);
+/// The fault meets a request within this time.
+const IS_MET_WITHIN: Duration = Duration::from_secs(60);
+
+impl World {
+    /// The backup is due, the fault meets what the operator asks about it, and ends. Then the backup is proven.
+    pub async fn sees_a_night(&mut self) -> Told {
+        self.fail();
+        self.night_passes();
+        let began = Instant::now();
+        while !self.row.is_met(&self.hits()) {
+            assert!(
+                began.elapsed() < IS_MET_WITHIN,
+                "the fault meets no request\n{}",
+                self.shown()
+            );
+            self.look(|world| world.row.is_met(&world.hits())).await;
+        }
+        let hits = self.outlasts_the_fault().await;
+        let recovered = Instant::now();
+        let deadline = self.row.recovers_within();
+        while !self.is_proven() {
+            assert!(
+                recovered.elapsed() < deadline,
+                "not proven within {deadline:?}\n{}",
+                self.shown()
+            );
+            self.server.live(STEP);
+            // The portal's clock has jumped, which the operator believes at the second look.
+            self.look(Self::is_proven).await;
+            self.look(Self::is_proven).await;
+        }
+        Told {
+            hits,
+            recovered: recovered.elapsed(),
+        }
+    }
+
+    fn is_proven(&self) -> bool {
+        let fresh = |object| condition_is(object, "BackupFresh", "True");
+        self.is_as_wanted() && self.object().as_deref().is_some_and(fresh)
+    }
+
+    /// The user asks for a look, and waits for a while.
+    async fn look(&mut self, done: impl Fn(&Self) -> bool) {
+        self.request().await;
+        let until = Instant::now() + LOOKS_EVERY;
+        let over = |world: &Self| done(world) || Instant::now() >= until;
+        self.until("a look", 2 * LOOKS_EVERY, over).await;
+    }
+
+    /// The portal's clock passes the hour of the backup. Where the operator is to ask for the other schedule, the portal
+    /// makes no backup, and the deadline passes, too.
+    fn night_passes(&self) {
+        let clock = self.server.clock();
+        let due = after(clock.now(), self.manifest.hour);
+        let is_other = |fault: &Injected| matches!(fault, Injected::Portal(PortalCall::OtherSchedule, _));
+        if self.row.faults.iter().any(is_other) {
+            clock.run_from(due + SignedDuration::from_hours(3));
+        } else {
+            self.server
+                .live((due + SignedDuration::from_mins(20)).duration_since(clock.now()));
+        }
+    }
+}
+
+/// The next time that this hour begins, in UTC.
+fn after(now: Timestamp, hour: i32) -> Timestamp {
+    let day = 24 * 3600;
+    let today = now.as_second() - now.as_second() % day + i64::from(hour) * 3600;
+    let due = if today > now.as_second() {
+        today
+    } else {
+        today + day
+    };
+    Timestamp::from_second(due).expect("a time")
+}

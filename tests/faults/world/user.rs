@@ -1,0 +1,77 @@
+//! What the user does.
+
+use docspace_backup_operator::api::REQUESTED_AT;
+use harness::API_KEY;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+use simulated_portal::ApiKey;
+
+use super::{World, secret_value};
+use crate::manifest::{NAME, STORAGE};
+
+impl World {
+    pub async fn create(&self) {
+        let object = self.manifest.object(&self.server, &self.row);
+        let api = self.namespace.schedules(&self.client);
+        let created = api.create(&PostParams::default(), &object).await;
+        created.expect("the object is accepted");
+    }
+
+    pub async fn delete(&self) {
+        let api = self.namespace.schedules(&self.client);
+        let deleted = api.delete(NAME, &DeleteParams::default()).await;
+        deleted.expect("the deletion is accepted");
+    }
+
+    pub async fn change_hour(&mut self, hour: i32) {
+        self.manifest.hour = hour;
+        self.wanted.push(self.manifest.clone());
+        self.patch(json!({"spec": {"cronParams": {"hour": hour}}})).await;
+    }
+
+    pub async fn rotate_storage(&mut self) {
+        self.manifest.storage_key = secret_value();
+        self.wanted.push(self.manifest.clone());
+        self.secrets.push(self.manifest.storage_key.clone());
+        self.set_secret(STORAGE, "sse", &self.manifest.storage_key).await;
+    }
+
+    /// A new API key in the Secret. The old one stays valid, as for a while in any rotation.
+    pub async fn new_key(&mut self) {
+        let key = self.portal.issue_key(ApiKey::named("full"));
+        self.set_secret(API_KEY, "apiKey", &key).await;
+        self.secrets.push(key);
+    }
+
+    /// Asks for a reconcile, as the documentation tells where an object is stalled.
+    pub async fn request(&self) {
+        let now = format!("{:016x}", fastrand::u64(..));
+        self.patch(json!({"metadata": {"annotations": {REQUESTED_AT: now}}}))
+            .await;
+    }
+
+    pub async fn wipe_status(&self) {
+        let api = self.namespace.schedules(&self.client);
+        let patch = Patch::Merge(json!({"status": null}));
+        let wiped = api.patch_status(NAME, &PatchParams::default(), &patch).await;
+        wiped.expect("the patch is accepted");
+    }
+
+    async fn patch(&self, patch: Value) {
+        let api = self.namespace.schedules(&self.client);
+        let patched = api
+            .patch(NAME, &PatchParams::default(), &Patch::Merge(patch))
+            .await;
+        patched.expect("the patch is accepted");
+    }
+
+    pub(super) async fn set_secret(&self, name: &str, key: &str, value: &str) {
+        let secret = harness::secret(name, &[(key, value)]);
+        let api = self.namespace.secrets(&self.client);
+        let patch = Patch::Apply(json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": secret.data,
+        }));
+        let set = api.patch(name, &PatchParams::apply("user").force(), &patch).await;
+        set.expect("the Secret is accepted");
+    }
+}
