@@ -58,9 +58,15 @@ impl Timetable {
             true => SET_BACK,
             false => SET_FORWARD,
         };
-        let from = self.wall(after).saturating_sub(skipped);
-        let mut times = self.cron.times_from(from);
-        times.find_map(|wall| self.instant(wall).filter(|time| *time > after))
+        let wall = self.wall(after);
+        let first_from = |from: DateTime| {
+            let mut times = self.cron.times_from(from);
+            times.find_map(|wall| Some((wall, self.instant(wall).filter(|time| *time > after)?)))
+        };
+        let (first, due) = first_from(wall.saturating_sub(skipped))?;
+        // One of a skipped day may be due later than one after it.
+        let other = (first < wall).then(|| first_from(wall)).flatten();
+        Some(other.map_or(due, |(_, other)| due.min(other)))
     }
 
     /// Whether this time of the schedule is that of a day that the month before lacks (next-runs 67–71).

@@ -218,3 +218,11 @@ fn schedules_meet_where_the_portal_starts_both_at_once() {
         assert_eq!(other.meets(&daily, from), meets, "{other:?}");
     }
 }
+
+/// Kwajalein had no August 21, 1993: its hours are due a day later, and so are those of the 22nd.
+#[test]
+fn hours_after_a_skipped_day_come_one_after_the_other() {
+    let hourly = every(0, 99, 0, "Pacific/Kwajalein");
+    let next = hourly.next(at("1993-08-21T12:00:00Z"));
+    assert_eq!(next, Some(at("1993-08-21T13:00:00Z")));
+}
