@@ -57,7 +57,7 @@ pub fn recall<'a>(
         },
         write_recorded: status.is_some_and(|status| status.last_request.is_some()),
         secret_changed: memory.secret_changed,
-        identity_due: memory.identity_due(now),
+        identity_due: memory.identity_due(told, now),
         removals: status.and_then(|status| status.removals.as_ref()),
         // Nothing remembered of a removed schedule: assume the state after our own write.
         last_queued: LastQueued::shown(told.observed.as_ref())

@@ -37,6 +37,27 @@ pub async fn while_it_is_there(world: &mut World) {
         sleep(RETRY).await;
     };
     tells_nothing(world, "the metrics", &metrics);
+    knows_the_portal(world);
+}
+
+/// The status has the portal's time zone, without which no backup is expected.
+fn knows_the_portal(world: &World) {
+    let hides_it = |fault: &Injected| {
+        matches!(
+            fault,
+            Injected::Portal(PortalCall::Connect | PortalCall::Settings, _)
+        )
+    };
+    let object = world.object().expect("the object is there");
+    let zone = object
+        .status
+        .as_ref()
+        .and_then(|status| status.time_zone.as_ref());
+    assert!(
+        zone.is_some() || world.row.faults.iter().any(hides_it),
+        "no time zone\n{}",
+        world.shown()
+    );
 }
 
 /// Of the whole story, when the object is gone.

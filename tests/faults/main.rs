@@ -14,14 +14,14 @@ mod story;
 mod views;
 mod world;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use fastrand::Rng;
 use harness::KubeCall;
 
 use self::{
     row::{Injected, Row},
-    run::{ALONE, BESIDE_OTHERS, run, seed},
+    run::{ALONE, BESIDE_OTHERS, print, run, seed},
 };
 
 /// The rows of a sample.
@@ -46,6 +46,19 @@ fn rows() -> Vec<Row> {
         rows.retain(|row| row.to_string().contains(&wanted));
     }
     rows
+}
+
+/// Prints how many combinations are no row, and why.
+fn tell_left_out() {
+    let of_kubernetes = kubernetes::pairs().filter_map(|(call, fault)| kubernetes::left_out(call, fault));
+    let of_portal = portal::pairs().filter_map(|(call, fault)| portal::left_out(call, fault));
+    let mut reasons = BTreeMap::<_, usize>::new();
+    for reason in of_kubernetes.chain(of_portal) {
+        *reasons.entry(reason).or_default() += 1;
+    }
+    for (reason, count) in reasons {
+        print(&format!("left out: {count} combinations: {reason}"));
+    }
 }
 
 /// Rows that take no longer than a sample may.
@@ -109,6 +122,7 @@ async fn a_random_sample_of_the_matrix() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "make faults: takes minutes"]
 async fn the_whole_matrix() {
+    tell_left_out();
     run("the matrix", rows(), ALONE).await;
 }
 

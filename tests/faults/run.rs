@@ -112,7 +112,7 @@ fn summary(what: &str, ended: &[Ended], took: Duration) -> String {
 }
 
 /// Also if the test's output is captured: it is the report.
-fn print(line: &str) {
+pub fn print(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 

@@ -291,3 +291,21 @@ async fn a_secret_whose_value_stays_costs_no_call() {
     }
     assert_eq!(world.posts(), 1);
 }
+
+#[tokio::test]
+async fn what_the_status_lost_of_the_portal_is_read_again() {
+    let world = World::with_ready_nightly().await;
+    let zone = |object: &DocSpaceBackupSchedule| {
+        let status = object.status.as_ref();
+        status.and_then(|status| status.time_zone.clone())
+    };
+    let before = zone(&world.get("nightly").await).expect("a time zone");
+    // As when a status is removed while a reconcile patches some fields of it.
+    let lost = Patch::Merge(json!({"status": {"portal": null, "timeZone": null}}));
+    let api = world.schedules();
+    let patched = api.patch_status("nightly", &PatchParams::default(), &lost).await;
+    assert_eq!(zone(&patched.expect("the patch is accepted")), None);
+    let object = world.wait("nightly", |object| zone(object).is_some()).await;
+    assert_eq!(zone(&object), Some(before));
+    assert_eq!(world.posts(), 1);
+}

@@ -68,6 +68,8 @@ pub struct Memory {
     pub requested: bool,
     /// When settings and key were read last, by the operator's clock.
     pub identity_at: Option<Timestamp>,
+    /// The settings were read, so the status has the portal and its time zone.
+    pub knows_portal: bool,
     /// The lastBackupTime that the portal showed last.
     pub last_held: LastQueued,
     /// The portal's clock.
@@ -247,10 +249,10 @@ impl Memory {
         })
     }
 
-    /// Whether settings and key must be read again.
-    pub fn identity_due(&self, now: Timestamp) -> bool {
-        self.identity_at
-            .is_none_or(|at| now.duration_since(at) >= IDENTITY_LASTS)
+    /// Whether settings and key must be read again: it is time, or the status has lost them.
+    pub fn identity_due(&self, status: &Status, now: Timestamp) -> bool {
+        let lasts = |at| now.duration_since(at) < IDENTITY_LASTS;
+        !self.identity_at.is_some_and(lasts) || self.knows_portal && status.portal.is_none()
     }
 
     /// What the portal asked for, unless the time is over, or the user changed the spec or requested a reconcile.
@@ -275,6 +277,7 @@ impl Memory {
         }
         if let Some(identity) = &facts.identity {
             self.identity_at = (!identity.is_to_be_repeated).then_some(facts.local_now);
+            self.knows_portal = identity.settings.is_some();
         }
         if let Asked::Answered(bill) = facts.bill
             && self.recent_bill(&facts.spec.portal, facts.now).is_none()
