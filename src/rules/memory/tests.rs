@@ -120,10 +120,18 @@ fn a_portals_wish_to_wait_ends_with_its_time_a_change_or_a_request() {
 #[test]
 fn settings_and_key_are_due_after_six_hours_or_a_failure() {
     let mut memory = Memory::default();
-    assert!(memory.identity_due(now()));
+    let nothing = Status::default();
+    assert!(memory.identity_due(&nothing, now()));
     memory.identity_at = Some(now());
-    assert!(!memory.identity_due(now() + SignedDuration::from_secs(6 * 3600 - 1)));
-    assert!(memory.identity_due(now() + SignedDuration::from_hours(6)));
+    assert!(!memory.identity_due(&nothing, now() + SignedDuration::from_secs(6 * 3600 - 1)));
+    assert!(memory.identity_due(&nothing, now() + SignedDuration::from_hours(6)));
+
+    // The settings were read, and the status has lost them.
+    memory.knows_portal = true;
+    assert!(memory.identity_due(&nothing, now()));
+    let told = serde_json::from_value(json!({"portal": {"standalone": true}})).expect("a status");
+    assert!(!memory.identity_due(&told, now()));
+    memory.knows_portal = false;
 
     let object = object(json!({}), json!({}));
     let mut facts = Facts::new(&object.spec, now());
