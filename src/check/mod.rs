@@ -11,7 +11,7 @@ use std::{
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    Api, Client, ResourceExt,
     api::{ListParams, PostParams},
     client::Body,
 };
@@ -19,7 +19,7 @@ use kube::{
 use crate::{
     api::DocSpaceBackupSchedule,
     controller::{
-        self, Guarded, Settings,
+        self, Guarded, Key, Settings,
         preview::{Surroundings, preview},
     },
     portal::{Address, AllowedOrigin, Portals},
@@ -283,10 +283,12 @@ impl Check {
             Entry::Vacant(place) => place.insert(self.list(scope).await?),
         };
         notes.extend(note.clone());
-        let are_checked: HashSet<_> = subjects.iter().map(|subject| key(&subject.object)).collect();
-        let there = there.iter().filter(|other| !are_checked.contains(&key(*other)));
+        let are_checked: HashSet<_> = subjects.iter().map(|subject| Key::of(&subject.object)).collect();
+        let there = there
+            .iter()
+            .filter(|other| !are_checked.contains(&Key::of(*other)));
         let checked = subjects.iter().map(|subject| &subject.object).filter(|other| {
-            key(*other) != key(object)
+            Key::of(*other) != Key::of(object)
                 && (self.all_namespaces || other.namespace().as_ref() == Some(&namespace))
         });
         let checked = checked.cloned().map(Guarded::from);
@@ -316,10 +318,6 @@ impl Check {
             Err(error) => Err(cannot("list the other objects".into())(error)),
         }
     }
-}
-
-fn key(object: &impl Resource) -> (Option<String>, String) {
-    (object.meta().namespace.clone(), object.name_any())
 }
 
 /// The object of the cluster with the spec of the manifest, whose annotations and labels are added.

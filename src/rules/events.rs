@@ -159,21 +159,15 @@ mod tests {
 
     use super::*;
     use crate::{
-        rules::reason::{Reason, Verdict},
+        rules::{
+            reason::{Reason, Verdict},
+            sample,
+        },
         schedule::timetable::Cron,
     };
 
     fn object() -> DocSpaceBackupSchedule {
-        let object = json!({
-            "metadata": {"name": "nightly"},
-            "spec": {
-                "portal": {"url": "https://p.test", "apiKeySecretRef": {"name": "key"}},
-                "storageType": "DataStore",
-                "cronParams": {"period": "EveryDay", "hour": 3},
-                "backupsStored": 7,
-            },
-        });
-        serde_json::from_value(object).expect("a valid object")
+        sample::object(&json!({"name": "nightly"}), &json!(null))
     }
 
     fn status(status: serde_json::Value) -> Status {

@@ -29,5 +29,7 @@ pub mod reason;
 pub mod recall;
 pub mod resolved;
 pub mod retry;
+#[cfg(test)]
+mod sample;
 pub mod status;
 pub mod summary;

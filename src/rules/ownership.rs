@@ -80,19 +80,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::rules::sample;
 
     fn object(status: serde_json::Value) -> DocSpaceBackupSchedule {
-        let object = json!({
-            "metadata": {"name": "nightly", "uid": "me"},
-            "spec": {
-                "portal": {"url": "https://p.test", "apiKeySecretRef": {"name": "key"}},
-                "storageType": "DataStore",
-                "cronParams": {"period": "EveryDay", "hour": 3},
-                "backupsStored": 7,
-            },
-            "status": status,
-        });
-        serde_json::from_value(object).expect("a valid object")
+        sample::object(&json!({"name": "nightly", "uid": "me"}), &status)
     }
 
     fn applied(uid: &str, url: &str) -> DocSpaceBackupSchedule {

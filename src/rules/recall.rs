@@ -95,6 +95,7 @@ mod tests {
             facts::{Asked, Bill},
             memory::Failures,
             reason::{Reason, Row, Verdict},
+            sample,
         },
     };
 
@@ -103,20 +104,11 @@ mod tests {
     }
 
     fn object(status: serde_json::Value) -> DocSpaceBackupSchedule {
-        let object = json!({
-            "metadata": {
-                "name": "nightly", "uid": "me", "generation": 1, "finalizers": [FINALIZER],
-                "annotations": {"docspace.onlyoffice.com/requestedAt": "one"},
-            },
-            "spec": {
-                "portal": {"url": "https://p.test", "apiKeySecretRef": {"name": "key"}},
-                "storageType": "DataStore",
-                "cronParams": {"period": "EveryDay", "hour": 3},
-                "backupsStored": 7,
-            },
-            "status": status,
+        let metadata = json!({
+            "name": "nightly", "uid": "me", "generation": 1, "finalizers": [FINALIZER],
+            "annotations": {"docspace.onlyoffice.com/requestedAt": "one"},
         });
-        serde_json::from_value(object).expect("a valid object")
+        sample::object(&metadata, &status)
     }
 
     fn full() -> DocSpaceBackupSchedule {

@@ -307,16 +307,22 @@ impl World {
 
     /// Waits for the only Event with this reason, and returns its type and text.
     pub async fn event(&self, reason: &str) -> (String, String) {
+        let is_it = |event: &Event| event.reason.as_deref() == Some(reason);
+        let event = self.first_event(reason, is_it).await;
+        assert_eq!(self.events(reason).await, 1, "{reason}");
+        (event.type_.unwrap_or_default(), event.note.unwrap_or_default())
+    }
+
+    /// Waits for the first Event that is the one that this text names.
+    pub async fn first_event(&self, what: &str, is_it: impl Fn(&Event) -> bool) -> Event {
         let events = watcher(self.events_api(), watcher::Config::default()).applied_objects();
-        let mut found = pin!(events.try_filter(|event| ready(event.reason.as_deref() == Some(reason))));
-        let event = match self.comes(timeout(self.deadline(), found.try_next())).await {
+        let mut found = pin!(events.try_filter(|event| ready(is_it(event))));
+        match self.comes(timeout(self.deadline(), found.try_next())).await {
             Ok(event) => event
                 .expect("Events can be watched")
                 .expect("a watch does not end"),
-            Err(_) => panic!("no Event {reason}\n{}", self.operator.log()),
-        };
-        assert_eq!(self.events(reason).await, 1, "{reason}");
-        (event.type_.unwrap_or_default(), event.note.unwrap_or_default())
+            Err(_) => panic!("no Event {what}\n{}", self.operator.log()),
+        }
     }
 
     fn events_api(&self) -> Api<Event> {

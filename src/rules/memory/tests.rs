@@ -3,7 +3,10 @@ use serde_json::json;
 use super::*;
 use crate::{
     portal::{Failure, PortalError},
-    rules::reason::{Reason, Verdict},
+    rules::{
+        reason::{Reason, Verdict},
+        sample,
+    },
 };
 
 fn now() -> Timestamp {
@@ -11,17 +14,8 @@ fn now() -> Timestamp {
 }
 
 fn object(annotations: serde_json::Value, status: serde_json::Value) -> DocSpaceBackupSchedule {
-    let object = json!({
-        "metadata": {"name": "nightly", "generation": 3, "annotations": annotations},
-        "spec": {
-            "portal": {"url": "https://p.test", "apiKeySecretRef": {"name": "key"}},
-            "storageType": "DataStore",
-            "cronParams": {"period": "EveryDay", "hour": 3},
-            "backupsStored": 7,
-        },
-        "status": status,
-    });
-    serde_json::from_value(object).expect("a valid object")
+    let metadata = json!({"name": "nightly", "generation": 3, "annotations": annotations});
+    sample::object(&metadata, &status)
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::rules::{
     clock::PortalClock,
     facts::Deletion,
     reason::{Row, Verdict},
+    sample,
 };
 
 const INTERVAL: Duration = Duration::from_secs(900);
@@ -62,18 +63,7 @@ fn object(more: serde_json::Value) -> DocSpaceBackupSchedule {
     });
     let fields = status.as_object_mut().expect("an object");
     fields.extend(more.as_object().expect("an object").clone());
-    let object = json!({
-        "metadata": {"name": "nightly", "namespace": "docspace", "uid": "me", "generation": 1},
-        "spec": {
-            "portal": {"url": "https://p.test", "apiKeySecretRef": {"name": "key"}},
-            "storageType": "Local",
-            "storageParams": [{"key": "filePath", "value": "/b"}],
-            "cronParams": {"period": "EveryDay", "hour": 3},
-            "backupsStored": 7,
-        },
-        "status": status,
-    });
-    serde_json::from_value(object).expect("a valid object")
+    sample::local_object(1, &status)
 }
 
 /// What a case changes of an object in sync at noon.

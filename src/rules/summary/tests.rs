@@ -5,7 +5,7 @@ use super::*;
 use crate::{
     api::{LastRequest, Operation},
     portal::{Failure, PortalError},
-    rules::{clock::PortalClock, facts::Bill, reason::Verdict},
+    rules::{clock::PortalClock, facts::Bill, reason::Verdict, sample},
 };
 
 fn now() -> Timestamp {
@@ -13,16 +13,7 @@ fn now() -> Timestamp {
 }
 
 fn object() -> DocSpaceBackupSchedule {
-    let object = json!({
-        "metadata": {"name": "nightly", "generation": 2},
-        "spec": {
-            "portal": {"url": "https://p.test", "apiKeySecretRef": {"name": "key"}},
-            "storageType": "DataStore",
-            "cronParams": {"period": "EveryDay", "hour": 3},
-            "backupsStored": 7,
-        },
-    });
-    serde_json::from_value(object).expect("a valid object")
+    sample::object(&json!({"name": "nightly", "generation": 2}), &json!(null))
 }
 
 fn pace() -> Pace {

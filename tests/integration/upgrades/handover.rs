@@ -7,7 +7,10 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 
 use super::stage::Stage;
-use crate::world::{replicas::ELECTION, rights::ACCOUNT};
+use crate::world::{
+    replicas::{ELECTION, holder},
+    rights::ACCOUNT,
+};
 
 /// A replica of the operator.
 pub struct Replica {
@@ -53,10 +56,4 @@ impl Replica {
 /// The Lease is in the namespace of the objects.
 pub fn leases(stage: &Stage) -> Api<Lease> {
     Api::namespaced(stage.world.client.clone(), stage.world.namespace.name())
-}
-
-fn holder(lease: &Lease) -> &str {
-    let spec = lease.spec.as_ref();
-    spec.and_then(|spec| spec.holder_identity.as_deref())
-        .unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use docspace_backup_operator::api::{DocSpaceBackupSchedule, REQUESTED_AT};
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
-use tokio::time::{sleep, timeout};
+use simulated_portal::Request;
 
 use super::stage::{Stage, TABLE};
 use crate::world::World;
@@ -187,22 +187,17 @@ pub async fn told(world: &World, name: &str, reason: &str) {
         let of = event.regarding.as_ref().and_then(|object| object.name.as_deref());
         (of, event.reason.as_deref()) == (Some(name), Some(reason))
     };
-    let told = async {
-        while !world.all_events().await.iter().any(is_it) {
-            sleep(Duration::from_millis(50)).await;
-        }
-    };
-    let told = timeout(DEADLINE, told).await;
-    told.unwrap_or_else(|_| panic!("no Event {reason} of {name}\n{}", world.operator.log()));
+    world.first_event(&format!("{reason} of {name}"), is_it).await;
 }
 
 /// Waits until the portal of an object is called after this time.
 async fn called(stage: &Stage, name: &str, since: Instant) {
-    let called = async {
-        while !stage.requests(name).iter().any(|request| request.started > since) {
-            sleep(Duration::from_millis(20)).await;
-        }
+    let portal = stage.portal(name);
+    let id = Some(portal.tenant_id());
+    let is_called = |seen: &[Request]| {
+        let mut seen = seen.iter();
+        seen.any(|request| request.tenant_id == id && request.started > since)
     };
-    let called = timeout(DEADLINE, called).await;
-    called.unwrap_or_else(|_| panic!("no call for {name}\n{}", stage.world.operator.log()));
+    let called = portal.server().log().wait_until(DEADLINE, is_called).await;
+    called.unwrap_or_else(|error| panic!("no call for {name}: {error}\n{}", stage.world.operator.log()));
 }

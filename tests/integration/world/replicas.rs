@@ -184,7 +184,8 @@ impl Drop for Replicas {
     }
 }
 
-fn holder(lease: &Lease) -> String {
+/// The identity of the leader; empty where nobody leads.
+pub fn holder(lease: &Lease) -> String {
     let spec = lease.spec.as_ref();
     spec.and_then(|spec| spec.holder_identity.clone())
         .unwrap_or_default()

@@ -92,6 +92,7 @@ pub use log::{Keep, Log, Request, TimedOut};
 pub use portal::{Portal, SimulatedPortal};
 pub use schedule::{DUMP_TENANT, Schedule};
 pub use scheduler::Pass;
+pub use socket::Socket;
 pub use tenant::{Database, Folder, Installation, Mode, Tenant, TenantStatus, User};
 pub use tls::Certificate;
 pub use worker::Outcome;

@@ -130,16 +130,10 @@ async fn connection(
 ) {
     let _ = stream.set_nodelay(true);
     let reset = Arc::new(AtomicBool::new(false));
-    let serves = if core.state.lock().unwrap().installation.closes_connections {
-        Serves::One
-    } else {
-        Serves::Many
-    };
-    let socket = Socket {
-        stream,
-        reset: reset.clone(),
-        serves,
-    };
+    let mut socket = Socket::new(stream, reset.clone());
+    if core.state.lock().unwrap().installation.closes_connections {
+        socket.serves = Serves::One;
+    }
     let Some(socket) = core.door.admit(socket).await else {
         return;
     };

@@ -16,10 +16,21 @@ use tokio::{
 };
 
 /// A TCP stream that is reset when it ends with the flag up.
-pub(crate) struct Socket {
-    pub(crate) stream: TcpStream,
+pub struct Socket {
+    stream: TcpStream,
     pub(crate) reset: Arc<AtomicBool>,
     pub(crate) serves: Serves,
+}
+
+impl Socket {
+    /// One that is reset at its end if this flag is up then.
+    pub fn new(stream: TcpStream, reset: Arc<AtomicBool>) -> Self {
+        Self {
+            stream,
+            reset,
+            serves: Serves::Many,
+        }
+    }
 }
 
 /// How many requests a connection serves.

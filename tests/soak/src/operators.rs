@@ -4,10 +4,10 @@ use std::{path::Path, time::Duration};
 
 use harness::{Operator, Process, control_plane, http_get, log_of};
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::Api;
+use kube::{Api, runtime::wait::await_condition};
 use tokio::{
     sync::Mutex,
-    time::{Instant, sleep},
+    time::{Instant, timeout},
 };
 
 use crate::{
@@ -98,16 +98,17 @@ impl Operators {
 
     /// The holder of the Lease, once it is another than this one.
     async fn leader(&self, before: &str) -> Result<String> {
-        let deadline = Instant::now() + LEADS_WITHIN;
-        while Instant::now() < deadline {
-            let lease = self.leases.get_opt(LEASE).await?;
-            let holder = lease.and_then(|lease| lease.spec?.holder_identity);
-            if let Some(holder) = holder.filter(|holder| !holder.is_empty() && holder != before) {
-                return Ok(holder);
-            }
-            sleep(Duration::from_millis(100)).await;
-        }
-        Err("nobody leads shard a".into())
+        let holder = |lease: Option<&Lease>| {
+            let holder = lease?.spec.as_ref()?.holder_identity.clone();
+            holder.filter(|holder| !holder.is_empty() && holder != before)
+        };
+        let comes = await_condition(self.leases.clone(), LEASE, |lease: Option<&Lease>| {
+            holder(lease).is_some()
+        });
+        let lease = timeout(LEADS_WITHIN, comes)
+            .await
+            .map_err(|_| "nobody leads shard a")??;
+        Ok(holder(lease.as_ref()).unwrap_or_default())
     }
 
     /// Makes sure that nobody has ended but by us.

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     api::{Applied, AppliedReason, Drift, LastRequest, Operation, Tally},
-    rules::{drift::SeenDrift, events, ownership::Ownership, reason::Row, status::*},
+    rules::{drift::SeenDrift, events, ownership::Ownership, reason::Row, sample, status::*},
     schedule::Held,
 };
 
@@ -20,18 +20,7 @@ fn now() -> Timestamp {
 }
 
 fn object(generation: i64, status: serde_json::Value) -> DocSpaceBackupSchedule {
-    let object = json!({
-        "metadata": {"name": "nightly", "namespace": "docspace", "uid": "me", "generation": generation},
-        "spec": {
-            "portal": {"url": "https://p.test", "apiKeySecretRef": {"name": "key"}},
-            "storageType": "Local",
-            "storageParams": [{"key": "filePath", "value": "/b"}],
-            "cronParams": {"period": "EveryDay", "hour": 3},
-            "backupsStored": 7,
-        },
-        "status": status,
-    });
-    serde_json::from_value(object).expect("a valid object")
+    sample::local_object(generation, &status)
 }
 
 fn condition_json(kind: &str, status: &str, reason: &str) -> serde_json::Value {

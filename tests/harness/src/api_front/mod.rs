@@ -5,7 +5,6 @@ mod answer;
 mod call;
 mod fault;
 mod lease;
-mod socket;
 mod stream;
 
 use std::{
@@ -30,6 +29,7 @@ use kube::{
     Client, Config,
     config::{AuthInfo, KubeConfigOptions, Kubeconfig},
 };
+use simulated_portal::Socket;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Notify, watch},
@@ -40,7 +40,6 @@ use tokio::{
 use self::{
     answer::{cut_off, refusal, whole},
     fault::{Order, SLOW},
-    socket::Socket,
     stream::Lines,
 };
 pub use self::{call::KubeCall, fault::KubeFault};
@@ -223,10 +222,7 @@ async fn client_of_nobody(plane: &ControlPlane) -> Client {
 async fn serve(near: TcpStream, shared: Arc<Shared>) {
     let _ = near.set_nodelay(true);
     let reset = Arc::new(AtomicBool::new(false));
-    let socket = Socket {
-        stream: near,
-        reset: reset.clone(),
-    };
+    let socket = Socket::new(near, reset.clone());
     let answer = service_fn(|request| {
         let (shared, reset) = (shared.clone(), reset.clone());
         async move {
