@@ -118,7 +118,7 @@ pub struct Status {
 pub struct LastRequest {
     /// The call: CreateSchedule or DeleteSchedule.
     pub operation: Operation,
-    /// When the answer arrived or the operator stopped waiting for it; UTC.
+    /// When the answer arrived or the operator stopped waiting for it, by the operator's clock; UTC.
     pub time: Time,
     /// The portal's address.
     #[serde(default, skip_serializing_if = "Option::is_none")]

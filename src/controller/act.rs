@@ -123,9 +123,10 @@ async fn delete(
     let metrics = &observation.context.metrics;
     metrics.written(WriteReason::Deleted, deleted.as_ref().err());
     let request = request(
-        &observation.facts,
+        &observation.object.spec,
         Operation::DeleteSchedule,
         deleted.as_ref().err(),
+        Timestamp::now(),
     );
     let seen = observation.context.within_grace(portal.schedule(dump)).await;
     let gone = match (&deleted, observation.facts.take_time(seen)) {
@@ -296,7 +297,7 @@ impl Observation<'_> {
 
     /// Call when the portal holds the wanted schedule.
     fn settled(&mut self) {
-        if self.facts.lost_write.is_settled(&self.facts.clocks()) {
+        if self.facts.lost_write.is_settled(self.facts.local_now) {
             self.context.index.settle_write(self.object);
         }
         self.memory.shows_wanted();

@@ -18,7 +18,7 @@ use crate::{
         credentials::Identity,
         drift::SeenDrift,
         last_queued::LastQueued,
-        lost_write::{Clocks, LostWrite},
+        lost_write::LostWrite,
         ownership::Ownership,
         reason::Verdict,
     },
@@ -225,14 +225,6 @@ impl<'a> Facts<'a> {
         match self.ownership {
             Ownership::Elsewhere(applied) => Some(applied.address()),
             Ownership::Ours(_) | Ownership::None => self.lost_elsewhere.clone(),
-        }
-    }
-
-    /// The portal's clock and the operator's.
-    pub fn clocks(&self) -> Clocks {
-        Clocks {
-            portal: self.now,
-            operator: self.local_now,
         }
     }
 

@@ -10,23 +10,14 @@ use crate::{
 /// DocSpace may carry out a write up to 327 s after its client disconnected (R 376). Until then no other is sent.
 pub const MAY_LAND_FOR: SignedDuration = SignedDuration::from_mins(10);
 
-/// The two clocks of a reconcile.
-#[derive(Clone, Copy, Debug)]
-pub struct Clocks {
-    /// The portal's, or the operator's until the portal has answered.
-    pub portal: Timestamp,
-    /// The operator's.
-    pub operator: Timestamp,
-}
-
-/// The last write with an unknown outcome.
+/// The last write with an unknown outcome. All times are of the operator's clock: the portal's may jump or stand still.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LostWrite {
     /// There is none.
     None,
     /// This process made it.
     Ours {
-        /// When the operator gave it up, by its own clock.
+        /// When the operator gave it up.
         since: Timestamp,
         /// Why the operator made it.
         reason: AppliedReason,
@@ -35,7 +26,7 @@ pub enum LostWrite {
     },
     /// The status records it: another process may have made it.
     Recorded {
-        /// When it was made, by the portal's clock as that process saw it.
+        /// When that process gave it up.
         time: Timestamp,
     },
 }
@@ -64,19 +55,17 @@ impl LostWrite {
     }
 
     /// Whether nothing of it is open once the portal holds the wanted schedule. A different one may still be carried out.
-    pub fn is_settled(&self, clocks: &Clocks) -> bool {
-        matches!(self, Self::Ours { is_wanted: true, .. }) || !self.may_still_land(clocks)
+    pub fn is_settled(&self, now: Timestamp) -> bool {
+        matches!(self, Self::Ours { is_wanted: true, .. }) || !self.may_still_land(now)
     }
 
     /// Whether the portal may still carry it out.
-    pub fn may_still_land(&self, clocks: &Clocks) -> bool {
+    pub fn may_still_land(&self, now: Timestamp) -> bool {
         match *self {
             Self::None => false,
-            Self::Ours { since, .. } => clocks.operator.duration_since(since) < MAY_LAND_FOR,
-            // Either clock alone may mislead: the portal's may stand still, and another process may have written.
-            Self::Recorded { time } => [clocks.portal, clocks.operator]
-                .iter()
-                .all(|now| now.duration_since(time).abs() < MAY_LAND_FOR),
+            Self::Ours { since, .. } => now.duration_since(since) < MAY_LAND_FOR,
+            // The clock of the process that wrote may be ahead.
+            Self::Recorded { time } => now.duration_since(time).abs() < MAY_LAND_FOR,
         }
     }
 }
@@ -149,22 +138,17 @@ mod tests {
     #[test]
     fn a_write_may_land_for_ten_minutes() {
         let at = |seconds| now() + SignedDuration::from_secs(seconds);
-        let may = |lost: LostWrite, portal, operator| {
-            lost.may_still_land(&Clocks {
-                portal: at(portal),
-                operator: at(operator),
-            })
-        };
-        assert!(!may(LostWrite::None, 0, 0));
+        let may = |lost: LostWrite, seconds| lost.may_still_land(at(seconds));
+        assert!(!may(LostWrite::None, 0));
         let ours = LostWrite::Ours {
             since: now(),
             reason: AppliedReason::Created,
             is_wanted: true,
         };
-        assert!(may(ours, 7200, 599) && !may(ours, 0, 600));
-        // Another process may have made it, and its clock and the portal's may differ from ours.
+        assert!(may(ours, 599) && !may(ours, 600));
+        // Another process may have made it, and its clock may differ from ours.
         let recorded = LostWrite::Recorded { time: now() };
-        assert!(may(recorded, 599, 599) && may(recorded, -599, -599));
-        assert!(!may(recorded, 600, 0) && !may(recorded, 0, 600) && !may(recorded, -600, 0));
+        assert!(may(recorded, 599) && may(recorded, -599));
+        assert!(!may(recorded, 600) && !may(recorded, -600));
     }
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
-    api::{AppliedReason, LastRequest, Operation},
+    api::{AppliedReason, DocSpaceBackupScheduleSpec, LastRequest, Operation},
     portal::PortalError,
     rules::{
         drift::{accepted_now, not_shown},
@@ -110,7 +110,7 @@ impl Sent {
         facts: &Facts<'_>,
         now: Timestamp,
     ) -> Kept {
-        let mut request = request(facts, Operation::CreateSchedule, posted.as_ref().err());
+        let mut request = request(facts.spec, Operation::CreateSchedule, posted.as_ref().err(), now);
         request.outcome_unknown = self == Self::Lost;
         let verdict = match (self, posted, &facts.held) {
             (Self::Shown, ..) => in_sync(),
@@ -141,12 +141,16 @@ fn outcome_unknown(error: &PortalError) -> Verdict {
     }
 }
 
-/// The record of a call that was just answered, by the portal's clock.
-pub fn request(facts: &Facts<'_>, operation: Operation, error: Option<&PortalError>) -> LastRequest {
-    let spec = facts.spec;
+/// The record of a call that was just answered; `now` is the operator's clock.
+pub fn request(
+    spec: &DocSpaceBackupScheduleSpec,
+    operation: Operation,
+    error: Option<&PortalError>,
+    now: Timestamp,
+) -> LastRequest {
     LastRequest {
         operation,
-        time: Time(facts.now),
+        time: Time(now),
         url: Some(spec.portal.url.clone()),
         host_header: spec.portal.host_header.clone(),
         dump: spec.dump,
@@ -161,10 +165,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{
-        api::DocSpaceBackupScheduleSpec,
-        portal::{Access, Address, Failure},
-    };
+    use crate::portal::{Access, Address, Failure};
 
     fn now() -> Timestamp {
         "2026-11-24T12:00:00Z".parse().expect("a time")

@@ -209,7 +209,7 @@ type Remembered<'a> = (&'a mut Memory, &'a mut Option<Lost>);
 
 /// The portal holds the wanted schedule.
 fn settled(facts: &Facts<'_>, (memory, lost): Remembered<'_>) {
-    if facts.lost_write.is_settled(&facts.clocks()) {
+    if facts.lost_write.is_settled(facts.local_now) {
         *lost = None;
     }
     memory.shows_wanted();

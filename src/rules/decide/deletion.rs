@@ -55,7 +55,7 @@ pub fn decide_deletion(facts: &Facts<'_>) -> Step {
     let is_ours = held.is_some_and(|held| is_applied(facts, held) || is_lost(facts, held));
     // What a lost write wrote is deleted once it is there. Until then the object waits for it.
     let may_follow =
-        facts.lost_write.may_still_land(&facts.clocks()) && !held.is_some_and(|held| is_lost(facts, held));
+        facts.lost_write.may_still_land(facts.local_now) && !held.is_some_and(|held| is_lost(facts, held));
     if may_follow && !is_over(facts) {
         return Step::refuse(Verdict::new(
             Reason::OutcomeUnknown,

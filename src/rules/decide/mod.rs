@@ -186,7 +186,7 @@ impl Compared<'_> {
         if let Some(wait) = facts.asked_to_wait.as_ref().filter(|wait| wait.of_writes) {
             return Step::refuse(wait.verdict(facts.local_now));
         }
-        if facts.lost_write.may_still_land(&facts.clocks()) {
+        if facts.lost_write.may_still_land(facts.local_now) {
             return Step::refuse(Verdict::new(
                 Reason::OutcomeUnknown,
                 "The outcome of the last write is unknown, and the portal does not show its result; DocSpace may still \

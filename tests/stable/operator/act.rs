@@ -110,7 +110,12 @@ impl Look<'_, '_, '_> {
         self.there.journal.delete(self.object, self.there.installation);
         let answer = self.there.installation.delete(access, dump);
         let deleted = self.facts.take_time(answer);
-        let made = request(&self.facts, Operation::DeleteSchedule, deleted.as_ref().err());
+        let made = request(
+            self.facts.spec,
+            Operation::DeleteSchedule,
+            deleted.as_ref().err(),
+            self.there.now,
+        );
         let seen = self.there.installation.schedule(access, dump);
         let gone = match (&deleted, self.facts.take_time(seen)) {
             (_, Ok(held)) => held.is_none(),
@@ -197,7 +202,7 @@ impl Look<'_, '_, '_> {
     }
 
     fn settled(&mut self) {
-        if self.facts.lost_write.is_settled(&self.facts.clocks()) {
+        if self.facts.lost_write.is_settled(self.facts.local_now) {
             self.operator.index.settle_write(self.object);
         }
         self.there.journal.settled(self.object, self.there.installation);

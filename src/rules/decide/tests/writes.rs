@@ -279,5 +279,11 @@ fn an_unknown_outcome_waits() {
                 .with(|f| (f.lost_write, f.now) = (LostWrite::Recorded { time: ago(10) }, ago(10))),
             "write Created",
         ),
+        (
+            "only the status records it, and the portal's clock is far ahead",
+            Scene::first_contact(None)
+                .with(|f| (f.lost_write, f.now) = (LostWrite::Recorded { time: ago(9) }, ago(-180))),
+            "refuse OutcomeUnknown",
+        ),
     ]);
 }

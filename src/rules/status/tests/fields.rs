@@ -117,8 +117,8 @@ fn checks_of_an_accepted_schedule_count_until_the_portal_shows_it() {
         facts.unconfirmed = known;
         facts.held = hour.map_or(Asked::NotYet, |hour| Asked::Answered(held(hour)));
         let mut outcome = applied(written.then_some(AppliedReason::Changed));
-        outcome.request =
-            written.then(|| crate::rules::outcome::request(&facts, Operation::CreateSchedule, None));
+        outcome.request = written
+            .then(|| crate::rules::outcome::request(facts.spec, Operation::CreateSchedule, None, now()));
         let mut status = Status {
             unconfirmed: Some(before.clone()),
             ..Status::default()
