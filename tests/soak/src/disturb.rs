@@ -12,6 +12,7 @@ use tokio::{
 
 use crate::{
     NORMAL, Result,
+    judge::SETTLES_WITHIN,
     objects::{Health, Object, Objects, Taken},
     operators::Operators,
     samples::Samples,
@@ -21,13 +22,13 @@ use crate::{
 const FAILS_FOR: Duration = Duration::from_secs(90);
 /// A change of an object whose portal works is carried out within this time, also while nobody leads.
 const DONE_WITHIN: Duration = Duration::from_secs(150);
-/// A write whose outcome is unknown is settled within this time. A shorter run has none of these.
-const SETTLES_IN: Duration = Duration::from_secs(15 * 60);
 /// The share of the portals that begin to fail at a time.
 const FAILING: f64 = 0.04;
 
-/// What is seldom happens at least so often, less one.
+/// In a short run, too, everything happens three times.
 const SELDOM: u32 = 4;
+
+const FAILURES_OF_PORTALS: &str = "failures of portals";
 
 /// What happens how often.
 const LOOKS: Duration = Duration::from_millis(500);
@@ -64,6 +65,16 @@ pub struct Happened {
     pub failures: Vec<String>,
 }
 
+impl Happened {
+    /// How often a portal failed.
+    pub fn failures_of_portals(&self) -> usize {
+        let mut counts = self.counts.iter();
+        counts
+            .find(|(name, _)| *name == FAILURES_OF_PORTALS)
+            .map_or(0, |(_, count)| *count)
+    }
+}
+
 /// What is done to an object. Each ends well, or says what went wrong.
 #[derive(Clone, Copy)]
 enum Deed {
@@ -87,7 +98,7 @@ impl Deed {
         ),
         (Self::Rotation, "keys rotated", ROTATIONS),
         (Self::Deletion, "objects deleted and created again", DELETIONS),
-        (Self::Failure, "portals that failed", FAILURES),
+        (Self::Failure, FAILURES_OF_PORTALS, FAILURES),
         (Self::EndOfLeader, "leaders ended", ENDS_OF_LEADERS),
     ];
 }
@@ -101,12 +112,17 @@ impl Disturber {
             tasks.spawn(self.clone().repeat(deed, name, every, random));
         }
         let mut happened = Happened::default();
-        for (name, results) in tasks.join_all().await {
-            happened.counts.push((name, results.len()));
-            let failed = results.into_iter().filter_map(Result::err);
-            happened
-                .failures
-                .extend(failed.map(|error| format!("{name}: {error}")));
+        while let Some(ended) = tasks.join_next().await {
+            match ended {
+                Ok((name, results)) => {
+                    happened.counts.push((name, results.len()));
+                    let failed = results.into_iter().filter_map(Result::err);
+                    happened
+                        .failures
+                        .extend(failed.map(|error| format!("{name}: {error}")));
+                }
+                Err(panic) => happened.failures.push(panic.to_string()),
+            }
         }
         let place = |name| Deed::ALL.iter().position(|(_, known, _)| *known == name);
         happened.counts.sort_by_key(|(name, _)| place(*name));
@@ -124,7 +140,7 @@ impl Disturber {
         every: Duration,
         mut random: fastrand::Rng,
     ) -> (&'static str, Vec<Result<()>>) {
-        if matches!(deed, Deed::EditOfFailing) && self.lasts < SETTLES_IN {
+        if matches!(deed, Deed::EditOfFailing) && self.lasts < SETTLES_WITHIN {
             return (name, Vec::new());
         }
         // Everything happens in a short run, too.
@@ -135,20 +151,17 @@ impl Disturber {
         };
         let mut next = from + every;
         let mut running = JoinSet::new();
-        let mut turn = 0;
+        let mut ends_of_leaders = Vec::new();
         while next < self.ends() {
             sleep_until(next).await;
             next += every;
-            turn += 1;
             match deed {
+                // By turns: whom to end next is known once somebody leads.
                 Deed::EndOfLeader => {
-                    let operators = self.operators.clone();
-                    let kill = turn % 2 == 0;
-                    let samples = self.samples.clone();
-                    running.spawn(async move {
-                        samples.takeover(operators.end_leader(kill).await?);
-                        Ok(())
-                    });
+                    let kill = !ends_of_leaders.len().is_multiple_of(2);
+                    let ended = self.operators.end_leader(kill).await;
+                    ends_of_leaders.push(ended.map(|ended| self.samples.takeover(ended)));
+                    next = next.max(Instant::now());
                 }
                 Deed::Failure => {
                     let count = (self.objects.all.len() as f64 * FAILING).ceil() as usize;
@@ -159,7 +172,11 @@ impl Disturber {
                 _ => self.spawn(deed, &mut random, &mut running),
             }
         }
-        (name, running.join_all().await)
+        let mut results = ends_of_leaders;
+        while let Some(ended) = running.join_next().await {
+            results.push(ended.unwrap_or_else(|panic| Err(panic.into())));
+        }
+        (name, results)
     }
 
     fn spawn(&self, deed: Deed, random: &mut fastrand::Rng, running: &mut JoinSet<Result<()>>) {
@@ -179,7 +196,7 @@ impl Disturber {
             Deed::Look => {
                 let asked = Instant::now();
                 let done = self.look(object, &mut random).await?;
-                self.samples.look(object.shard, asked, asked.elapsed());
+                self.samples.look(object.shard, asked);
                 done
             }
             Deed::Edit => {
@@ -216,7 +233,8 @@ impl Disturber {
                     .await
             }
             Deed::Failure => {
-                let fault = objects.fail(object, fault(&mut random));
+                let fault = objects.fail(object, self.fault(&mut random));
+                self.request(object, &mut random).await?;
                 // Others may edit it meanwhile.
                 drop(taken);
                 let until = Instant::now() + FAILS_FOR.min(self.lasts / SELDOM);
@@ -232,11 +250,17 @@ impl Disturber {
         }
     }
 
-    /// Requests a reconcile and waits for the answer, by which all is in order.
-    async fn look(&self, object: &Arc<Object>, random: &mut fastrand::Rng) -> Result<bool> {
+    /// Requests a reconcile; it returns the value of the annotation.
+    async fn request(&self, object: &Object, random: &mut fastrand::Rng) -> Result<String> {
         let now = format!("{:016x}", random.u64(..));
         let patch = json!({"metadata": {"annotations": {REQUESTED_AT: now}}});
         self.objects.patch(object, patch).await?;
+        Ok(now)
+    }
+
+    /// Requests a reconcile and waits for the answer, by which all is in order.
+    async fn look(&self, object: &Object, random: &mut fastrand::Rng) -> Result<bool> {
+        let now = self.request(object, random).await?;
         let answered = |shown: Option<&DocSpaceBackupSchedule>| {
             let status = shown.and_then(|shown| shown.status.as_ref());
             let is_answer =
@@ -245,18 +269,20 @@ impl Disturber {
         };
         Ok(self.objects.wait(&object.name, DONE_WITHIN, answered).await)
     }
-}
 
-fn fault(random: &mut fastrand::Rng) -> Fault {
-    match random.u8(..10) {
-        0 | 1 => Fault::hang(),
-        2 => Fault::bad_gateway(),
-        3 => Fault::answer(500, FaultBody::Empty),
-        4 => Fault::reset(),
-        5 => Fault::lost_answer(),
-        6 => Fault::truncated(),
-        7 => Fault::answer(200, FaultBody::Html),
-        8 => Fault::too_many_requests(Some(20)),
-        _ => Fault::answer(401, FaultBody::Empty),
+    fn fault(&self, random: &mut fastrand::Rng) -> Fault {
+        // A short run has those after which the operator soon asks again.
+        let kinds = if self.lasts < SETTLES_WITHIN { 4 } else { 10 };
+        match random.u8(..kinds) {
+            0 => Fault::bad_gateway(),
+            1 => Fault::answer(500, FaultBody::Empty),
+            2 => Fault::reset(),
+            3 => Fault::truncated(),
+            4 | 5 => Fault::hang(),
+            6 => Fault::lost_answer(),
+            7 => Fault::answer(200, FaultBody::Html),
+            8 => Fault::too_many_requests(Some(20)),
+            _ => Fault::answer(401, FaultBody::Empty),
+        }
     }
 }

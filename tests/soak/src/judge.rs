@@ -1,6 +1,6 @@
 //! What the run promises, and whether it was kept.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use harness::quantile;
 use simulated_portal::Request;
@@ -8,18 +8,36 @@ use simulated_portal::Request;
 use crate::{
     NORMAL, Result,
     disturb::Happened,
-    objects::Objects,
-    samples::{Look, Sample, Taken},
+    objects::{Object, Objects},
+    operators::INTERVAL,
+    samples::{Sample, Span, Taken},
 };
 
 /// The chart's memory limit leaves room above this, in MiB.
 const MOST_RESIDENT: f64 = 112.0;
 
 /// All objects are Ready within this time after the last disturbance: the ten minutes in which a write whose outcome is
-/// unknown is not repeated, and the longest pause before the next look.
-pub const SETTLES_WITHIN: Duration = Duration::from_secs(25 * 60);
+/// unknown is not repeated, and two looks.
+pub const SETTLES_WITHIN: Duration = Duration::from_secs(16 * 60);
+/// How long everything is watched at rest: two looks at each object, which come 10 % late at most.
+const RESTS_FOR: Duration = Duration::from_secs(INTERVAL.as_secs() * 22 / 10);
 /// In a shorter run, growth and times are told but not judged, nor is whether enough has happened.
 const JUDGED_FROM: Duration = Duration::from_secs(30 * 60);
+
+/// How a run ended.
+pub struct Ending {
+    /// How long it took until all was in order.
+    pub settled: Result<Duration>,
+    /// How many writes were sent to portals afterwards, within [`rest`].
+    pub written_at_rest: usize,
+    /// All that the operators ever said, and all that the API server shows.
+    pub told: String,
+}
+
+/// How long everything is watched after a run that lasted so long.
+pub fn rest(lasts: Duration) -> Duration {
+    RESTS_FOR.min(lasts / NORMAL)
+}
 
 /// A figure, and what it may be.
 pub struct Row {
@@ -53,13 +71,12 @@ impl Row {
     }
 }
 
-/// The figures of a run that lasted so long. `told` is all that the operators ever said.
+/// The figures of a run that lasted so long.
 pub fn verdict(
     objects: &Objects,
     taken: &Taken,
     happened: &Happened,
-    told: &str,
-    settled: Result<Duration>,
+    ending: &Ending,
     lasts: Duration,
 ) -> Vec<Row> {
     let judged = |goal: Goal| if lasts >= JUDGED_FROM { goal } else { Goal::None };
@@ -68,7 +85,7 @@ pub fn verdict(
         let name = name.to_owned();
         rows.push(Row { name, value, goal });
     };
-    match settled {
+    match &ending.settled {
         Ok(time) => row(
             "time until all were in order after the last disturbance, s",
             time.as_secs_f64(),
@@ -77,28 +94,41 @@ pub fn verdict(
         Err(error) => row(&error.to_string(), f64::NAN, Goal::AtMost(0.0)),
     }
     row(
-        "deeds that were not carried out in time",
+        "writes to portals after that, in two looks at each object",
+        ending.written_at_rest as f64,
+        Goal::AtMost(0.0),
+    );
+    row(
+        "what was not carried out in time, or failed",
         happened.failures.len() as f64,
         Goal::AtMost(0.0),
     );
+    // The first minute and the last one may have none.
+    let minutes = (lasts.as_secs() / 60).saturating_sub(2);
+    row(
+        "leaders ended",
+        taken.takeovers.len() as f64,
+        judged(Goal::AtLeast(minutes as f64)),
+    );
+    row(
+        "of the failures of portals, a call met",
+        objects.failures_met() as f64,
+        Goal::AtLeast(happened.failures_of_portals() as f64 / 2.0),
+    );
 
     let (sent, carried_out) = (objects.writes(), objects.carried_out());
-    let posts = carried_out.iter().filter(|write| write.method == "POST").count();
     let unheard = sent
         .iter()
         .filter(|write| write.status != Some(200) || !write.answered);
+    let changes: usize = objects.all.iter().map(|object| object.changes()).sum();
+    row("changes of schedules, with creations", changes as f64, Goal::None);
     row(
-        "changes of schedules, with creations",
-        objects.changes() as f64,
-        Goal::None,
-    );
-    row(
-        "POSTs that portals carried out, beyond the changes",
-        posts as f64 - objects.changes() as f64,
+        "POSTs that a portal carried out beyond the changes of its object",
+        beyond_changes(objects, &carried_out) as f64,
         Goal::AtMost(0.0),
     );
     row(
-        "of these, the same as the one before",
+        "writes that a portal carried out, the same as the one before",
         twice(&carried_out) as f64,
         Goal::AtMost(0.0),
     );
@@ -107,6 +137,7 @@ pub fn verdict(
         unheard.count() as f64,
         judged(Goal::AtLeast(10.0)),
     );
+    let told = &ending.told;
     let panics = told.lines().filter(|line| line.contains("panicked")).count();
     row("panics", panics as f64, Goal::AtMost(0.0));
     let keys = objects.keys().iter().filter(|key| told.contains(*key)).count();
@@ -135,39 +166,64 @@ pub fn verdict(
         Goal::None,
     );
     row("the same / that of the middle fifth", grow, flat);
-    let all = taken.long_lived.iter().chain(&taken.pair);
+    let all = taken.long_lived.iter().chain(taken.pair.iter().flatten());
     let most = all.map(|sample| sample.resident).fold(0.0, f64::max);
     row(
         "most that was resident in an operator, MiB",
         most,
         Goal::AtMost(MOST_RESIDENT),
     );
-    let longest = taken.takeovers.iter().max().copied().unwrap_or_default();
+    let longest = taken.takeovers.iter().map(|takeover| takeover.took).max();
+    let longest = longest.unwrap_or_default();
     row(
         "longest time without a leader of shard a, s",
         longest.as_secs_f64(),
         Goal::None,
     );
 
-    for (shard, looks) in ["a", "b"].into_iter().zip(&taken.looks) {
-        let (before, after): (Vec<Look>, Vec<Look>) = looks.iter().partition(|look| look.at < lasts / NORMAL);
+    let is_led = |look: &&Span| !taken.takeovers.iter().any(|takeover| takeover.overlaps(look));
+    let [a, b] = &taken.looks;
+    for (whose, looks) in [
+        ("shard b", b.clone()),
+        (
+            "shard a while somebody leads",
+            a.iter().filter(is_led).copied().collect(),
+        ),
+    ] {
+        let (before, after): (Vec<Span>, Vec<Span>) = looks.iter().partition(|look| look.at < lasts / NORMAL);
         let (normal, then) = (p99(&before), p99(&after));
         row(
-            &format!("request to answer before portals fail, p99, shard {shard}, s"),
+            &format!("request to answer before portals fail, p99, {whose}, s"),
             normal,
             Goal::None,
         );
         row(
-            &format!("the same while others fail, healthy objects of shard {shard}, s"),
+            &format!("the same while others fail, healthy objects of {whose}, s"),
             then,
             Goal::None,
         );
         row("ratio", then / normal, judged(Goal::AtMost(2.0)));
     }
+    row(
+        "request to answer, p99, shard a, also while nobody leads, s",
+        p99(a),
+        Goal::None,
+    );
     rows
 }
 
-fn p99(looks: &[Look]) -> f64 {
+/// The POSTs that a portal carried out beyond the changes of its object.
+fn beyond_changes(objects: &Objects, carried_out: &[Request]) -> usize {
+    let mut posts = HashMap::<_, usize>::new();
+    for write in carried_out.iter().filter(|write| write.method == "POST") {
+        *posts.entry(write.tenant_id).or_default() += 1;
+    }
+    let of = |object: &Arc<Object>| posts.get(&Some(object.portal.tenant_id())).copied();
+    let beyond = |object| of(object).unwrap_or_default().saturating_sub(object.changes());
+    objects.all.iter().map(beyond).sum()
+}
+
+fn p99(looks: &[Span]) -> f64 {
     let times: Vec<_> = looks.iter().map(|look| look.took).collect();
     quantile(&times, 0.99).map_or(f64::NAN, |time| time.as_secs_f64())
 }
@@ -182,7 +238,7 @@ fn median(samples: &[Sample], from: Duration, to: Duration, value: fn(&Sample) -
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// POSTs with the same body as the one before them at the same portal, without a DELETE in between.
+/// Writes to a portal that are the same as the one before them.
 fn twice(writes: &[Request]) -> usize {
     let mut last = HashMap::new();
     writes
@@ -190,7 +246,7 @@ fn twice(writes: &[Request]) -> usize {
         .filter(|write| {
             let posted = (write.method == "POST").then(|| write.body.clone());
             let before = last.insert(write.tenant_id, posted.clone());
-            posted.is_some() && before == Some(posted)
+            before == Some(posted)
         })
         .count()
 }

@@ -20,7 +20,7 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 use clap::Parser;
 use tokio::time::{Instant, sleep_until};
 
-use crate::{disturb::Disturber, objects::Objects, operators::Operators, samples::Samples};
+use crate::{disturb::Disturber, judge::Ending, objects::Objects, operators::Operators, samples::Samples};
 
 /// Lets the operator work while portals fail, objects and keys change, and leaders end.
 #[derive(Parser)]
@@ -67,14 +67,27 @@ async fn main() -> Result<ExitCode> {
         starts: start,
         lasts,
     };
-    let happened = disturber.run().await;
+    let mut happened = disturber.run().await;
     sleep_until(start + lasts).await;
     objects.clear_faults();
     let settled = objects.all_settle(judge::SETTLES_WITHIN).await;
-    operators.all_run().await?;
+    let written_at_rest = objects.writes_within(judge::rest(lasts)).await;
 
-    let told = [operators.log(), operators.metrics().await, objects.shown().await?].concat();
-    let verdict = judge::verdict(&objects, &samples.taken(), &happened, &told, settled, lasts);
+    // An hour's report is written whatever went wrong.
+    let shown = objects.shown().await;
+    let ended = operators.all_run().await.err();
+    let failures = ended.iter().chain(shown.as_ref().err());
+    happened.failures.extend(failures.map(ToString::to_string));
+    let metrics = match ended {
+        None => operators.metrics().await,
+        Some(_) => String::new(),
+    };
+    let ending = Ending {
+        settled,
+        written_at_rest,
+        told: [operators.log(), metrics, shown.unwrap_or_default()].concat(),
+    };
+    let verdict = judge::verdict(&objects, &samples.taken(), &happened, &ending, lasts);
     let text = report::text(&args.operator, args.objects, lasts, seed, &happened, &verdict)?;
     report::write(&args.folder, &text, &plot::svg(&samples.taken(), lasts / NORMAL)?)?;
     print!("{text}");

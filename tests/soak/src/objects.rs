@@ -22,7 +22,7 @@ use simulated_portal::{
 use tokio::{
     sync::watch,
     task::JoinHandle,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 use crate::Result;
@@ -53,6 +53,8 @@ struct State {
     fails: bool,
     /// Its portal failed until then.
     failed_until: Option<Instant>,
+    /// Its portal's failures that a call met.
+    failures_met: usize,
     /// The changes of its schedule, with each creation.
     changes: usize,
 }
@@ -213,6 +215,7 @@ impl Objects {
         let mut state = object.state.lock().unwrap();
         state.fails = false;
         state.failed_until = Some(Instant::now());
+        state.failures_met += usize::from(self.server.hits(fault) > 0);
         self.server.clear_fault(fault);
     }
 
@@ -290,6 +293,13 @@ impl Objects {
         .collect()
     }
 
+    /// Waits, and returns how many writes are sent to portals meanwhile.
+    pub async fn writes_within(&self, time: Duration) -> usize {
+        let before = self.writes().len();
+        sleep(time).await;
+        self.writes().len() - before
+    }
+
     /// The writes that were sent to portals, in order.
     pub fn writes(&self) -> Vec<Request> {
         self.server.log().requests()
@@ -300,10 +310,10 @@ impl Objects {
         self.server.log().writes_carried_out()
     }
 
-    /// The changes of the schedules of all objects, with each creation.
-    pub fn changes(&self) -> usize {
-        let changes = |object: &Arc<Object>| object.state.lock().unwrap().changes;
-        self.all.iter().map(changes).sum()
+    /// The failures of portals that a call met.
+    pub fn failures_met(&self) -> usize {
+        let met = |object: &Arc<Object>| object.state.lock().unwrap().failures_met;
+        self.all.iter().map(met).sum()
     }
 
     /// All keys that ever were in Secrets.
@@ -338,9 +348,12 @@ impl Object {
             state: Mutex::new(state),
         }
     }
-}
 
-impl Object {
+    /// The changes of its schedule, with each creation.
+    pub fn changes(&self) -> usize {
+        self.state.lock().unwrap().changes
+    }
+
     /// Whether it is Ready as its spec is now, with a valid key, and its portal holds what it says.
     pub fn is_in_order(&self, shown: &DocSpaceBackupSchedule) -> bool {
         let is_true = |kind| {

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How often each object is looked at.
-const INTERVAL: &str = "2m";
+pub const INTERVAL: Duration = Duration::from_secs(120);
 /// The Lease of shard a.
 const LEASE: &str = "shard-a";
 /// How long a new leader may take: the Lease's duration, and as long again.
@@ -44,6 +44,7 @@ impl Operators {
         let start = async |pod: &str, shard: &str| {
             let selector = format!("shard={shard}");
             let lease = format!("shard-{shard}");
+            let interval = format!("{}s", INTERVAL.as_secs());
             let arguments = [
                 "--leader-election",
                 "--lease-name",
@@ -53,7 +54,7 @@ impl Operators {
                 "--selector",
                 &selector,
                 "--interval",
-                INTERVAL,
+                &interval,
             ];
             Operator::start_as(Some(pod), program, &kubeconfig, &namespace, &arguments).await
         };
@@ -71,11 +72,12 @@ impl Operators {
         }
     }
 
-    /// Ends the leader of shard a, with SIGTERM or SIGKILL, and starts it again. It returns how long nobody led.
+    /// Ends the leader of shard a, with SIGTERM or SIGKILL, starts it again and waits for the next one. It returns when
+    /// the leader ended.
     ///
     /// # Errors
     /// Nobody leads in time, or an operator has ended by itself.
-    pub async fn end_leader(&self, kill: bool) -> Result<Duration> {
+    pub async fn end_leader(&self, kill: bool) -> Result<Instant> {
         let before = self.leader("").await?;
         self.all_run().await?;
         let mut pair = self.pair.lock().await;
@@ -93,7 +95,7 @@ impl Operators {
         leader.restart().await;
         drop(pair);
         self.leader(&before).await?;
-        Ok(ended.elapsed())
+        Ok(ended)
     }
 
     /// The holder of the Lease, once it is another than this one.
@@ -116,9 +118,11 @@ impl Operators {
     /// # Errors
     /// An operator has ended by itself.
     pub async fn all_run(&self) -> Result<()> {
-        let mut processes = self.processes().await;
-        processes.push(self.long_lived_process);
-        match processes.iter().all(|process| process.runs()) {
+        let pair = self.processes().await.into_iter().flatten();
+        match pair
+            .chain([self.long_lived_process])
+            .all(|process| process.runs())
+        {
             true => Ok(()),
             false => Err("an operator has ended by itself; its log says why".into()),
         }
@@ -130,10 +134,10 @@ impl Operators {
     }
 
     /// The processes of shard a that are started.
-    pub async fn processes(&self) -> Vec<Process> {
+    pub async fn processes(&self) -> [Option<Process>; 2] {
         let pair = self.pair.lock().await;
-        let running = pair.iter().filter(|operator| operator.runs());
-        running.map(|operator| Process(operator.id())).collect()
+        pair.each_ref()
+            .map(|operator| operator.runs().then(|| Process(operator.id())))
     }
 
     /// The logs of all.

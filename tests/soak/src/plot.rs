@@ -7,10 +7,10 @@ use plotters::{coord::Shift, prelude::*};
 
 use crate::{
     Result,
-    samples::{Look, Sample, Taken},
+    samples::{Sample, Span, Taken},
 };
 
-const SIZE: (u32, u32) = (900, 600);
+const SIZE: (u32, u32) = (900, 900);
 const FONT: (&str, u32) = ("sans-serif", 14);
 
 /// The plot. Portals fail from this time on.
@@ -22,32 +22,34 @@ pub fn svg(taken: &Taken, faults_from: Duration) -> Result<String> {
     {
         let root = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
         root.fill(&WHITE)?;
-        let (upper, lower) = root.split_vertically(SIZE.1 / 2);
-        let memory = |samples: &[Sample]| {
-            let point = |sample: &Sample| (minutes(sample.at), sample.resident);
-            samples.iter().map(point).collect::<Vec<_>>()
+        let processes = |value: fn(&Sample) -> f64| {
+            let line = |samples: &[Sample]| {
+                let point = |sample: &Sample| (minutes(sample.at), value(sample));
+                samples.iter().map(point).collect::<Vec<_>>()
+            };
+            let [one, other] = taken.pair.each_ref().map(|samples| line(samples));
+            [
+                ("shard b, one process", line(&taken.long_lived)),
+                ("shard a, first process", one),
+                ("shard a, second process", other),
+            ]
         };
-        draw(
-            &upper,
-            "resident memory, MiB",
-            faults_from,
-            &[
-                ("shard b, one process", memory(&taken.long_lived)),
-                ("shard a, two processes", memory(&taken.pair)),
-            ],
-        )?;
-        draw(
-            &lower,
-            "request to answer of healthy objects, p99 of each minute, s",
-            faults_from,
-            &[
-                ("shard b", by_minute(&taken.looks[1])),
-                (
-                    "shard a, whose leader is ended every minute",
-                    by_minute(&taken.looks[0]),
-                ),
-            ],
-        )?;
+        let times = [
+            ("shard b", by_minute(&taken.looks[1])),
+            (
+                "shard a, whose leader is ended every minute",
+                by_minute(&taken.looks[0]),
+            ),
+        ];
+        let [memory, descriptors, answers] = &root.split_evenly((3, 1))[..] else {
+            return Err("a plot without three panels".into());
+        };
+        let resident = processes(|sample| sample.resident);
+        draw(memory, "resident memory, MiB", faults_from, &resident)?;
+        let open = processes(|sample| sample.descriptors as f64);
+        draw(descriptors, "open file descriptors", faults_from, &open)?;
+        let title = "request to answer of healthy objects, p99 of each minute, s";
+        draw(answers, title, faults_from, &times)?;
         root.present()?;
     }
     Ok(text)
@@ -57,7 +59,7 @@ fn minutes(time: Duration) -> f64 {
     time.as_secs_f64() / 60.0
 }
 
-fn by_minute(looks: &[Look]) -> Vec<(f64, f64)> {
+fn by_minute(looks: &[Span]) -> Vec<(f64, f64)> {
     let mut times = BTreeMap::<u64, Vec<Duration>>::new();
     for look in looks {
         times.entry(look.at.as_secs() / 60).or_default().push(look.took);
@@ -93,7 +95,7 @@ fn draw(
     let begin = minutes(faults_from);
     let border = LineSeries::new([(begin, 0.0), (begin, most * 1.1)], BLACK.mix(0.5));
     chart.draw_series(border)?.label("portals begin to fail");
-    for ((name, points), colour) in lines.iter().zip([BLUE, RED]) {
+    for ((name, points), colour) in lines.iter().zip([BLUE, RED, GREEN]) {
         let drawn = chart.draw_series(LineSeries::new(points.iter().copied(), colour))?;
         drawn
             .label(*name)

@@ -26,13 +26,20 @@ pub struct Sample {
     pub descriptors: usize,
 }
 
-/// How long a request took from its annotation to the answer in the status.
+/// What began at a time since the start and took some time.
 #[derive(Clone, Copy, Debug)]
-pub struct Look {
-    /// When it was asked for, since the start.
+pub struct Span {
+    /// When it began, since the start.
     pub at: Duration,
-    /// The time until the answer.
+    /// How long it took.
     pub took: Duration,
+}
+
+impl Span {
+    /// Whether the two have a time in common.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.at <= other.at + other.took && other.at <= self.at + self.took
+    }
 }
 
 /// All that was measured.
@@ -40,12 +47,12 @@ pub struct Look {
 pub struct Taken {
     /// The operator of shard b.
     pub long_lived: Vec<Sample>,
-    /// The operators of shard a.
-    pub pair: Vec<Sample>,
-    /// Looks at healthy objects, of shard a and of shard b.
-    pub looks: [Vec<Look>; 2],
-    /// How long nobody led shard a, at each end of its leader.
-    pub takeovers: Vec<Duration>,
+    /// The two operators of shard a.
+    pub pair: [Vec<Sample>; 2],
+    /// Requests of a look at healthy objects until their answer in the status, of shard a and of shard b.
+    pub looks: [Vec<Span>; 2],
+    /// When nobody led shard a.
+    pub takeovers: Vec<Span>,
 }
 
 /// Measures while it lives; clones share it.
@@ -80,15 +87,12 @@ impl Samples {
                         descriptors: process.descriptors().ok()?,
                     })
                 };
-                let pair: Vec<_> = operators
-                    .processes()
-                    .await
-                    .into_iter()
-                    .filter_map(sample)
-                    .collect();
+                let pair = operators.processes().await;
                 let mut taken = to.lock().unwrap();
                 taken.long_lived.extend(sample(operators.long_lived_process));
-                taken.pair.extend(pair);
+                for (samples, process) in taken.pair.iter_mut().zip(pair) {
+                    samples.extend(process.and_then(sample));
+                }
             }
         });
         Self {
@@ -98,16 +102,22 @@ impl Samples {
         }
     }
 
-    /// Records a look at a healthy object.
-    pub fn look(&self, shard: &str, asked: Instant, took: Duration) {
-        let at = asked - self.start;
+    /// Records a look at a healthy object, which ends now.
+    pub fn look(&self, shard: &str, asked: Instant) {
         let of = usize::from(shard != "a");
-        self.taken.lock().unwrap().looks[of].push(Look { at, took });
+        self.taken.lock().unwrap().looks[of].push(self.until_now(asked));
     }
 
-    /// Records how long nobody led shard a.
-    pub fn takeover(&self, took: Duration) {
-        self.taken.lock().unwrap().takeovers.push(took);
+    /// Records that nobody led shard a until now.
+    pub fn takeover(&self, ended: Instant) {
+        self.taken.lock().unwrap().takeovers.push(self.until_now(ended));
+    }
+
+    fn until_now(&self, began: Instant) -> Span {
+        Span {
+            at: began - self.start,
+            took: began.elapsed(),
+        }
     }
 
     /// What was measured so far.
