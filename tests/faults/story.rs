@@ -3,7 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::SignedDuration;
 use tokio::time::sleep;
 
 use crate::{
@@ -22,9 +21,6 @@ const QUIET: Duration = Duration::from_secs(2);
 const IS_QUIET_WITHIN: Duration = Duration::from_secs(60);
 /// The user asks again after this time where an object is stalled.
 const ASKS_EVERY: Duration = Duration::from_secs(3);
-/// DocSpace may carry out a lost write so long.
-const TEN_MINUTES: SignedDuration = SignedDuration::from_mins(11);
-
 /// What a row showed.
 #[derive(Clone, Debug)]
 pub struct Told {
@@ -194,13 +190,6 @@ impl World {
                 .await;
         }
         began.elapsed()
-    }
-
-    /// The time passes in which DocSpace may carry out a lost write. The operator's own clock cannot be moved, but a new
-    /// process goes by the portal's, too.
-    async fn ten_minutes_pass(&mut self) {
-        self.server.clock().advance(TEN_MINUTES);
-        self.kill().await;
     }
 
     /// Waits until the object is gone.

@@ -113,9 +113,29 @@ impl World {
 
     /// Kills the operator and starts it again.
     pub async fn kill(&mut self) {
+        self.end().await;
+        self.start_again().await;
+    }
+
+    /// The time passes in which DocSpace may carry out a lost write: no clock can be moved, so the status gets older, and a
+    /// new process reads it.
+    pub async fn ten_minutes_pass(&mut self) {
+        self.end().await;
+        self.age_the_lost_write().await;
+        self.start_again().await;
+    }
+
+    async fn end(&mut self) {
+        let operator = self.operator.as_mut().expect("it was started");
+        if operator.has_ended().is_none() && operator.runs() {
+            operator.kill().await;
+        }
+    }
+
+    async fn start_again(&mut self) {
+        self.ended = None;
         self.starts.push(Instant::now());
         let operator = self.operator.as_mut().expect("it was started");
-        operator.has_ended();
         operator.restart().await;
     }
 

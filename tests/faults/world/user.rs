@@ -2,12 +2,16 @@
 
 use docspace_backup_operator::api::REQUESTED_AT;
 use harness::API_KEY;
+use jiff::SignedDuration;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use simulated_portal::ApiKey;
 
 use super::{World, secret_value};
 use crate::manifest::{NAME, STORAGE};
+
+/// After this time, DocSpace has carried out a lost write, or never will.
+const A_LOST_WRITE_HAS_LANDED: SignedDuration = SignedDuration::from_mins(11);
 
 impl World {
     pub async fn create(&self) {
@@ -55,6 +59,24 @@ impl World {
         let patch = Patch::Merge(json!({"status": null}));
         let wiped = api.patch_status(NAME, &PatchParams::default(), &patch).await;
         wiped.expect("the patch is accepted");
+    }
+
+    /// A lost write is older than DocSpace needs to carry it out. No process remembers it, and the status tells an earlier
+    /// time.
+    pub(super) async fn age_the_lost_write(&self) {
+        let object = self.object().expect("the object is there");
+        let lost = object
+            .status
+            .as_ref()
+            .and_then(|status| status.last_request.as_ref());
+        let Some(lost) = lost.filter(|lost| lost.outcome_unknown) else {
+            return;
+        };
+        let earlier = lost.time.0 - A_LOST_WRITE_HAS_LANDED;
+        let api = self.namespace.schedules(&self.client);
+        let patch = Patch::Merge(json!({"status": {"lastRequest": {"time": earlier}}}));
+        let aged = api.patch_status(NAME, &PatchParams::default(), &patch).await;
+        aged.expect("the patch is accepted");
     }
 
     async fn patch(&self, patch: Value) {
