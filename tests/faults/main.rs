@@ -12,6 +12,7 @@ mod run;
 mod seen;
 mod story;
 mod views;
+mod waits;
 mod world;
 
 use std::collections::{BTreeMap, HashSet};

@@ -59,7 +59,9 @@ pub struct Row {
     /// Whether a second operator stands by, whose requests never fail.
     pub standby: bool,
     /// Whether a fault may hide the others, so that one that is met suffices.
-    pub any: bool,
+    pub one_suffices: bool,
+    /// Whether the user asks again where an object is stalled.
+    pub helped: bool,
 }
 
 /// A kind of portal, for the calls that only some of them get.
@@ -74,14 +76,17 @@ pub enum Kind {
     Cloud,
     /// Over TLS.
     Tls,
+    /// Somebody's schedule there keeps more archives than the manifest does.
+    AtStake,
 }
 
 impl Kind {
-    fn of(fault: &Injected) -> Self {
-        match fault {
-            Injected::Portal(PortalCall::Connect, _) => Self::Tls,
-            Injected::Portal(PortalCall::BackupsCount | PortalCall::ServiceState, _) => Self::Cloud,
-            Injected::Portal(PortalCall::Portal, _) => Self::Named,
+    /// The kind of portal that gets a call.
+    pub fn of(call: PortalCall) -> Self {
+        match call {
+            PortalCall::Connect => Self::Tls,
+            PortalCall::BackupsCount | PortalCall::ServiceState => Self::Cloud,
+            PortalCall::Portal => Self::Named,
             _ => Self::Standalone,
         }
     }
@@ -97,7 +102,7 @@ impl Row {
             faults.push(Injected::Kube(KubeCall::PatchStatus, KubeFault::Answer(422)));
         }
         Self {
-            kind: Kind::of(&fault),
+            kind: Kind::default(),
             faults,
             begins,
             elected: calls(KubeCall::is_of_lease) || number.is_multiple_of(3),
@@ -107,7 +112,8 @@ impl Row {
                 fault,
                 Injected::Kube(_, KubeFault::ClockAhead(_) | KubeFault::ClockStopped)
             ),
-            any: false,
+            one_suffices: false,
+            helped: !number.is_multiple_of(5),
         }
     }
 
@@ -137,13 +143,14 @@ impl Row {
             pages: self.pages || other.pages,
             kind,
             standby: self.standby || other.standby,
-            any: true,
+            one_suffices: true,
+            helped: self.helped || other.helped,
         })
     }
 
     /// Whether the faults have met requests: the first one, or any.
     pub fn is_met(&self, hits: &[u64]) -> bool {
-        let counted = if self.any {
+        let counted = if self.one_suffices {
             hits
         } else {
             &hits[..hits.len().min(1)]
@@ -156,6 +163,20 @@ impl Row {
         self.faults
             .iter()
             .any(|fault| matches!(fault, Injected::Kill(..)))
+    }
+
+    /// Whether changes of a watch come late, twice, or not at all.
+    pub fn views(&self) -> bool {
+        self.faults
+            .iter()
+            .any(|fault| matches!(fault, Injected::Kube(_, fault) if fault.is_of_changes()))
+    }
+
+    /// Whether changes of one object are merged.
+    pub fn merges(&self) -> bool {
+        self.faults
+            .iter()
+            .any(|fault| matches!(fault, Injected::Kube(_, KubeFault::Merged)))
     }
 
     /// Whether a fault needs that there is no Lease.
@@ -183,7 +204,13 @@ impl Row {
             Injected::Portal(_, PortalFault::Accepted) => 180,
             _ => 110,
         });
-        Duration::from_secs(within.max().unwrap_or_default())
+        let within = within.max().unwrap_or_default();
+        // The operator looks again at twice the interval, with a tenth of it by chance.
+        Duration::from_secs(if self.helped {
+            within
+        } else {
+            within.max(2 * 66 + 60)
+        })
     }
 }
 
@@ -219,7 +246,11 @@ impl fmt::Display for Row {
             Begins::Night => "at night",
             Begins::Deletion => "at the deletion",
         };
-        write!(f, ", {begins}")
+        write!(f, ", {begins}")?;
+        match self.kind {
+            Kind::AtStake => f.write_str(", archives at stake"),
+            _ => Ok(()),
+        }
     }
 }
 

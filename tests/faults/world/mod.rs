@@ -1,6 +1,6 @@
 //! The world of a row: a namespace, a portal, an operator that is started again when it ends, and a user.
 
-mod setup;
+pub mod setup;
 mod user;
 
 use std::{
@@ -19,10 +19,11 @@ use serde_json::Value;
 use simulated_portal::{Door, Fault, FaultId, Portal, SimulatedPortal};
 use tokio::time::sleep;
 
+use self::setup::Others;
 use crate::{
     manifest::Manifest,
     portal::{Other, PortalFault},
-    row::{Effect, Injected, Row},
+    row::{Begins, Effect, Injected, Kind, Row},
     seen::Seen,
 };
 
@@ -41,18 +42,24 @@ pub struct World {
     pub namespace: Namespace,
     pub server: SimulatedPortal,
     pub portal: Portal,
-    /// Another portal of the server.
-    pub other: Portal,
-    other_key: String,
+    pub others: Others,
     pub front: ApiFront,
     pub seen: Seen,
     pub manifest: Manifest,
+    /// The API key in the Secret.
+    key: String,
     /// What was wanted, in turn.
     pub wanted: Vec<Manifest>,
     /// No text of the operator may have one of these.
     pub secrets: Vec<String>,
     /// When a process was started.
     pub starts: Vec<Instant>,
+    /// When a process ended that alone knew of a write, or when the write was old enough.
+    pub may_write_again: Vec<Instant>,
+    /// When the portal's clock was moved by at least half an hour.
+    pub steps: Vec<Instant>,
+    /// When the user deleted the object.
+    pub deleted_at: Option<Instant>,
     pub operator: Option<Operator>,
     /// How often the row has killed it.
     pub killed: u64,
@@ -74,7 +81,7 @@ enum Active {
 
 /// An operator that stands by.
 struct Standby {
-    _front: ApiFront,
+    front: ApiFront,
     operator: Operator,
     ended: Option<Instant>,
 }
@@ -98,7 +105,7 @@ impl World {
             let kubeconfig = front.kubeconfig(plane, &plane.kubeconfig_in(self.namespace.name()));
             self.standby = Some(Standby {
                 operator: self.start_as("second", &kubeconfig).await,
-                _front: front,
+                front,
                 ended: None,
             });
         }
@@ -135,6 +142,7 @@ impl World {
     async fn start_again(&mut self) {
         self.ended = None;
         self.starts.push(Instant::now());
+        self.may_write_again.push(Instant::now());
         let operator = self.operator.as_mut().expect("it was started");
         operator.restart().await;
     }
@@ -176,10 +184,11 @@ impl World {
             }
             Injected::Portal(call, fault) => {
                 let other = Other {
-                    host: &self.other.host(),
-                    key: &self.other_key,
+                    host: &self.others.portal.host(),
+                    key: &self.others.key,
                 };
-                Active::Portal(self.server.order(fault.of(call, &other)))
+                let echo = self.what_the_portal_knows();
+                Active::Portal(self.server.order(fault.of(call, &other, &echo)))
             }
             Injected::Kill(Effect::Kube(number), after) => {
                 Active::Write(self.front.hold_write(number, after))
@@ -200,6 +209,17 @@ impl World {
         self.active = self.row.faults.iter().map(order).collect();
     }
 
+    /// The values that an error of the portal may repeat: those of the Secrets, where they stay the same while the fault
+    /// lasts. The operator cannot know a value that it no longer uses.
+    fn what_the_portal_knows(&self) -> String {
+        match (self.row.begins, self.row.kind) {
+            (Begins::Night | Begins::Deletion, _) | (_, Kind::AtStake) => {
+                format!("{} {}", self.key, self.manifest.storage_key)
+            }
+            _ => String::new(),
+        }
+    }
+
     /// How many requests each present fault has met.
     pub fn hits(&self) -> Vec<u64> {
         let hits = |active: &Active| match active {
@@ -209,6 +229,17 @@ impl World {
             Active::Door(before) => self.server.turned_away() - before,
         };
         self.active.iter().map(hits).collect()
+    }
+
+    /// A standby never led, whatever clock the leader's Lease tells, and the leader went on.
+    pub fn stands_by(&self) {
+        let Some(standby) = &self.standby else { return };
+        let asked = standby.front.asked();
+        let led = asked.iter().any(|asked| {
+            asked.call.is_write() || (asked.call == KubeCall::ReplaceLease && asked.status == Some(200))
+        });
+        assert!(!led, "the standby leads\n{}", self.shown());
+        assert_eq!(self.starts.len(), 2, "a process ended\n{}", self.shown());
     }
 
     /// Ends the faults.

@@ -1,5 +1,7 @@
 //! What the user does.
 
+use std::time::Instant;
+
 use docspace_backup_operator::api::REQUESTED_AT;
 use harness::API_KEY;
 use jiff::SignedDuration;
@@ -7,7 +9,7 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use simulated_portal::ApiKey;
 
-use super::{World, secret_value};
+use super::{World, secret_value, setup::AT_STAKE};
 use crate::manifest::{NAME, STORAGE};
 
 /// After this time, DocSpace has carried out a lost write, or never will.
@@ -21,7 +23,8 @@ impl World {
         created.expect("the object is accepted");
     }
 
-    pub async fn delete(&self) {
+    pub async fn delete(&mut self) {
+        self.deleted_at = Some(Instant::now());
         let api = self.namespace.schedules(&self.client);
         let deleted = api.delete(NAME, &DeleteParams::default()).await;
         deleted.expect("the deletion is accepted");
@@ -31,6 +34,13 @@ impl World {
         self.manifest.hour = hour;
         self.wanted.push(self.manifest.clone());
         self.patch(json!({"spec": {"cronParams": {"hour": hour}}})).await;
+    }
+
+    /// Consents to what is said of archives: all of them are kept.
+    pub async fn keep_archives(&mut self) {
+        self.manifest.stored = AT_STAKE;
+        self.wanted.push(self.manifest.clone());
+        self.patch(json!({"spec": {"backupsStored": AT_STAKE}})).await;
     }
 
     pub async fn rotate_storage(&mut self) {
@@ -44,14 +54,16 @@ impl World {
     pub async fn new_key(&mut self) {
         let key = self.portal.issue_key(ApiKey::named("full"));
         self.set_secret(API_KEY, "apiKey", &key).await;
-        self.secrets.push(key);
+        self.secrets.push(key.clone());
+        self.key = key;
     }
 
-    /// Asks for a reconcile, as the documentation tells where an object is stalled.
-    pub async fn request(&self) {
+    /// Asks for a reconcile, as the documentation tells where an object is stalled. Gives the value of the annotation.
+    pub async fn request(&self) -> String {
         let now = format!("{:016x}", fastrand::u64(..));
         self.patch(json!({"metadata": {"annotations": {REQUESTED_AT: now}}}))
             .await;
+        now
     }
 
     pub async fn wipe_status(&self) {

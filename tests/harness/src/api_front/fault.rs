@@ -52,9 +52,12 @@ impl KubeFault {
     /// The statuses of a matrix.
     pub const STATUSES: [u16; 10] = [401, 403, 404, 409, 410, 422, 429, 500, 503, 504];
 
-    /// Whether the API server carries out a write, now or later.
-    pub fn has_effect(self) -> bool {
-        !matches!(self, Self::Answer(_) | Self::ResetBefore | Self::BlackHole)
+    /// Whether it concerns the changes that a watch tells, one by one.
+    pub fn is_of_changes(self) -> bool {
+        matches!(
+            self,
+            Self::HeldBack | Self::Dropped | Self::Doubled | Self::Merged
+        )
     }
 }
 

@@ -253,7 +253,7 @@ impl Shared {
         };
         let number = self.began(call);
         let order = self.order_of(call);
-        if let Some(order) = &order {
+        if let Some(order) = order.as_ref().filter(|order| !order.fault.is_of_changes()) {
             order.hit();
         }
         let fault = order.as_ref().map(|order| order.fault);
