@@ -23,7 +23,7 @@ pub enum Effect {
     /// To Kubernetes: finalizer, status, Event.
     Kube(usize),
     /// To the portal.
-    Post(u64),
+    Post(usize),
     /// To the portal, the only one.
     Delete,
 }
@@ -101,19 +101,41 @@ impl Row {
         if calls(|call| call == KubeCall::GetObject) {
             faults.push(Injected::Kube(KubeCall::PatchStatus, KubeFault::Answer(422)));
         }
+        // A list follows a watch whose version is too old.
+        let watch = match fault {
+            Injected::Kube(KubeCall::ListObjects, _) => Some(KubeCall::WatchObjects),
+            Injected::Kube(KubeCall::ListSecrets, _) => Some(KubeCall::WatchSecrets),
+            _ => None,
+        };
+        if let Some(watch) = watch.filter(|_| begins != Begins::Start) {
+            faults.push(Injected::Kube(watch, KubeFault::Answer(410)));
+        }
         Self {
             kind: Kind::default(),
             faults,
             begins,
             elected: calls(KubeCall::is_of_lease) || number.is_multiple_of(3),
             wiped: number.is_multiple_of(4),
-            pages: calls(|call| matches!(call, KubeCall::PageObjects | KubeCall::PageSecrets)),
+            pages: calls(|call| {
+                matches!(
+                    call,
+                    KubeCall::PageObjects | KubeCall::PageSecrets | KubeCall::NextSecrets
+                )
+            }),
             standby: matches!(
                 fault,
                 Injected::Kube(_, KubeFault::ClockAhead(_) | KubeFault::ClockStopped)
             ),
             one_suffices: false,
             helped: !number.is_multiple_of(5),
+        }
+    }
+
+    /// In which nothing fails.
+    pub fn without_a_fault() -> Self {
+        Self {
+            faults: Vec::new(),
+            ..Self::of(Injected::Kill(Effect::Delete, true), Begins::Start, 1)
         }
     }
 

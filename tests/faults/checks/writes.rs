@@ -1,6 +1,6 @@
 //! Writes to the portal, and what they leave.
 
-use simulated_portal::{Portal, Request};
+use simulated_portal::{Portal, Request, Schedule};
 
 use super::told;
 use crate::{
@@ -91,15 +91,18 @@ pub fn nothing_of_others_is_touched(world: &World) {
         told(world)
     );
     let others = &world.others;
-    assert_eq!(world.portal.schedule(true).as_ref(), Some(&others.dump));
-    assert_eq!(others.portal.schedule(false).as_ref(), Some(&others.schedule));
-    world.server.run_cleaner();
-    assert_eq!(removed(&world.portal, true), Vec::<String>::new(), "of the dump");
-    assert_eq!(
-        removed(&others.portal, false),
-        Vec::<String>::new(),
-        "of another portal"
-    );
+    for (of, dump, before) in [
+        (&world.portal, true, &others.dump),
+        (&others.portal, false, &others.schedule),
+    ] {
+        let now = of.schedule(dump).expect("a schedule of others");
+        let before = Schedule {
+            last_backup_time: now.last_backup_time,
+            ..before.clone()
+        };
+        assert_eq!(now, before);
+        cleans_up(world, of, dump, now.backups_stored);
+    }
     let deletes = world.server.log().deletes();
     assert!(
         !deletes.iter().any(Request::is_of_dump),
@@ -128,17 +131,23 @@ pub fn nothing_of_others_is_touched(world: &World) {
 
 /// The portal's cleaner deletes what the manifest no longer keeps, and nothing else.
 pub fn no_archive_is_lost(world: &World) {
+    cleans_up(world, &world.portal, false, world.manifest.stored);
+}
+
+/// The cleaner deletes only what is more than the number that is kept; the oldest ones.
+fn cleans_up(world: &World, portal: &Portal, dump: bool, kept: i32) {
     world.server.run_cleaner();
-    let mut archives = world.portal.archives(false);
+    let mut archives = portal.archives(dump);
     archives.sort_by_key(|archive| std::cmp::Reverse(archive.created_on));
-    let kept = usize::try_from(world.manifest.stored).expect("a count");
-    let surplus = archives.iter().skip(kept).map(|archive| archive.id.clone());
-    assert_eq!(
-        removed(&world.portal, false),
-        surplus.collect::<Vec<_>>(),
-        "archives are lost\n{}",
-        told(world)
-    );
+    let kept = usize::try_from(kept).expect("a count");
+    for (at, archive) in archives.iter().enumerate() {
+        assert_eq!(
+            archive.removed,
+            at >= kept,
+            "{kept} are kept of {archives:?}\n{}",
+            told(world)
+        );
+    }
 }
 
 /// Where archives are at stake, nothing is written before the user consents.
@@ -149,12 +158,4 @@ pub fn nothing_was_posted(world: &World) {
         "archives are at stake\n{}",
         told(world)
     );
-}
-
-/// The archives that are gone, the newest first.
-fn removed(portal: &Portal, dump: bool) -> Vec<String> {
-    let mut archives = portal.archives(dump);
-    archives.sort_by_key(|archive| std::cmp::Reverse(archive.created_on));
-    let gone = archives.into_iter().filter(|archive| archive.removed);
-    gone.map(|archive| archive.id).collect()
 }

@@ -94,7 +94,7 @@ impl PortalFault {
     pub fn refuses(self) -> bool {
         match self {
             Self::Status(status) => matches!(status, 400 | 401 | 402 | 403 | 404 | 429),
-            Self::RetryAfter | Self::OtherKey | Self::OtherHost | Self::Login => true,
+            Self::RetryAfter | Self::OtherKey | Self::Login => true,
             Self::Error(500, kind) => kind == "System.ArgumentOutOfRangeException",
             Self::Error(403, kind) => kind == "System.Security.SecurityException",
             Self::Error(status, _) => matches!(status, 400 | 404),

@@ -235,6 +235,12 @@ pub fn left_out_at_stake(call: PortalCall, fault: PortalFault) -> Option<&'stati
     }
 }
 
+/// The calls on which it depends whether archives are lost, with each fault.
+pub fn pairs_at_stake() -> impl Iterator<Item = (PortalCall, PortalFault)> {
+    use PortalCall::{Create, History, Schedule};
+    pairs().filter(|(call, _)| matches!(call, Create | History | Schedule))
+}
+
 /// The times of a row each.
 fn times(call: PortalCall, fault: PortalFault, number: usize) -> &'static [Begins] {
     let all = call.begins();
@@ -255,10 +261,7 @@ pub fn rows() -> Vec<Row> {
         let times = times(call, fault, number).iter();
         times.map(move |begins| (call, fault, *begins, Kind::of(call)))
     });
-    let at_stake = pairs().filter(|(call, fault)| {
-        use PortalCall::{Create, History, Schedule};
-        matches!(call, Create | History | Schedule) && left_out_at_stake(*call, *fault).is_none()
-    });
+    let at_stake = pairs_at_stake().filter(|(call, fault)| left_out_at_stake(*call, *fault).is_none());
     let at_stake = at_stake.map(|(call, fault)| (call, fault, Begins::Start, Kind::AtStake));
     let numbered = usual.chain(at_stake).enumerate();
     numbered

@@ -1,10 +1,11 @@
 //! The world of a row: a namespace, a portal, an operator that is started again when it ends, and a user.
 
+mod processes;
 pub mod setup;
 mod user;
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,13 +14,13 @@ use std::{
 };
 
 use docspace_backup_operator::api::DocSpaceBackupSchedule;
-use harness::{ApiFront, DEADLINE, KubeCall, KubeFaultId, KubeRequest, Namespace, Operator, control_plane};
+use harness::{ApiFront, KubeFaultId, Namespace, Operator};
 use kube::Client;
 use serde_json::Value;
 use simulated_portal::{Door, Fault, FaultId, Portal, SimulatedPortal};
 use tokio::time::sleep;
 
-use self::setup::Others;
+use self::{processes::Standby, setup::Others};
 use crate::{
     manifest::Manifest,
     portal::{Other, PortalFault},
@@ -27,11 +28,6 @@ use crate::{
     seen::Seen,
 };
 
-const OPERATOR: &str = env!("CARGO_BIN_EXE_docspace-backup-operator");
-/// A quick election, so that a restart costs little time, but not so quick that a busy machine loses it.
-const ELECTION: &str = "--leader-election --lease-duration 10s --renew-deadline 7s --retry-period 500ms";
-/// A node starts an operator again after this time.
-const RESTARTS_AFTER: Duration = Duration::from_millis(500);
 /// A condition is checked at least this often, because not everything tells that it has changed.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -79,100 +75,7 @@ enum Active {
     Write(Arc<AtomicBool>),
 }
 
-/// An operator that stands by.
-struct Standby {
-    front: ApiFront,
-    operator: Operator,
-    ended: Option<Instant>,
-}
-
 impl World {
-    /// Starts the operator, and then the one that stands by.
-    pub async fn start(&mut self) {
-        let kubeconfig = self.kubeconfig.clone();
-        self.operator = Some(self.start_as("first", &kubeconfig).await);
-        if self.row.standby {
-            // The faults are those of the leader.
-            let leads = |world: &Self| {
-                let asked = world.front.asked();
-                let took =
-                    |asked: &KubeRequest| asked.call == KubeCall::ReplaceLease && asked.status == Some(200);
-                asked.iter().any(took)
-            };
-            self.until("the first leads", DEADLINE, leads).await;
-            let plane = control_plane();
-            let front = ApiFront::of(plane).await;
-            let kubeconfig = front.kubeconfig(plane, &plane.kubeconfig_in(self.namespace.name()));
-            self.standby = Some(Standby {
-                operator: self.start_as("second", &kubeconfig).await,
-                front,
-                ended: None,
-            });
-        }
-    }
-
-    async fn start_as(&mut self, pod: &str, kubeconfig: &Path) -> Operator {
-        let elected = ELECTION.split(' ').filter(|_| self.row.elected);
-        let arguments: Vec<_> = elected.collect();
-        self.starts.push(Instant::now());
-        Operator::start_as(Some(pod), OPERATOR, kubeconfig, self.namespace.name(), &arguments).await
-    }
-
-    /// Kills the operator and starts it again.
-    pub async fn kill(&mut self) {
-        self.end().await;
-        self.start_again().await;
-    }
-
-    /// The time passes in which DocSpace may carry out a lost write: no clock can be moved, so the status gets older, and a
-    /// new process reads it.
-    pub async fn ten_minutes_pass(&mut self) {
-        self.end().await;
-        self.age_the_lost_write().await;
-        self.start_again().await;
-    }
-
-    async fn end(&mut self) {
-        let operator = self.operator.as_mut().expect("it was started");
-        if operator.has_ended().is_none() && operator.runs() {
-            operator.kill().await;
-        }
-    }
-
-    async fn start_again(&mut self) {
-        self.ended = None;
-        self.starts.push(Instant::now());
-        self.may_write_again.push(Instant::now());
-        let operator = self.operator.as_mut().expect("it was started");
-        operator.restart().await;
-    }
-
-    /// Does what a node does: starts an operator again that has ended. And kills it, where the row says so.
-    pub async fn tend(&mut self) {
-        if self.row.kills() && self.hits().iter().any(|hits| *hits > 0) {
-            self.killed += 1;
-            self.kill().await;
-            self.recover();
-        }
-        let starts = &mut self.starts;
-        if let Some(operator) = &mut self.operator {
-            restart_ended(operator, &mut self.ended, starts).await;
-        }
-        if let Some(standby) = &mut self.standby {
-            restart_ended(&mut standby.operator, &mut standby.ended, starts).await;
-        }
-    }
-
-    /// Ends all operators, with SIGTERM.
-    pub async fn stop(&mut self) {
-        let standby = self.standby.take().map(|standby| standby.operator);
-        for mut operator in self.operator.take().into_iter().chain(standby) {
-            if operator.has_ended().is_none() && operator.runs() {
-                operator.stop().await;
-            }
-        }
-    }
-
     /// Begins the faults of the row.
     pub fn fail(&mut self) {
         let order = |fault: &Injected| match *fault {
@@ -200,7 +103,9 @@ impl World {
                     Fault::black_hole()
                 };
                 let fault = match effect {
-                    Effect::Post(number) => fault.to("createbackupschedule").after(number),
+                    Effect::Post(number) => fault
+                        .to("createbackupschedule")
+                        .after(number.try_into().expect("a count")),
                     _ => fault.to("deletebackupschedule"),
                 };
                 Active::Portal(self.server.order(fault))
@@ -229,17 +134,6 @@ impl World {
             Active::Door(before) => self.server.turned_away() - before,
         };
         self.active.iter().map(hits).collect()
-    }
-
-    /// A standby never led, whatever clock the leader's Lease tells, and the leader went on.
-    pub fn stands_by(&self) {
-        let Some(standby) = &self.standby else { return };
-        let asked = standby.front.asked();
-        let led = asked.iter().any(|asked| {
-            asked.call.is_write() || (asked.call == KubeCall::ReplaceLease && asked.status == Some(200))
-        });
-        assert!(!led, "the standby leads\n{}", self.shown());
-        assert_eq!(self.starts.len(), 2, "a process ended\n{}", self.shown());
     }
 
     /// Ends the faults.
@@ -300,17 +194,6 @@ impl World {
         let held = self.portal.schedule(false);
         held.is_some_and(|held| self.manifest.is(&held))
             && self.object().is_some_and(|object| is_ready(&object))
-    }
-}
-
-async fn restart_ended(operator: &mut Operator, ended: &mut Option<Instant>, starts: &mut Vec<Instant>) {
-    if operator.has_ended().is_some() {
-        *ended = Some(Instant::now());
-    }
-    if ended.is_some_and(|ended| ended.elapsed() >= RESTARTS_AFTER) {
-        *ended = None;
-        starts.push(Instant::now());
-        operator.restart().await;
     }
 }
 

@@ -25,6 +25,8 @@ pub const AT_STAKE: i32 = 9;
 const OF_OTHERS: i32 = 3;
 /// The other portal of the server.
 const OTHER: &str = "other.test";
+/// More than a page has.
+const MORE_SECRETS: usize = 3;
 /// The operator's Lease.
 const LEASE: &str = "docspace-backup-operator";
 /// The portal's clock, where a night passes.
@@ -155,6 +157,9 @@ impl World {
         if row.pages {
             for list in [KubeCall::ListObjects, KubeCall::ListSecrets] {
                 world.front.always(list, KubeFault::Answer(422));
+            }
+            for number in 0..MORE_SECRETS {
+                world.set_secret(&format!("more-{number}"), "key", "value").await;
             }
         }
         world

@@ -77,8 +77,7 @@ impl fmt::Display for KubeFault {
             Self::Dropped => "changes dropped until the next list",
             Self::Doubled => "changes doubled",
             Self::Merged => "changes merged",
-            Self::ClockAhead(seconds) if *seconds > 0 => "the writer's clock an hour ahead",
-            Self::ClockAhead(_) => "the writer's clock an hour behind",
+            Self::ClockAhead(seconds) => return write!(f, "the writer's clock {seconds} s ahead"),
             Self::ClockStopped => "the writer's clock stopped",
         })
     }

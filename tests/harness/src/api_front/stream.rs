@@ -130,7 +130,7 @@ impl Lines {
     fn recover(&mut self, fault: KubeFault) {
         let held = std::mem::take(&mut self.held);
         match fault {
-            KubeFault::HeldBack | KubeFault::Late => self.out.extend(held),
+            KubeFault::HeldBack => self.out.extend(held),
             KubeFault::Merged => self.out.extend(merged(held)),
             KubeFault::Dropped => {
                 let expired = json!({"type": "ERROR", "object": status_body(410)});
@@ -158,7 +158,7 @@ impl Lines {
             order.hit();
         }
         match self.under.as_ref().map(|order| order.fault) {
-            Some(KubeFault::HeldBack | KubeFault::Late | KubeFault::Merged) => self.held.push(line),
+            Some(KubeFault::HeldBack | KubeFault::Merged) => self.held.push(line),
             Some(KubeFault::Dropped | KubeFault::BlackHole) => {}
             Some(KubeFault::Doubled) => self.out.extend([line.clone(), line]),
             Some(KubeFault::CutOff) => {
