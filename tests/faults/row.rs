@@ -6,6 +6,9 @@ use harness::{KubeCall, KubeFault};
 
 use crate::portal::{PortalCall, PortalFault};
 
+/// Seconds; see [`Row::recovers_within`].
+const USUALLY_RECOVERS_WITHIN: u64 = 110;
+
 /// What fails.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Injected {
@@ -224,9 +227,9 @@ impl Row {
             Injected::Kube(_, KubeFault::Dead) => 330,
             // The portal has a minute to show what it accepted.
             Injected::Portal(_, PortalFault::Accepted) => 180,
-            _ => 110,
+            _ => USUALLY_RECOVERS_WITHIN,
         });
-        let within = within.max().unwrap_or_default();
+        let within = within.max().unwrap_or(USUALLY_RECOVERS_WITHIN);
         // The operator looks again at twice the interval, with a tenth of it by chance.
         Duration::from_secs(if self.helped {
             within

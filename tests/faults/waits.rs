@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::KubeCall;
+use harness::{ApiFront, KubeCall};
 use tokio::time::sleep;
 
 use crate::{
@@ -152,10 +152,13 @@ impl World {
         self.is_quiet().await;
         let written = self.portal_writes();
         loop {
-            let before = self.kube_calls().len();
+            let before = self.kube_calls();
             self.look_at_rest().await;
             assert_eq!(self.portal_writes(), written, "a look at rest\n{}", self.shown());
-            let more = self.kube_calls().split_off(before);
+            let after = self.kube_calls().into_iter().zip(before);
+            let more: Vec<_> = after
+                .flat_map(|(mut after, before)| after.split_off(before.len()))
+                .collect();
             if more == [KubeCall::PatchStatus] {
                 return;
             }
@@ -178,13 +181,17 @@ impl World {
         self.is_quiet().await;
     }
 
-    fn kube_calls(&self) -> Vec<KubeCall> {
-        let asked = self.front.asked().into_iter().map(|asked| asked.call);
-        asked.filter(|call| call.is_write()).collect()
+    /// The writes of each operator.
+    fn kube_calls(&self) -> Vec<Vec<KubeCall>> {
+        let of = |front: &ApiFront| {
+            let asked = front.asked().into_iter().map(|asked| asked.call);
+            asked.filter(|call| call.is_write()).collect()
+        };
+        self.fronts().map(of).collect()
     }
 
     pub fn kube_writes(&self) -> usize {
-        self.kube_calls().len()
+        self.kube_calls().concat().len()
     }
 
     pub fn portal_writes(&self) -> usize {

@@ -47,6 +47,12 @@ impl World {
         }
     }
 
+    /// Through which the operators go.
+    pub fn fronts(&self) -> impl Iterator<Item = &ApiFront> {
+        let standby = self.standby.as_ref().map(|standby| &standby.front);
+        std::iter::once(&self.front).chain(standby)
+    }
+
     async fn start_as(&mut self, pod: &str, kubeconfig: &Path) -> Operator {
         let elected = ELECTION.split(' ').filter(|_| self.row.elected);
         let arguments: Vec<_> = elected.collect();
