@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use harness::{KubeCall, KubeFault};
 
-use crate::portal::{PortalCall, PortalFault};
+use crate::portal::{PortalCall, PortalFault, left_out_at_stake};
 
 /// Seconds; see [`Row::recovers_within`].
 const USUALLY_RECOVERS_WITHIN: u64 = 110;
@@ -159,7 +159,15 @@ impl Row {
                 .iter()
                 .all(|of_other| is_of(fault) != is_of(of_other))
         };
-        let together = same && self.begins == other.begins && self.faults.iter().all(apart);
+        // Such an answer of another portal must not meet archives at stake; and a write there waits for the user.
+        let unfit = |fault: &Injected| match fault {
+            Injected::Portal(PortalCall::Create, _) => true,
+            Injected::Portal(call, fault) => left_out_at_stake(*call, *fault).is_some(),
+            _ => false,
+        };
+        let mut all = self.faults.iter().chain(&other.faults);
+        let fit = kind != Kind::AtStake || !all.any(unfit);
+        let together = same && fit && self.begins == other.begins && self.faults.iter().all(apart);
         together.then(|| Self {
             faults: [self.faults.clone(), other.faults.clone()].concat(),
             begins: self.begins,

@@ -20,11 +20,12 @@ const IS_SEEN_WITHIN: Duration = Duration::from_secs(2);
 pub fn nobody_lies(world: &World) {
     let mut writes = world.server.log().writes_carried_out();
     writes.retain(|write| write.method == "POST");
-    let no_backup_comes = world.row.faults.iter().any(|fault| {
+    // No backup comes, or the operator learns late that this night has passed.
+    let unclear = world.row.faults.iter().any(|fault| {
         matches!(
             fault,
             Injected::Portal(PortalCall::OtherSchedule, _)
-                | Injected::Portal(_, PortalFault::Changed(Change::Dated(_)))
+                | Injected::Portal(_, PortalFault::Changed(Change::Dated(_) | Change::WithoutDate))
         )
     });
     for (at, version) in world.seen.all() {
@@ -40,7 +41,7 @@ pub fn nobody_lies(world: &World) {
                 told(world)
             );
         }
-        if no_backup_comes {
+        if unclear {
             continue;
         }
         assert!(

@@ -118,9 +118,9 @@ impl World {
     /// A standby never led, whatever clock the leader's Lease tells, and the leader went on. Where that clock stands, the
     /// Lease stays as it is, like that of a leader that is dead.
     pub fn stands_by(&self) {
-        let stands = Injected::Kube(KubeCall::ReplaceLease, KubeFault::ClockStopped);
+        let goes = |fault: &Injected| matches!(fault, Injected::Kube(_, KubeFault::ClockAhead(_)));
         let standby = self.standby.as_ref();
-        let Some(standby) = standby.filter(|_| !self.row.faults.contains(&stands)) else {
+        let Some(standby) = standby.filter(|_| self.row.faults.iter().all(goes)) else {
             return;
         };
         let asked = standby.front.asked();
