@@ -17,21 +17,19 @@ const FAULTS: [KubeFault; 7] = [
 
 /// When a request is made, and so when its fault may begin.
 fn begins(call: KubeCall) -> &'static [Begins] {
-    use Begins::{Deletion, Ready, Start};
+    use Begins::{Deletion, Night, Ready, Start};
     match call {
         KubeCall::Discovery | KubeCall::PatchObject => &[Start, Deletion],
-        KubeCall::ListObjects
-        | KubeCall::PageObjects
-        | KubeCall::ListSecrets
-        | KubeCall::PageSecrets
-        | KubeCall::CreateLease => &[Start],
-        KubeCall::WatchObjects
-        | KubeCall::WatchSecrets
-        | KubeCall::PatchStatus
-        | KubeCall::CreateEvent
-        | KubeCall::GetLease
-        | KubeCall::ReplaceLease => &[Start, Ready],
-        KubeCall::GetSecret => &[Start, Ready, Deletion],
+        KubeCall::PageObjects | KubeCall::PageSecrets | KubeCall::NextSecrets | KubeCall::CreateLease => {
+            &[Start]
+        }
+        KubeCall::ListObjects => &[Start, Ready, Deletion],
+        KubeCall::ListSecrets | KubeCall::WatchSecrets => &[Start, Ready],
+        KubeCall::WatchObjects => &[Start, Ready, Night, Deletion],
+        KubeCall::PatchStatus => &[Start, Ready, Night],
+        KubeCall::GetSecret | KubeCall::CreateEvent | KubeCall::GetLease | KubeCall::ReplaceLease => {
+            &[Start, Ready, Deletion]
+        }
         KubeCall::GetObject => &[Ready],
     }
 }
@@ -66,8 +64,13 @@ pub fn pairs() -> impl Iterator<Item = (KubeCall, KubeFault)> {
 pub fn rows() -> Vec<Row> {
     let pairs = pairs().filter(|(call, fault)| left_out(*call, *fault).is_none());
     let rows = pairs.flat_map(|(call, fault)| {
+        let times = match fault {
+            // It takes minutes.
+            KubeFault::Dead => &[Begins::Start, Begins::Ready],
+            _ => begins(call),
+        };
         let fault = Injected::Kube(call, fault);
-        begins(call).iter().map(move |begins| (fault, *begins))
+        times.iter().map(move |begins| (fault, *begins))
     });
     rows.enumerate()
         .map(|(number, (fault, begins))| Row::of(fault, begins, number))

@@ -12,16 +12,19 @@ mod run;
 mod seen;
 mod story;
 mod views;
+mod waits;
 mod world;
 
 use std::collections::{BTreeMap, HashSet};
 
 use fastrand::Rng;
-use harness::KubeCall;
+use harness::{KubeCall, KubeFault};
 
 use self::{
-    row::{Injected, Row},
+    row::{Injected, Kind, Row},
     run::{ALONE, BESIDE_OTHERS, print, run, seed},
+    story::{Told, tell_in_steps},
+    world::World,
 };
 
 /// The rows of a sample.
@@ -38,22 +41,23 @@ const FOUND: [&str; 4] = [
 const SAMPLED_PAIRS: usize = 6;
 /// The pairs of a whole run.
 const PAIRS: usize = 100;
+/// Of 100 pairs, so many in which both faults meet requests, at least. In the others, one keeps the operator from the
+/// request of the other.
+const BOTH_MEET: usize = 25;
 
-/// All rows, or those whose text contains `DOCSPACE_FAULTS_ROWS`.
+/// All rows.
 fn rows() -> Vec<Row> {
-    let mut rows = [kubernetes::rows(), portal::rows(), views::rows()].concat();
-    if let Ok(wanted) = std::env::var("DOCSPACE_FAULTS_ROWS") {
-        rows.retain(|row| row.to_string().contains(&wanted));
-    }
-    rows
+    [kubernetes::rows(), portal::rows(), views::rows()].concat()
 }
 
 /// Prints how many combinations are no row, and why.
 fn tell_left_out() {
     let of_kubernetes = kubernetes::pairs().filter_map(|(call, fault)| kubernetes::left_out(call, fault));
     let of_portal = portal::pairs().filter_map(|(call, fault)| portal::left_out(call, fault));
+    let at_stake =
+        portal::pairs_at_stake().filter_map(|(call, fault)| portal::left_out_at_stake(call, fault));
     let mut reasons = BTreeMap::<_, usize>::new();
-    for reason in of_kubernetes.chain(of_portal) {
+    for reason in of_kubernetes.chain(of_portal).chain(at_stake) {
         *reasons.entry(reason).or_default() += 1;
     }
     for (reason, count) in reasons {
@@ -61,19 +65,21 @@ fn tell_left_out() {
     }
 }
 
-/// Rows that take no longer than a sample may.
+/// Rows that take no longer than a sample may. The user helps, or they would wait for the operator's next look.
 fn quick(rows: Vec<Row>) -> Vec<Row> {
+    let helped = rows.into_iter().map(|row| Row { helped: true, ..row });
     let is_quick = |row: &Row| (row.lasts() + row.recovers_within()).as_secs() < 120;
-    rows.into_iter().filter(is_quick).collect()
+    helped.filter(is_quick).collect()
 }
 
 /// Pairs of rows at random, each pair as a row.
 fn pairs(random: &mut Rng, rows: &[Row], count: usize) -> Vec<Row> {
-    let mut pairs: Vec<Row> = Vec::new();
-    while pairs.len() < count {
+    let pair = |_| {
         let [one, other] = [random.choice(rows), random.choice(rows)].map(|row| row.expect("there are rows"));
-        pairs.extend(one.with(other));
-    }
+        one.with(other)
+    };
+    let pairs: Vec<_> = (0..100 * count).filter_map(pair).take(count).collect();
+    assert_eq!(pairs.len(), count, "so few rows go together");
     pairs
 }
 
@@ -90,15 +96,19 @@ fn each_request_has_a_row_for_each_fault_or_a_reason_why_not() {
             "{call}: {fault}"
         );
     }
+    let has_row = |call, fault, at_stake: bool| {
+        let is_it = |row: &Row| {
+            row.faults[0] == Injected::Portal(call, fault) && (row.kind == Kind::AtStake) == at_stake
+        };
+        rows.iter().any(is_it)
+    };
     for (call, fault) in portal::pairs() {
-        let has_row = rows
-            .iter()
-            .any(|row| row.faults[0] == Injected::Portal(call, fault));
-        assert_eq!(
-            has_row,
-            portal::left_out(call, fault).is_none(),
-            "{call}: {fault}"
-        );
+        let left_out = portal::left_out(call, fault);
+        assert_eq!(has_row(call, fault, false), left_out.is_none(), "{call}: {fault}");
+    }
+    for (call, fault) in portal::pairs_at_stake() {
+        let left_out = portal::left_out_at_stake(call, fault);
+        assert_eq!(has_row(call, fault, true), left_out.is_none(), "{call}: {fault}");
     }
     let calls: HashSet<_> = KubeCall::ALL.into_iter().collect();
     assert_eq!(calls.len(), KubeCall::ALL.len());
@@ -110,9 +120,8 @@ fn each_request_has_a_row_for_each_fault_or_a_reason_why_not() {
 async fn a_random_sample_of_the_matrix() {
     let mut random = Rng::with_seed(seed());
     let found = |row: &Row| FOUND.contains(&row.to_string().as_str());
-    let (mut sample, others): (Vec<_>, Vec<_>) = rows().into_iter().partition(found);
+    let (mut sample, others): (Vec<_>, Vec<_>) = quick(rows()).into_iter().partition(found);
     assert_eq!(sample.len(), FOUND.len());
-    let others = quick(others);
     sample.extend(pairs(&mut random, &others, SAMPLED_PAIRS));
     let singles = SAMPLE - sample.len();
     sample.extend(random.choose_multiple(others, singles));
@@ -123,13 +132,36 @@ async fn a_random_sample_of_the_matrix() {
 #[ignore = "make faults: takes minutes"]
 async fn the_whole_matrix() {
     tell_left_out();
-    run("the matrix", rows(), ALONE).await;
+    let mut rows = rows();
+    if let Ok(wanted) = std::env::var("DOCSPACE_FAULTS_ROWS") {
+        rows.retain(|row| row.to_string().contains(&wanted));
+    }
+    assert!(!rows.is_empty(), "no row has this text");
+    run("the matrix", rows, ALONE).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "make faults: takes minutes"]
 async fn random_pairs() {
     let mut random = Rng::with_seed(seed());
-    let pairs = pairs(&mut random, &quick(rows()), PAIRS);
-    run("pairs", pairs, ALONE).await;
+    let dies = |row: &Row| {
+        let dead = |fault: &Injected| matches!(fault, Injected::Kube(_, KubeFault::Dead));
+        row.faults.iter().any(dead)
+    };
+    let mut rows = rows();
+    rows.retain(|row| !dies(row));
+    let told = run("pairs", pairs(&mut random, &rows, PAIRS), ALONE).await;
+    let both = |told: &&Told| told.hits.iter().all(|hits| *hits > 0);
+    let met = told.iter().filter(both).count();
+    print(&format!("in {met} of {PAIRS} pairs, both faults met requests"));
+    assert!(met * 100 >= PAIRS * BOTH_MEET, "too few");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_story_has_the_writes_at_which_the_operator_is_killed() {
+    let world = World::of(&Row::without_a_fault()).await;
+    let (world, _) = tell_in_steps(world).await;
+    assert_eq!(world.kube_writes(), views::KUBE_WRITES);
+    // And the deletion.
+    assert_eq!(world.portal_writes(), views::POSTS + 1);
 }

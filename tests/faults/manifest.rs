@@ -19,6 +19,8 @@ pub const CA: &str = "portal-ca";
 pub struct Manifest {
     /// The hour of the backup.
     pub hour: i32,
+    /// How many archives are kept.
+    pub stored: i32,
     /// The value of the parameter `ssekey`, from a Secret.
     pub storage_key: String,
 }
@@ -33,10 +35,11 @@ impl Manifest {
                 let ca = json!({"name": CA, "key": "ca.crt"});
                 object.spec.portal.ca_secret_ref = serde_json::from_value(ca).expect("a reference");
             }
-            Kind::Standalone | Kind::Named => {}
+            Kind::Standalone | Kind::Named | Kind::AtStake => {}
         }
         object.spec.interval = serde_json::from_value(json!("1m")).expect("a duration");
         object.spec.cron_params.hour = self.hour;
+        object.spec.backups_stored = self.stored;
         let reference =
             json!({"key": "ssekey", "valueFrom": {"secretKeyRef": {"name": STORAGE, "key": "sse"}}});
         let reference: StorageParam = serde_json::from_value(reference).expect("a parameter");
@@ -49,15 +52,17 @@ impl Manifest {
         held.cron == format!("0 0 {} ? * *", self.hour)
             && held.storage_params.get("ssekey") == Some(&self.storage_key)
             && held.storage_params.get("bucket").map(String::as_str) == Some("backups")
-            && held.backups_stored == 7
+            && held.backups_stored == self.stored
     }
 
     /// What a body of createbackupschedule asks for.
     pub fn of_body(body: &Value) -> Option<Self> {
         let params = body["storageParams"].as_array()?;
         let storage_key = params.iter().find(|param| param["key"] == "ssekey")?;
+        let number = |value: &Value| value.as_i64()?.try_into().ok();
         Some(Self {
-            hour: body["cronParams"]["hour"].as_i64()?.try_into().ok()?,
+            hour: number(&body["cronParams"]["hour"])?,
+            stored: number(&body["backupsStored"])?,
             storage_key: storage_key["value"].as_str()?.into(),
         })
     }

@@ -4,7 +4,10 @@ use std::{fmt, time::Duration};
 
 use harness::{KubeCall, KubeFault};
 
-use crate::portal::{PortalCall, PortalFault};
+use crate::portal::{PortalCall, PortalFault, left_out_at_stake};
+
+/// Seconds; see [`Row::recovers_within`].
+const USUALLY_RECOVERS_WITHIN: u64 = 110;
 
 /// What fails.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,7 +26,7 @@ pub enum Effect {
     /// To Kubernetes: finalizer, status, Event.
     Kube(usize),
     /// To the portal.
-    Post(u64),
+    Post(usize),
     /// To the portal, the only one.
     Delete,
 }
@@ -59,7 +62,9 @@ pub struct Row {
     /// Whether a second operator stands by, whose requests never fail.
     pub standby: bool,
     /// Whether a fault may hide the others, so that one that is met suffices.
-    pub any: bool,
+    pub one_suffices: bool,
+    /// Whether the user asks again where an object is stalled.
+    pub helped: bool,
 }
 
 /// A kind of portal, for the calls that only some of them get.
@@ -74,14 +79,17 @@ pub enum Kind {
     Cloud,
     /// Over TLS.
     Tls,
+    /// Somebody's schedule there keeps more archives than the manifest does.
+    AtStake,
 }
 
 impl Kind {
-    fn of(fault: &Injected) -> Self {
-        match fault {
-            Injected::Portal(PortalCall::Connect, _) => Self::Tls,
-            Injected::Portal(PortalCall::BackupsCount | PortalCall::ServiceState, _) => Self::Cloud,
-            Injected::Portal(PortalCall::Portal, _) => Self::Named,
+    /// The kind of portal that gets a call.
+    pub fn of(call: PortalCall) -> Self {
+        match call {
+            PortalCall::Connect => Self::Tls,
+            PortalCall::BackupsCount | PortalCall::ServiceState => Self::Cloud,
+            PortalCall::Portal => Self::Named,
             _ => Self::Standalone,
         }
     }
@@ -96,18 +104,41 @@ impl Row {
         if calls(|call| call == KubeCall::GetObject) {
             faults.push(Injected::Kube(KubeCall::PatchStatus, KubeFault::Answer(422)));
         }
+        // A list follows a watch whose version is too old.
+        let watch = match fault {
+            Injected::Kube(KubeCall::ListObjects, _) => Some(KubeCall::WatchObjects),
+            Injected::Kube(KubeCall::ListSecrets, _) => Some(KubeCall::WatchSecrets),
+            _ => None,
+        };
+        if let Some(watch) = watch.filter(|_| begins != Begins::Start) {
+            faults.push(Injected::Kube(watch, KubeFault::Answer(410)));
+        }
         Self {
-            kind: Kind::of(&fault),
+            kind: Kind::default(),
             faults,
             begins,
             elected: calls(KubeCall::is_of_lease) || number.is_multiple_of(3),
             wiped: number.is_multiple_of(4),
-            pages: calls(|call| matches!(call, KubeCall::PageObjects | KubeCall::PageSecrets)),
+            pages: calls(|call| {
+                matches!(
+                    call,
+                    KubeCall::PageObjects | KubeCall::PageSecrets | KubeCall::NextSecrets
+                )
+            }),
             standby: matches!(
                 fault,
                 Injected::Kube(_, KubeFault::ClockAhead(_) | KubeFault::ClockStopped)
             ),
-            any: false,
+            one_suffices: false,
+            helped: !number.is_multiple_of(5),
+        }
+    }
+
+    /// In which nothing fails.
+    pub fn without_a_fault() -> Self {
+        Self {
+            faults: Vec::new(),
+            ..Self::of(Injected::Kill(Effect::Delete, true), Begins::Start, 1)
         }
     }
 
@@ -128,7 +159,15 @@ impl Row {
                 .iter()
                 .all(|of_other| is_of(fault) != is_of(of_other))
         };
-        let together = same && self.begins == other.begins && self.faults.iter().all(apart);
+        // Such an answer of another portal must not meet archives at stake; and a write there waits for the user.
+        let unfit = |fault: &Injected| match fault {
+            Injected::Portal(PortalCall::Create, _) => true,
+            Injected::Portal(call, fault) => left_out_at_stake(*call, *fault).is_some(),
+            _ => false,
+        };
+        let mut all = self.faults.iter().chain(&other.faults);
+        let fit = kind != Kind::AtStake || !all.any(unfit);
+        let together = same && fit && self.begins == other.begins && self.faults.iter().all(apart);
         together.then(|| Self {
             faults: [self.faults.clone(), other.faults.clone()].concat(),
             begins: self.begins,
@@ -137,13 +176,14 @@ impl Row {
             pages: self.pages || other.pages,
             kind,
             standby: self.standby || other.standby,
-            any: true,
+            one_suffices: true,
+            helped: self.helped || other.helped,
         })
     }
 
     /// Whether the faults have met requests: the first one, or any.
     pub fn is_met(&self, hits: &[u64]) -> bool {
-        let counted = if self.any {
+        let counted = if self.one_suffices {
             hits
         } else {
             &hits[..hits.len().min(1)]
@@ -156,6 +196,20 @@ impl Row {
         self.faults
             .iter()
             .any(|fault| matches!(fault, Injected::Kill(..)))
+    }
+
+    /// Whether changes of a watch come late, twice, or not at all.
+    pub fn views(&self) -> bool {
+        self.faults
+            .iter()
+            .any(|fault| matches!(fault, Injected::Kube(_, fault) if fault.is_of_changes()))
+    }
+
+    /// Whether changes of one object are merged.
+    pub fn merges(&self) -> bool {
+        self.faults
+            .iter()
+            .any(|fault| matches!(fault, Injected::Kube(_, KubeFault::Merged)))
     }
 
     /// Whether a fault needs that there is no Lease.
@@ -181,9 +235,15 @@ impl Row {
             Injected::Kube(_, KubeFault::Dead) => 330,
             // The portal has a minute to show what it accepted.
             Injected::Portal(_, PortalFault::Accepted) => 180,
-            _ => 110,
+            _ => USUALLY_RECOVERS_WITHIN,
         });
-        Duration::from_secs(within.max().unwrap_or_default())
+        let within = within.max().unwrap_or(USUALLY_RECOVERS_WITHIN);
+        // The operator looks again at twice the interval, with a tenth of it by chance.
+        Duration::from_secs(if self.helped {
+            within
+        } else {
+            within.max(2 * 66 + 60)
+        })
     }
 }
 
@@ -219,7 +279,11 @@ impl fmt::Display for Row {
             Begins::Night => "at night",
             Begins::Deletion => "at the deletion",
         };
-        write!(f, ", {begins}")
+        write!(f, ", {begins}")?;
+        match self.kind {
+            Kind::AtStake => f.write_str(", archives at stake"),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -19,6 +19,9 @@ pub const BESIDE_OTHERS: usize = 12;
 /// So many rows run at a time, where nothing else does. Most of the time, they wait.
 pub const ALONE: usize = 20;
 
+/// Rows that took longer to recover are told at the end.
+const LONG: Duration = Duration::from_secs(30);
+
 /// A row and what became of it.
 struct Ended {
     row: Row,
@@ -28,7 +31,7 @@ struct Ended {
 }
 
 /// Runs the rows, prints a line for each and a summary, and fails if one failed.
-pub async fn run(what: &str, mut rows: Vec<Row>, at_once: usize) {
+pub async fn run(what: &str, mut rows: Vec<Row>, at_once: usize) -> Vec<Told> {
     // The longest first, or they would be alone at the end.
     rows.sort_by_key(|row| std::cmp::Reverse(row.recovers_within() + row.lasts()));
     let began = Instant::now();
@@ -60,6 +63,12 @@ pub async fn run(what: &str, mut rows: Vec<Row>, at_once: usize) {
         ended.push(row);
     }
     print(&summary(what, &ended, began.elapsed()));
+    for row in &ended {
+        let slow = row.told.as_ref().ok().filter(|told| told.recovered > LONG);
+        if let Some(told) = slow {
+            print(&format!("{} s: {}", told.recovered.as_secs(), row.row));
+        }
+    }
     assert_eq!(ended.len(), count);
     let failed = ended
         .iter()
@@ -71,6 +80,7 @@ pub async fn run(what: &str, mut rows: Vec<Row>, at_once: usize) {
         failed.len(),
         failed.join("\n")
     );
+    ended.into_iter().filter_map(|row| row.told.ok()).collect()
 }
 
 impl Ended {

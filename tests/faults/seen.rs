@@ -37,12 +37,23 @@ impl Seen {
         let watch = tokio::spawn(async move {
             let events = watcher::watcher(api, watcher::Config::default());
             pin_mut!(events);
+            let mut listed = false;
             while let Some(event) = events.next().await {
                 let version = match event {
-                    Ok(Event::Apply(object) | Event::InitApply(object)) => Some(Arc::new(object)),
+                    Ok(Event::Apply(object)) => Some(Arc::new(object)),
+                    Ok(Event::InitApply(object)) => {
+                        listed = true;
+                        Some(Arc::new(object))
+                    }
+                    Ok(Event::Init) => {
+                        listed = false;
+                        continue;
+                    }
+                    // A new list does not tell what went meanwhile.
+                    Ok(Event::InitDone) if !listed => None,
                     Ok(Event::Delete(_)) => None,
                     // It is repeated.
-                    Ok(Event::Init | Event::InitDone) | Err(_) => continue,
+                    Ok(Event::InitDone) | Err(_) => continue,
                 };
                 seen.lock()
                     .expect("nobody panicked")

@@ -21,9 +21,9 @@ const CLOCKS: [KubeFault; 3] = [
 
 /// The writes of the story to Kubernetes: the finalizer; a status and an Event for each of three writes to the portal; the
 /// finalizer again, and an Event.
-const KUBE_WRITES: usize = 9;
+pub const KUBE_WRITES: usize = 9;
 /// The POSTs of the story.
-const POSTS: u64 = 3;
+pub const POSTS: usize = 3;
 
 /// Views of the watches, each alone and both at a time.
 fn watches() -> Vec<Row> {

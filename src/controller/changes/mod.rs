@@ -150,7 +150,13 @@ where
         State::Paged(turn, page) => paged(objects, turn, page).await,
         State::Listed(version) => match objects.api.watch(&objects.watch(false), &version).await {
             Ok(changes) => (None, State::Watching(version, changes.boxed())),
-            Err(error) => (Some(Err(Error::WatchStartFailed(error))), State::Listed(version)),
+            Err(error) => {
+                let next = match &error {
+                    kube::Error::Api(status) => after_refusal(status.code, version),
+                    _ => State::Listed(version),
+                };
+                (Some(Err(Error::WatchStartFailed(error))), next)
+            }
         },
         State::Watching(version, changes) => watching(version, changes).await,
     }
@@ -264,6 +270,14 @@ where
     (None, State::Paged(turn, page))
 }
 
+/// Where the version is too old (410), the objects must be listed again.
+fn after_refusal<K>(code: u16, version: String) -> State<K> {
+    match code {
+        410 => State::Begin,
+        _ => State::Listed(version),
+    }
+}
+
 async fn watching<K: Resource>(version: String, mut changes: Changes<K>) -> Step<K> {
     let longest = Duration::from_secs(WATCH_TAKES.into()) + GRACE;
     let (object, event): (_, fn(K) -> Event<K>) = match timeout(longest, changes.next()).await {
@@ -273,11 +287,7 @@ async fn watching<K: Resource>(version: String, mut changes: Changes<K>) -> Step
             return (None, State::Watching(mark.metadata.resource_version, changes));
         }
         Ok(Some(Ok(WatchEvent::Error(status)))) => {
-            // 410: the version is too old, so the objects must be listed again.
-            let next = match status.code {
-                410 => State::Begin,
-                _ => State::Listed(version),
-            };
+            let next = after_refusal(status.code, version);
             return (Some(Err(Error::WatchError(status))), next);
         }
         Ok(Some(Err(error))) => return (Some(Err(Error::WatchFailed(error))), State::Listed(version)),

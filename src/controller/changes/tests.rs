@@ -166,6 +166,25 @@ async fn a_list_is_streamed_and_then_watched_from_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_watch_that_is_refused_because_of_its_version_is_followed_by_a_list() {
+    let server = Server::of([
+        streamed_list(&["a"], 7),
+        Answer(500, vec![status(500)], true),
+        Answer(410, vec![status(410)], true),
+        streamed_list(&["b"], 12),
+    ]);
+    let mut changes = pin!(changes(server.api(), Lists::default(), None));
+    assert_eq!(next(&mut changes).await, ["Init", "InitApply(a)", "InitDone"]);
+    for _ in 0..2 {
+        let [error] = next(&mut changes).await;
+        assert!(error.starts_with("failed to start watching object"), "{error}");
+    }
+    assert_eq!(next(&mut changes).await, ["Init", "InitApply(b)", "InitDone"]);
+    let asked = ["list from \"\"", "watch from 7", "watch from 7", "list from \"\""];
+    assert_eq!(server.asked(), asked);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_api_server_that_refuses_to_stream_is_asked_for_pages() {
     let server = Server::of([
         Answer(422, vec![status(422)], true),

@@ -1,14 +1,13 @@
 //! The portal's side of the matrix: each call with each fault.
 
+mod fault;
 mod shown;
 
-use std::time::Duration;
-
 use jiff::SignedDuration;
-use serde_json::{Value, json};
-use simulated_portal::{Change, Door, Fault, FaultBody};
+use simulated_portal::{Change, Door, Fault, Request};
 
-use crate::row::{Begins, Injected, Row};
+pub use self::fault::{Other, PortalFault};
+use crate::row::{Begins, Injected, Kind, Row};
 
 /// A call of DocSpace's API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,57 +38,6 @@ pub enum PortalCall {
     ServiceState,
     /// The portal's domain.
     Portal,
-}
-
-/// What goes wrong with a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PortalFault {
-    /// This status without a body.
-    Status(u16),
-    /// 429 with a Retry-After of two seconds.
-    RetryAfter,
-    /// This status with an error of DocSpace: its type.
-    Error(u16, &'static str),
-    /// This status with ProblemDetails.
-    Problem(u16),
-    /// This status with a page.
-    Html(u16),
-    /// 401 with a challenge of a proxy.
-    Login,
-    /// 200 with this JSON.
-    Json(&'static str),
-    /// 200 without a body.
-    Empty,
-    /// 200 with a body of two MiB.
-    Huge,
-    /// 200 with a body of 20,000 brackets.
-    Deep,
-    /// A redirect to another place.
-    Redirect(u16),
-    /// The answer that another Host would get, with an authorization that is valid there.
-    OtherHost,
-    /// The answer that an unknown key would get.
-    OtherKey,
-    /// An earlier answer; the call is not carried out.
-    Stale,
-    /// A success of DocSpace; the call is not carried out.
-    Accepted,
-    /// A good answer that was changed on its way.
-    Changed(Change),
-    /// The connection ends in the middle of the answer.
-    Truncated,
-    /// A reset before the effect.
-    ResetBefore,
-    /// A reset after the effect.
-    ResetAfter,
-    /// Three seconds more.
-    Slow,
-    /// No answer, no effect.
-    BlackHole,
-    /// No answer; the effect comes when the fault ends.
-    Late,
-    /// The connection.
-    Door(Door),
 }
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -170,28 +118,30 @@ const DOORS: [PortalFault; 5] = [
     PortalFault::Door(Door::Garbage),
 ];
 
-const CALLS: [PortalCall; 13] = [
-    PortalCall::Connect,
-    PortalCall::Schedule,
-    PortalCall::OtherSchedule,
-    PortalCall::Create,
-    PortalCall::Delete,
-    PortalCall::History,
-    PortalCall::Progress,
-    PortalCall::Settings,
-    PortalCall::Key,
-    PortalCall::Events,
-    PortalCall::BackupsCount,
-    PortalCall::ServiceState,
-    PortalCall::Portal,
-];
-
 impl PortalCall {
+    /// All of them.
+    pub const CALLS: [Self; 13] = [
+        Self::Connect,
+        Self::Schedule,
+        Self::OtherSchedule,
+        Self::Create,
+        Self::Delete,
+        Self::History,
+        Self::Progress,
+        Self::Settings,
+        Self::Key,
+        Self::Events,
+        Self::BackupsCount,
+        Self::ServiceState,
+        Self::Portal,
+    ];
+
     /// When it is made, and so when its fault may begin.
     fn begins(self) -> &'static [Begins] {
         use Begins::{Deletion, Night, Ready, Start};
         match self {
-            Self::Connect | Self::Schedule => &[Start, Ready, Deletion],
+            Self::Connect => &[Start, Ready, Deletion],
+            Self::Schedule => &[Start, Ready, Night, Deletion],
             Self::Create | Self::Settings | Self::Key => &[Start, Ready],
             Self::Delete => &[Deletion],
             Self::History => &[Start, Ready, Night],
@@ -210,102 +160,43 @@ impl PortalCall {
         matches!(self, Self::Create | Self::Delete)
     }
 
-    fn concerns(self, fault: Fault) -> Fault {
-        let (method, endpoint) = match self {
-            Self::Connect => unreachable!("it is no call"),
-            Self::Schedule => return fault.to("getbackupschedule").query("dump=false"),
-            Self::OtherSchedule => return fault.to("getbackupschedule").query("dump=true"),
-            Self::Create => ("POST", "createbackupschedule"),
-            Self::Delete => ("DELETE", "deletebackupschedule"),
-            Self::History => ("GET", "getbackuphistory"),
-            Self::Progress => ("GET", "getbackupprogress"),
-            Self::Settings => ("GET", "settings"),
-            Self::Key => ("GET", "keys/@self"),
-            Self::Events => ("GET", "security/audit/events/filter"),
-            Self::BackupsCount => ("GET", "getbackupscount"),
-            Self::ServiceState => ("GET", "getservicestate"),
-            Self::Portal => ("GET", "portal"),
-        };
-        fault.method(method).to(endpoint)
-    }
-}
-
-/// Another portal of the server, for answers of a wrong Host.
-pub struct Other<'a> {
-    /// Its Host.
-    pub host: &'a str,
-    /// A key that it accepts.
-    pub key: &'a str,
-}
-
-impl PortalFault {
-    /// How long it lasts, at least: longer than the operator waits for the portal (reads 15 s, writes 30 s), where nothing
-    /// comes back, and until a clock that jumped is believed.
-    pub fn lasts(self, call: PortalCall) -> Duration {
-        let seconds = match self {
-            Self::BlackHole | Self::Late if call.is_write() => 32,
-            Self::BlackHole | Self::Late | Self::Door(Door::Silent) => 17,
-            Self::Changed(Change::Dated(_)) => 13,
-            Self::Slow => 7,
-            _ => 4,
-        };
-        Duration::from_secs(seconds)
-    }
-
-    /// Whether it tells for certain that a write was not carried out.
-    pub fn refuses(self) -> bool {
+    /// Its method, the last words of its path, and what its query has.
+    fn named(self) -> (&'static str, &'static str, Option<&'static str>) {
         match self {
-            Self::Status(status) => matches!(status, 400 | 401 | 402 | 403 | 404 | 429),
-            Self::RetryAfter | Self::OtherKey | Self::OtherHost | Self::Login => true,
-            Self::Error(500, kind) => kind == "System.ArgumentOutOfRangeException",
-            Self::Error(403, kind) => kind == "System.Security.SecurityException",
-            Self::Error(status, _) => matches!(status, 400 | 404),
-            Self::Problem(status) | Self::Html(status) => status == 404,
-            _ => false,
+            Self::Connect => unreachable!("it is no call"),
+            Self::Schedule => ("GET", "getbackupschedule", Some("dump=false")),
+            Self::OtherSchedule => ("GET", "getbackupschedule", Some("dump=true")),
+            Self::Create => ("POST", "createbackupschedule", None),
+            Self::Delete => ("DELETE", "deletebackupschedule", None),
+            Self::History => ("GET", "getbackuphistory", None),
+            Self::Progress => ("GET", "getbackupprogress", None),
+            Self::Settings => ("GET", "settings", None),
+            Self::Key => ("GET", "keys/@self", None),
+            Self::Events => ("GET", "security/audit/events/filter", None),
+            Self::BackupsCount => ("GET", "getbackupscount", None),
+            Self::ServiceState => ("GET", "getservicestate", None),
+            Self::Portal => ("GET", "portal", None),
         }
     }
 
-    /// The fault of the simulated portal.
-    pub fn of(self, call: PortalCall, other: &Other<'_>) -> Fault {
-        let json = |status, value: Value| Fault::answer(status, FaultBody::Json(value));
-        let fault = match self {
-            Self::Status(429) => Fault::too_many_requests(None),
-            Self::Status(status) => Fault::answer(status, FaultBody::Empty),
-            Self::RetryAfter => Fault::too_many_requests(Some(2)),
-            Self::Error(status, kind) => json(status, error(status, kind)),
-            Self::Problem(status) => json(
-                status,
-                json!({"type": "about:blank", "title": "Problem", "status": status}),
-            ),
-            Self::Html(status) => Fault::answer(status, FaultBody::Html),
-            Self::Login => Fault::challenge("Basic realm=\"proxy\""),
-            Self::Json(text) => Fault::answer(200, FaultBody::Text(text.into())),
-            Self::Empty => Fault::answer(200, FaultBody::Empty),
-            Self::Huge => Fault::answer(200, FaultBody::Huge(2 << 20)),
-            Self::Deep => Fault::answer(200, FaultBody::Text("[".repeat(20_000))),
-            Self::Redirect(status) => Fault::redirect(status, "https://login.example.com/"),
-            Self::OtherHost => Fault::of_another_host(other.host, Some(&format!("Bearer {}", other.key))),
-            Self::OtherKey => Fault::of_another_host(other.host, Some("Bearer sk-0")),
-            Self::Stale => Fault::stale(),
-            Self::Accepted => json(
-                200,
-                json!({"response": true, "count": 1, "status": 0, "statusCode": 200}),
-            ),
-            Self::Changed(change) => Fault::changed(change),
-            Self::Truncated => Fault::truncated(),
-            Self::ResetBefore => Fault::reset(),
-            Self::ResetAfter => Fault::lost_answer(),
-            Self::Slow => Fault::delay(Duration::from_secs(3)),
-            Self::BlackHole => Fault::black_hole(),
-            Self::Late => Fault::hang(),
-            Self::Door(_) => unreachable!("it meets connections"),
-        };
-        call.concerns(fault)
+    fn meets(self, fault: Fault) -> Fault {
+        let (method, endpoint, query) = self.named();
+        let fault = fault.method(method).to(endpoint);
+        match query {
+            Some(query) => fault.query(query),
+            None => fault,
+        }
     }
-}
 
-fn error(status: u16, kind: &str) -> Value {
-    json!({"status": 1, "statusCode": status, "error": {"message": "Something", "type": kind, "stack": "", "hresult": 0}})
+    /// Whether a request is this call.
+    pub fn is(self, request: &Request) -> bool {
+        if self == Self::Connect {
+            return false;
+        }
+        let (method, endpoint, query) = self.named();
+        let asked = request.query.as_deref().unwrap_or_default().to_ascii_lowercase();
+        request.method == method && request.is_to(endpoint) && query.is_none_or(|query| asked.contains(query))
+    }
 }
 
 /// Why a fault of a call is no row.
@@ -329,25 +220,54 @@ pub fn left_out(call: PortalCall, fault: PortalFault) -> Option<&'static str> {
 /// Each call with each fault.
 pub fn pairs() -> impl Iterator<Item = (PortalCall, PortalFault)> {
     let faults = || FAULTS.into_iter().chain(CHANGES).chain(DOORS);
-    CALLS
+    PortalCall::CALLS
         .into_iter()
         .flat_map(move |call| faults().map(move |fault| (call, fault)))
 }
 
+/// Why a fault of a call is no row where archives are at stake; none where it is one.
+pub fn left_out_at_stake(call: PortalCall, fault: PortalFault) -> Option<&'static str> {
+    match (call, fault) {
+        (PortalCall::Schedule | PortalCall::History, PortalFault::OtherHost) => {
+            Some("one answer of another portal that keeps less cannot be told from the truth")
+        }
+        _ => left_out(call, fault),
+    }
+}
+
+/// The calls on which it depends whether archives are lost, with each fault.
+pub fn pairs_at_stake() -> impl Iterator<Item = (PortalCall, PortalFault)> {
+    use PortalCall::{Create, History, Schedule};
+    pairs().filter(|(call, _)| matches!(call, Create | History | Schedule))
+}
+
+/// The times of a row each.
+fn times(call: PortalCall, fault: PortalFault, number: usize) -> &'static [Begins] {
+    let all = call.begins();
+    let about_backups = matches!(call, PortalCall::History | PortalCall::Progress);
+    if call.is_thorough() {
+        all
+    } else if about_backups && fault.is_an_answer() {
+        &[Begins::Night]
+    } else {
+        &all[number % all.len()..][..1]
+    }
+}
+
 /// The rows.
 pub fn rows() -> Vec<Row> {
-    let pairs = pairs().filter(|(call, fault)| left_out(*call, *fault).is_none());
-    let rows = pairs.enumerate().flat_map(|(number, (call, fault))| {
-        let all = call.begins();
-        let times = match call.is_thorough() {
-            true => all,
-            false => &all[number % all.len()..][..1],
-        };
-        times
-            .iter()
-            .map(move |begins| (Injected::Portal(call, fault), *begins))
+    let usual = pairs().filter(|(call, fault)| left_out(*call, *fault).is_none());
+    let usual = usual.enumerate().flat_map(|(number, (call, fault))| {
+        let times = times(call, fault, number).iter();
+        times.map(move |begins| (call, fault, *begins, Kind::of(call)))
     });
-    rows.enumerate()
-        .map(|(number, (fault, begins))| Row::of(fault, begins, number))
+    let at_stake = pairs_at_stake().filter(|(call, fault)| left_out_at_stake(*call, *fault).is_none());
+    let at_stake = at_stake.map(|(call, fault)| (call, fault, Begins::Start, Kind::AtStake));
+    let numbered = usual.chain(at_stake).enumerate();
+    numbered
+        .map(|(number, (call, fault, begins, kind))| Row {
+            kind,
+            ..Row::of(Injected::Portal(call, fault), begins, number)
+        })
         .collect()
 }

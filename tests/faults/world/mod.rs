@@ -1,10 +1,11 @@
 //! The world of a row: a namespace, a portal, an operator that is started again when it ends, and a user.
 
-mod setup;
+mod processes;
+pub mod setup;
 mod user;
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,24 +14,20 @@ use std::{
 };
 
 use docspace_backup_operator::api::DocSpaceBackupSchedule;
-use harness::{ApiFront, DEADLINE, KubeCall, KubeFaultId, KubeRequest, Namespace, Operator, control_plane};
+use harness::{ApiFront, KubeFaultId, Namespace, Operator};
 use kube::Client;
 use serde_json::Value;
 use simulated_portal::{Door, Fault, FaultId, Portal, SimulatedPortal};
 use tokio::time::sleep;
 
+use self::{processes::Standby, setup::Others};
 use crate::{
     manifest::Manifest,
     portal::{Other, PortalFault},
-    row::{Effect, Injected, Row},
+    row::{Begins, Effect, Injected, Kind, Row},
     seen::Seen,
 };
 
-const OPERATOR: &str = env!("CARGO_BIN_EXE_docspace-backup-operator");
-/// A quick election, so that a restart costs little time, but not so quick that a busy machine loses it.
-const ELECTION: &str = "--leader-election --lease-duration 10s --renew-deadline 7s --retry-period 500ms";
-/// A node starts an operator again after this time.
-const RESTARTS_AFTER: Duration = Duration::from_millis(500);
 /// A condition is checked at least this often, because not everything tells that it has changed.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -41,18 +38,24 @@ pub struct World {
     pub namespace: Namespace,
     pub server: SimulatedPortal,
     pub portal: Portal,
-    /// Another portal of the server.
-    pub other: Portal,
-    other_key: String,
+    pub others: Others,
     pub front: ApiFront,
     pub seen: Seen,
     pub manifest: Manifest,
+    /// The API key in the Secret.
+    key: String,
     /// What was wanted, in turn.
     pub wanted: Vec<Manifest>,
     /// No text of the operator may have one of these.
     pub secrets: Vec<String>,
     /// When a process was started.
     pub starts: Vec<Instant>,
+    /// When a process ended that alone knew of a write, or when the write was old enough.
+    pub may_write_again: Vec<Instant>,
+    /// When the portal's clock was moved by at least half an hour.
+    pub steps: Vec<Instant>,
+    /// When the user deleted the object.
+    pub deleted_at: Option<Instant>,
     pub operator: Option<Operator>,
     /// How often the row has killed it.
     pub killed: u64,
@@ -72,79 +75,7 @@ enum Active {
     Write(Arc<AtomicBool>),
 }
 
-/// An operator that stands by.
-struct Standby {
-    _front: ApiFront,
-    operator: Operator,
-    ended: Option<Instant>,
-}
-
 impl World {
-    /// Starts the operator, and then the one that stands by.
-    pub async fn start(&mut self) {
-        let kubeconfig = self.kubeconfig.clone();
-        self.operator = Some(self.start_as("first", &kubeconfig).await);
-        if self.row.standby {
-            // The faults are those of the leader.
-            let leads = |world: &Self| {
-                let asked = world.front.asked();
-                let took =
-                    |asked: &KubeRequest| asked.call == KubeCall::ReplaceLease && asked.status == Some(200);
-                asked.iter().any(took)
-            };
-            self.until("the first leads", DEADLINE, leads).await;
-            let plane = control_plane();
-            let front = ApiFront::of(plane).await;
-            let kubeconfig = front.kubeconfig(plane, &plane.kubeconfig_in(self.namespace.name()));
-            self.standby = Some(Standby {
-                operator: self.start_as("second", &kubeconfig).await,
-                _front: front,
-                ended: None,
-            });
-        }
-    }
-
-    async fn start_as(&mut self, pod: &str, kubeconfig: &Path) -> Operator {
-        let elected = ELECTION.split(' ').filter(|_| self.row.elected);
-        let arguments: Vec<_> = elected.collect();
-        self.starts.push(Instant::now());
-        Operator::start_as(Some(pod), OPERATOR, kubeconfig, self.namespace.name(), &arguments).await
-    }
-
-    /// Kills the operator and starts it again.
-    pub async fn kill(&mut self) {
-        self.starts.push(Instant::now());
-        let operator = self.operator.as_mut().expect("it was started");
-        operator.has_ended();
-        operator.restart().await;
-    }
-
-    /// Does what a node does: starts an operator again that has ended. And kills it, where the row says so.
-    pub async fn tend(&mut self) {
-        if self.row.kills() && self.hits().iter().any(|hits| *hits > 0) {
-            self.killed += 1;
-            self.kill().await;
-            self.recover();
-        }
-        let starts = &mut self.starts;
-        if let Some(operator) = &mut self.operator {
-            restart_ended(operator, &mut self.ended, starts).await;
-        }
-        if let Some(standby) = &mut self.standby {
-            restart_ended(&mut standby.operator, &mut standby.ended, starts).await;
-        }
-    }
-
-    /// Ends all operators, with SIGTERM.
-    pub async fn stop(&mut self) {
-        let standby = self.standby.take().map(|standby| standby.operator);
-        for mut operator in self.operator.take().into_iter().chain(standby) {
-            if operator.has_ended().is_none() && operator.runs() {
-                operator.stop().await;
-            }
-        }
-    }
-
     /// Begins the faults of the row.
     pub fn fail(&mut self) {
         let order = |fault: &Injected| match *fault {
@@ -156,10 +87,11 @@ impl World {
             }
             Injected::Portal(call, fault) => {
                 let other = Other {
-                    host: &self.other.host(),
-                    key: &self.other_key,
+                    host: &self.others.portal.host(),
+                    key: &self.others.key,
                 };
-                Active::Portal(self.server.order(fault.of(call, &other)))
+                let echo = self.what_the_portal_knows();
+                Active::Portal(self.server.order(fault.of(call, &other, &echo)))
             }
             Injected::Kill(Effect::Kube(number), after) => {
                 Active::Write(self.front.hold_write(number, after))
@@ -171,13 +103,26 @@ impl World {
                     Fault::black_hole()
                 };
                 let fault = match effect {
-                    Effect::Post(number) => fault.to("createbackupschedule").after(number),
+                    Effect::Post(number) => fault
+                        .to("createbackupschedule")
+                        .after(number.try_into().expect("a count")),
                     _ => fault.to("deletebackupschedule"),
                 };
                 Active::Portal(self.server.order(fault))
             }
         };
         self.active = self.row.faults.iter().map(order).collect();
+    }
+
+    /// The values that an error of the portal may repeat: those of the Secrets, where they stay the same while the fault
+    /// lasts. The operator cannot know a value that it no longer uses.
+    fn what_the_portal_knows(&self) -> String {
+        match (self.row.begins, self.row.kind) {
+            (Begins::Night | Begins::Deletion, _) | (_, Kind::AtStake) => {
+                format!("{} {}", self.key, self.manifest.storage_key)
+            }
+            _ => String::new(),
+        }
     }
 
     /// How many requests each present fault has met.
@@ -249,17 +194,6 @@ impl World {
         let held = self.portal.schedule(false);
         held.is_some_and(|held| self.manifest.is(&held))
             && self.object().is_some_and(|object| is_ready(&object))
-    }
-}
-
-async fn restart_ended(operator: &mut Operator, ended: &mut Option<Instant>, starts: &mut Vec<Instant>) {
-    if operator.has_ended().is_some() {
-        *ended = Some(Instant::now());
-    }
-    if ended.is_some_and(|ended| ended.elapsed() >= RESTARTS_AFTER) {
-        *ended = None;
-        starts.push(Instant::now());
-        operator.restart().await;
     }
 }
 

@@ -17,10 +17,16 @@ use crate::{
     world::secret_value,
 };
 
-/// How many archives the portal has; as many as the manifest keeps.
-const ARCHIVES: i64 = 7;
+/// How many archives the manifest keeps, and so many the portal has where none is at stake.
+const KEPT: i32 = 7;
+/// How many it has where some are: the manifest would let the portal delete two.
+pub const AT_STAKE: i32 = 9;
+/// How many others have and keep.
+const OF_OTHERS: i32 = 3;
 /// The other portal of the server.
 const OTHER: &str = "other.test";
+/// More than a page has.
+const MORE_SECRETS: usize = 3;
 /// The operator's Lease.
 const LEASE: &str = "docspace-backup-operator";
 /// The portal's clock, where a night passes.
@@ -28,7 +34,7 @@ const NOON: &str = "2026-11-23T12:00:00Z";
 
 async fn server_of(row: &Row) -> SimulatedPortal {
     let installation = match row.kind {
-        Kind::Standalone | Kind::Named => Installation::default(),
+        Kind::Standalone | Kind::Named | Kind::AtStake => Installation::default(),
         Kind::Cloud => Installation::saas(),
         Kind::Tls => Installation::default().with_tls(&["127.0.0.1"]),
     };
@@ -44,22 +50,59 @@ async fn server_of(row: &Row) -> SimulatedPortal {
     server
 }
 
-/// What others have on the server: the schedule of a dump, archives, and a portal of their own; gives that portal and a key
-/// for it.
-fn others_on(server: &SimulatedPortal) -> (Portal, String) {
-    let portal = server.first();
-    portal.set_schedule(Schedule {
-        dump: true,
-        ..Schedule::every_day(11)
-    });
-    for number in 0..ARCHIVES {
-        let made = server.clock().now() - SignedDuration::from_hours(24 * (number + 1));
-        portal.add_archive(false, Archive::scheduled(&format!("before-{number}"), made));
+/// What others have on the server.
+pub struct Others {
+    /// The schedule of a dump.
+    pub dump: Schedule,
+    /// Another portal.
+    pub portal: Portal,
+    /// Its schedule.
+    pub schedule: Schedule,
+    /// A key for it.
+    pub key: String,
+}
+
+impl Others {
+    fn on(server: &SimulatedPortal) -> Self {
+        let every_day = |hour, dump| Schedule {
+            dump,
+            backups_stored: OF_OTHERS,
+            ..Schedule::every_day(hour)
+        };
+        let first = server.first();
+        first.set_schedule(every_day(11, true));
+        add_archives(&first, true, OF_OTHERS);
+        let portal = server.tenants().remove(1);
+        portal.set_schedule(every_day(9, false));
+        add_archives(&portal, false, OF_OTHERS);
+        Self {
+            dump: first.schedule(true).expect("it was set"),
+            schedule: portal.schedule(false).expect("it was set"),
+            key: portal.issue_key(ApiKey::named("other")),
+            portal,
+        }
     }
-    let other = server.tenants().remove(1);
-    other.set_schedule(Schedule::every_day(9));
-    let key = other.issue_key(ApiKey::named("other"));
-    (other, key)
+}
+
+/// One for each of the last days.
+fn add_archives(portal: &Portal, dump: bool, count: i32) {
+    for number in 0..count {
+        let made = portal.server().clock().now() - SignedDuration::from_hours(24 * i64::from(number + 1));
+        portal.add_archive(dump, Archive::scheduled(&format!("before-{number}"), made));
+    }
+}
+
+/// What the portal has before the object comes.
+fn earlier_on(portal: &Portal, row: &Row) {
+    if row.kind == Kind::AtStake {
+        portal.set_schedule(Schedule {
+            backups_stored: 30,
+            ..Schedule::every_day(4)
+        });
+        add_archives(portal, false, AT_STAKE);
+    } else {
+        add_archives(portal, false, KEPT);
+    }
 }
 
 impl World {
@@ -69,10 +112,12 @@ impl World {
         let client = plane.client().await;
         let namespace = Namespace::create(&client).await;
         let server = server_of(row).await;
-        let (other, other_key) = others_on(&server);
+        let others = Others::on(&server);
+        earlier_on(&server.first(), row);
         let front = ApiFront::of(plane).await;
         let manifest = Manifest {
             hour: 3,
+            stored: KEPT,
             storage_key: secret_value(),
         };
         let mut world = Self {
@@ -81,8 +126,11 @@ impl World {
             kubeconfig: front.kubeconfig(plane, &plane.kubeconfig_in(namespace.name())),
             seen: Seen::of(namespace.schedules(&client)),
             wanted: vec![manifest.clone()],
-            secrets: vec![manifest.storage_key.clone(), other_key.clone()],
+            secrets: vec![manifest.storage_key.clone(), others.key.clone()],
             starts: Vec::new(),
+            may_write_again: Vec::new(),
+            steps: Vec::new(),
+            deleted_at: None,
             operator: None,
             ended: None,
             standby: None,
@@ -91,10 +139,10 @@ impl World {
             client,
             namespace,
             server,
-            other,
-            other_key,
+            others,
             front,
             manifest,
+            key: String::new(),
         };
         world.new_key().await;
         world
@@ -109,6 +157,9 @@ impl World {
         if row.pages {
             for list in [KubeCall::ListObjects, KubeCall::ListSecrets] {
                 world.front.always(list, KubeFault::Answer(422));
+            }
+            for number in 0..MORE_SECRETS {
+                world.set_secret(&format!("more-{number}"), "key", "value").await;
             }
         }
         world

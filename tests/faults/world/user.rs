@@ -1,13 +1,19 @@
 //! What the user does.
 
+use std::time::Instant;
+
 use docspace_backup_operator::api::REQUESTED_AT;
 use harness::API_KEY;
+use jiff::SignedDuration;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use simulated_portal::ApiKey;
 
-use super::{World, secret_value};
+use super::{World, secret_value, setup::AT_STAKE};
 use crate::manifest::{NAME, STORAGE};
+
+/// After this time, DocSpace has carried out a lost write, or never will.
+const A_LOST_WRITE_HAS_LANDED: SignedDuration = SignedDuration::from_mins(11);
 
 impl World {
     pub async fn create(&self) {
@@ -17,7 +23,8 @@ impl World {
         created.expect("the object is accepted");
     }
 
-    pub async fn delete(&self) {
+    pub async fn delete(&mut self) {
+        self.deleted_at = Some(Instant::now());
         let api = self.namespace.schedules(&self.client);
         let deleted = api.delete(NAME, &DeleteParams::default()).await;
         deleted.expect("the deletion is accepted");
@@ -27,6 +34,13 @@ impl World {
         self.manifest.hour = hour;
         self.wanted.push(self.manifest.clone());
         self.patch(json!({"spec": {"cronParams": {"hour": hour}}})).await;
+    }
+
+    /// Consents to what is said of archives: all of them are kept.
+    pub async fn keep_archives(&mut self) {
+        self.manifest.stored = AT_STAKE;
+        self.wanted.push(self.manifest.clone());
+        self.patch(json!({"spec": {"backupsStored": AT_STAKE}})).await;
     }
 
     pub async fn rotate_storage(&mut self) {
@@ -40,14 +54,16 @@ impl World {
     pub async fn new_key(&mut self) {
         let key = self.portal.issue_key(ApiKey::named("full"));
         self.set_secret(API_KEY, "apiKey", &key).await;
-        self.secrets.push(key);
+        self.secrets.push(key.clone());
+        self.key = key;
     }
 
-    /// Asks for a reconcile, as the documentation tells where an object is stalled.
-    pub async fn request(&self) {
+    /// Asks for a reconcile, as the documentation tells where an object is stalled. Gives the value of the annotation.
+    pub async fn request(&self) -> String {
         let now = format!("{:016x}", fastrand::u64(..));
         self.patch(json!({"metadata": {"annotations": {REQUESTED_AT: now}}}))
             .await;
+        now
     }
 
     pub async fn wipe_status(&self) {
@@ -55,6 +71,24 @@ impl World {
         let patch = Patch::Merge(json!({"status": null}));
         let wiped = api.patch_status(NAME, &PatchParams::default(), &patch).await;
         wiped.expect("the patch is accepted");
+    }
+
+    /// A lost write is older than DocSpace needs to carry it out. No process remembers it, and the status tells an earlier
+    /// time.
+    pub(super) async fn age_the_lost_write(&self) {
+        let object = self.object().expect("the object is there");
+        let lost = object
+            .status
+            .as_ref()
+            .and_then(|status| status.last_request.as_ref());
+        let Some(lost) = lost.filter(|lost| lost.outcome_unknown) else {
+            return;
+        };
+        let earlier = lost.time.0 - A_LOST_WRITE_HAS_LANDED;
+        let api = self.namespace.schedules(&self.client);
+        let patch = Patch::Merge(json!({"status": {"lastRequest": {"time": earlier}}}));
+        let aged = api.patch_status(NAME, &PatchParams::default(), &patch).await;
+        aged.expect("the patch is accepted");
     }
 
     async fn patch(&self, patch: Value) {

@@ -23,8 +23,10 @@ pub enum KubeCall {
     PatchStatus,
     /// The list of Secrets as a stream.
     ListSecrets,
-    /// A page of it.
+    /// The first page of it.
     PageSecrets,
+    /// Another page of it.
+    NextSecrets,
     /// The changes of Secrets after a list.
     WatchSecrets,
     /// One Secret with its values.
@@ -41,7 +43,7 @@ pub enum KubeCall {
 
 impl KubeCall {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Discovery,
         Self::ListObjects,
         Self::PageObjects,
@@ -51,6 +53,7 @@ impl KubeCall {
         Self::PatchStatus,
         Self::ListSecrets,
         Self::PageSecrets,
+        Self::NextSecrets,
         Self::WatchSecrets,
         Self::GetSecret,
         Self::CreateEvent,
@@ -84,6 +87,7 @@ impl KubeCall {
             ("GET", _, "docspacebackupschedules", Some(_), None) => Some(Self::GetObject),
             ("PATCH", _, "docspacebackupschedules", Some(_), None) => Some(Self::PatchObject),
             ("PATCH", _, "docspacebackupschedules", Some(_), Some("status")) => Some(Self::PatchStatus),
+            ("GET", "/api/v1", "secrets", None, None) if has("continue=") => Some(Self::NextSecrets),
             ("GET", "/api/v1", "secrets", None, None) => Some(of_collection([
                 Self::ListSecrets,
                 Self::PageSecrets,
@@ -134,6 +138,7 @@ impl fmt::Display for KubeCall {
             Self::PatchStatus => "patch status",
             Self::ListSecrets => "list Secrets",
             Self::PageSecrets => "page of Secrets",
+            Self::NextSecrets => "next page of Secrets",
             Self::WatchSecrets => "watch Secrets",
             Self::GetSecret => "get Secret",
             Self::CreateEvent => "create Event",

@@ -52,9 +52,12 @@ impl KubeFault {
     /// The statuses of a matrix.
     pub const STATUSES: [u16; 10] = [401, 403, 404, 409, 410, 422, 429, 500, 503, 504];
 
-    /// Whether the API server carries out a write, now or later.
-    pub fn has_effect(self) -> bool {
-        !matches!(self, Self::Answer(_) | Self::ResetBefore | Self::BlackHole)
+    /// Whether it concerns the changes that a watch tells, one by one.
+    pub fn is_of_changes(self) -> bool {
+        matches!(
+            self,
+            Self::HeldBack | Self::Dropped | Self::Doubled | Self::Merged
+        )
     }
 }
 
@@ -74,8 +77,7 @@ impl fmt::Display for KubeFault {
             Self::Dropped => "changes dropped until the next list",
             Self::Doubled => "changes doubled",
             Self::Merged => "changes merged",
-            Self::ClockAhead(seconds) if *seconds > 0 => "the writer's clock an hour ahead",
-            Self::ClockAhead(_) => "the writer's clock an hour behind",
+            Self::ClockAhead(seconds) => return write!(f, "the writer's clock {seconds} s ahead"),
             Self::ClockStopped => "the writer's clock stopped",
         })
     }

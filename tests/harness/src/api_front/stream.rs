@@ -113,7 +113,9 @@ impl Lines {
             self.recover(before.fault);
         }
         if let Some(order) = &now {
-            order.hit();
+            if !order.fault.is_of_changes() {
+                order.hit();
+            }
             match order.fault {
                 KubeFault::Answer(_) => self.end = Some(End::Clean),
                 KubeFault::ResetBefore | KubeFault::ResetAfter => self.end = Some(End::Broken),
@@ -128,7 +130,7 @@ impl Lines {
     fn recover(&mut self, fault: KubeFault) {
         let held = std::mem::take(&mut self.held);
         match fault {
-            KubeFault::HeldBack | KubeFault::Late => self.out.extend(held),
+            KubeFault::HeldBack => self.out.extend(held),
             KubeFault::Merged => self.out.extend(merged(held)),
             KubeFault::Dropped => {
                 let expired = json!({"type": "ERROR", "object": status_body(410)});
@@ -150,8 +152,13 @@ impl Lines {
     }
 
     async fn consider(&mut self, line: Bytes) {
+        if let Some(order) = self.under.as_ref().filter(|order| order.fault.is_of_changes())
+            && !is_bookmark(&line)
+        {
+            order.hit();
+        }
         match self.under.as_ref().map(|order| order.fault) {
-            Some(KubeFault::HeldBack | KubeFault::Late | KubeFault::Merged) => self.held.push(line),
+            Some(KubeFault::HeldBack | KubeFault::Merged) => self.held.push(line),
             Some(KubeFault::Dropped | KubeFault::BlackHole) => {}
             Some(KubeFault::Doubled) => self.out.extend([line.clone(), line]),
             Some(KubeFault::CutOff) => {
@@ -165,6 +172,12 @@ impl Lines {
             _ => self.out.push_back(line),
         }
     }
+}
+
+/// Whether it tells a version only.
+fn is_bookmark(line: &[u8]) -> bool {
+    let change: Value = serde_json::from_slice(line).unwrap_or_default();
+    change["type"] == "BOOKMARK"
 }
 
 /// Of several changes of one object, the last one.
