@@ -45,7 +45,7 @@ use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunne
 use self::{random::stories, seen::Seen, world::World};
 
 /// Number of stories of a seed.
-const STORIES: u32 = 200;
+const STORIES: u32 = 60;
 /// A failing story is made shorter in so many steps at most.
 const MOST_SHRINKS: u32 = 1_000;
 

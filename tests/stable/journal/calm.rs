@@ -19,12 +19,12 @@ use crate::{
 };
 
 /// How many looks an object may need after the last change of its slot, those at which it waits for a quiet day aside.
-const MOST_LOOKS: usize = 16;
+const MOST_LOOKS: usize = 10;
 /// The most writes to a slot.
 const MOST_POSTS: usize = 3;
 const MOST_DELETES: usize = 2;
 /// The most status writes of an object in a day that tell of backups alone.
-const MOST_PASSING: usize = 8;
+const MOST_PASSING: usize = 6;
 
 /// The looks of an object since its slot last changed.
 #[derive(Clone, Copy, Debug, Default)]

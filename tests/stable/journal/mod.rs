@@ -252,10 +252,11 @@ impl Journal {
         self.spares.get(uid_of(object)).is_some_and(|is_right| *is_right)
     }
 
-    /// A status that Kubernetes took tells of the object's last write.
+    /// A status that Kubernetes took tells of the object's last write, if the same process made it.
     fn recorded(&mut self, uid: &str, slot: usize) {
         let (process, record) = (self.process, &mut self.slots[slot]);
-        if let Some(last) = record.last.as_mut().filter(|last| last.by == uid) {
+        let last = record.last.as_mut();
+        if let Some(last) = last.filter(|last| last.by == uid && last.process == process) {
             last.recorded = true;
         }
         let restored = record.restored.iter_mut().flatten();

@@ -5,6 +5,7 @@ use docspace_backup_operator::{
     portal::PortalError,
     rules::{
         decide::{CONTEST_WINDOW, removed_by_portal::month},
+        drift::APART,
         lost_write::MAY_LAND_FOR,
         outcome::Sent,
         plan::Write,
@@ -20,8 +21,8 @@ use crate::{
     kubernetes::Kubernetes,
 };
 
-/// Two looks that prove a change by others are 10 s apart, less what rounding to seconds takes.
-const APART: SignedDuration = SignedDuration::from_secs(9);
+/// Statuses tell times in seconds.
+const ROUNDING: SignedDuration = SignedDuration::from_secs(1);
 
 /// The place of a restoration in [`super::SlotRecord::restored`].
 fn restoration(reason: AppliedReason) -> Option<usize> {
@@ -101,7 +102,7 @@ impl Journal {
         let kind = restoration(reason)?;
         let record = &self.slots[slot];
         if let Some((_, since)) = &record.shown
-            && now.duration_since(*since) < APART
+            && now.duration_since(*since) < APART - ROUNDING
         {
             return Some("a restoration of what one look alone has shown".into());
         }
@@ -110,7 +111,7 @@ impl Journal {
             before.by == uid_of(object) && (before.recorded || before.process == self.process)
         })?;
         let is_too_soon = match reason {
-            AppliedReason::Corrected => portal_time.duration_since(before.at) < CONTEST_WINDOW,
+            AppliedReason::Corrected => portal_time.duration_since(before.at) < CONTEST_WINDOW - ROUNDING,
             _ => month(before.at) == month(portal_time),
         };
         is_too_soon.then(|| format!("{reason:?} again, after {}", before.at))

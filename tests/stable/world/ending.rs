@@ -18,8 +18,8 @@ use crate::{
 const HOUR: i64 = 3600;
 /// One object's end may be what another one sees only at its next check, and that one's a third one's.
 const MOST_ROUNDS: usize = 4;
-/// How many calls a look makes at most, and how many looks a day the backups may cause.
-const CALLS: f64 = 4.0;
+/// How many calls a look makes on average at most, and how many looks a day the backups may cause.
+const CALLS: f64 = 2.5;
 const LOOKS_FOR_BACKUPS: f64 = 12.0;
 
 /// How long an object takes to settle, in seconds, where objects are checked every so many hours: a stalled object is checked
