@@ -69,7 +69,7 @@ mutants:
 ## Stories of several objects and two portals for SECONDS=600, in an optimised build: whatever happens, everything
 ## settles and then rests.
 stable:
-	@DOCSPACE_STABLE_SECONDS=$(or $(SECONDS),600) cargo test --quiet --release --test stable -- --nocapture
+	@DOCSPACE_STABLE_SECONDS=$(or $(SECONDS),600) cargo test --quiet --profile bench --test stable -- --nocapture
 
 ## The benchmark: every number that docs/performance.md promises, with 1,000 and 10,000 objects: about 30 minutes; with
 ## one size, such as N=300, less. It measures the image's program.

@@ -24,7 +24,7 @@ pub const SLOTS: [SlotOf; 3] = [(0, false), (1, false), (0, true)];
 pub struct Portals<'a> {
     runtime: &'a Runtime,
     installation: Installation,
-    server: SimulatedPortal,
+    server: Server,
     next_archive: usize,
 }
 
@@ -35,7 +35,7 @@ impl<'a> Portals<'a> {
             true => Installation::on_postgresql(),
             false => Installation::default(),
         };
-        let server = start(runtime, &installation, now);
+        let server = Server::start(runtime, &installation, now);
         Self {
             runtime,
             installation,
@@ -46,17 +46,20 @@ impl<'a> Portals<'a> {
 
     /// The time.
     pub fn now(&self) -> Timestamp {
-        self.server.clock().now()
+        self.server.all.clock().now()
     }
 
     /// Advances the clock.
     pub fn wait(&self, minutes: i64) {
-        self.server.clock().advance(SignedDuration::from_mins(minutes));
+        self.server
+            .all
+            .clock()
+            .advance(SignedDuration::from_mins(minutes));
     }
 
     /// The answer of `GET getbackupschedule`.
     pub fn held(&self, slot: SlotOf) -> Option<Held> {
-        let row = portal(&self.server, slot).schedule(slot.1)?;
+        let row = self.server.portal(slot).schedule(slot.1)?;
         let hour = row.cron.split(' ').nth(2).and_then(|hour| hour.parse().ok());
         let params = row.storage_params.into_iter();
         let schedule = Schedule {
@@ -76,13 +79,18 @@ impl<'a> Portals<'a> {
 
     /// The answer of `GET getbackuphistory`, which removes the records of archives whose file is missing.
     pub fn history(&self, slot: SlotOf) -> Vec<Listed> {
-        let portal = portal(&self.server, slot);
+        let portal = self.server.portal(slot);
         for archive in portal.archives(slot.1) {
             if has_storage(&archive) && archive.file == File::Missing {
                 portal.change_archive(slot.1, &archive.id, |archive| archive.removed = true);
             }
         }
-        let listed = portal.archives(slot.1).into_iter();
+        self.listed(slot)
+    }
+
+    /// What the history lists.
+    pub fn listed(&self, slot: SlotOf) -> Vec<Listed> {
+        let listed = self.server.portal(slot).archives(slot.1).into_iter();
         let listed = listed.filter(|archive| has_storage(archive) && !archive.removed);
         let shown = |archive: Archive| Listed {
             id: archive.id,
@@ -96,17 +104,17 @@ impl<'a> Portals<'a> {
 
     /// Carries out a POST.
     pub fn post(&self, portal: usize, schedule: &Schedule) {
-        post(&self.server, portal, schedule);
+        self.server.post(portal, schedule);
     }
 
     /// Removes a schedule.
     pub fn remove(&self, slot: SlotOf) {
-        portal(&self.server, slot).remove_schedule(slot.1);
+        self.server.portal(slot).remove_schedule(slot.1);
     }
 
     /// Changes the number of a schedule.
     pub fn renumber(&self, slot: SlotOf, number: i32) {
-        let portal = portal(&self.server, slot);
+        let portal = self.server.portal(slot);
         if let Some(mut row) = portal.schedule(slot.1) {
             row.backups_stored = number;
             portal.set_schedule(row);
@@ -130,44 +138,47 @@ impl<'a> Portals<'a> {
             removed: seed.struck,
             ..Archive::scheduled(&id, created_on).in_storage(seed.storage)
         };
-        portal(&self.server, slot).add_archive(slot.1, archive);
+        self.server.portal(slot).add_archive(slot.1, archive);
         id
     }
 
-    /// Whether any slot has archives.
-    pub fn has_archives(&self) -> bool {
-        let mut slots = SLOTS.into_iter();
-        slots.any(|slot| !portal(&self.server, slot).archives(slot.1).is_empty())
+    /// How many archives of the slot the cleaner counts.
+    pub fn counted(&self, slot: SlotOf) -> usize {
+        let archives = self.server.portal(slot).archives(slot.1).into_iter();
+        archives
+            .filter(|archive| archive.scheduled && !archive.removed)
+            .count()
     }
 
     /// Sets the clock.
     pub fn set_time(&self, now: Timestamp) {
-        self.server.clock().set(now);
+        self.server.all.clock().set(now);
     }
 
     /// Whether the portal would make a backup of this slot now.
     pub fn is_due(&self, slot: SlotOf) -> bool {
-        portal(&self.server, slot).is_due(slot.1)
+        self.server.portal(slot).is_due(slot.1)
     }
 
     /// Makes the backups that are due, and runs the cleaner.
     pub fn pass(&self) {
-        self.server.run_scheduler();
-        self.server.run_worker();
-        self.server.run_cleaner();
+        self.server.all.run_scheduler();
+        self.server.all.run_worker();
+        self.server.all.run_cleaner();
     }
 
     /// Runs the cleaner; returns the number of archives that it deleted.
     pub fn clean(&self) -> usize {
-        self.server.run_cleaner().len()
+        self.server.all.run_cleaner().len()
     }
 
     /// The archives that the cleaner would delete now with this POST, and without it.
     pub fn with_and_without(&self, portal: usize, schedule: &Schedule) -> [BTreeSet<String>; 2] {
         let (with, without) = (self.copy(), self.copy());
-        post(&with, portal, schedule);
+        with.post(portal, schedule);
         [with, without].map(|server| {
             server
+                .all
                 .run_cleaner()
                 .into_iter()
                 .map(|archive| archive.id)
@@ -175,10 +186,10 @@ impl<'a> Portals<'a> {
         })
     }
 
-    fn copy(&self) -> SimulatedPortal {
-        let copy = start(self.runtime, &self.installation, self.now());
+    fn copy(&self) -> Server {
+        let copy = Server::start(self.runtime, &self.installation, self.now());
         for slot in SLOTS {
-            let (from, to) = (portal(&self.server, slot), portal(&copy, slot));
+            let (from, to) = (self.server.portal(slot), copy.portal(slot));
             from.schedule(slot.1)
                 .into_iter()
                 .for_each(|row| to.set_schedule(row));
@@ -189,28 +200,37 @@ impl<'a> Portals<'a> {
     }
 }
 
-fn start(runtime: &Runtime, installation: &Installation, now: Timestamp) -> SimulatedPortal {
-    let tenants = HOSTS.map(Tenant::at).to_vec();
-    let server = runtime.block_on(SimulatedPortal::start_with(installation.clone(), tenants));
-    server.clock().set(now);
-    server
+/// The server, and its portals.
+struct Server {
+    all: SimulatedPortal,
+    portals: [Portal; 2],
 }
 
-fn portal(server: &SimulatedPortal, slot: SlotOf) -> Portal {
-    server.tenants().swap_remove(slot.0)
-}
+impl Server {
+    fn start(runtime: &Runtime, installation: &Installation, now: Timestamp) -> Self {
+        let tenants = HOSTS.map(Tenant::at).to_vec();
+        let all = runtime.block_on(SimulatedPortal::start_with(installation.clone(), tenants));
+        all.clock().set(now);
+        let portals = all.tenants().try_into().expect("two portals");
+        Self { all, portals }
+    }
 
-fn post(server: &SimulatedPortal, portal: usize, schedule: &Schedule) {
-    let params = schedule.params.iter();
-    let params = params.map(|(key, param)| json!({"key": key, "value": param.value.expose_secret()}));
-    let body = json!({
-        "storageType": schedule.storage_type.number(),
-        "storageParams": params.collect::<Vec<_>>(),
-        "backupsStored": schedule.backups_stored,
-        "cronParams": {"period": schedule.period, "hour": schedule.hour, "day": schedule.day},
-        "dump": schedule.dump,
-    });
-    self::portal(server, (portal, schedule.dump)).set_schedule_as_posted(&body);
+    fn portal(&self, slot: SlotOf) -> &Portal {
+        &self.portals[slot.0]
+    }
+
+    fn post(&self, portal: usize, schedule: &Schedule) {
+        let params = schedule.params.iter();
+        let params = params.map(|(key, param)| json!({"key": key, "value": param.value.expose_secret()}));
+        let body = json!({
+            "storageType": schedule.storage_type.number(),
+            "storageParams": params.collect::<Vec<_>>(),
+            "backupsStored": schedule.backups_stored,
+            "cronParams": {"period": schedule.period, "hour": schedule.hour, "day": schedule.day},
+            "dump": schedule.dump,
+        });
+        self.portals[portal].set_schedule_as_posted(&body);
+    }
 }
 
 /// Without a storage, DocSpace cannot check the file: it does not list the archive, remove its record or delete it.

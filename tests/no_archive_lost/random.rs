@@ -1,11 +1,11 @@
 //! Random stories. A failing story shrinks towards the first of the alternatives.
 
-use docspace_backup_operator::api::{AdoptionPolicy, ManagementPolicy};
+use docspace_backup_operator::api::ManagementPolicy;
 use proptest::{collection::vec, option, prelude::*};
 use simulated_portal::File;
 
 use crate::{
-    in_process::{ArchiveSeed, Manifest, STORAGES, Terms},
+    in_process::{ArchiveSeed, Manifest, STORAGES, Terms, adoptions, terms_with},
     story::{Edit, Look, Post, Slot, Step, Story},
 };
 
@@ -14,12 +14,7 @@ fn numbers() -> impl Strategy<Value = i32> {
 }
 
 fn terms() -> impl Strategy<Value = Terms> {
-    (numbers(), 0..2, 0..STORAGES.len(), 0..2_u8).prop_map(|(number, hour, storage, secret)| Terms {
-        number,
-        hour,
-        storage,
-        secret,
-    })
+    terms_with(numbers())
 }
 
 /// Scheduled archives have a storage; the comment at the head of `main.rs` says why.
@@ -49,11 +44,6 @@ fn archives(most: usize) -> impl Strategy<Value = Vec<ArchiveSeed>> {
 fn slots() -> impl Strategy<Value = Slot> {
     let archives = prop_oneof![4 => archives(10), 1 => archives(34)];
     (option::weighted(0.7, terms()), archives).prop_map(|(schedule, archives)| Slot { schedule, archives })
-}
-
-fn adoptions() -> impl Strategy<Value = AdoptionPolicy> {
-    use AdoptionPolicy::{Always, Never, Safe};
-    prop_oneof![6 => Just(Safe), 1 => Just(Always), 1 => Just(Never)]
 }
 
 fn managements() -> impl Strategy<Value = ManagementPolicy> {

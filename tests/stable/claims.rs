@@ -1,6 +1,6 @@
 //! Who may have a slot, by the contract ("Whose slot?") and by what Kubernetes holds; not by the operator's own index.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use docspace_backup_operator::{
     api::{Applied, DocSpaceBackupSchedule, ManagementPolicy, condition},
@@ -8,7 +8,7 @@ use docspace_backup_operator::{
 };
 use jiff::Timestamp;
 
-use crate::kubernetes::Kubernetes;
+use crate::{installation::Installation, kubernetes::Kubernetes};
 
 /// The keys that a process has seen portals accept, by [`claim`].
 pub type Accepted = HashMap<String, String>;
@@ -17,8 +17,29 @@ pub type Accepted = HashMap<String, String>;
 pub fn slot_of(object: &DocSpaceBackupSchedule) -> usize {
     match object.spec.dump {
         true => 2,
-        false => usize::from(object.spec.portal.api_key_secret_ref.name != "key-0"),
+        false => portal_of(object),
     }
+}
+
+/// The portal that a spec names, by the name of the Secret with its key.
+pub fn portal_of(object: &DocSpaceBackupSchedule) -> usize {
+    match &*object.spec.portal.api_key_secret_ref.name {
+        "key-0" => 0,
+        "key-1" => 1,
+        other => unreachable!("no portal has the key {other}"),
+    }
+}
+
+/// Whether the object's Secret has the portal's present key.
+pub fn has_valid_key(
+    object: &DocSpaceBackupSchedule,
+    kubernetes: &Kubernetes,
+    installation: &Installation<'_>,
+) -> bool {
+    let portal = portal_of(object);
+    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+    let key = kubernetes.key(namespace, portal);
+    key.is_some_and(|(number, _)| installation.keys[portal] == number)
 }
 
 /// The uid.
@@ -113,10 +134,12 @@ pub fn in_the_way(
     sure.collect()
 }
 
-/// The oldest owner of a slot.
-pub fn oldest_owner(slot: usize, kubernetes: &Kubernetes) -> Option<DocSpaceBackupSchedule> {
+/// The owners of a slot, the oldest first.
+pub fn owners(slot: usize, kubernetes: &Kubernetes) -> Vec<Arc<DocSpaceBackupSchedule>> {
     let all = kubernetes.keys().into_iter();
-    all.filter_map(|key| kubernetes.get(&key))
-        .filter(|object| slot_of(object) == slot && owned(object).is_some())
-        .min_by(|one, other| rank(one).cmp(&rank(other)))
+    let all = all.filter_map(|key| kubernetes.get(&key));
+    let owns = |object: &Arc<DocSpaceBackupSchedule>| slot_of(object) == slot && owned(object).is_some();
+    let mut owners: Vec<_> = all.filter(owns).collect();
+    owners.sort_by(|one, other| rank(one).cmp(&rank(other)));
+    owners
 }

@@ -47,6 +47,10 @@ pub struct Installation<'a> {
     pub running: [Option<Timestamp>; 3],
     /// The number of the present key of each portal.
     pub keys: [u32; 2],
+    /// How far the clock of each portal is ahead.
+    pub ahead: [SignedDuration; 2],
+    /// Whether it ever was.
+    pub clocks_move: bool,
     /// Deletions in the audit trail: the slot, and when.
     pub deletions: Vec<(usize, Timestamp)>,
     /// Whether there is an audit trail.
@@ -117,9 +121,14 @@ impl Trouble {
 }
 
 impl Installation<'_> {
-    /// The portals' clock.
+    /// The time.
     pub fn now(&self) -> Timestamp {
         self.portals.now()
+    }
+
+    /// The date in a portal's answers.
+    pub fn date(&self, portal: usize) -> Timestamp {
+        self.now() + self.ahead[portal]
     }
 
     /// What the slot really holds.
@@ -143,9 +152,10 @@ impl Installation<'_> {
                 .any(|(trouble, until)| now < *until && matches!(trouble, Trouble::Blank | Trouble::Stale))
     }
 
-    /// Whether the portal accepts this key.
-    pub fn accepts(&self, portal: usize, key: u32) -> bool {
-        self.keys[portal] == key
+    /// Whether a history cannot be read.
+    pub fn hides_archives(&self) -> bool {
+        let mut troubles = self.troubles.iter().flatten();
+        troubles.any(|(trouble, until)| self.now() < *until && *trouble == Trouble::HistoryRefused)
     }
 
     fn trouble(&self, portal: usize) -> Option<Trouble> {
@@ -156,7 +166,8 @@ impl Installation<'_> {
     /// The part of every call: the way to the portal, and the key.
     fn call(&mut self, access: &Access) -> Result<usize, PortalError> {
         self.calls += 1;
-        let (portal, now) = (portal_of(access), self.now());
+        let portal = portal_of(access);
+        let now = self.date(portal);
         if let Some(failure) = self.trouble(portal).and_then(Trouble::failure) {
             return Err(failed(failure, now));
         }
@@ -167,10 +178,10 @@ impl Installation<'_> {
         Ok(portal)
     }
 
-    fn answer<T>(&self, value: T) -> Answer<T> {
+    fn answer<T>(&self, portal: usize, value: T) -> Answer<T> {
         Answer {
             value,
-            date: Some(self.now()),
+            date: Some(self.date(portal)),
             room: None,
         }
     }
@@ -179,7 +190,7 @@ impl Installation<'_> {
     pub fn schedule(&mut self, access: &Access, dump: bool) -> Result<Answer<Option<Held>>, PortalError> {
         let portal = self.call(access)?;
         if std::mem::take(&mut self.next_read_fails) {
-            return Err(failed(Failure::TimedOut, self.now()));
+            return Err(failed(Failure::TimedOut, self.date(portal)));
         }
         let slot = if dump { 2 } else { portal };
         let now = self.now();
@@ -189,7 +200,7 @@ impl Installation<'_> {
             (Some((held, _)), _) => held.clone(),
             (None, _) => self.held(slot),
         };
-        Ok(self.answer(held))
+        Ok(self.answer(portal, held))
     }
 
     /// `POST createbackupschedule`.
@@ -215,18 +226,18 @@ impl Installation<'_> {
             _ => {}
         }
         match fate {
-            Some(Fate::Refused) => Err(failed(Failure::Rejected, now)),
+            Some(Fate::Refused) => Err(failed(Failure::Rejected, self.date(portal))),
             Some(Fate::Lost | Fate::Unseen | Fate::UnseenTwice | Fate::Late(_)) => {
-                Err(failed(Failure::TimedOut, now))
+                Err(failed(Failure::TimedOut, self.date(portal)))
             }
-            _ => Ok(self.answer(())),
+            _ => Ok(self.answer(portal, ())),
         }
     }
 
     /// `DELETE deletebackupschedule`.
     pub fn delete(&mut self, access: &Access, dump: bool) -> Result<Answer<()>, PortalError> {
         let portal = self.call(access)?;
-        let (slot, now) = (if dump { 2 } else { portal }, self.now());
+        let (slot, now) = (if dump { 2 } else { portal }, self.date(portal));
         let fate = self.fates[slot].pop_front();
         // A deletion takes no time.
         if !matches!(fate, Some(Fate::Refused | Fate::Lost | Fate::Ignored)) {
@@ -239,7 +250,7 @@ impl Installation<'_> {
                 self.next_read_fails = true;
                 Err(failed(Failure::TimedOut, now))
             }
-            _ => Ok(self.answer(())),
+            _ => Ok(self.answer(portal, ())),
         }
     }
 
@@ -247,7 +258,7 @@ impl Installation<'_> {
     pub fn remove(&mut self, slot: usize, by_api: bool) {
         self.portals.remove(SLOTS[slot]);
         if by_api {
-            self.deletions.push((slot, self.now()));
+            self.deletions.push((slot, self.date(SLOTS[slot].0)));
         }
     }
 
@@ -255,18 +266,18 @@ impl Installation<'_> {
     fn history(&mut self, access: &Access, dump: bool) -> Result<Answer<Vec<Archive>>, PortalError> {
         let portal = self.call(access)?;
         match self.trouble(portal) {
-            Some(Trouble::HistoryFails) => Err(failed(Failure::ServerError, self.now())),
-            Some(Trouble::HistoryRefused) => Err(failed(Failure::UserNotAllowed, self.now())),
+            Some(Trouble::HistoryFails) => Err(failed(Failure::ServerError, self.date(portal))),
+            Some(Trouble::HistoryRefused) => Err(failed(Failure::UserNotAllowed, self.date(portal))),
             _ => {
                 let slot = if dump { 2 } else { portal };
-                Ok(self.answer(self.portals.history(SLOTS[slot])))
+                Ok(self.answer(portal, self.portals.history(SLOTS[slot])))
             }
         }
     }
 
     fn identity(&mut self, access: &Access, facts: &mut Facts<'_>) -> Identity {
         let called = self.call(access);
-        let called = facts.take_time(called.map(|portal| self.answer(portal)));
+        let called = facts.take_time(called.map(|portal| self.answer(portal, portal)));
         let Ok(portal) = called else {
             return Identity {
                 is_to_be_repeated: true,
@@ -304,7 +315,7 @@ impl Installation<'_> {
             Need::Identity => facts.identity = Some(self.identity(access, facts)),
             Need::Progress => {
                 let called = self.call(access);
-                let progress = called.map(|_| self.answer(self.progress(slot)));
+                let progress = called.map(|portal| self.answer(portal, self.progress(slot)));
                 let progress = facts.take_time(progress);
                 facts.record.seen.progress_asked_at = Some(facts.now);
                 if let Ok(progress) = &progress {

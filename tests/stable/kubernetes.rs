@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::LazyLock,
+    sync::{Arc, LazyLock},
 };
 
 use docspace_backup_operator::{
@@ -29,15 +29,32 @@ pub struct Failed;
 #[derive(Clone, Debug)]
 pub enum Event {
     /// The object as it is now.
-    Changed(Box<DocSpaceBackupSchedule>),
+    Changed(Arc<DocSpaceBackupSchedule>),
     /// The object is gone.
     Gone(Key),
+}
+
+/// An object.
+struct Stored {
+    json: Value,
+    /// The same, parsed.
+    object: Arc<DocSpaceBackupSchedule>,
+}
+
+impl From<Value> for Stored {
+    fn from(json: Value) -> Self {
+        let object = serde_json::from_value(json.clone()).expect("a valid object");
+        Self {
+            json,
+            object: Arc::new(object),
+        }
+    }
 }
 
 /// The API server's part.
 #[derive(Default)]
 pub struct Kubernetes {
-    objects: BTreeMap<Key, Value>,
+    objects: BTreeMap<Key, Stored>,
     version: u64,
     created: u64,
     /// What the watch has not reported yet.
@@ -78,29 +95,32 @@ impl Kubernetes {
     }
 
     /// The object.
-    pub fn get(&self, key: &Key) -> Option<DocSpaceBackupSchedule> {
-        let object = self.objects.get(key)?;
-        Some(serde_json::from_value(object.clone()).expect("a valid object"))
+    pub fn get(&self, key: &Key) -> Option<Arc<DocSpaceBackupSchedule>> {
+        let stored = self.objects.get(key)?;
+        Some(stored.object.clone())
     }
 
     /// The object's JSON.
     pub fn json(&self, key: &Key) -> Option<&Value> {
-        self.objects.get(key)
+        let stored = self.objects.get(key)?;
+        Some(&stored.json)
     }
 
     /// Changes an object and tells the watch.
     fn change(&mut self, key: &Key, change: impl FnOnce(&mut Value)) {
         let version = self.next_version();
-        if let Some(object) = self.objects.get_mut(key) {
-            change(object);
-            object["metadata"]["resourceVersion"] = json!(version.to_string());
+        if let Some(stored) = self.objects.get_mut(key) {
+            let mut json = stored.json.take();
+            change(&mut json);
+            json["metadata"]["resourceVersion"] = json!(version.to_string());
+            *stored = json.into();
             self.settle(key);
         }
     }
 
     /// Removes the object if nothing keeps it, and tells the watch.
     fn settle(&mut self, key: &Key) {
-        let metadata = &self.objects[key]["metadata"];
+        let metadata = &self.objects[key].json["metadata"];
         let is_kept = metadata["finalizers"]
             .as_array()
             .is_some_and(|all| !all.is_empty());
@@ -108,7 +128,7 @@ impl Kubernetes {
             self.objects.remove(key);
             self.events.push_back(Event::Gone(key.clone()));
         } else if let Some(object) = self.get(key) {
-            self.events.push_back(Event::Changed(object.into()));
+            self.events.push_back(Event::Changed(object));
         }
     }
 
@@ -128,13 +148,13 @@ impl Kubernetes {
             "spec": spec,
             "status": PENDING.clone(),
         });
-        self.objects.insert(key.clone(), object);
+        self.objects.insert(key.clone(), object.into());
         self.change(key, |_| ());
     }
 
     /// Creates the object anew, with the status and finalizers that it had.
     pub fn restore(&mut self, key: &Key, now: Timestamp) {
-        let Some(before) = self.objects.remove(key) else {
+        let Some(Stored { json: before, .. }) = self.objects.remove(key) else {
             return;
         };
         self.events.push_back(Event::Gone(key.clone()));
@@ -189,18 +209,23 @@ impl Kubernetes {
         &mut self,
         key: &Key,
         patch: &Patch<Value>,
-    ) -> Result<DocSpaceBackupSchedule, Failed> {
+    ) -> Result<Arc<DocSpaceBackupSchedule>, Failed> {
         let Patch::Merge(patch) = patch else {
             unreachable!("finalizers are merged")
         };
-        let metadata = &self.objects.get(key).ok_or(Failed)?["metadata"];
+        let metadata = &self.json(key).ok_or(Failed)?["metadata"];
         let same = |field: &str| patch["metadata"][field] == metadata[field];
         if !same("uid") || !same("resourceVersion") {
             return Err(Failed);
         }
+        let before = self.json(key).cloned().unwrap_or_default();
         self.change(key, |object| json_patch::merge(object, patch));
-        // Without its last finalizer, a deleted object is gone.
-        self.get(key).ok_or(Failed)
+        Ok(self.get(key).unwrap_or_else(|| {
+            // Without its last finalizer, a deleted object is gone; the answer still shows it.
+            let mut gone = before;
+            json_patch::merge(&mut gone, patch);
+            Stored::from(gone).object
+        }))
     }
 
     /// The operator's patch of the status.
@@ -208,7 +233,7 @@ impl Kubernetes {
         &mut self,
         key: &Key,
         patch: &Patch<Value>,
-    ) -> Result<DocSpaceBackupSchedule, Failed> {
+    ) -> Result<Arc<DocSpaceBackupSchedule>, Failed> {
         let Patch::Json::<Value>(patch) = patch else {
             unreachable!("a status is patched with a JSON patch")
         };
@@ -216,8 +241,7 @@ impl Kubernetes {
         if fate == StatusFate::Refused {
             return Err(Failed);
         }
-        let object = self.objects.get(key).ok_or(Failed)?;
-        let mut patched = object.clone();
+        let mut patched = self.json(key).ok_or(Failed)?.clone();
         json_patch::patch(&mut patched, patch).map_err(|_| Failed)?;
         self.change(key, |object| *object = patched);
         match fate {

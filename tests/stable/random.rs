@@ -1,11 +1,11 @@
 //! Random stories. A failing story shrinks towards the first of the alternatives.
 
-use docspace_backup_operator::api::{AdoptionPolicy, DeletionPolicy, ManagementPolicy};
+use docspace_backup_operator::api::{DeletionPolicy, ManagementPolicy};
 use proptest::{collection::vec, option, prelude::*};
 use simulated_portal::File;
 
 use crate::{
-    in_process::{ArchiveSeed, Manifest as Base, STORAGES, Terms},
+    in_process::{ArchiveSeed, Manifest as Base, STORAGES, Terms, adoptions, terms_with},
     story::{Change, Edit, Fate, Manifest, OBJECTS, Point, Slot, Spelling, StatusFate, Step, Story, Trouble},
 };
 
@@ -14,12 +14,7 @@ fn numbers() -> impl Strategy<Value = i32> {
 }
 
 fn terms() -> impl Strategy<Value = Terms> {
-    (numbers(), 0..2, 0..STORAGES.len(), 0..2_u8).prop_map(|(number, hour, storage, secret)| Terms {
-        number,
-        hour,
-        storage,
-        secret,
-    })
+    terms_with(numbers())
 }
 
 fn archives(most: usize) -> impl Strategy<Value = Vec<ArchiveSeed>> {
@@ -38,11 +33,6 @@ fn archives(most: usize) -> impl Strategy<Value = Vec<ArchiveSeed>> {
 fn slots() -> impl Strategy<Value = Slot> {
     let archives = prop_oneof![3 => Just(Vec::new()), 2 => archives(10)];
     (option::weighted(0.4, terms()), archives).prop_map(|(schedule, archives)| Slot { schedule, archives })
-}
-
-fn adoptions() -> impl Strategy<Value = AdoptionPolicy> {
-    use AdoptionPolicy::{Always, Never, Safe};
-    prop_oneof![6 => Just(Safe), 1 => Just(Always), 1 => Just(Never)]
 }
 
 fn managements() -> impl Strategy<Value = ManagementPolicy> {
@@ -173,6 +163,7 @@ fn by_portals() -> impl Strategy<Value = Edit> {
         5 => (portals(), troubles(), durations()).prop_map(|(portal, trouble, lasts)| {
             Edit::Trouble(portal, trouble, lasts)
         }),
+        1 => (portals(), -7_200..7_200_i64).prop_map(|(portal, ahead)| Edit::ClockOff(portal, ahead)),
     ]
 }
 
@@ -229,14 +220,18 @@ pub fn stories() -> impl Strategy<Value = Story> {
         vec(steps(), 1..20),
         prop_oneof![4 => Just(1_i64), 1 => Just(7)],
         any::<u64>(),
+        0..30_i64,
     );
-    parts.prop_map(|(postgresql, trail, slots, objects, steps, rest, chance)| Story {
-        rest,
-        postgresql,
-        trail,
-        slots,
-        objects,
-        steps,
-        chance,
-    })
+    parts.prop_map(
+        |(postgresql, trail, slots, objects, steps, rest, chance, day)| Story {
+            day,
+            rest,
+            postgresql,
+            trail,
+            slots,
+            objects,
+            steps,
+            chance,
+        },
+    )
 }

@@ -4,11 +4,12 @@
 use docspace_backup_operator::{
     api::{AdoptionPolicy, DocSpaceBackupSchedule, ManagementPolicy, condition},
     controller::Key,
+    rules::memory::is_requested,
 };
 use serde_json::Value;
 
 use crate::{
-    claims::{Accepted, Sure, in_the_way, owned, slot_of},
+    claims::{Accepted, Sure, has_valid_key, in_the_way, owned, slot_of},
     in_process::SLOTS,
     installation::{Installation, text},
     journal::Journal,
@@ -92,6 +93,9 @@ impl End<'_, '_> {
         if ready.observed_generation != object.metadata.generation {
             return Err("its status is of an earlier manifest".into());
         }
+        if is_requested(object) {
+            return Err("a request is not handled".into());
+        }
         let reason = ready.reason.clone();
         if (ready.status == "True") != (reason == "InSync") {
             return Err(format!("Ready is {} with {reason}", ready.status));
@@ -117,13 +121,14 @@ impl End<'_, '_> {
             true => Vec::new(),
             false => in_the_way(object, self.kubernetes, self.accepted),
         };
+        let has_valid_key = has_valid_key(object, self.kubernetes, self.installation);
         let right = match reason {
             "SecretMissing" => wanted.is_none(),
             _ if wanted.is_none() => false,
             "Conflict" => !before.is_empty(),
             _ if before.iter().any(|(_, sure)| *sure == Sure::Yes) => false,
-            "Unauthorized" => !self.has_valid_key(object),
-            _ if !self.has_valid_key(object) => false,
+            "Unauthorized" => !has_valid_key,
+            _ if !has_valid_key => false,
             "InSync" => is_equal,
             _ if is_equal => false,
             "OutOfSync" => observes,
@@ -133,7 +138,7 @@ impl End<'_, '_> {
                     && owned(object).is_none()
                     && held.is_some()
             }
-            "WouldDeleteArchives" => self.would_delete(object),
+            "WouldDeleteArchives" => self.journal.spares_archives(object),
             "NotConverging" => self.journal.was_never_shown(object),
             "RemovedByPortal" => held.is_none() && self.journal.was_removed_often(slot),
             _ => false,
@@ -145,23 +150,18 @@ impl End<'_, '_> {
             )),
         }
     }
+}
 
-    fn has_valid_key(&self, object: &DocSpaceBackupSchedule) -> bool {
-        let portal = usize::from(object.spec.portal.api_key_secret_ref.name != "key-0");
-        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-        let key = self.kubernetes.key(namespace, portal);
-        key.is_some_and(|(number, _)| self.installation.keys[portal] == number)
-    }
-
-    /// Whether a write may make the portal delete archives.
-    fn would_delete(&self, object: &DocSpaceBackupSchedule) -> bool {
-        let slot = slot_of(object);
-        let number = i64::from(object.spec.backups_stored);
-        let listed = self.installation.portals.history(SLOTS[slot]).len();
-        let keeps_more = |held: i64| held > number;
-        let held = self.installation.held(slot);
-        object.spec.adoption_policy != AdoptionPolicy::Always
-            && i64::try_from(listed).is_ok_and(|listed| listed > number)
-            && held.is_none_or(|held| keeps_more(held.schedule.backups_stored))
-    }
+/// Whether a write may make the portal delete archives.
+pub fn would_delete(object: &DocSpaceBackupSchedule, installation: &Installation<'_>) -> bool {
+    let slot = slot_of(object);
+    let number = i64::from(object.spec.backups_stored);
+    let listed = installation.portals.listed(SLOTS[slot]).len();
+    let held = installation.held(slot);
+    // A lower number in the manifest is the user's consent.
+    let is_lowered = owned(object).is_some_and(|applied| applied.schedule.backups_stored > number);
+    object.spec.adoption_policy != AdoptionPolicy::Always
+        && !is_lowered
+        && i64::try_from(listed).is_ok_and(|listed| listed > number)
+        && held.is_none_or(|held| held.schedule.backups_stored > number)
 }

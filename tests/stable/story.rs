@@ -28,6 +28,8 @@ pub struct Story {
     pub objects: [Option<Manifest>; 4],
     /// The steps.
     pub steps: Vec<Step>,
+    /// How many days of the month are over.
+    pub day: i64,
     /// How long nothing may be written once everything has settled, in days.
     pub rest: i64,
     /// For what is random in the operator: the spread of its waits.
@@ -90,11 +92,6 @@ impl Manifest {
             _ => "https://docs.test",
         }
     }
-
-    /// The place of its slot in [`in_process::SLOTS`].
-    pub fn slot(&self) -> usize {
-        if self.base.dump { 2 } else { self.base.portal }
-    }
 }
 
 /// An event, with the time until the next one.
@@ -156,6 +153,8 @@ pub enum Edit {
     Running(usize, i64),
     /// A portal fails for this time, in seconds.
     Trouble(usize, Trouble, i64),
+    /// A portal's clock is so many seconds ahead.
+    ClockOff(usize, i64),
     /// The free backups of the month are used up: so many times, the portal removes the slot's schedule when it is due.
     Quota(usize, u8),
     /// The operator restarts.

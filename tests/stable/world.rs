@@ -38,8 +38,9 @@ pub struct World<'a> {
 
 impl<'a> World<'a> {
     /// The beginning of a story.
-    pub fn new(story: &Story, runtime: &'a Runtime) -> Self {
-        let now: Timestamp = "2026-11-03T12:00:00Z".parse().expect("a time");
+    pub fn new(story: &Story, runtime: &'a Runtime, tells: bool) -> Self {
+        let noon: Timestamp = "2026-11-01T12:00:00Z".parse().expect("a time");
+        let now = noon + SignedDuration::from_hours(24 * story.day);
         let installation = Installation {
             portals: Portals::new(runtime, story.postgresql, now),
             troubles: [None; 2],
@@ -48,6 +49,8 @@ impl<'a> World<'a> {
             shown: Default::default(),
             running: [None; 3],
             keys: [0; 2],
+            ahead: Default::default(),
+            clocks_move: false,
             deletions: Vec::new(),
             trail: story.trail,
             next_read_fails: false,
@@ -65,6 +68,7 @@ impl<'a> World<'a> {
             requests: 0,
             quota: [0; 3],
         };
+        world.journal.tells = tells;
         world.restart();
         for (slot, content) in story.slots.iter().enumerate() {
             if let Some(terms) = content.schedule {
@@ -86,14 +90,12 @@ impl<'a> World<'a> {
     /// # Errors
     /// The story so far, if a property does not hold.
     pub fn tell(mut self, story: &Story) -> Result<Seen, String> {
-        self.journal.tell(format!(
-            "PostgreSQL {}, audit trail {}",
-            story.postgresql, story.trail
-        ));
+        self.journal
+            .tell(|| format!("PostgreSQL {}, audit trail {}", story.postgresql, story.trail));
         for step in &story.steps {
             if let Some((slot, fate)) = step.fate {
                 self.journal
-                    .tell(format!("The next write to slot {slot} is {fate:?}"));
+                    .tell(|| format!("The next write to slot {slot} is {fate:?}"));
                 self.installation.fates[slot].push_back(fate);
             }
             self.happens(&step.edit);
@@ -121,6 +123,7 @@ impl<'a> World<'a> {
     /// Starts a new process, which knows nothing but what Kubernetes and the portals tell.
     fn restart(&mut self) {
         let process = self.operator.take().map_or(1, |ended| ended.process + 1);
+        self.journal.process = process;
         let (chance, epoch) = (self.chance, self.epoch);
         self.operator = Some(Operator::start(process, chance, epoch, &mut self.there().1));
     }
@@ -165,7 +168,7 @@ impl<'a> World<'a> {
             } else if let Some((_, key)) = next {
                 let done = self.with_operator(|operator, there| operator.reconcile(&key, there));
                 if let Err(Stopped::Crashed) = done {
-                    self.journal.tell("    the operator ends".into());
+                    self.journal.tell(|| "    the operator ends".into());
                     self.restart();
                 }
             }
@@ -185,7 +188,7 @@ impl<'a> World<'a> {
             if self.quota[slot] > 0 && self.installation.portals.is_due(of) {
                 self.quota[slot] -= 1;
                 self.journal
-                    .tell(format!("{:.0} the portal removes slot {slot}", self.now));
+                    .tell(|| format!("{:.0} the portal removes slot {slot}", self.now));
                 self.journal.seen.count("the portal removes a schedule");
                 self.journal.overtaken(slot);
                 self.journal.removed(slot);
@@ -202,7 +205,7 @@ impl<'a> World<'a> {
         let slot = if late.schedule.dump { 2 } else { late.portal };
         self.journal.seen.count("a late write lands");
         self.journal
-            .tell(format!("    a late write lands in slot {slot}"));
+            .tell(|| format!("    a late write lands in slot {slot}"));
         self.installation.portals.post(late.portal, &late.schedule);
         self.journal.landed(slot, &late.schedule);
     }
@@ -215,11 +218,13 @@ impl<'a> World<'a> {
             ..base_of_a_person()
         };
         let theirs = theirs.wanted();
-        self.journal.tell(format!(
-            "Somebody writes to slot {slot} ({}): {}",
-            HOSTS[portal],
-            crate::installation::text(&theirs)
-        ));
+        self.journal.tell(|| {
+            format!(
+                "Somebody writes to slot {slot} ({}): {}",
+                HOSTS[portal],
+                crate::installation::text(&theirs)
+            )
+        });
         self.journal.overtaken(slot);
         self.installation.portals.post(portal, &theirs);
     }
@@ -230,7 +235,7 @@ impl<'a> World<'a> {
         }
         if !seeds.is_empty() {
             self.journal
-                .tell(format!("{} archives appear in slot {slot}", seeds.len()));
+                .tell(|| format!("{} archives appear in slot {slot}", seeds.len()));
         }
     }
 }

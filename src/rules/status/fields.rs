@@ -173,6 +173,8 @@ pub fn removals(facts: &Facts<'_>, outcome: &Kept, status: &mut Status) {
             count: before.map_or(1, |before| before.count.saturating_add(1)),
             last_time: to_second(now),
         }),
+        // What another portal removed is no reason to wait for this one.
+        Some(_) if facts.owned().is_none() => None,
         _ => before.cloned(),
     };
 }

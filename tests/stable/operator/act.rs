@@ -14,6 +14,7 @@ use docspace_backup_operator::{
         ownership::may_be_at,
         plan::{Plan, Write},
         reason::{Reason, Verdict},
+        retry::own_interval,
         status::digest::digest,
         summary::summary,
     },
@@ -22,7 +23,7 @@ use kube::api::Patch;
 use serde_json::Value;
 
 use super::{Next, Stopped, look::Look};
-use crate::{kubernetes::Failed, story::Point};
+use crate::{claims::slot_of, kubernetes::Failed, story::Point};
 
 impl Look<'_, '_, '_> {
     /// Carries out a plan; `None` if the object was released.
@@ -83,6 +84,7 @@ impl Look<'_, '_, '_> {
         if Sent::of(&posted, &plan.wanted, &Asked::NotYet) != Sent::Refused {
             let answer = self.there.installation.schedule(&plan.access, plan.wanted.dump);
             self.facts.take_held(answer);
+            self.journal_shows();
         }
         let sent = Sent::of(&posted, &plan.wanted, &self.facts.held);
         self.there.journal.outcome(sent);
@@ -95,12 +97,20 @@ impl Look<'_, '_, '_> {
         Ok(sent.kept(&posted, plan, &self.facts, self.there.now))
     }
 
+    /// Tells the journal what the portal showed.
+    pub fn journal_shows(&mut self) {
+        if let Asked::Answered(held) = &self.facts.held {
+            let (slot, now) = (slot_of(self.object), self.there.now);
+            self.there.journal.shows(slot, held.as_ref(), now);
+        }
+    }
+
     fn judge_post(&mut self, plan: &Write) {
         let (operator, there) = (&*self.operator, &mut *self.there);
         there.journal.post(
             (self.object, plan, there.now),
             (there.kubernetes, there.installation),
-            (operator.process, &operator.accepted),
+            &operator.accepted,
         );
     }
 
@@ -155,22 +165,23 @@ impl Look<'_, '_, '_> {
         self.operator.index.released(&Key::of(self.object));
         let patch = finalizer::without_finalizer(&self.object.metadata);
         let key = Key::of(self.object);
-        let patched = self.patch_finalizers(&patch);
-        match self.there.kubernetes.get(&key) {
-            // Gone with its last finalizer, or before.
-            None => Ok(()),
-            Some(_) => patched,
+        match self.patch_finalizers(&patch) {
+            Ok(()) => self.memory.released = true,
+            Err(_) if self.there.kubernetes.get(&key).is_none() => {}
+            Err(failed) => return Err(failed),
         }
+        Ok(())
     }
 
     fn patch_finalizers(&mut self, patch: &Patch<Value>) -> Result<(), Stopped> {
+        self.there.journal.patched(self.object);
         let patched = self
             .there
             .kubernetes
             .patch_finalizers(&Key::of(self.object), patch)
             .map_err(|_| Stopped::Kubernetes)?;
         let object = DocSpaceBackupSchedule {
-            metadata: patched.metadata,
+            metadata: patched.metadata.clone(),
             ..self.actual.clone()
         };
         self.file(object, Source::WriteOfMetadata);
@@ -237,13 +248,13 @@ impl Look<'_, '_, '_> {
         let written = self.there.kubernetes.patch_status(&key, &patch);
         let taken = written.is_ok();
         self.there.journal.status_written(self.object, &is, taken);
-        written.map(|object| self.file(object, Source::Write))
+        written.map(|object| self.file((*object).clone(), Source::Write))
     }
 
     /// Publishes the result; returns when to look again.
     pub fn publish(mut self, kept: Kept, trigger: Trigger) -> Result<Next, Stopped> {
         let (now, at) = (self.there.now, self.operator.instant(self.there.now));
-        let pace = self.operator.pace(self.object, now);
+        let pace = self.operator.pace(own_interval(&self.object.spec), now);
         let mut summary = summary(self.object, &self.facts, &kept, self.memory, pace);
         let status = mem::take(&mut summary.status);
         let wait = summary.wait;
@@ -254,7 +265,7 @@ impl Look<'_, '_, '_> {
         if patched.is_err() {
             return match self.there.kubernetes.get(&Key::of(self.object)) {
                 Some(same) if same.metadata.uid == self.object.metadata.uid => Err(Stopped::Kubernetes),
-                _ => Ok(Next::Change),
+                _ => Ok(self.unless_gone()),
             };
         }
         self.memory.kubernetes_failures = 0;

@@ -15,13 +15,14 @@ use docspace_backup_operator::{
         plan::{Need, Plan, Step},
         recall::recall,
         resolved::{know_lost_write, take_resolved},
+        retry::{backoff, own_interval},
     },
 };
 use secrecy::ExposeSecret;
 
 use super::{
     Next, Operator, Stopped, There,
-    secrets::{of_storage, resolve},
+    secrets::{has_versions, of_storage, resolve},
 };
 use crate::claims::claim;
 
@@ -82,17 +83,31 @@ impl<'a, 'b, 'c> Look<'a, 'b, 'c> {
         if deleting && matches!(plan, Plan::Nothing) {
             return Ok((Next::Change, true));
         }
-        self.there.journal.decided(self.object, &plan, self.there.now);
+        self.there
+            .journal
+            .decided(self.object, &plan, (self.there.now, self.there.installation));
         let Some(kept) = self.act(plan)? else {
-            self.memory.released = true;
             let others = self.operator.index.others(&Key::of(self.object));
             self.operator.wake(others, self.there.now);
-            return Ok((Next::Change, true));
+            let next = match self.memory.released {
+                true => Next::Change,
+                false => self.unless_gone(),
+            };
+            return Ok((next, true));
         };
         trigger.slot = self.facts.slot.clone();
         trigger.finalizer = self.facts.finalizer;
         let is_definite = !kept.verdict.reason.rule().passing;
         Ok((self.publish(kept, trigger)?, is_definite))
+    }
+
+    /// When to repeat what met no object.
+    pub fn unless_gone(&mut self) -> Next {
+        self.memory.kubernetes_failures += 1;
+        let pace = self
+            .operator
+            .pace(own_interval(&self.object.spec), self.there.now);
+        Next::After(backoff(self.memory.kubernetes_failures, pace))
     }
 
     fn learn(&mut self, need: Need) {
@@ -105,7 +120,16 @@ impl<'a, 'b, 'c> Look<'a, 'b, 'c> {
     }
 
     fn learn_secrets(&mut self) {
-        let resolved = resolve(self.there.kubernetes, self.object);
+        let generation = self.object.metadata.generation.unwrap_or_default();
+        let awaited = !self.operator.index.waiting(&Key::of(self.object)).is_empty();
+        let remembered = self.memory.resolved.as_ref();
+        let fresh = remembered.filter(|(of, resolved)| {
+            !awaited && *of == generation && has_versions(self.there.kubernetes, self.object, resolved)
+        });
+        let resolved = match fresh {
+            Some((_, resolved)) => Ok(resolved.clone()),
+            None => resolve(self.there.kubernetes, self.object),
+        };
         self.memory.is_resolved = resolved.is_ok();
         self.facts.wanted = Some(match resolved {
             Ok(resolved) => {
@@ -164,6 +188,7 @@ impl<'a, 'b, 'c> Look<'a, 'b, 'c> {
         self.there.installation.fetch(&access, need, &mut self.facts);
         match need {
             Need::Schedule if matches!(self.facts.held, Asked::Answered(_)) => {
+                self.journal_shows();
                 let key = access.key.expose_secret().to_owned();
                 self.operator.accepted.insert(claim(self.object), key);
                 self.memory.accepted = Some(access);

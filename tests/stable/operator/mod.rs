@@ -102,7 +102,7 @@ impl Operator {
         there.kubernetes.events.clear();
         for key in there.kubernetes.keys() {
             if let Some(object) = there.kubernetes.get(&key) {
-                new.index.file_at(object, Source::Watch, there.now);
+                new.index.file_at((*object).clone(), Source::Watch, there.now);
             }
         }
         new.wake(new.index.keys(), there.now);
@@ -116,7 +116,7 @@ impl Operator {
                 Event::Changed(object) => {
                     let Filed {
                         key, is_news, others, ..
-                    } = self.index.file_at(*object, Source::Watch, there.now);
+                    } = self.index.file_at((*object).clone(), Source::Watch, there.now);
                     self.wake(others, there.now);
                     if is_news {
                         self.wake(vec![key], there.now);
@@ -171,7 +171,7 @@ impl Operator {
             Err(Stopped::Superseded) => Next::After(Duration::ZERO),
             Err(Stopped::Kubernetes) => {
                 memory.kubernetes_failures += 1;
-                Next::After(backoff(memory.kubernetes_failures, self.pace(&object, there.now)))
+                Next::After(backoff(memory.kubernetes_failures, self.pace(None, there.now)))
             }
         };
         self.memories.insert(key.clone(), memory);
@@ -185,9 +185,9 @@ impl Operator {
         Ok(())
     }
 
-    fn pace(&mut self, object: &DocSpaceBackupSchedule, now: Timestamp) -> Pace {
+    fn pace(&mut self, own_interval: Option<Duration>, now: Timestamp) -> Pace {
         Pace {
-            interval: own_interval(&object.spec).unwrap_or(INTERVAL),
+            interval: own_interval.unwrap_or(INTERVAL),
             now,
             chance: self.chance.f64(),
         }
@@ -219,7 +219,8 @@ impl Operator {
         let lacks_finalizer = !trigger.finalizer && may_be_at(object).is_some();
         let at_once = trigger.deleting || is_requested(object) || !waiting.is_empty() || lacks_finalizer;
         if memory.seen.is_none() && !at_once && is_observed(object) {
-            let wait = after_start(object, self.pace(object, there.now));
+            let pace = self.pace(own_interval(&object.spec), there.now);
+            let wait = after_start(object, pace);
             memory.next_look = instant.checked_add(wait);
             memory.seen = Some(trigger);
             return Ok(Next::After(wait));

@@ -11,17 +11,12 @@ use docspace_backup_operator::{
     schedule::{Param, Schedule},
 };
 
-use crate::{installation::key_text, kubernetes::Kubernetes};
-
-/// The portal that a spec names, by the name of the Secret with its key.
-fn portal_named(object: &DocSpaceBackupSchedule) -> usize {
-    usize::from(object.spec.portal.api_key_secret_ref.name != "key-0")
-}
+use crate::{claims::portal_of, installation::key_text, kubernetes::Kubernetes};
 
 /// The versions of the Secrets that the object names.
 pub fn versions(kubernetes: &Kubernetes, object: &DocSpaceBackupSchedule) -> Vec<Option<String>> {
     let key = Key::of(object);
-    let access = kubernetes.key(key.namespace(), portal_named(object));
+    let access = kubernetes.key(key.namespace(), portal_of(object));
     let access = access.map(|(_, version)| version.to_string());
     let params = &object.spec.storage_params;
     let from_secret = params.iter().any(|param| param.value.is_none());
@@ -31,7 +26,7 @@ pub fn versions(kubernetes: &Kubernetes, object: &DocSpaceBackupSchedule) -> Vec
 
 /// What the Secrets have, or the verdict on them.
 pub fn resolve(kubernetes: &Kubernetes, object: &DocSpaceBackupSchedule) -> Result<Resolved, Verdict> {
-    let (key, portal) = (Key::of(object), portal_named(object));
+    let (key, portal) = (Key::of(object), portal_of(object));
     let missing = || Verdict::new(Reason::SecretMissing, "The Secret with the key is missing");
     let (number, version) = kubernetes.key(key.namespace(), portal).ok_or_else(missing)?;
     let spec = &object.spec;
@@ -52,6 +47,19 @@ pub fn resolve(kubernetes: &Kubernetes, object: &DocSpaceBackupSchedule) -> Resu
         },
         wanted,
         versions: versions.into_iter().collect(),
+    })
+}
+
+/// Whether these are the present versions of the Secrets.
+pub fn has_versions(kubernetes: &Kubernetes, object: &DocSpaceBackupSchedule, of: &Resolved) -> bool {
+    let (namespace, portal) = (Key::of(object), portal_of(object));
+    let key = kubernetes.key(namespace.namespace(), portal);
+    of.versions.iter().all(|(name, version)| {
+        let now = match &**name {
+            "s3" => Some(kubernetes.storage(namespace.namespace()).1),
+            _ => key.map(|(_, version)| version),
+        };
+        now.is_some_and(|now| now.to_string() == *version)
     })
 }
 

@@ -25,8 +25,10 @@ fn kind(edit: &Edit) -> String {
 impl World<'_> {
     /// Lets an event happen.
     pub fn happens(&mut self, edit: &Edit) {
-        self.journal.seen.count(kind(edit));
-        self.journal.tell(format!("{:.0} {edit:?}", self.now));
+        if self.has_effect(edit) {
+            self.journal.seen.count(kind(edit));
+        }
+        self.journal.tell(|| format!("{:.0} {edit:?}", self.now));
         match *edit {
             Edit::Nothing => {}
             Edit::Create(at, manifest) => self.create(at, manifest),
@@ -37,6 +39,9 @@ impl World<'_> {
             }
             Edit::Change(at, change) => self.change(at, change),
             Edit::Request(at) => {
+                if let Some(object) = self.kubernetes.get(&key_at(at)) {
+                    self.journal.may_be_restored(&object);
+                }
                 self.requests += 1;
                 let value = self.requests.to_string();
                 self.kubernetes.request(&key_at(at), &value);
@@ -76,6 +81,25 @@ impl World<'_> {
         }
     }
 
+    /// Whether there is what the event is about.
+    fn has_effect(&self, edit: &Edit) -> bool {
+        let is_there = |at: usize| self.kubernetes.json(&key_at(at)).is_some();
+        let is_held = |slot: usize| self.installation.held(slot).is_some();
+        match *edit {
+            Edit::Create(at, _) => !is_there(at),
+            Edit::Delete(at)
+            | Edit::DeleteByForce(at)
+            | Edit::Change(at, _)
+            | Edit::Request(at)
+            | Edit::Restored(at)
+            | Edit::Wiped(at)
+            | Edit::Replaced(at) => is_there(at),
+            Edit::TheirNumber(slot, _) | Edit::Removed { slot, .. } | Edit::Quota(slot, _) => is_held(slot),
+            Edit::KeyLost(namespace, portal) => self.kubernetes.key(NAMESPACES[namespace], portal).is_some(),
+            _ => true,
+        }
+    }
+
     fn happens_at_a_portal(&mut self, edit: &Edit) {
         let until = |seconds| self.now + SignedDuration::from_secs(seconds);
         match *edit {
@@ -86,7 +110,10 @@ impl World<'_> {
             }
             Edit::Removed { slot, by_person } => {
                 self.journal.overtaken(slot);
-                if !by_person || !self.installation.trail {
+                let is_held = self.installation.held(slot).is_some();
+                // Across a change of the clock, the trail may not show it in the right order.
+                let is_shown = by_person && self.installation.trail && !self.installation.clocks_move;
+                if is_held && !is_shown {
                     self.journal.removed(slot);
                 }
                 self.installation.remove(slot, by_person);
@@ -105,10 +132,17 @@ impl World<'_> {
                 if matches!(trouble, Trouble::Stale | Trouble::Blank) {
                     for slot in [portal, 2] {
                         self.journal.overtaken(slot);
-                        self.journal.removed(slot);
+                        if self.installation.held(slot).is_some() {
+                            self.journal.removed(slot);
+                        }
                     }
                 }
                 self.installation.troubles[portal] = Some((trouble, until));
+            }
+            Edit::ClockOff(portal, ahead) => {
+                self.installation.ahead[portal] = SignedDuration::from_secs(ahead);
+                self.installation.clocks_move = true;
+                self.journal.clock_moves();
             }
             Edit::Quota(slot, times) => self.quota[slot] = times,
             _ => unreachable!("{edit:?} is no event of a portal"),
@@ -124,10 +158,12 @@ impl World<'_> {
     pub fn create(&mut self, at: usize, manifest: Manifest) {
         let key = key_at(at);
         if self.kubernetes.json(&key).is_none() {
-            self.journal.tell(format!(
-                "{key:?} is created: {}",
-                serde_json::to_string(&manifest.spec()).unwrap_or_default()
-            ));
+            self.journal.tell(|| {
+                format!(
+                    "{key:?} is created: {}",
+                    serde_json::to_string(&manifest.spec()).unwrap_or_default()
+                )
+            });
             self.kubernetes.create(&key, manifest.spec(), self.now);
             self.manifests[at] = Some(manifest);
         }
@@ -138,7 +174,10 @@ impl World<'_> {
         let (Some(object), Some(manifest)) = (self.kubernetes.get(&key), &mut self.manifests[at]) else {
             return;
         };
-        let is_applied = object.status.is_some_and(|status| status.applied.is_some());
+        let is_applied = object
+            .status
+            .as_ref()
+            .is_some_and(|status| status.applied.is_some());
         let base = &mut manifest.base;
         match change {
             // The API server refuses it.
@@ -155,6 +194,7 @@ impl World<'_> {
             Change::Deletion(policy) => manifest.deletion = policy,
         }
         let spec = manifest.spec();
+        self.journal.may_be_restored(&object);
         self.kubernetes.set_spec(&key, spec);
     }
 }

@@ -83,8 +83,10 @@ fn a_drift_that_lasts_is_no_new_change() {
 fn restorations_count_for_a_calendar_month() {
     let counted = |before: Option<Tally>, reason| {
         let object = good();
+        let mine = applied_by(&object);
         let facts = Facts {
             removals: before.as_ref(),
+            ownership: Ownership::Ours(&mine),
             ..facts(&object)
         };
         let mut status = Status::default();
@@ -103,6 +105,24 @@ fn restorations_count_for_a_calendar_month() {
         Some((1, ago(23 * 24)))
     );
     assert_eq!(counted(last_month(), None), None);
+}
+
+#[test]
+fn what_another_portal_removed_does_not_count() {
+    let (object, before) = (good(), tally(1, ago(1)));
+    let facts = Facts {
+        removals: Some(&before),
+        ownership: Ownership::None,
+        ..facts(&object)
+    };
+    let counted = |reason| {
+        let mut status = Status::default();
+        fields::removals(&facts, &applied(reason), &mut status);
+        status.removals
+    };
+    assert_eq!(counted(Some(AppliedReason::Created)), None);
+    assert_eq!(counted(Some(AppliedReason::Adopted)), None);
+    assert_eq!(counted(None), Some(before.clone()));
 }
 
 #[test]

@@ -55,6 +55,20 @@ fn good() -> DocSpaceBackupSchedule {
     object(1, json!({"observedGeneration": 1, "conditions": conditions}))
 }
 
+/// What the object applied.
+fn applied_by(object: &DocSpaceBackupSchedule) -> Applied {
+    Applied {
+        time: Time(now() - SignedDuration::from_hours(9)),
+        reason: AppliedReason::Created,
+        generation: 1,
+        uid: "me".into(),
+        url: "https://p.test".into(),
+        host_header: None,
+        schedule: Schedule::without_secrets(&object.spec).shown_as_applied(),
+        secrets: Vec::new(),
+    }
+}
+
 fn facts(object: &DocSpaceBackupSchedule) -> Facts<'_> {
     Facts {
         ownership: object
@@ -329,19 +343,11 @@ fn corrections_are_counted_for_a_day() {
     ];
     for (before, applied, reason, (hour_before, hour_now), expected) in rows {
         let mut object = good();
+        let mine = applied_by(&object);
         let status = object.status.as_mut().expect("a status");
         status.corrections = before.clone();
         status.observed = held(hour_before).map(|held| held.shown());
-        status.applied = Some(Applied {
-            time: Time(now() - SignedDuration::from_hours(9)),
-            reason: AppliedReason::Created,
-            generation: 1,
-            uid: "me".into(),
-            url: "https://p.test".into(),
-            host_header: None,
-            schedule: Schedule::without_secrets(&object.spec).shown_as_applied(),
-            secrets: Vec::new(),
-        });
+        status.applied = Some(mine);
         // An earlier check has told the same.
         status.drift = (hour_before == hour_now).then(|| Drift {
             since: Time(now() - SignedDuration::from_hours(5)),
