@@ -29,7 +29,7 @@ use crate::{
         plan::Need,
         reason::{Reason, Verdict},
         recall::recall,
-        resolved::{know_lost_write, take_resolved},
+        resolved::{take_lost_write, take_resolved},
     },
     schedule::Schedule,
 };
@@ -206,7 +206,7 @@ impl<'a> Observation<'a> {
                 let connected = self.connect(&access, wanted.as_ref());
                 if let Some(wanted) = wanted {
                     let written = Written::new(&wanted, &access.address);
-                    know_lost_write(
+                    take_lost_write(
                         &mut self.facts,
                         lost_write(self.context, self.object).as_ref(),
                         &written,

@@ -284,8 +284,13 @@ mod tests {
             read(r#"{"a": 1, "c": {"b": 2}, "a": 3}"#).ok(),
             Some([Some("3"), None])
         );
-        for other in [r#"["a"]"#, r#"{"a": 1} 2"#, "1"] {
-            assert!(read(other).is_err(), "{other}");
+        for (other, why) in [
+            (r#"["a"]"#, "expected an object"),
+            (r#"{"a": 1} 2"#, "trailing characters"),
+            ("1", "expected an object"),
+        ] {
+            let error = read(other).expect_err(other).to_string();
+            assert!(error.contains(why), "{error}");
         }
     }
 }

@@ -151,4 +151,19 @@ mod tests {
         assert!(may(recorded, 599) && may(recorded, -599));
         assert!(!may(recorded, 600) && !may(recorded, -600));
     }
+
+    #[test]
+    fn a_portal_that_holds_what_is_wanted_settles_the_write_of_it() {
+        let ours = |is_wanted| LostWrite::Ours {
+            since: now(),
+            reason: AppliedReason::Created,
+            is_wanted,
+        };
+        let recorded = LostWrite::Recorded { time: now() };
+        assert!(LostWrite::None.is_settled(now()) && ours(true).is_settled(now()));
+        for other in [ours(false), recorded] {
+            assert!(!other.is_settled(now()), "{other:?} may still be carried out");
+            assert!(other.is_settled(now() + MAY_LAND_FOR), "{other:?}");
+        }
+    }
 }

@@ -41,12 +41,12 @@ pub fn take_resolved(
         .and_then(|status| status.unconfirmed.as_ref());
     let is_this = memory.accepted_write.as_deref() == Some(&written);
     facts.unconfirmed = unconfirmed.filter(|_| is_this).cloned();
-    know_lost_write(facts, lost, &written);
+    take_lost_write(facts, lost, &written);
     memory.resolved = Some((generation, resolved.clone()));
 }
 
-/// Whether a write of this process with an unknown outcome wrote this.
-pub fn know_lost_write(facts: &mut Facts<'_>, lost: Option<&Lost>, written: &Written) {
+/// Takes in the slot's lost write of this process, and whether it wrote this.
+pub fn take_lost_write(facts: &mut Facts<'_>, lost: Option<&Lost>, written: &Written) {
     if let Some(lost) = lost {
         facts.lost_write = lost.as_fact(lost.written == *written);
     }

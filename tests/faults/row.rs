@@ -205,6 +205,14 @@ impl Row {
             .any(|fault| matches!(fault, Injected::Kube(_, fault) if fault.is_of_changes()))
     }
 
+    /// The requests to Kubernetes that fail.
+    pub fn kube_calls(&self) -> impl Iterator<Item = KubeCall> {
+        self.faults.iter().filter_map(|fault| match fault {
+            Injected::Kube(call, _) => Some(*call),
+            Injected::Portal(..) | Injected::Kill(..) => None,
+        })
+    }
+
     /// Whether changes of one object are merged.
     pub fn merges(&self) -> bool {
         self.faults

@@ -38,12 +38,25 @@ impl World {
 
     /// Changes everything while the fault lasts.
     pub async fn lives_with_the_fault(&mut self) -> Vec<u64> {
-        // A view of changes meets what changes.
-        if self.row.begins == Begins::Start && !self.row.views() {
-            self.is_met().await;
+        match self.row.begins {
+            // It meets what changes from now on.
+            Begins::Start if self.row.views() => self.watches().await,
+            Begins::Start => self.is_met().await,
+            _ => {}
         }
         self.change().await;
         self.outlasts_the_fault().await
+    }
+
+    /// Waits until the operator watches what the faults are about.
+    async fn watches(&mut self) {
+        let calls: Vec<_> = self.row.kube_calls().collect();
+        let is_watched = |world: &Self, call| {
+            let mut asked = world.fronts().flat_map(ApiFront::asked);
+            asked.any(|asked| asked.call == call && asked.status == Some(200))
+        };
+        let all = move |world: &Self| calls.iter().all(|call| is_watched(world, *call));
+        self.until("the changes are watched", IS_MET_WITHIN, all).await;
     }
 
     /// Waits until the fault meets a request. Some are made at a look only that finds nothing to write.
@@ -163,11 +176,16 @@ impl World {
                 return;
             }
             assert!(
-                began.elapsed() < IS_QUIET_WITHIN,
+                began.elapsed() < self.rests_within(),
                 "a look at rest writes {more:?}\n{}",
                 self.shown()
             );
         }
+    }
+
+    /// A watch that is still dead tells nothing of a request.
+    fn rests_within(&self) -> Duration {
+        IS_QUIET_WITHIN.max(self.row.recovers_within())
     }
 
     async fn look_at_rest(&mut self) {
@@ -177,7 +195,8 @@ impl World {
             let status = object.as_ref().and_then(|object| object.status.as_ref());
             status.is_some_and(|status| status.last_handled_reconcile_at.as_ref() == Some(&asked))
         };
-        self.until("the request is handled", IS_QUIET_WITHIN, told).await;
+        self.until("the request is handled", self.rests_within(), told)
+            .await;
         self.is_quiet().await;
     }
 

@@ -14,7 +14,7 @@ use docspace_backup_operator::{
         ownership::enforces,
         plan::{Need, Plan, Step},
         recall::recall,
-        resolved::{know_lost_write, take_resolved},
+        resolved::{take_lost_write, take_resolved},
         retry::{backoff, own_interval},
     },
 };
@@ -153,7 +153,7 @@ impl<'a, 'b, 'c> Look<'a, 'b, 'c> {
                 self.connect(&resolved.access);
                 let written = Written::new(&wanted, &resolved.access.address);
                 let lost = lost_write(self.operator, self.object);
-                know_lost_write(&mut self.facts, lost.as_ref(), &written);
+                take_lost_write(&mut self.facts, lost.as_ref(), &written);
                 self.facts.wanted = Some(Ok(wanted));
                 self.facts.access = Some(Ok(resolved.access));
             }
