@@ -13,7 +13,7 @@ use tokio::{
 use crate::{
     NORMAL, Result,
     judge::SETTLES_WITHIN,
-    objects::{Health, Object, Objects, Taken},
+    objects::{Object, Objects, Taken},
     operators::Operators,
     samples::Samples,
 };
@@ -33,7 +33,7 @@ const FAILURES_OF_PORTALS: &str = "failures of portals";
 /// What happens how often.
 const LOOKS: Duration = Duration::from_millis(500);
 const EDITS: Duration = Duration::from_secs(4);
-const EDITS_OF_FAILING: Duration = Duration::from_secs(15);
+const LOST_WRITES: Duration = Duration::from_secs(15);
 const ROTATIONS: Duration = Duration::from_secs(10);
 const DELETIONS: Duration = Duration::from_secs(20);
 const FAILURES: Duration = Duration::from_secs(30);
@@ -80,7 +80,7 @@ impl Happened {
 enum Deed {
     Look,
     Edit,
-    EditOfFailing,
+    LostWrite,
     Rotation,
     Deletion,
     Failure,
@@ -92,9 +92,9 @@ impl Deed {
         (Self::Look, "looks at objects whose portals work", LOOKS),
         (Self::Edit, "edits", EDITS),
         (
-            Self::EditOfFailing,
-            "edits while the portal fails",
-            EDITS_OF_FAILING,
+            Self::LostWrite,
+            "edits whose write gets no answer or a failure",
+            LOST_WRITES,
         ),
         (Self::Rotation, "keys rotated", ROTATIONS),
         (Self::Deletion, "objects deleted and created again", DELETIONS),
@@ -140,13 +140,14 @@ impl Disturber {
         every: Duration,
         mut random: fastrand::Rng,
     ) -> (&'static str, Vec<Result<()>>) {
-        if matches!(deed, Deed::EditOfFailing) && self.lasts < SETTLES_WITHIN {
+        // It takes ten minutes.
+        if matches!(deed, Deed::LostWrite) && self.lasts < SETTLES_WITHIN {
             return (name, Vec::new());
         }
         // Everything happens in a short run, too.
         let every = every.min(self.lasts / SELDOM);
         let from = match deed {
-            Deed::Failure | Deed::EditOfFailing => self.starts + self.lasts / NORMAL,
+            Deed::Failure | Deed::LostWrite => self.starts + self.lasts / NORMAL,
             _ => self.starts,
         };
         let mut next = from + every;
@@ -180,11 +181,7 @@ impl Disturber {
     }
 
     fn spawn(&self, deed: Deed, random: &mut fastrand::Rng, running: &mut JoinSet<Result<()>>) {
-        let health = match deed {
-            Deed::EditOfFailing => Health::Fails,
-            _ => Health::Works,
-        };
-        if let Some(taken) = self.objects.take(random, health) {
+        if let Some(taken) = self.objects.take(random) {
             let random = fastrand::Rng::with_seed(random.u64(..));
             running.spawn(self.clone().act(deed, taken, random));
         }
@@ -209,7 +206,14 @@ impl Disturber {
                 objects.wait(&object.name, DONE_WITHIN, is_done).await
             }
             // Its effect is awaited at the end of the run.
-            Deed::EditOfFailing => {
+            Deed::LostWrite => {
+                let fault = match random.u8(..4) {
+                    0 => Fault::bad_gateway(),
+                    1 => Fault::reset(),
+                    2 => Fault::truncated(),
+                    _ => Fault::lost_answer(),
+                };
+                objects.lose_a_write(object, fault);
                 objects.edit(object, &mut random).await?;
                 true
             }

@@ -71,6 +71,7 @@ async fn main() -> Result<ExitCode> {
     sleep_until(start + lasts).await;
     objects.clear_faults();
     let settled = objects.all_settle(judge::SETTLES_WITHIN).await;
+    let rests_from = start.elapsed();
     let written_at_rest = objects.writes_within(judge::rest(lasts)).await;
 
     // An hour's report is written whatever went wrong.
@@ -84,6 +85,7 @@ async fn main() -> Result<ExitCode> {
     };
     let ending = Ending {
         settled,
+        rests_from,
         written_at_rest,
         told: [operators.log(), metrics, shown.unwrap_or_default()].concat(),
     };

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use docspace_backup_operator::api::{DocSpaceBackupSchedule, condition};
+use docspace_backup_operator::{
+    api::{DocSpaceBackupSchedule, condition},
+    rules::lost_write,
+};
 use futures::{StreamExt, TryStreamExt, stream};
 use harness::{Namespace, control_plane, nightly, secret};
 use k8s_openapi::api::{core::v1::Secret, events::v1::Event as KubeEvent};
@@ -30,7 +33,10 @@ use crate::Result;
 /// Requests in flight while everything is created.
 const IN_FLIGHT: usize = 32;
 /// A portal that failed is as healthy as others this long afterwards: its object is read again by then.
-pub const RECOVERS_WITHIN: Duration = Duration::from_secs(240);
+const RECOVERS_WITHIN: Duration = Duration::from_secs(240);
+
+/// A write whose answer is lost may be carried out for this long.
+const MAY_LAND_FOR: Duration = lost_write::MAY_LAND_FOR.unsigned_abs();
 
 /// An object, its Secret and its portal.
 pub struct Object {
@@ -51,21 +57,12 @@ struct State {
     is_taken: bool,
     /// Its portal fails right now.
     fails: bool,
-    /// Its portal failed until then.
+    /// Its portal failed until then, or its last write is lost until then.
     failed_until: Option<Instant>,
     /// Its portal's failures that a call met.
     failures_met: usize,
     /// The changes of its schedule, with each creation.
     changes: usize,
-}
-
-/// What is wanted of an object's portal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Health {
-    /// It works, and has for some minutes.
-    Works,
-    /// It fails right now.
-    Fails,
 }
 
 /// All of them.
@@ -204,6 +201,14 @@ impl Objects {
         Ok(())
     }
 
+    /// Lets the next write to the portal of an object get this answer.
+    pub fn lose_a_write(&self, object: &Object, fault: Fault) {
+        // For ten minutes it may still be carried out.
+        object.state.lock().unwrap().failed_until = Some(Instant::now() + MAY_LAND_FOR);
+        let fault = fault.to("createbackupschedule").times(1);
+        self.server.order(fault.of(&object.portal));
+    }
+
     /// Lets the portal of an object fail.
     pub fn fail(&self, object: &Object, fault: Fault) -> FaultId {
         object.state.lock().unwrap().fails = true;
@@ -224,19 +229,14 @@ impl Objects {
         self.server.clear_faults();
     }
 
-    /// A random object to which nothing is done now, if chance finds one.
-    pub fn take(&self, random: &mut fastrand::Rng, health: Health) -> Option<Taken> {
+    /// A random object to which nothing is done now, and whose portal has worked for some minutes, if chance finds one.
+    pub fn take(&self, random: &mut fastrand::Rng) -> Option<Taken> {
         let now = Instant::now();
-        // As often as it takes to find one of the few that fail.
         (0..500).find_map(|_| {
             let object = &self.all[random.usize(..self.all.len())];
             let mut state = object.state.lock().unwrap();
             let recovered = |ended| now.duration_since(ended) > RECOVERS_WITHIN;
-            let fits = !state.is_taken
-                && match health {
-                    Health::Fails => state.fails,
-                    Health::Works => !state.fails && state.failed_until.is_none_or(recovered),
-                };
+            let fits = !state.is_taken && !state.fails && state.failed_until.is_none_or(recovered);
             state.is_taken |= fits;
             fits.then(|| Taken(object.clone()))
         })

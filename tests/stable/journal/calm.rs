@@ -18,7 +18,7 @@ use crate::{
     settled::{essence, would_delete},
 };
 
-/// How many looks an object may need after the last change of its slot, those at which it waits for a quiet day aside.
+/// How many looks an object may need after the last change of its slot, those at which it waits for somebody or for a quiet day aside.
 const MOST_LOOKS: usize = 10;
 /// The most writes to a slot.
 const MOST_POSTS: usize = 3;
@@ -131,8 +131,9 @@ fn is_ready_for(status: &Value, reason: &str) -> bool {
 impl Journal {
     /// A look ended with this verdict.
     pub fn looked(&mut self, object: &DocSpaceBackupSchedule, kept: &Kept, class: Class) {
-        // It waits for a day, a month or a user; what it tells of archives may change.
+        // It waits for a day, a month, a user or the owner of its slot, whose own look may be a day away.
         let waiting = [
+            Reason::Conflict,
             Reason::Contested,
             Reason::RemovedByPortal,
             Reason::WouldDeleteArchives,

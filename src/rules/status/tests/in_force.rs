@@ -198,6 +198,22 @@ fn object_with(object: &DocSpaceBackupSchedule, status: Status) -> DocSpaceBacku
 }
 
 #[test]
+fn after_a_write_the_first_start_counts_if_it_is_still_to_come() {
+    // Written at 10:00 UTC, and never queued.
+    let first_start = |hour| {
+        let object = in_force();
+        let mut status = object.status.clone().expect("a status");
+        let applied = status.applied.as_mut().expect("applied");
+        applied.schedule.cron_params.hour = hour;
+        status.observed = Some(applied.schedule.clone());
+        let expected = Expected::of(&object, &status).expect("in force");
+        expected.first_start.map(|start| start.to_string())
+    };
+    assert_eq!(first_start(3), None);
+    assert_eq!(first_start(23).as_deref(), Some("2026-11-24T22:00:00Z"));
+}
+
+#[test]
 fn a_deadline_of_an_older_crd_is_limited() {
     let deadline = |text: &str| {
         let mut object = in_force();

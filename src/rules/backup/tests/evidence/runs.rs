@@ -73,6 +73,24 @@ fn a_run_is_known_again_by_its_id() {
 }
 
 #[test]
+fn the_trail_may_tell_of_a_new_run_later() {
+    let explained = |minutes| {
+        let first_seen = at(NOON) - SignedDuration::from_mins(minutes);
+        let run = LastRun {
+            id: "one".into(),
+            first_seen: Some(to_second(first_seen)),
+        };
+        let look = look(&[]).with(|look| {
+            look.record.last_run = Some(run);
+            look.trail = trail(|_| ());
+        });
+        look.taken_in().seen.explained
+    };
+    assert_eq!(explained(14), None);
+    assert_eq!(explained(15).as_deref(), Some("one"));
+}
+
+#[test]
 fn a_run_is_dropped_for_a_known_reason_only() {
     // The trail and the other schedule were asked.
     let why = |mut look: Look| {
