@@ -140,6 +140,15 @@ pub struct LastRequest {
     pub outcome_unknown: bool,
 }
 
+impl Status {
+    /// The last request, if its outcome is unknown.
+    pub fn lost_request(&self) -> Option<&LastRequest> {
+        self.last_request
+            .as_ref()
+            .filter(|request| request.outcome_unknown)
+    }
+}
+
 impl LastRequest {
     /// The portal's address, for messages.
     pub fn address(&self) -> Option<String> {

@@ -37,9 +37,9 @@ impl LostWrite {
         let here = |request: &&LastRequest| {
             let host = request.host_header.as_deref();
             let same = |url: &String| request.dump == spec.dump && leads_to(url, host, spec);
-            request.outcome_unknown && request.url.as_ref().is_none_or(same)
+            request.url.as_ref().is_none_or(same)
         };
-        match status.last_request.as_ref().filter(here) {
+        match status.lost_request().filter(here) {
             Some(request) => Self::Recorded { time: request.time.0 },
             None => Self::None,
         }
@@ -47,10 +47,7 @@ impl LostWrite {
 
     /// The address of a write that the status records, if it is another than that of the spec.
     pub fn elsewhere(spec: &DocSpaceBackupScheduleSpec, status: &Status) -> Option<String> {
-        let request = status
-            .last_request
-            .as_ref()
-            .filter(|request| request.outcome_unknown)?;
+        let request = status.lost_request()?;
         (Self::recorded(spec, status) == Self::None).then(|| request.address())?
     }
 
@@ -75,20 +72,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::rules::sample;
 
     fn now() -> Timestamp {
         "2026-11-24T12:00:00Z".parse().expect("a time")
     }
 
     fn spec(dump: bool) -> DocSpaceBackupScheduleSpec {
-        let spec = json!({
-            "portal": {"url": "https://p.test", "hostHeader": "docs.test", "apiKeySecretRef": {"name": "key"}},
-            "storageType": "DataStore",
-            "cronParams": {"period": "EveryDay", "hour": 3},
-            "backupsStored": 7,
-            "dump": dump,
-        });
-        serde_json::from_value(spec).expect("a valid spec")
+        let mut spec = sample::object(&json!({"name": "nightly"}), &json!(null)).spec;
+        spec.portal.host_header = Some("docs.test".into());
+        spec.dump = dump;
+        spec
     }
 
     fn status(request: serde_json::Value) -> Status {

@@ -165,20 +165,20 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::portal::{Access, Address, Failure};
+    use crate::{
+        portal::{Access, Address, Failure},
+        rules::sample,
+    };
 
     fn now() -> Timestamp {
         "2026-11-24T12:00:00Z".parse().expect("a time")
     }
 
     fn spec(hour: i32) -> DocSpaceBackupScheduleSpec {
-        let spec = json!({
-            "portal": {"url": "https://p.test", "hostHeader": "docs.test", "apiKeySecretRef": {"name": "key"}},
-            "storageType": "DataStore",
-            "cronParams": {"period": "EveryDay", "hour": hour},
-            "backupsStored": 7,
-        });
-        serde_json::from_value(spec).expect("a valid spec")
+        let mut spec = sample::object(&json!({"name": "nightly"}), &json!(null)).spec;
+        spec.portal.host_header = Some("docs.test".into());
+        spec.cron_params.hour = hour;
+        spec
     }
 
     fn held(hour: i32) -> Held {

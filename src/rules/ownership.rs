@@ -50,10 +50,7 @@ pub fn may_be_at(object: &DocSpaceBackupSchedule) -> Option<String> {
     match Ownership::of(object, status) {
         Ownership::Ours(applied) | Ownership::Elsewhere(applied) => Some(applied.address()),
         Ownership::None => {
-            let lost = status
-                .last_request
-                .as_ref()
-                .filter(|request| request.outcome_unknown)?;
+            let lost = status.lost_request()?;
             Some(lost.address().unwrap_or_else(|| object.spec.portal.shown()))
         }
     }

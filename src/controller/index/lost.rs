@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    api::DocSpaceBackupSchedule,
+    api::{DocSpaceBackupSchedule, Status},
     controller::{
         index::{claims::KeyedSlot, slot::SlotKey},
         key::Key,
@@ -48,11 +48,7 @@ impl LostWrites {
         {
             writes.remove(&key);
         }
-        let request = object
-            .status
-            .as_ref()
-            .and_then(|status| status.last_request.as_ref());
-        let Some(lost) = request.filter(|request| request.outcome_unknown) else {
+        let Some(lost) = object.status.as_ref().and_then(Status::lost_request) else {
             return;
         };
         let own = SlotKey::of(&object.spec);

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use docspace_backup_operator::api::REQUESTED_AT;
+use docspace_backup_operator::api::{REQUESTED_AT, Status};
 use harness::API_KEY;
 use jiff::SignedDuration;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
@@ -77,11 +77,7 @@ impl World {
     /// time.
     pub(super) async fn age_the_lost_write(&self) {
         let object = self.object().expect("the object is there");
-        let lost = object
-            .status
-            .as_ref()
-            .and_then(|status| status.last_request.as_ref());
-        let Some(lost) = lost.filter(|lost| lost.outcome_unknown) else {
+        let Some(lost) = object.status.as_ref().and_then(Status::lost_request) else {
             return;
         };
         let earlier = lost.time.0 - A_LOST_WRITE_HAS_LANDED;

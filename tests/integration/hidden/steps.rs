@@ -229,8 +229,10 @@ impl Walk {
             })
             .await;
         let object = self.world.wait("nightly", is_observed).await;
-        let request = object.status.and_then(|status| status.last_request);
-        if request.is_some_and(|request| request.outcome_unknown) {
+        if object
+            .status
+            .is_some_and(|status| status.lost_request().is_some())
+        {
             // The write was carried out in the end; otherwise the operator writes nothing for ten minutes.
             self.hold_wanted();
             self.settle().await;

@@ -10,19 +10,13 @@ use crate::{
     rules::{
         backup::{audit_trail::AuditTrail, next_question::awaited, tests::*},
         facts::{Asked, Facts},
+        sample,
     },
     schedule::{Held, Schedule, Storage},
 };
 
 pub(super) fn spec() -> DocSpaceBackupScheduleSpec {
-    let spec = json!({
-        "portal": {"url": "https://p.test", "apiKeySecretRef": {"name": "key"}},
-        "storageType": "Local",
-        "storageParams": [{"key": "filePath", "value": "/b"}],
-        "cronParams": {"period": "EveryDay", "hour": 3},
-        "backupsStored": 7,
-    });
-    serde_json::from_value(spec).expect("a valid spec")
+    sample::local_object(1, &json!(null)).spec
 }
 
 pub(super) fn held(last: Option<Timestamp>) -> Held {
