@@ -19,34 +19,31 @@ const RETRY: Duration = Duration::from_millis(100);
 /// While the operator runs and the object is there: the metrics tell no secret.
 pub async fn while_it_is_there(world: &mut World) {
     let began = Instant::now();
-    let metrics = loop {
+    while !metrics_tell_nothing(world).await {
+        assert!(
+            began.elapsed() < DEADLINE,
+            "no metrics in time\n{}",
+            world.shown()
+        );
+        // It may have ended just now, as without its Lease.
         world.tend().await;
-        let operator = world.operator.as_ref().filter(|operator| operator.runs());
-        if let Some(operator) = operator {
-            let address = operator.address().await;
-            match timeout(DEADLINE, try_http_get(&address, "/metrics", "*/*")).await {
-                Ok(Ok((_, metrics))) => break metrics,
-                // It may have ended just now, as without its Lease.
-                Ok(Err(error)) => assert!(began.elapsed() < DEADLINE, "no metrics: {error}"),
-                Err(_) => panic!("no metrics in time\n{}", world.shown()),
-            }
-        }
         sleep(RETRY).await;
-    };
-    secrets::tells_nothing(world, "the metrics", &metrics);
+    }
     knows_the_portal(world);
     writes::no_archive_is_lost(world);
 }
 
-/// While the fault lasts: the metrics tell no secret, if an operator serves them.
-pub async fn metrics_so_far(world: &World) {
+/// The metrics tell no secret; gives whether an operator serves them.
+pub async fn metrics_tell_nothing(world: &World) -> bool {
     let Some(operator) = world.operator.as_ref().filter(|operator| operator.runs()) else {
-        return;
+        return false;
     };
     let asked = async { try_http_get(&operator.address().await, "/metrics", "*/*").await };
-    if let Ok(Ok((_, metrics))) = timeout(DEADLINE, asked).await {
-        secrets::tells_nothing(world, "the metrics", &metrics);
-    }
+    let Ok(Ok((_, metrics))) = timeout(DEADLINE, asked).await else {
+        return false;
+    };
+    secrets::tells_nothing(world, "the metrics", &metrics);
+    true
 }
 
 /// The status has the portal's time zone, without which no backup is expected.

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{ApiFront, DEADLINE, KubeCall, KubeFault, KubeRequest, Operator, control_plane};
+use harness::{ApiFront, DEADLINE, KubeCall, KubeFault, Operator, control_plane};
 
 use super::World;
 use crate::row::Injected;
@@ -29,12 +29,7 @@ impl World {
         self.operator = Some(self.start_as("first", &kubeconfig).await);
         if self.row.standby {
             // The faults are those of the leader.
-            let leads = |world: &Self| {
-                let asked = world.front.asked();
-                let took =
-                    |asked: &KubeRequest| asked.call == KubeCall::ReplaceLease && asked.status == Some(200);
-                asked.iter().any(took)
-            };
+            let leads = |world: &Self| world.front.has_done(KubeCall::ReplaceLease);
             self.until("the first leads", DEADLINE, leads).await;
             let plane = control_plane();
             let front = ApiFront::of(plane).await;
@@ -123,10 +118,9 @@ impl World {
         let Some(standby) = standby.filter(|_| self.row.faults.iter().all(goes)) else {
             return;
         };
-        let asked = standby.front.asked();
-        let led = asked.iter().any(|asked| {
-            asked.call.is_write() || (asked.call == KubeCall::ReplaceLease && asked.status == Some(200))
-        });
+        let front = &standby.front;
+        let led =
+            front.has_done(KubeCall::ReplaceLease) || front.asked().iter().any(|asked| asked.call.is_write());
         assert!(!led, "the standby leads\n{}", self.shown());
         assert_eq!(self.starts.len(), 2, "a process ended\n{}", self.shown());
     }

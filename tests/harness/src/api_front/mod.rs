@@ -161,6 +161,14 @@ impl ApiFront {
         self.shared.asked.lock().expect("nobody panicked").clone()
     }
 
+    /// Whether the API server has carried out such a request.
+    pub fn has_done(&self, call: KubeCall) -> bool {
+        let asked = self.shared.asked.lock().expect("nobody panicked");
+        asked
+            .iter()
+            .any(|asked| asked.call == call && asked.status == Some(200))
+    }
+
     /// Requests that are of no known kind.
     pub fn unknown(&self) -> Vec<String> {
         self.shared.unknown.lock().expect("nobody panicked").clone()
