@@ -1,10 +1,11 @@
 //! Strangers share one operator: attacks by tenants and by portals, against the real binary under the chart's memory
 //! limit. A [`World`] is one operator for two namespaces: [`victims`] live in one and are looked after all the time,
-//! [`attackers`] in the other. After each attack [`World::judge`] prints what it took, and fails the test
+//! [`attackers`] in the other. A second operator, the control, has victims and no attackers: a slow machine slows both.
+//! After each attack [`World::judge`] prints what it took, and fails the test
 //!
 //! - if the operator ended, or took more memory than the chart grants,
-//! - if a victim was not Ready and Synced at any time, or was looked after later than twice as long as before,
-//! - if a probe or the metrics took longer than a second.
+//! - if a victim was not Ready and Synced at any time, or a look at one took several times as long as one of the control,
+//! - if a probe or the metrics took longer than a second, while those of the control did not.
 //!
 //! `cargo test --test strangers -- --nocapture NAME` shows the figures of one attack. The environment variable
 //! `OPERATOR` names another binary, for example a release build.

@@ -30,18 +30,21 @@ pub struct Told {
     pub worst: Duration,
     /// How many were asked for.
     pub asked: usize,
-    /// What did not come in time, or was no 200.
+    /// What did not come in time while the control answered, or was no 200.
     pub failures: Vec<String>,
 }
 
+type Answer = Result<io::Result<String>, Elapsed>;
+
 impl Told {
-    fn take(&mut self, path: &str, took: Duration, answer: Result<io::Result<String>, Elapsed>) {
+    fn take(&mut self, path: &str, took: Duration, answer: Answer, control: &Answer) {
         self.asked += 1;
         self.worst = self.worst.max(took);
         let failure = match answer {
             Ok(Ok(answer)) if answer.starts_with("HTTP/1.0 200 ") => return,
             Ok(Ok(answer)) => answer.lines().next().unwrap_or_default().to_owned(),
             Ok(Err(error)) => error.to_string(),
+            Err(_) if control.is_err() => return,
             Err(_) => format!("nothing within {LIMIT:?}"),
         };
         self.failures.push(format!("{path}: {failure}"));
@@ -49,16 +52,22 @@ impl Told {
 }
 
 impl Probes {
-    /// Of the operator whose server has this address.
-    pub fn of(address: String) -> Self {
+    /// Of the operator whose server has this address, and at the same time of the control at the other one.
+    pub fn of(address: String, control: String) -> Self {
         let told = Arc::<Mutex<Told>>::default();
         let shared = told.clone();
         let task = tokio::spawn(async move {
             for path in ["/livez", "/readyz", "/metrics"].into_iter().cycle() {
                 let began = Instant::now();
-                let answer = timeout(LIMIT, get(&address, path)).await;
-                let took = began.elapsed();
-                shared.lock().expect("nobody panicked").take(path, took, answer);
+                let asked = async {
+                    let answer = timeout(LIMIT, get(&address, path)).await;
+                    (began.elapsed(), answer)
+                };
+                let ((took, answer), control) = tokio::join!(asked, timeout(LIMIT, get(&control, path)));
+                shared
+                    .lock()
+                    .expect("nobody panicked")
+                    .take(path, took, answer, &control);
                 sleep(PACE).await;
             }
         });

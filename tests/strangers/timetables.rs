@@ -17,7 +17,7 @@ use crate::{
 async fn hours_that_never_meet() {
     const OBJECTS: usize = 62;
     let mut world = World::planned(Plan {
-        arguments: vec!["--leader-election", "--lease-name=strangers-timetables"],
+        arguments: vec!["--leader-election"],
         ..Plan::of("62 objects with hostile hours at one server")
     })
     .await;

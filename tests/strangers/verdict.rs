@@ -7,8 +7,20 @@ use crate::{
     probes::Told,
 };
 
-/// What a machine that is busy with the test itself may add to twice the median, and twice the longest, of before.
+/// A look at a victim may take so many times as long as one of the control. It is more than the goal of `make bench`, twice,
+/// since an unoptimised operator shares few cores with all attackers and all portals.
+const TIMES: u32 = 4;
+/// What chance may add to that, for the median and for the longest.
 const NOISE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
+
+/// How long two looks took that were asked for at the same time.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// At a victim of the operator under attack.
+    pub victim: Duration,
+    /// At one of an operator that nobody attacks.
+    pub control: Duration,
+}
 
 /// What an attack took, and whom it harmed.
 pub struct Verdict {
@@ -62,18 +74,22 @@ impl Verdict {
         );
     }
 
-    pub fn on_looks(&mut self, before: &[Duration], during: &[Duration]) {
-        let spread = |looks: &[Duration]| {
-            let (median, longest) = (quantile(looks, 0.5), quantile(looks, 1.0));
-            format!("{}: median {median:.0?}, longest {longest:.0?}", looks.len())
-        };
-        self.row("looks before", &spread(before));
-        self.row("looks during", &spread(during));
+    pub fn on_looks(&mut self, looks: &[Look]) {
+        let victims: Vec<_> = looks.iter().map(|look| look.victim).collect();
+        let controls: Vec<_> = looks.iter().map(|look| look.control).collect();
+        let count = looks.len();
+        for (what, times) in [("looks", &victims), ("of the control", &controls)] {
+            let (median, longest) = (quantile(times, 0.5), quantile(times, 1.0));
+            self.row(
+                what,
+                &format!("{count}: median {median:.0?}, longest {longest:.0?}"),
+            );
+        }
         for (what, share, noise) in [("median", 0.5, NOISE[0]), ("longest", 1.0, NOISE[1])] {
-            let (before, during) = (quantile(before, share), quantile(during, share));
+            let (victim, control) = (quantile(&victims, share), quantile(&controls, share));
             self.expect(
-                during <= 2 * before + noise,
-                format!("the {what} look at a victim took {during:.1?}, {before:.1?} before the attack"),
+                victim <= TIMES * control + noise,
+                format!("the {what} look at a victim took {victim:.1?}, at one of the control {control:.1?}"),
             );
         }
     }

@@ -9,7 +9,7 @@ use std::{
 
 use docspace_backup_operator::api::{DocSpaceBackupSchedule, REQUESTED_AT};
 use futures::TryStreamExt;
-use harness::{DEADLINE, Namespace, nightly, secret};
+use harness::{Namespace, nightly, secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
     Api, Client, ResourceExt,
@@ -24,7 +24,7 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::attackers::random;
+use crate::{attackers::random, world::LONG};
 
 /// The operator need not look at one object more often on demand, so each victim asks once in so long.
 const ONE_ASKS_AGAIN: Duration = Duration::from_secs(11);
@@ -95,7 +95,7 @@ impl Victims {
     /// Waits until all are Ready.
     pub async fn are_ready(&self) {
         let (mut seen, count) = (self.seen.clone(), self.names.len());
-        let ready = timeout(DEADLINE, seen.wait_for(|seen| seen.len() == count)).await;
+        let ready = timeout(LONG, seen.wait_for(|seen| seen.len() == count)).await;
         assert!(
             ready.is_ok(),
             "only {} victims are Ready in time",

@@ -1,4 +1,5 @@
-//! One operator for two namespaces: victims live in one, attackers in the other.
+//! One operator for two namespaces: victims live in one, attackers in the other. Beside it a second operator, the control,
+//! has victims only.
 
 use std::{
     sync::{Arc, Mutex},
@@ -6,6 +7,7 @@ use std::{
 };
 
 use harness::{DEADLINE, Namespace, Operator, control_plane};
+use kube::Client;
 use simulated_portal::Fault;
 use tokio::{
     sync::{Mutex as AsyncMutex, Semaphore, SemaphorePermit},
@@ -18,17 +20,17 @@ use crate::{
     limit::{Meter, Peak, binary, under_limit},
     portal::Portal,
     probes::{Probes, get},
-    verdict::Verdict,
+    verdict::{Look, Verdict},
     victims::{At, Victims},
 };
 
 /// So many worlds at a time, or they disturb each other's times.
 const AT_ONCE: u32 = 3;
 static PLACES: Semaphore = Semaphore::const_new(AT_ONCE as usize);
-/// Looks at victims before the attack, and at least so many during it.
+/// At least so many looks at victims during the attack.
 const LOOKS: usize = 12;
-/// An attack is made within this time, and enough looks come within as long.
-const LONG: Duration = Duration::from_secs(60);
+/// What comes before an attack, the attack, and enough looks each come within this time.
+pub const LONG: Duration = Duration::from_secs(120);
 
 /// How a world is set up.
 #[derive(Clone, Debug)]
@@ -69,10 +71,13 @@ pub struct World {
     pub operator: Operator,
     pub attackers: Attackers,
     pub victims: Arc<AsyncMutex<Victims>>,
+    /// An operator like the other one, with victims of its own whom the next looks meet at the same time. What these
+    /// take, the machine and Kubernetes take.
+    control: Operator,
     meter: Meter,
     probes: Probes,
-    before: Vec<Duration>,
-    looks: Arc<Mutex<Vec<Duration>>>,
+    looks: Arc<Mutex<Vec<Look>>>,
+    enough_looks: usize,
     looking: AbortOnDropHandle<()>,
     /// Of earlier processes.
     peak: Peak,
@@ -81,7 +86,7 @@ pub struct World {
 }
 
 impl World {
-    /// Before the attack: looks at victims were measured, and from now on each is one during the attack.
+    /// Before the attack: all victims are Ready, and from now on looks are taken.
     pub async fn before(attack: &'static str) -> Self {
         Self::planned(Plan::of(attack)).await
     }
@@ -90,37 +95,26 @@ impl World {
     pub async fn planned(plan: Plan) -> Self {
         let places = PLACES.acquire_many(if plan.alone { AT_ONCE } else { 1 });
         let places = places.await.expect("never closed");
-        let plane = control_plane();
-        let client = plane.client().await;
-        let [home, abroad] = [Namespace::create(&client).await, Namespace::create(&client).await];
-        let mut arguments = vec!["--namespace", abroad.name()];
-        arguments.extend(&plan.arguments);
-        let through: Vec<_> = plan.through.iter().map(String::as_str).collect();
-        let kubeconfig = plane.kubeconfig();
-        let operator =
-            Operator::start_through(&through, binary(), &kubeconfig, home.name(), &arguments).await;
-        let meter = Meter::of(operator.id());
-        let mut victims = Victims::create(&client, &home, plan.victims, plan.at).await;
-        victims.are_ready().await;
-        if !plan.calls_take.is_zero() {
-            victims.server.order(Fault::delay(plan.calls_take));
-        }
-        let mut before = Vec::new();
-        for _ in 0..LOOKS.min(plan.victims) {
-            before.push(victims.look().await);
-        }
+        let client = control_plane().client().await;
+        let abroad = Namespace::create(&client).await;
+        let arguments = [&["--namespace", abroad.name()], plan.arguments.as_slice()].concat();
+        let ((operator, victims), (control, controls)) = tokio::join!(
+            operator_with_victims(&plan, &client, &arguments),
+            operator_with_victims(&plan, &client, &plan.arguments),
+        );
         let victims = Arc::new(AsyncMutex::new(victims));
-        let looks = Arc::<Mutex<Vec<Duration>>>::default();
-        let looking = look_again_and_again(victims.clone(), looks.clone());
+        let looks = Arc::<Mutex<Vec<Look>>>::default();
+        let looking = look_again_and_again(victims.clone(), controls, looks.clone());
         Self {
             attackers: Attackers::of(&client, &abroad),
-            meter,
-            probes: Probes::of(operator.address().await),
-            before,
-            looking: AbortOnDropHandle::new(tokio::spawn(looking)),
+            meter: Meter::of(operator.id()),
+            probes: Probes::of(operator.address().await, control.address().await),
             looks,
+            enough_looks: LOOKS.min(plan.victims),
+            looking: AbortOnDropHandle::new(tokio::spawn(looking)),
             victims,
             operator,
+            control,
             peak: Peak::default(),
             verdict: Verdict::on(plan.attack),
             _places: places,
@@ -178,14 +172,14 @@ impl World {
             let answer = get(&address, "/readyz").await;
             answer.is_ok_and(|answer| answer.starts_with("HTTP/1.0 200 "))
         };
-        let ready = self.attack_for(DEADLINE, async {
+        let ready = self.attack_for(LONG, async {
             while !is_ready().await {
                 sleep(Duration::from_millis(20)).await;
             }
         });
         let ready = ready.await;
         self.verdict.expect(ready, "the operator was not ready in time");
-        self.probes = Probes::of(address);
+        self.probes = Probes::of(address, self.control.address().await);
     }
 
     /// What this attack in particular must not cause.
@@ -195,9 +189,9 @@ impl World {
 
     /// Waits until there were enough looks during the attack, prints what the attack took, and fails if it harmed anybody.
     pub async fn judge(mut self) {
-        let (looks, wanted) = (self.looks.clone(), self.before.len());
+        let (looks, enough) = (self.looks.clone(), self.enough_looks);
         let enough = self.attack_for(LONG, async {
-            while looks.lock().expect("nobody panicked").len() < wanted {
+            while looks.lock().expect("nobody panicked").len() < enough {
                 sleep(Duration::from_millis(50)).await;
             }
         });
@@ -206,7 +200,7 @@ impl World {
         let looks = self.looks.lock().expect("nobody panicked").clone();
         let mut verdict = self.verdict;
         verdict.on_memory(self.peak.max(self.meter.peak()));
-        verdict.on_looks(&self.before, &looks);
+        verdict.on_looks(&looks);
         verdict.on_probes(&self.probes.told());
         verdict.on_victims(&self.victims.lock().await.faults());
         verdict.expect(enough, "the victims were looked at too seldom");
@@ -218,9 +212,33 @@ impl World {
     }
 }
 
-async fn look_again_and_again(victims: Arc<AsyncMutex<Victims>>, looks: Arc<Mutex<Vec<Duration>>>) {
+/// An operator of a new namespace, and its victims, which are Ready.
+async fn operator_with_victims(plan: &Plan, client: &Client, arguments: &[&str]) -> (Operator, Victims) {
+    let namespace = Namespace::create(client).await;
+    let through: Vec<_> = plan.through.iter().map(String::as_str).collect();
+    let kubeconfig = control_plane().kubeconfig();
+    let name = namespace.name();
+    let arguments = [arguments, &["--lease-namespace", name]].concat();
+    let operator = Operator::start_through(&through, binary(), &kubeconfig, name, &arguments).await;
+    let victims = Victims::create(client, &namespace, plan.victims, plan.at).await;
+    victims.are_ready().await;
+    if !plan.calls_take.is_zero() {
+        victims.server.order(Fault::delay(plan.calls_take));
+    }
+    (operator, victims)
+}
+
+async fn look_again_and_again(
+    victims: Arc<AsyncMutex<Victims>>,
+    mut controls: Victims,
+    looks: Arc<Mutex<Vec<Look>>>,
+) {
     loop {
-        let took = victims.lock().await.look().await;
-        looks.lock().expect("nobody panicked").push(took);
+        let mut victims = victims.lock().await;
+        let (victim, control) = tokio::join!(victims.look(), controls.look());
+        looks
+            .lock()
+            .expect("nobody panicked")
+            .push(Look { victim, control });
     }
 }
