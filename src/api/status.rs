@@ -134,8 +134,8 @@ pub struct LastRequest {
     pub status_code: Option<i32>,
     /// The outcome in words.
     pub message: String,
-    /// True if the outcome is unknown and DocSpace may still carry out the call. The operator does not repeat it for ten
-    /// minutes.
+    /// True if DocSpace may still carry out the call, or a write before a deletion that failed: its outcome is unknown. The
+    /// operator does not write again for ten minutes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub outcome_unknown: bool,
 }

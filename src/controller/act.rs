@@ -14,12 +14,11 @@ use crate::{
         decide::deletion::give_up,
         events::after_write,
         facts::Asked,
-        memory::{Lost, Written},
+        memory::Lost,
         note::Note,
-        outcome::{Kept, Outcome, Sent, in_sync, request, suspended},
+        outcome::{Kept, Outcome, Sent, in_sync, left_after_deletion, request, suspended},
         ownership::may_be_at,
         plan::{Plan, Write},
-        reason::{Reason, Verdict},
     },
     schedule::{Held, Schedule, timetable::Timetable},
 };
@@ -85,7 +84,7 @@ async fn write(observation: &mut Observation<'_>, portal: &Portal, plan: Write) 
     metrics.written(plan.reason, posted.as_ref().err());
     if posted.is_ok() {
         observation.context.index.settle_write(observation.object);
-        observation.memory.accepted_write = observation.would_write().map(Box::new);
+        observation.memory.accepted_write = observation.memory.would_write().map(Box::new);
     }
     if Sent::of(&posted, wanted, &Asked::NotYet) != Sent::Refused {
         let answer = observation
@@ -129,38 +128,31 @@ async fn delete(
         Timestamp::now(),
     );
     let seen = observation.context.within_grace(portal.schedule(dump)).await;
-    let gone = match (&deleted, observation.facts.take_time(seen)) {
-        (_, Ok(held)) => held.is_none(),
-        (Ok(()), Err(_)) => true,
-        (Err(_), Err(_)) => false,
-    };
-    if gone {
-        remove_finalizer(observation).await?;
+    let seen = observation.facts.take_time(seen);
+    let Some(verdict) = left_after_deletion(&deleted, &seen) else {
+        if !remove_finalizer(observation).await? {
+            return Ok(Outcome::NotFound);
+        }
         let note = Note::normal("ScheduleDeleted", "The operator deleted the portal's schedule");
         let left = left_behind.map(|why| observation.left_behind(&why));
         return Ok(Outcome::Released {
             request: Some(request),
             notes: std::iter::once(note).chain(left).collect(),
         });
-    }
-    let verdict = match &deleted {
-        Err(error) => error.into(),
-        Ok(()) => Verdict::new(
-            Reason::OutcomeUnknown,
-            "The portal accepted the deletion but still shows the schedule; the operator retries",
-        ),
     };
     match give_up(&observation.facts, &verdict) {
         Some(left_behind) => release(observation, Some(left_behind)).await,
-        None => Ok(Outcome::Kept(Kept {
-            request: Some(request),
-            ..Kept::of(verdict)
-        })),
+        None => {
+            let lost = observation.facts.lost_write;
+            Ok(Outcome::Kept(Kept::not_deleted(verdict, request, lost)))
+        }
     }
 }
 
 async fn release(observation: &mut Observation<'_>, left_behind: Option<String>) -> Result<Outcome, Error> {
-    remove_finalizer(observation).await?;
+    if !remove_finalizer(observation).await? {
+        return Ok(Outcome::NotFound);
+    }
     let notes = left_behind.map(|why| observation.left_behind(&why));
     Ok(Outcome::Released {
         request: None,
@@ -180,7 +172,8 @@ async fn add_finalizer(observation: &mut Observation<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-async fn remove_finalizer(observation: &mut Observation<'_>) -> Result<(), Error> {
+/// Returns whether Kubernetes knows the object.
+async fn remove_finalizer(observation: &mut Observation<'_>) -> Result<bool, Error> {
     let _room = observation.context.room_for(observation.object).await;
     let api = observation.context.api(observation.object);
     observation.context.index.released(&Key::of(observation.object));
@@ -188,18 +181,17 @@ async fn remove_finalizer(observation: &mut Observation<'_>) -> Result<(), Error
         Ok(patched) => {
             observation.wrote(patched.metadata);
             observation.memory.released = true;
+            Ok(true)
         }
-        // Also the answer of an API server that starts and does not know the CRD yet.
-        Err(kube::Error::Api(status)) if status.code == 404 => {}
-        Err(error) => return Err(error.into()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
+        Err(error) => Err(error.into()),
     }
-    Ok(())
 }
 
 impl Observation<'_> {
     /// Keeps the write of this reconcile, whose outcome is unknown.
     fn lose_write(&self, reason: AppliedReason) {
-        if let Some(written) = self.would_write() {
+        if let Some(written) = self.memory.would_write() {
             let lost = Lost {
                 by: self.object.metadata.uid.clone(),
                 since: Timestamp::now(),
@@ -287,14 +279,6 @@ impl Observation<'_> {
         told.or(known)
     }
 
-    /// The write that this reconcile would make.
-    fn would_write(&self) -> Option<Written> {
-        self.memory
-            .resolved
-            .as_ref()
-            .map(|(_, resolved)| Written::of(resolved))
-    }
-
     /// Call when the portal holds the wanted schedule.
     fn settled(&mut self) {
         if self.facts.lost_write.is_settled(self.facts.local_now) {
@@ -305,17 +289,10 @@ impl Observation<'_> {
 
     /// The reads may have taken long, so the object may have changed meanwhile.
     fn check_still_wanted(&self) -> Result<(), Error> {
-        let newest = self.context.index.newest(&Key::of(self.object));
-        let newest = newest
-            .as_ref()
-            .and_then(|newest| newest.object.as_ref().ok())
-            .map(|newest| &newest.metadata);
-        let then = &self.object.metadata;
-        let same = newest.is_some_and(|now| {
-            now.uid == then.uid
-                && now.generation == then.generation
-                && now.deletion_timestamp == then.deletion_timestamp
-        });
-        if same { Ok(()) } else { Err(Error::Superseded) }
+        if self.context.index.is_still_wanted(self.object) {
+            Ok(())
+        } else {
+            Err(Error::Superseded)
+        }
     }
 }

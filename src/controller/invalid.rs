@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::{
     api::DocSpaceBackupSchedule,
     controller::{
-        context::Context,
+        context::{Context, pace},
         finalizer,
         metrics::ReconcileResult,
         patch::{met_another, of_status},
@@ -31,6 +31,7 @@ use crate::{
         note::Note,
         ownership::has_finalizer,
         reason::{Class, Reason, Verdict},
+        retry::after_kubernetes,
         status::conditions::{ConditionState, Conditions},
     },
 };
@@ -68,25 +69,33 @@ pub async fn reconcile(
     );
     let (name, namespace) = (&object.metadata.name, &object.metadata.namespace);
     tracing::warn!(name, namespace, "{message}");
-    let ended = if deleting {
-        release(context, &object.metadata, bytes, &message).await?;
-        ReconcileResult::Released
+    let (ended, is_found) = if deleting {
+        let is_found = release(context, &object.metadata, bytes, &message).await?;
+        (ReconcileResult::Released, is_found)
     } else {
         let verdict = Verdict::new(Reason::InvalidObject, message);
-        report(context, &object.metadata, bytes, &verdict).await?;
-        ReconcileResult::Stalled
+        let is_found = report(context, &object.metadata, bytes, &verdict).await?;
+        (ReconcileResult::Stalled, is_found)
     };
+    if !is_found {
+        // The watch should tell its end; if it does not, the answer was wrong.
+        return Ok(Next::After(after_kubernetes(
+            memory,
+            pace(context.settings.interval),
+        )));
+    }
+    memory.kubernetes_failures = 0;
     context.metrics.reconciled(ended, began.elapsed());
     memory.seen = Some(trigger);
     Ok(Next::Change)
 }
 
 /// Reports that the reconcile of an object panicked. The panic itself is in the log; its text may hold a secret. As
-/// always, a deletion waits five minutes at most.
+/// always, a deletion waits five minutes at most. Returns whether Kubernetes knows the object.
 ///
 /// # Errors
 /// Kubernetes' own failures.
-pub async fn report_fault(context: &Context, object: &Guarded) -> Result<(), kube::Error> {
+pub async fn report_fault(context: &Context, object: &Guarded) -> Result<bool, kube::Error> {
     let message = "The operator failed at this object because of a fault of its own, and retries with growing pauses; \
         report the fault with the operator's log";
     let deleted = object.meta().deletion_timestamp.as_ref();
@@ -112,16 +121,17 @@ fn resource() -> ApiResource {
     ApiResource::erase::<DocSpaceBackupSchedule>(&())
 }
 
+/// Removes the finalizer, and tells what may be left. Returns whether Kubernetes knows the object.
 async fn release(
     context: &Context,
     known: &ObjectMeta,
     bytes: usize,
     message: &str,
-) -> Result<(), kube::Error> {
+) -> Result<bool, kube::Error> {
     let namespace = known.namespace.as_deref();
     let _room = context.room(namespace, bytes.saturating_mul(TREE)).await;
     let Some(found) = find(&api_of(context, known), known).await? else {
-        return Ok(());
+        return Ok(false);
     };
     if has_finalizer(found.metadata.finalizers.as_ref()) {
         let api = Api::namespaced(context.client(), namespace.unwrap_or_default());
@@ -134,25 +144,26 @@ async fn release(
     );
     let object = found.object_ref(&resource());
     publish_event(&context.client(), &context.metrics, object, note).await;
-    Ok(())
+    Ok(true)
 }
 
-/// Writes the verdict into the conditions, and an Event if it is new.
+/// Writes the verdict into the conditions, and an Event if it is new. Returns whether Kubernetes knows the object.
 async fn report(
     context: &Context,
     known: &ObjectMeta,
     bytes: usize,
     verdict: &Verdict,
-) -> Result<(), kube::Error> {
+) -> Result<bool, kube::Error> {
     let namespace = known.namespace.as_deref();
     let _room = context.room(namespace, bytes.saturating_mul(TREE)).await;
     let api = api_of(context, known);
-    let found = find(&api, known).await?;
-    // The verdict is not about a later spec.
-    let found = found.filter(|found| found.metadata.generation == known.generation);
-    let Some(found) = found else {
-        return Ok(());
+    let Some(found) = find(&api, known).await? else {
+        return Ok(false);
     };
+    if found.metadata.generation != known.generation {
+        // The verdict is not about a later spec.
+        return Ok(true);
+    }
     let before = &found.data["status"];
     let mut status = match before {
         Value::Object(_) => before.clone(),
@@ -161,21 +172,21 @@ async fn report(
     status["observedGeneration"] = json!(known.generation);
     status["conditions"] = json!(conditions(&found, verdict));
     if status == *before {
-        return Ok(());
+        return Ok(true);
     }
     let patch = of_status(&found.metadata, before, &status);
     let name = known.name.as_deref().unwrap_or_default();
     if let Err(error) = api.patch_status(name, &PatchParams::default(), &patch).await {
         let api = Api::namespaced(context.client(), namespace.unwrap_or_default());
         return match met_another(&api, &found.metadata, &error).await? {
-            true => Ok(()),
+            true => Ok(false),
             false => Err(error),
         };
     }
     let note = Note::warning(verdict.reason.to_string(), &verdict.message);
     let object = found.object_ref(&resource());
     publish_event(&context.client(), &context.metrics, object, note).await;
-    Ok(())
+    Ok(true)
 }
 
 /// Ready=False, and Stalled or Reconciling; lastTransitionTime is kept if the status of the condition is unchanged.

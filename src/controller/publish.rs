@@ -28,7 +28,7 @@ use crate::{
     },
     rules::{
         backup::expected::Expected, events, memory::Trigger, note::Note, outcome::Kept, reason::Class,
-        status::digest::digest, summary::summary,
+        retry::after_kubernetes, status::digest::digest, summary::summary,
     },
     text::prefix,
 };
@@ -63,7 +63,8 @@ impl Context {
         summary.keep(memory);
         memory.unwritten = (!matches!(patched, Ok(true))).then(|| Box::new(status.clone()));
         if !patched? {
-            return Ok((self.unless_gone(memory, interval), class));
+            // The watch should tell the end of the object; if it does not, the answer was wrong.
+            return Ok((Next::After(after_kubernetes(memory, pace(interval))), class));
         }
         memory.kubernetes_failures = 0;
         // After the patch, others see this schedule: of two concurrent objects, at least one sees the other.

@@ -9,6 +9,7 @@ use crate::{
     rules::{
         drift::{accepted_now, not_shown},
         facts::{Asked, Facts},
+        lost_write::LostWrite,
         note::Note,
         plan::Write,
         reason::{Reason, Verdict},
@@ -28,6 +29,9 @@ pub enum Outcome {
         /// Events.
         notes: Vec<Note>,
     },
+    /// Kubernetes does not know the object. The watch should tell its end; if it does not, the answer was wrong, such as
+    /// that of an API server that starts and does not know the CRD yet.
+    NotFound,
 }
 
 /// What was done for an object that stays.
@@ -54,6 +58,17 @@ impl Kept {
             request: None,
             replaced: None,
             notes: Vec::new(),
+        }
+    }
+
+    /// The DELETE did not remove the schedule. Nor did it settle a write before it whose outcome is unknown.
+    pub fn not_deleted(verdict: Verdict, request: LastRequest, lost: LostWrite) -> Self {
+        Self {
+            request: Some(LastRequest {
+                outcome_unknown: lost != LostWrite::None,
+                ..request
+            }),
+            ..Self::of(verdict)
         }
     }
 }
@@ -138,6 +153,21 @@ fn outcome_unknown(error: &PortalError) -> Verdict {
                  after ten minutes at the earliest"
             ),
         )
+    }
+}
+
+/// The verdict while a schedule may be left, from the answer to its DELETE and the GET after it; `None` once it is gone.
+pub fn left_after_deletion(
+    deleted: &Result<(), PortalError>,
+    seen: &Result<Option<Held>, PortalError>,
+) -> Option<Verdict> {
+    match (deleted, seen) {
+        (_, Ok(None)) | (Ok(()), Err(_)) => None,
+        (Err(error), _) => Some(error.into()),
+        (Ok(()), Ok(Some(_))) => Some(Verdict::new(
+            Reason::OutcomeUnknown,
+            "The portal accepted the deletion but still shows the schedule; the operator retries",
+        )),
     }
 }
 
@@ -286,5 +316,30 @@ mod tests {
             kept(Sent::Refused, refused, Asked::NotYet),
             (Reason::Rejected, None, (Some(400), false), false)
         );
+    }
+
+    #[test]
+    fn a_schedule_is_gone_when_the_portal_shows_none_or_deleted_it() {
+        let failed = || failed(Failure::Connect, None);
+        let reason = |deleted, seen| left_after_deletion(&deleted, &seen).map(|verdict| verdict.reason);
+        assert_eq!(reason(Ok(()), Ok(None)), None);
+        assert_eq!(reason(Err(failed()), Ok(None)), None, "somebody deleted it");
+        assert_eq!(reason(Ok(()), Err(failed())), None, "its answer is enough");
+        assert_eq!(reason(Ok(()), Ok(Some(held(3)))), Some(Reason::OutcomeUnknown));
+        for seen in [Ok(Some(held(3))), Err(failed())] {
+            assert_eq!(reason(Err(failed()), seen), Some(Reason::Unreachable));
+        }
+    }
+
+    #[test]
+    fn a_deletion_that_fails_settles_no_write_before_it() {
+        let kept = |lost| {
+            let verdict = Verdict::new(Reason::Unreachable, "gone");
+            let request = request(&spec(3), Operation::DeleteSchedule, None, now());
+            Kept::not_deleted(verdict, request, lost)
+        };
+        let unknown = |lost| kept(lost).request.map(|request| request.outcome_unknown);
+        assert_eq!(unknown(LostWrite::None), Some(false));
+        assert_eq!(unknown(LostWrite::Recorded { time: now() }), Some(true));
     }
 }

@@ -30,6 +30,7 @@ mod predicted;
 mod process;
 mod proxied;
 mod recreated;
+mod refused_patches;
 mod release;
 mod remembered;
 mod removed_schedules;

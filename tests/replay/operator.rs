@@ -15,7 +15,7 @@ use docspace_backup_operator::{
         plan::{Need, Plan, Step, Write},
         recall::recall,
         resolved::take_resolved,
-        retry::{Pace, after_start, backoff},
+        retry::{Pace, after_kubernetes, after_start},
         summary::summary,
     },
     schedule::Schedule,
@@ -177,8 +177,7 @@ impl Operator {
         if std::mem::take(&mut self.status_write_fails) && differs {
             memory.unwritten = Some(Box::new(status));
             object.status = actual;
-            memory.kubernetes_failures += 1;
-            wait = backoff(memory.kubernetes_failures, pace);
+            wait = after_kubernetes(memory, pace);
         } else {
             self.status_writes += usize::from(differs);
             memory.kubernetes_failures = 0;

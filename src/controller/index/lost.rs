@@ -107,7 +107,8 @@ impl LostWrites {
             !writes.is_empty()
         });
         let recorded = &self.recorded;
-        self.slots.retain(|_, slot| recorded.contains_key(slot));
+        self.slots
+            .retain(|key, slot| recorded.get(slot).is_some_and(|writes| writes.contains_key(key)));
     }
 }
 
@@ -157,8 +158,31 @@ mod tests {
         writes.file(&object("https://yours.test", false), now);
         assert_eq!(writes.recorded(&yours, anybody), None);
 
+        // The younger write of another object keeps its slot, and no more than that.
+        let other = |mut object: DocSpaceBackupSchedule| {
+            object.metadata.name = Some("other".into());
+            object
+        };
         writes.file(&object("https://mine.test", true), now);
+        let mut young = other(object("https://mine.test", true));
+        let half = MAY_LAND_FOR / 2;
+        if let Some(request) = young
+            .status
+            .as_mut()
+            .and_then(|status| status.last_request.as_mut())
+        {
+            request.time.0 = now + half;
+        }
+        writes.file(&young, now + half);
         writes.prune(now + MAY_LAND_FOR);
+        assert_eq!(
+            (writes.recorded(&mine, anybody), writes.slots.len()),
+            (Some(now + half), 1)
+        );
+        writes.file(&other(object("https://mine.test", false)), now + MAY_LAND_FOR);
+
+        writes.file(&object("https://mine.test", true), now);
+        writes.prune(now + MAY_LAND_FOR * 2);
         assert_eq!(writes.recorded(&mine, anybody), None);
         assert!(writes.slots.is_empty());
     }

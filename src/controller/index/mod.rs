@@ -82,6 +82,21 @@ impl Index {
         packed.unpack()
     }
 
+    /// Whether this version still says what is to be done: no newer one has another spec, goes, or is another object of
+    /// the name.
+    pub fn is_still_wanted(&self, object: &DocSpaceBackupSchedule) -> bool {
+        let newest = self.newest(&Key::of(object));
+        let then = &object.metadata;
+        newest
+            .and_then(|newest| newest.object.ok())
+            .is_some_and(|newest| {
+                let now = newest.metadata;
+                now.uid == then.uid
+                    && now.generation == then.generation
+                    && now.deletion_timestamp == then.deletion_timestamp
+            })
+    }
+
     /// Whether the object is known.
     pub fn has(&self, key: &Key) -> bool {
         self.shared().entries.contains_key(key)

@@ -7,11 +7,7 @@
 //!
 //! A portal's failure is a fact that the status reports. Only failures of Kubernetes are errors here.
 
-use std::{
-    panic::AssertUnwindSafe,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use futures::FutureExt;
 use jiff::Timestamp;
@@ -42,7 +38,7 @@ use crate::{
         outcome::Outcome,
         ownership::{enforces, may_be_at},
         plan::{Plan, Step},
-        retry::{after_start, backoff},
+        retry::{after_kubernetes, after_start},
         status::is_observed,
     },
 };
@@ -50,10 +46,11 @@ use crate::{
 /// Reconciles one object, unless nothing changed and no check is due.
 pub async fn reconcile(key: Key, context: Arc<Context>) -> Next {
     let began = Instant::now();
-    let memory = context.memory(&key);
-    let hung = memory.lock().await.hung;
+    let hung = context.memory(&key).lock().await.hung;
     let (this, of) = (&context, &key);
     let work = move |crowded: CancellationToken| async move {
+        // Not the one of before the turn: the object may be another one of the same name by now.
+        let memory = this.memory(of);
         let mut memory = memory.lock().await;
         this.reconcile_in_turn(of, &mut memory, (began, &crowded)).await
     };
@@ -161,17 +158,9 @@ impl Context {
             memory.forget_after_a_fault();
             tell_fault(self, object).await;
         }
-        memory.kubernetes_failures += 1;
-        let retry = backoff(memory.kubernetes_failures, pace(self.settings.interval));
+        let retry = after_kubernetes(memory, pace(self.settings.interval));
         tracing::warn!(name, namespace, error = chain(&error), ?retry, "reconcile failed");
         Next::After(retry)
-    }
-
-    /// When to repeat what met no object. The watch should tell its end before; if it does not, the answer was wrong, such as
-    /// that of an API server that starts.
-    pub(super) fn unless_gone(&self, memory: &mut Memory, interval: Duration) -> Next {
-        memory.kubernetes_failures += 1;
-        Next::After(backoff(memory.kubernetes_failures, pace(interval)))
     }
 
     async fn reconcile_valid(
@@ -275,6 +264,12 @@ impl Context {
         );
         let kept = match act(&mut observation, plan).await? {
             Outcome::Kept(kept) => kept,
+            Outcome::NotFound => {
+                return Ok(Reconciled {
+                    next: Next::After(after_kubernetes(memory, pace(interval))),
+                    ..Reconciled::for_good()
+                });
+            }
             Outcome::Released { request, notes } => {
                 drop(slot);
                 log::released(object, request.as_ref());
@@ -282,14 +277,7 @@ impl Context {
                     .reconciled(ReconcileResult::Released, began.elapsed());
                 self.publish_events(object, notes).await;
                 self.wake(self.index.others(&Key::of(object)));
-                let next = match memory.released {
-                    true => Next::Change,
-                    false => self.unless_gone(memory, interval),
-                };
-                return Ok(Reconciled {
-                    next,
-                    ..Reconciled::for_good()
-                });
+                return Ok(Reconciled::for_good());
             }
         };
         trigger.slot = observation.facts.slot.clone();

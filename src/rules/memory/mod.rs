@@ -212,6 +212,11 @@ impl Memory {
         };
     }
 
+    /// The write that this look would make, once its Secrets are known.
+    pub fn would_write(&self) -> Option<Written> {
+        self.resolved.as_ref().map(|(_, resolved)| Written::of(resolved))
+    }
+
     /// Notes that the portal holds the wanted schedule.
     pub fn shows_wanted(&mut self) {
         self.accepted_write = None;

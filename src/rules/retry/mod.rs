@@ -10,7 +10,7 @@ use crate::{
         backup::{expected::Expected, next_question::next_look, record::Record},
         decide::deletion::DELETION_PATIENCE,
         facts::Facts,
-        memory::Failures,
+        memory::{Failures, Memory},
         outcome::Kept,
         reason::{Class, Reason},
         status::{READY_LASTS, verified},
@@ -153,9 +153,16 @@ impl Retry<'_> {
 }
 
 /// The wait before the next retry: doubled with each failure, up to the interval.
-pub fn backoff(failures: u32, pace: Pace) -> Duration {
+fn backoff(failures: u32, pace: Pace) -> Duration {
     let doubled = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(16));
     doubled.min(pace.interval).mul_f64(0.5 + pace.chance / 2.0)
+}
+
+/// The wait before Kubernetes is asked again for what it did not do. The look did not end, so it is still due.
+pub fn after_kubernetes(memory: &mut Memory, pace: Pace) -> Duration {
+    memory.next_look = None;
+    memory.kubernetes_failures += 1;
+    backoff(memory.kubernetes_failures, pace)
 }
 
 /// The wait after a start. For an object that was in order, it is spread over an interval, but no later than new

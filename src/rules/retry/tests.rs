@@ -170,6 +170,17 @@ fn failures_are_retried_with_growing_pauses() {
 }
 
 #[test]
+fn what_kubernetes_did_not_do_is_still_due() {
+    let mut memory = Memory {
+        next_look: Some(std::time::Instant::now() + INTERVAL),
+        ..Memory::default()
+    };
+    let waits = [5, 10, 20].map(|_| after_kubernetes(&mut memory, pace(1.0)));
+    assert_eq!(waits, [5, 10, 20].map(seconds));
+    assert_eq!((memory.next_look, memory.kubernetes_failures), (None, 3));
+}
+
+#[test]
 fn a_portal_is_left_alone_for_as_long_as_it_asks_and_an_hour_at_most() {
     let asked = |reason, asked_for| {
         Case {

@@ -9,11 +9,10 @@ use docspace_backup_operator::{
     rules::{
         decide::deletion::give_up,
         facts::Asked,
-        memory::{Lost, Trigger, Written},
-        outcome::{Kept, Sent, in_sync, request, suspended},
+        memory::{Lost, Trigger},
+        outcome::{Kept, Sent, in_sync, left_after_deletion, request, suspended},
         ownership::may_be_at,
         plan::{Plan, Write},
-        reason::{Reason, Verdict},
         retry::own_interval,
         status::digest::digest,
         summary::summary,
@@ -79,7 +78,7 @@ impl Look<'_, '_, '_> {
         self.there.journal.posted(&posted);
         if posted.is_ok() {
             self.operator.index.settle_write(self.object);
-            self.memory.accepted_write = self.would_write().map(Box::new);
+            self.memory.accepted_write = self.memory.would_write().map(Box::new);
         }
         if Sent::of(&posted, &plan.wanted, &Asked::NotYet) != Sent::Refused {
             let answer = self.there.installation.schedule(&plan.access, plan.wanted.dump);
@@ -127,28 +126,18 @@ impl Look<'_, '_, '_> {
             self.there.now,
         );
         let seen = self.there.installation.schedule(access, dump);
-        let gone = match (&deleted, self.facts.take_time(seen)) {
-            (_, Ok(held)) => held.is_none(),
-            (Ok(()), Err(_)) => true,
-            (Err(_), Err(_)) => false,
-        };
+        let seen = self.facts.take_time(seen);
         self.may_crash(Point::AfterWrite)?;
-        if gone {
+        let Some(verdict) = left_after_deletion(&deleted, &seen) else {
             self.remove_finalizer()?;
             return Ok(None);
-        }
-        let verdict = match &deleted {
-            Err(error) => error.into(),
-            Ok(()) => Verdict::new(Reason::OutcomeUnknown, "The portal still shows the schedule"),
         };
         if give_up(&self.facts, &verdict).is_some() {
             self.remove_finalizer()?;
             return Ok(None);
         }
-        Ok(Some(Kept {
-            request: Some(made),
-            ..Kept::of(verdict)
-        }))
+        let lost = self.facts.lost_write;
+        Ok(Some(Kept::not_deleted(verdict, made, lost)))
     }
 
     fn add_finalizer(&mut self) -> Result<(), Stopped> {
@@ -195,7 +184,7 @@ impl Look<'_, '_, '_> {
     }
 
     fn lose_write(&mut self, reason: AppliedReason) {
-        if let Some(written) = self.would_write() {
+        if let Some(written) = self.memory.would_write() {
             let lost = Lost {
                 by: self.object.metadata.uid.clone(),
                 since: self.there.now,
@@ -204,12 +193,6 @@ impl Look<'_, '_, '_> {
             };
             self.operator.index.lose_write(self.object, lost);
         }
-    }
-
-    /// The write that this reconcile would make.
-    fn would_write(&self) -> Option<Written> {
-        let resolved = self.memory.resolved.as_ref();
-        resolved.map(|(_, resolved)| Written::of(resolved))
     }
 
     fn settled(&mut self) {
@@ -221,15 +204,11 @@ impl Look<'_, '_, '_> {
     }
 
     fn check_still_wanted(&self) -> Result<(), Stopped> {
-        let newest = self.operator.index.newest(&Key::of(self.object));
-        let newest = newest.and_then(|newest| newest.object.ok());
-        let then = &self.object.metadata;
-        let same = newest.is_some_and(|now| {
-            now.metadata.uid == then.uid
-                && now.metadata.generation == then.generation
-                && now.metadata.deletion_timestamp == then.deletion_timestamp
-        });
-        if same { Ok(()) } else { Err(Stopped::Superseded) }
+        if self.operator.index.is_still_wanted(self.object) {
+            Ok(())
+        } else {
+            Err(Stopped::Superseded)
+        }
     }
 
     /// Patches the status if it changed.
@@ -265,7 +244,7 @@ impl Look<'_, '_, '_> {
         if patched.is_err() {
             return match self.there.kubernetes.get(&Key::of(self.object)) {
                 Some(same) if same.metadata.uid == self.object.metadata.uid => Err(Stopped::Kubernetes),
-                _ => Ok(self.unless_gone()),
+                _ => Ok(self.retry()),
             };
         }
         self.memory.kubernetes_failures = 0;

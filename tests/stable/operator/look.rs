@@ -15,7 +15,7 @@ use docspace_backup_operator::{
         plan::{Need, Plan, Step},
         recall::recall,
         resolved::{take_lost_write, take_resolved},
-        retry::{backoff, own_interval},
+        retry::{after_kubernetes, own_interval},
     },
 };
 use secrecy::ExposeSecret;
@@ -91,7 +91,7 @@ impl<'a, 'b, 'c> Look<'a, 'b, 'c> {
             self.operator.wake(others, self.there.now);
             let next = match self.memory.released {
                 true => Next::Change,
-                false => self.unless_gone(),
+                false => self.retry(),
             };
             return Ok((next, true));
         };
@@ -101,13 +101,12 @@ impl<'a, 'b, 'c> Look<'a, 'b, 'c> {
         Ok((self.publish(kept, trigger)?, is_definite))
     }
 
-    /// When to repeat what met no object.
-    pub fn unless_gone(&mut self) -> Next {
-        self.memory.kubernetes_failures += 1;
+    /// When to ask Kubernetes again, which knew no such object.
+    pub fn retry(&mut self) -> Next {
         let pace = self
             .operator
             .pace(own_interval(&self.object.spec), self.there.now);
-        Next::After(backoff(self.memory.kubernetes_failures, pace))
+        Next::After(after_kubernetes(self.memory, pace))
     }
 
     fn learn(&mut self, need: Need) {

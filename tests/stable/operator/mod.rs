@@ -16,7 +16,7 @@ use docspace_backup_operator::{
     rules::{
         memory::{Memory, Trigger, is_requested},
         ownership::may_be_at,
-        retry::{Pace, after_start, backoff, own_interval},
+        retry::{Pace, after_kubernetes, after_start, own_interval},
         status::is_observed,
     },
 };
@@ -170,8 +170,7 @@ impl Operator {
             }
             Err(Stopped::Superseded) => Next::After(Duration::ZERO),
             Err(Stopped::Kubernetes) => {
-                memory.kubernetes_failures += 1;
-                Next::After(backoff(memory.kubernetes_failures, self.pace(None, there.now)))
+                Next::After(after_kubernetes(&mut memory, self.pace(None, there.now)))
             }
         };
         self.memories.insert(key.clone(), memory);
