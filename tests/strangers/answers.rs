@@ -11,7 +11,7 @@ use crate::{
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
-/// Answers that never end go on for so long.
+/// How long answers that never end go on.
 const ENDLESS: Duration = Duration::from_secs(8);
 
 /// Histories of 4 MiB, with as many objects as fit.

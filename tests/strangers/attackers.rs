@@ -16,7 +16,7 @@ use kube::{
 };
 use serde_json::json;
 
-/// So many requests to Kubernetes at a time: attackers have no API server of their own.
+/// The most requests to Kubernetes at a time: attackers share the API server with the victims.
 const AT_ONCE: usize = 8;
 /// The Secret with the keys of all.
 const KEYS: &str = "keys";
@@ -69,38 +69,39 @@ impl Attackers {
         self.objects((0..count).map(object)).await;
     }
 
-    /// The same with observers at this URL.
+    /// Creates this many observers at this URL, and their keys.
     pub async fn observers(&self, count: usize, url: &str) {
         self.with_keys(count, |number| observer(number, url)).await;
     }
 
-    /// The same with objects that enforce: each reads the history before it writes.
+    /// Creates this many enforcers at this URL, and their keys. Each reads the history before it writes.
     pub async fn enforcers(&self, count: usize, url: &str) {
         self.with_keys(count, |number| enforcer(number, url)).await;
     }
 
-    /// Asks for a look at each of the first so many.
+    /// Requests a look at each of the first `count` objects.
     pub async fn request_all(&self, count: usize) {
         for number in 0..count {
             self.request(number).await;
         }
     }
 
-    /// Waits until the operator has told of so many what became of them.
-    pub async fn are_told_of(&self, count: usize) {
-        let mut changes = pin!(watcher(self.schedules.clone(), watcher::Config::default()).applied_objects());
-        let mut told = HashSet::new();
-        while told.len() < count {
+    /// Waits until `count` objects have a status of their current generation.
+    pub async fn wait_for_statuses(&self, count: usize) {
+        let changes = watcher(self.schedules.clone(), watcher::Config::default()).default_backoff();
+        let mut changes = pin!(changes.applied_objects());
+        let mut done = HashSet::new();
+        while done.len() < count {
             if let Ok(Some(object)) = changes.try_next().await
                 && let Some(status) = &object.status
                 && status.observed_generation == object.metadata.generation
             {
-                told.insert(object.name_any());
+                done.insert(object.name_any());
             }
         }
     }
 
-    /// Asks for a look at this object.
+    /// Requests a look at this object.
     pub async fn request(&self, number: usize) {
         let patch = json!({"metadata": {"annotations": {REQUESTED_AT: random()}}});
         self.schedules
@@ -151,7 +152,7 @@ pub fn enforcer(number: usize, url: &str) -> DocSpaceBackupSchedule {
     object
 }
 
-/// A text that nobody guesses.
+/// A text that nobody can guess.
 pub fn random() -> String {
     format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..))
 }

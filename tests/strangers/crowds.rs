@@ -1,4 +1,4 @@
-//! More objects, or more wishes, than anybody needs.
+//! More objects, or more requests, than anybody needs.
 
 use std::time::Duration;
 
@@ -65,12 +65,12 @@ async fn observers_of_a_victims_portal() {
     world.judge().await;
 }
 
-/// Wishes for looks, as many as leave Kubernetes room for others.
+/// Requests for looks, as many as leave Kubernetes room for others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn wishes() {
+async fn requests() {
     const OBJECTS: usize = 10;
     const FOR: Duration = Duration::from_secs(10);
-    /// The first one, one for the first wish, and one each two seconds.
+    /// The first look, one for the first request, and one every two seconds.
     const LOOKS: usize = 7;
     let mut world = World::before("400 changes of requestedAt, of 10 objects").await;
     let portal = Portal::start(|_| Deed::Honest).await;
@@ -78,7 +78,7 @@ async fn wishes() {
     world.observed(&portal, OBJECTS).await;
     world
         .attack_for(FOR, async {
-            let wishes = (0..OBJECTS).map(async |number| {
+            let requests = (0..OBJECTS).map(async |number| {
                 let mut pace = interval(Duration::from_millis(250));
                 pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
                 loop {
@@ -86,7 +86,7 @@ async fn wishes() {
                     attackers.request(number).await;
                 }
             });
-            join_all(wishes).await;
+            join_all(requests).await;
         })
         .await;
     let looks = portal.count("getbackupschedule");
@@ -97,7 +97,7 @@ async fn wishes() {
     world.judge().await;
 }
 
-/// Portals that take a connection, and never say anything.
+/// Portals that accept a connection, and never answer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn portals_that_hang() {
     const OBJECTS: usize = 500;

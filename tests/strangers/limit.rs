@@ -17,7 +17,7 @@ use tokio::sync::watch;
 pub const LIMIT: u64 = 128 * MIB;
 pub const MIB: u64 = 1024 * 1024;
 
-/// Between two readings. What is taken and given back in between is bounded by the limit, and not told.
+/// Between two readings. The figures miss what is taken and given back in between; the limit bounds it.
 const PACE: Duration = Duration::from_millis(10);
 
 /// The operator: the binary of this build, or that of the environment variable OPERATOR.

@@ -57,7 +57,7 @@ async fn labels() {
     world.judge().await;
 }
 
-/// Portals with as many parameters as an answer holds, under names as long as they may be: the status shows them.
+/// Portals answer with as many parameters as fit, under the longest names that are allowed: the status shows them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn swollen_statuses() {
     const OBJECTS: usize = 60;
@@ -80,7 +80,7 @@ async fn swollen_statuses() {
     let attackers = world.attackers.clone();
     world.attack(attackers.observers(OBJECTS, &portal.url())).await;
     world
-        .attack_for(Duration::from_secs(10), attackers.are_told_of(OBJECTS))
+        .attack_for(Duration::from_secs(10), attackers.wait_for_statuses(OBJECTS))
         .await;
     for _ in 0..STARTS {
         world.restart().await;

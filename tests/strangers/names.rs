@@ -13,8 +13,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{World, attackers::observer, victims::At, world::Plan};
 
-/// The victims' portals have names, too, and the same DNS server answers for them. Threads that wait for names would take
-/// room for stacks that nobody touches, so what counts here is what is resident, without the limit.
+/// The victims' portals have names, too, and the same DNS server answers for them. Threads that wait for names would
+/// reserve memory for stacks that they never use. So there is no limit here, and only resident memory counts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_without_an_answer() {
     const OBJECTS: usize = 900;
@@ -51,13 +51,7 @@ struct DnsServer {
 
 impl DnsServer {
     async fn start() -> Self {
-        let (address, socket) = loop {
-            // All of 127.0.0.0/8 is this machine, so there is room beside other runs.
-            let address = Ipv4Addr::new(127, fastrand::u8(1..255), fastrand::u8(..), fastrand::u8(1..255));
-            if let Ok(socket) = UdpSocket::bind((address, 53)).await {
-                break (address, socket);
-            }
-        };
+        let (address, socket) = free_port_53().await;
         let task = AbortOnDropHandle::new(tokio::spawn(async move {
             let mut question = [0; 1500];
             while let Ok((length, from)) = socket.recv_from(&mut question).await {
@@ -84,6 +78,20 @@ impl DnsServer {
         let words = words.map(String::from).into_iter();
         words.chain([file.display().to_string()]).collect()
     }
+}
+
+/// All of 127.0.0.0/8 is this machine, so there is room beside other runs.
+async fn free_port_53() -> (Ipv4Addr, UdpSocket) {
+    const ATTEMPTS: usize = 20;
+    for _ in 0..ATTEMPTS {
+        let address = Ipv4Addr::new(127, fastrand::u8(1..255), fastrand::u8(..), fastrand::u8(1..255));
+        if let Ok(socket) = UdpSocket::bind((address, 53)).await {
+            return (address, socket);
+        }
+    }
+    panic!(
+        "port 53 was free at none of {ATTEMPTS} addresses in 127.0.0.0/8: does another DNS server listen at 0.0.0.0?"
+    );
 }
 
 async fn reply(socket: &UdpSocket, answer: &[u8], to: SocketAddr) {

@@ -1,4 +1,4 @@
-//! A portal that does to its callers what a script says: on loopback, in one task for each connection.
+//! A portal that answers as a script says: on loopback, with one task for each connection.
 
 use std::{
     collections::HashMap,
@@ -36,9 +36,9 @@ pub struct Ask {
 
 /// What follows a request.
 pub enum Deed {
-    /// What DocSpace would answer that holds the schedule of [`harness::nightly`] and has no archives.
+    /// The answer of a DocSpace that holds the schedule of [`harness::nightly`] and has no archives.
     Honest,
-    /// What DocSpace would answer that has nothing of what is asked for.
+    /// The answer of a DocSpace that has nothing of what is asked for.
     Nothing,
     /// These bytes.
     Answer(Bytes),
@@ -54,7 +54,7 @@ pub struct Portal {
 }
 
 impl Portal {
-    /// With this script.
+    /// Starts a portal with this script.
     pub async fn start(script: impl Fn(&Ask) -> Deed + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -92,7 +92,7 @@ impl Portal {
         self.asked.borrow().get(call).copied().unwrap_or_default()
     }
 
-    /// Waits until it was asked for this so often.
+    /// Waits until it was asked for this that many times.
     pub async fn asked(&self, call: &str, times: usize) {
         let mut asked = self.asked.clone();
         let enough = |asked: &HashMap<String, usize>| asked.get(call).is_some_and(|count| *count >= times);

@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -11,16 +10,20 @@ use tokio::{
     net::TcpStream,
     time::{error::Elapsed, sleep, timeout},
 };
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-/// The kubelet waits this long by default.
-const LIMIT: Duration = Duration::from_secs(1);
+use crate::verdict::TIMES;
+
+/// The chart's `timeoutSeconds` of both probes. Prometheus waits longer for metrics.
+const LIMIT: Duration = Duration::from_secs(5);
+/// An answer that takes longer counts as none.
+const LONGEST: Duration = Duration::from_secs(20);
 const PACE: Duration = Duration::from_millis(200);
 
-/// Asks again and again until it is dropped.
+/// Asks again and again until it is dropped or [told][Probes::told].
 pub struct Probes {
-    told: Arc<Mutex<Told>>,
-    _task: AbortOnDropHandle<()>,
+    last: CancellationToken,
+    task: AbortOnDropHandle<Told>,
 }
 
 /// What came of it.
@@ -30,56 +33,72 @@ pub struct Told {
     pub worst: Duration,
     /// How many were asked for.
     pub asked: usize,
-    /// What did not come in time while the control answered, or was no 200.
+    /// Answers that were no 200, and those that were missing or too late while the control's was not.
     pub failures: Vec<String>,
 }
 
-type Answer = Result<io::Result<String>, Elapsed>;
+/// An answer, and how long it took.
+struct Answer {
+    took: Duration,
+    result: Result<io::Result<String>, Elapsed>,
+}
+
+impl Answer {
+    async fn to(address: &str, path: &str) -> Self {
+        let began = Instant::now();
+        let result = timeout(LONGEST, get(address, path)).await;
+        Self {
+            took: began.elapsed(),
+            result,
+        }
+    }
+}
 
 impl Told {
-    fn take(&mut self, path: &str, took: Duration, answer: Answer, control: &Answer) {
+    fn take(&mut self, path: &str, answer: &Answer, control: &Answer) {
         self.asked += 1;
-        self.worst = self.worst.max(took);
-        let failure = match answer {
-            Ok(Ok(answer)) if answer.starts_with("HTTP/1.0 200 ") => return,
-            Ok(Ok(answer)) => answer.lines().next().unwrap_or_default().to_owned(),
+        self.worst = self.worst.max(answer.took);
+        let is_late = answer.took > LIMIT && answer.took > TIMES * control.took;
+        let failure = match &answer.result {
+            Ok(Ok(text)) if !text.starts_with("HTTP/1.0 200 ") => {
+                text.lines().next().unwrap_or_default().into()
+            }
+            Ok(Ok(_)) if is_late => format!("{:.1?}, at the control {:.1?}", answer.took, control.took),
             Ok(Err(error)) => error.to_string(),
-            Err(_) if control.is_err() => return,
-            Err(_) => format!("nothing within {LIMIT:?}"),
+            Err(_) if control.result.is_ok() => format!("nothing within {LONGEST:?}"),
+            Ok(Ok(_)) | Err(_) => return,
         };
         self.failures.push(format!("{path}: {failure}"));
     }
 }
 
 impl Probes {
-    /// Of the operator whose server has this address, and at the same time of the control at the other one.
+    /// Asks the operator whose server has this address, and at the same time the control at the other one.
     pub fn of(address: String, control: String) -> Self {
-        let told = Arc::<Mutex<Told>>::default();
-        let shared = told.clone();
+        let last = CancellationToken::new();
+        let is_last = last.clone();
         let task = tokio::spawn(async move {
+            let mut told = Told::default();
             for path in ["/livez", "/readyz", "/metrics"].into_iter().cycle() {
-                let began = Instant::now();
-                let asked = async {
-                    let answer = timeout(LIMIT, get(&address, path)).await;
-                    (began.elapsed(), answer)
-                };
-                let ((took, answer), control) = tokio::join!(asked, timeout(LIMIT, get(&control, path)));
-                shared
-                    .lock()
-                    .expect("nobody panicked")
-                    .take(path, took, answer, &control);
+                let (answer, control) = tokio::join!(Answer::to(&address, path), Answer::to(&control, path));
+                told.take(path, &answer, &control);
+                if is_last.is_cancelled() {
+                    break;
+                }
                 sleep(PACE).await;
             }
+            told
         });
         Self {
-            told,
-            _task: AbortOnDropHandle::new(task),
+            last,
+            task: AbortOnDropHandle::new(task),
         }
     }
 
-    /// What came so far.
-    pub fn told(&self) -> Told {
-        self.told.lock().expect("nobody panicked").clone()
+    /// Waits for the answers that are under way, and tells what came of all. To be called once.
+    pub async fn told(&mut self) -> Told {
+        self.last.cancel();
+        (&mut self.task).await.expect("nobody panicked")
     }
 }
 

@@ -22,7 +22,7 @@ async fn connections() {
         clients.spawn(async move {
             loop {
                 let socket = TcpSocket::new_v4().expect("a socket");
-                // As little as there is: what the server has sent and nobody reads is to be its own problem.
+                // The smallest buffer: what the client does not read stays in the server's.
                 socket.set_recv_buffer_size(1).expect("an open socket");
                 // Not that of the probes.
                 let own = SocketAddr::from(([127, 0, 0, 2 + u8::try_from(number % 3).expect("small")], 0));

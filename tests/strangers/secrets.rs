@@ -15,11 +15,11 @@ use crate::{
 const KIB: usize = 1024;
 /// A Secret has at most 1 MiB in all.
 const LARGEST: usize = 1000 * KIB;
-/// An object has at most 32, and one of them is the module.
+/// An object has at most 32 parameters, and one of them is the module.
 const PARAMETERS: usize = 31;
 const MOST: Duration = Duration::from_secs(10);
 
-/// One Secret, which 31 parameters of each object come from, and which all objects wait for.
+/// All objects wait for one Secret, from which 31 parameters of each come. It is created last.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn parameters_of_one_large_secret() {
     const OBJECTS: usize = 40;
@@ -30,7 +30,11 @@ async fn parameters_of_one_large_secret() {
         .attack(async {
             let object = |number: usize| with_parameters(enforcer(number, &portal.url()), |_| "large".into());
             attackers.with_keys(OBJECTS, object).await;
-            attackers.are_told_of(OBJECTS).await;
+            attackers.wait_for_statuses(OBJECTS).await;
+        })
+        .await;
+    world
+        .attack(async {
             let value = BTreeMap::from([("value".into(), "x".repeat(LARGEST).into_bytes())]);
             attackers.secret("large", value).await;
         })
@@ -80,13 +84,13 @@ fn with_parameters(
     object
 }
 
-/// A CA of 256 KiB each, all from one Secret.
+/// Objects with a CA of 256 KiB, all from one Secret.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_large_ca() {
     authorities("300 objects with one CA of 256 KiB", 300, false).await;
 }
 
-/// A CA of 256 KiB each, each from its own Secret and another one.
+/// Objects with a CA of 256 KiB each, each a different one from its own Secret.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_large_cas() {
     authorities("300 objects with 300 CAs of 256 KiB", 300, true).await;

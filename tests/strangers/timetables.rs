@@ -11,8 +11,9 @@ use crate::{
     world::Plan,
 };
 
-/// Two groups of objects at one server, with `dump` and without: each is compared with each of the other group. One has
-/// all hours of all days in UTC, the other one in a zone that is half an hour off, so they never meet.
+/// Two groups of objects at one server, one with `dump` and one without: each object is compared with each of the other
+/// group. One group has all hours of all days in UTC, the other has them in a zone that is half an hour off, so they
+/// never meet.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hours_that_never_meet() {
     const OBJECTS: usize = 62;

@@ -1,28 +1,35 @@
 //! What an attack took, and whom it harmed.
 
-use std::{fmt::Write as _, process::ExitStatus, time::Duration};
+use std::{
+    fmt::Write as _,
+    process::ExitStatus,
+    time::{Duration, Instant},
+};
 
 use crate::{
     limit::{LIMIT, MIB, Peak},
     probes::Told,
+    victims::LONGEST,
 };
 
-/// A look at a victim may take so many times as long as one of the control. It is more than the goal of `make bench`, twice,
-/// since an unoptimised operator shares few cores with all attackers and all portals.
-const TIMES: u32 = 4;
-/// What chance may add to that, for the median and for the longest.
+/// A look at a victim, or a probe, may take this many times as long as one of the control. That is more than twice, the
+/// goal of `make bench`: here an unoptimised operator shares few cores with all attackers and all portals.
+pub const TIMES: u32 = 4;
+/// What a look may take beyond that by chance, for the median and for the longest.
 const NOISE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 
-/// How long two looks took that were asked for at the same time.
+/// Two looks that were requested at the same time, and how long each took; `None` if there was no answer in time.
 #[derive(Clone, Copy, Debug)]
 pub struct Look {
-    /// At a victim of the operator under attack.
-    pub victim: Duration,
-    /// At one of an operator that nobody attacks.
-    pub control: Duration,
+    /// When they were requested.
+    pub began: Instant,
+    /// The look at a victim of the operator under attack.
+    pub victim: Option<Duration>,
+    /// The look at a victim of the operator that nobody attacks.
+    pub control: Option<Duration>,
 }
 
-/// What an attack took, and whom it harmed.
+/// What an attack took, and whom it harmed: figures for a table, and faults.
 pub struct Verdict {
     attack: &'static str,
     table: String,
@@ -30,6 +37,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// No figures yet, and no faults.
     pub fn on(attack: &'static str) -> Self {
         Self {
             attack,
@@ -38,14 +46,14 @@ impl Verdict {
         }
     }
 
-    /// A fault, unless it is so.
+    /// A fault, unless `is_so`.
     pub fn expect(&mut self, is_so: bool, fault: impl Into<String>) {
         if !is_so {
             self.faults.push(fault.into());
         }
     }
 
-    /// The operator ended by itself, with this log. All other faults may come of that.
+    /// The operator ended by itself, with this log. All other faults may follow from that, so this replaces them.
     pub fn on_the_end(&mut self, status: ExitStatus, log: &str) {
         let lines: Vec<_> = log.lines().collect();
         let tail = lines[lines.len().saturating_sub(3)..].join("\n  ");
@@ -58,6 +66,7 @@ impl Verdict {
         self.faults = vec![fault];
     }
 
+    /// The most memory that the operator took.
     pub fn on_memory(&mut self, peak: Peak) {
         let mib = |bytes: u64| bytes.div_ceil(MIB);
         let (resident, limited) = (mib(peak.resident), mib(peak.limited));
@@ -74,17 +83,27 @@ impl Verdict {
         );
     }
 
+    /// Looks during the attack. Where the control had no answer, there is nothing to compare with.
     pub fn on_looks(&mut self, looks: &[Look]) {
-        let victims: Vec<_> = looks.iter().map(|look| look.victim).collect();
-        let controls: Vec<_> = looks.iter().map(|look| look.control).collect();
-        let count = looks.len();
+        let compared = looks.iter().filter(|look| look.control.is_some());
+        let victims: Vec<_> = compared.clone().filter_map(|look| look.victim).collect();
+        let controls: Vec<_> = compared.filter_map(|look| look.control).collect();
         for (what, times) in [("looks", &victims), ("of the control", &controls)] {
             let (median, longest) = (quantile(times, 0.5), quantile(times, 1.0));
-            self.row(
-                what,
-                &format!("{count}: median {median:.0?}, longest {longest:.0?}"),
+            let text = format!(
+                "{} of {} answered: median {median:.0?}, longest {longest:.0?}",
+                times.len(),
+                looks.len()
             );
+            self.row(what, &text);
         }
+        let unanswered = controls.len() - victims.len();
+        self.expect(
+            unanswered == 0,
+            format!(
+                "{unanswered} looks at victims had no answer within {LONGEST:?}, those of the control had one"
+            ),
+        );
         for (what, share, noise) in [("median", 0.5, NOISE[0]), ("longest", 1.0, NOISE[1])] {
             let (victim, control) = (quantile(&victims, share), quantile(&controls, share));
             self.expect(
@@ -94,6 +113,7 @@ impl Verdict {
         }
     }
 
+    /// What came of the probes.
     pub fn on_probes(&mut self, told: &Told) {
         let Told {
             asked,
@@ -108,6 +128,7 @@ impl Verdict {
         }
     }
 
+    /// What was wrong with victims that had been Ready.
     pub fn on_victims(&mut self, faults: &[String]) {
         if let Some(first) = faults.first() {
             let count = faults.len();

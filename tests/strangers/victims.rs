@@ -26,9 +26,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{attackers::random, world::LONG};
 
-/// The operator need not look at one object more often on demand, so each victim asks once in so long.
+/// The operator need not look at one object more often on request, so each victim waits this long between two requests.
 const ONE_ASKS_AGAIN: Duration = Duration::from_secs(11);
-/// A look that takes longer counts as one of so long.
+/// A look that takes longer counts as one without an answer.
 pub const LONGEST: Duration = Duration::from_secs(40);
 
 /// Where the victims' portals are.
@@ -46,9 +46,9 @@ pub struct Victims {
     names: Vec<String>,
     keys: Vec<String>,
     schedules: Api<DocSpaceBackupSchedule>,
-    /// The last echo of requestedAt where all was well, by name; those that were Ready once.
+    /// The last echo of requestedAt in a status that was Ready and Synced, by name. Victims that were never so are absent.
     seen: watch::Receiver<HashMap<String, Option<String>>>,
-    /// What a victim was instead of Ready and Synced. A failed look is echoed, too, and leaves Ready for an hour.
+    /// What a victim was instead of Ready and Synced. The echo alone does not tell: a failed look is echoed, too.
     faults: Arc<Mutex<Vec<String>>>,
     _watch: AbortOnDropHandle<()>,
     next: usize,
@@ -118,8 +118,9 @@ impl Victims {
         self.names.len()
     }
 
-    /// Asks for a look at the next victim, and waits for it. Goes on at the pace that lets each ask again.
-    pub async fn look(&mut self) -> Duration {
+    /// Requests a look at the next victim, and waits for it. Returns how long it took; `None` if it had no answer within
+    /// [`LONGEST`]. Then pauses, so that no victim asks too often.
+    pub async fn look(&mut self) -> Option<Duration> {
         let name = self.names[self.next].clone();
         self.next = (self.next + 1) % self.names.len();
         let mark = random();
@@ -132,11 +133,12 @@ impl Victims {
         let echoed = |seen: &HashMap<String, Option<String>>| {
             seen.get(&name).is_some_and(|echo| echo.as_ref() == Some(&mark))
         };
-        let _ = timeout(LONGEST, self.seen.wait_for(echoed)).await;
+        let answer = timeout(LONGEST, self.seen.wait_for(echoed)).await;
+        let is_answered = answer.is_ok_and(|echo| echo.is_ok());
         let took = began.elapsed();
         let pace = ONE_ASKS_AGAIN / u32::try_from(self.names.len()).expect("not that many");
         sleep(pace.saturating_sub(took)).await;
-        took
+        is_answered.then_some(took)
     }
 
     /// What was wrong with victims that had been Ready.
@@ -165,12 +167,13 @@ async fn watch_over(
     tell: watch::Sender<HashMap<String, Option<String>>>,
     faults: Arc<Mutex<Vec<String>>>,
 ) {
-    let mut changes = pin!(watcher(schedules, watcher::Config::default()).applied_objects());
+    let changes = watcher(schedules, watcher::Config::default()).default_backoff();
+    let mut changes = pin!(changes.applied_objects());
     loop {
         let object = match changes.try_next().await {
             Ok(Some(object)) => object,
             Ok(None) => return,
-            // It begins anew.
+            // It begins again, after a while.
             Err(_) => continue,
         };
         let name = object.name_any();

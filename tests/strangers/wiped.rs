@@ -62,10 +62,12 @@ async fn secrets_that_are_gone() {
             .any(|condition| condition.type_ == "Ready" && condition.status == "True")
     })
     .await;
-    assert!(
-        copies(operator.id(), &[&key, &storage]) > 0,
-        "the search finds nothing even while the Secrets are in use"
-    );
+    for (what, value) in [("API key", &key), ("storage secret", &storage)] {
+        assert!(
+            copies(operator.id(), &[value]) > 0,
+            "the search does not find the {what} even while it is in use"
+        );
+    }
 
     let how = DeleteParams::default();
     schedules

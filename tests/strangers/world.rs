@@ -2,18 +2,18 @@
 //! has victims only.
 
 use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
 use harness::{DEADLINE, Namespace, Operator, control_plane};
 use kube::Client;
 use simulated_portal::Fault;
 use tokio::{
-    sync::{Mutex as AsyncMutex, Semaphore, SemaphorePermit},
+    sync::{Mutex, Semaphore, SemaphorePermit, watch},
     time::{sleep, timeout},
 };
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     attackers::Attackers,
@@ -24,35 +24,35 @@ use crate::{
     victims::{At, Victims},
 };
 
-/// So many worlds at a time, or they disturb each other's times.
+/// The most worlds at a time: more would slow each other down.
 const AT_ONCE: u32 = 3;
 static PLACES: Semaphore = Semaphore::const_new(AT_ONCE as usize);
-/// At least so many looks at victims during the attack.
+/// At least this many looks at victims, or as many as there are victims, begin after the last step of an attack.
 const LOOKS: usize = 12;
-/// What comes before an attack, the attack, and enough looks each come within this time.
+/// The limit for each wait: for the victims to be Ready, for one step of an attack, for enough looks.
 pub const LONG: Duration = Duration::from_secs(120);
 
 /// How a world is set up.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The attack, in few words.
+    /// The attack, in a few words.
     pub attack: &'static str,
-    /// How many victims there are; the fewer, the longer each waits before it asks again.
+    /// How many victims there are. The fewer there are, the more time is between two looks.
     pub victims: usize,
-    /// Where they have their portals.
+    /// Where the victims' portals are.
     pub at: At,
-    /// How long a call to one of these takes.
+    /// How long a call to a victim's portal takes.
     pub calls_take: Duration,
-    /// A program that becomes the operator; by default the one that sets the limit.
+    /// The program that starts the operator. By default it sets the memory limit.
     pub through: Vec<String>,
     /// Further arguments of the operator.
     pub arguments: Vec<&'static str>,
-    /// Whether there is no other world meanwhile.
+    /// Whether no other world runs at the same time.
     pub alone: bool,
 }
 
 impl Plan {
-    /// With the defaults.
+    /// A plan with the defaults.
     pub fn of(attack: &'static str) -> Self {
         Self {
             attack,
@@ -70,28 +70,32 @@ impl Plan {
 pub struct World {
     pub operator: Operator,
     pub attackers: Attackers,
-    pub victims: Arc<AsyncMutex<Victims>>,
-    /// An operator like the other one, with victims of its own whom the next looks meet at the same time. What these
-    /// take, the machine and Kubernetes take.
+    pub victims: Arc<Mutex<Victims>>,
+    /// A second operator that nobody attacks. It has its own victims, and each look at a victim has its counterpart there
+    /// at the same time. If that is slow, the machine or Kubernetes is slow.
     control: Operator,
     meter: Meter,
     probes: Probes,
-    looks: Arc<Mutex<Vec<Look>>>,
-    enough_looks: usize,
+    /// All looks so far. Closed after the last one.
+    looks: watch::Receiver<Vec<Look>>,
+    wanted_looks: usize,
+    last_look: CancellationToken,
     looking: AbortOnDropHandle<()>,
-    /// Of earlier processes.
+    /// When each step of the attack began.
+    steps: Vec<Instant>,
+    /// The most memory that earlier processes took.
     peak: Peak,
     verdict: Verdict,
     _places: SemaphorePermit<'static>,
 }
 
 impl World {
-    /// Before the attack: all victims are Ready, and from now on looks are taken.
+    /// The world before the attack: all victims are Ready, and looks are taken from now on.
     pub async fn before(attack: &'static str) -> Self {
         Self::planned(Plan::of(attack)).await
     }
 
-    /// The same after this plan.
+    /// The same with this plan.
     pub async fn planned(plan: Plan) -> Self {
         let places = PLACES.acquire_many(if plan.alone { AT_ONCE } else { 1 });
         let places = places.await.expect("never closed");
@@ -102,16 +106,19 @@ impl World {
             operator_with_victims(&plan, &client, &arguments),
             operator_with_victims(&plan, &client, &plan.arguments),
         );
-        let victims = Arc::new(AsyncMutex::new(victims));
-        let looks = Arc::<Mutex<Vec<Look>>>::default();
-        let looking = look_again_and_again(victims.clone(), controls, looks.clone());
+        let victims = Arc::new(Mutex::new(victims));
+        let (tell, looks) = watch::channel(Vec::new());
+        let last_look = CancellationToken::new();
+        let looking = look_again_and_again(victims.clone(), controls, tell, last_look.clone());
         Self {
             attackers: Attackers::of(&client, &abroad),
             meter: Meter::of(operator.id()),
             probes: Probes::of(operator.address().await, control.address().await),
             looks,
-            enough_looks: LOOKS.min(plan.victims),
+            wanted_looks: LOOKS.min(plan.victims),
+            last_look,
             looking: AbortOnDropHandle::new(tokio::spawn(looking)),
+            steps: Vec::new(),
             victims,
             operator,
             control,
@@ -121,20 +128,21 @@ impl World {
         }
     }
 
-    /// Prepares what keeps Kubernetes busy and is no attack yet: nobody looks at victims meanwhile.
+    /// Prepares what keeps Kubernetes busy and is not yet an attack. No looks are taken during this time.
     pub async fn prepare(&mut self, preparation: impl Future<Output = ()>) {
         let victims = self.victims.clone();
         let _pause = victims.lock().await;
-        self.attack(preparation).await;
+        let done = self.within(LONG, preparation).await;
+        self.verdict.expect(done, "the attack was not prepared in time");
     }
 
-    /// Makes the attack, or a part of it, which must be done in time; cut short if the operator ends.
+    /// Makes a step of the attack, which must be done in time. Stops early if the operator ends.
     pub async fn attack(&mut self, attack: impl Future<Output = ()>) {
         let done = self.attack_for(LONG, attack).await;
         self.verdict.expect(done, "the attack was not made in time");
     }
 
-    /// Observers at this portal, each of which was looked at once.
+    /// Creates observers at this portal, and waits until the operator has looked at each once.
     pub async fn observed(&mut self, portal: &Portal, count: usize) {
         let attackers = self.attackers.clone();
         self.attack(async {
@@ -144,25 +152,32 @@ impl World {
         .await;
     }
 
-    /// Lets the attack go on until it is spent, but not longer than this; cut short if the operator ends. Whether it is
-    /// spent: an operator that holds attackers back need not come that far.
-    pub async fn attack_for(&mut self, most: Duration, spent: impl Future<Output = ()>) -> bool {
+    /// Makes a step of the attack, for at most this time. Stops early if the operator ends. Returns whether the step was
+    /// done: an operator that holds attackers back need not let it come that far.
+    pub async fn attack_for(&mut self, most: Duration, step: impl Future<Output = ()>) -> bool {
+        self.steps.push(Instant::now());
+        self.within(most, step).await
+    }
+
+    /// Whether this is done within this time, or the operator has ended.
+    async fn within(&self, most: Duration, done: impl Future<Output = ()>) -> bool {
         let mut ended = self.meter.ended();
         tokio::select! {
-            in_time = timeout(most, spent) => in_time.is_ok(),
+            in_time = timeout(most, done) => in_time.is_ok(),
             _ = ended.wait_for(|ended| *ended) => true,
         }
     }
 
-    /// Restarts the operator, and waits until it is ready.
+    /// Restarts the operator, and waits until it is ready. This is a step of the attack.
     pub async fn restart(&mut self) {
+        self.steps.push(Instant::now());
         if *self.meter.ended().borrow() {
             return;
         }
-        // Nobody can be looked at meanwhile.
+        // No look can be answered during this time.
         let victims = self.victims.clone();
         let _pause = victims.lock().await;
-        self.verdict.on_probes(&self.probes.told());
+        self.verdict.on_probes(&self.probes.told().await);
         self.peak = self.peak.max(self.meter.peak());
         self.operator.kill().await;
         self.operator.restart().await;
@@ -172,7 +187,7 @@ impl World {
             let answer = get(&address, "/readyz").await;
             answer.is_ok_and(|answer| answer.starts_with("HTTP/1.0 200 "))
         };
-        let ready = self.attack_for(LONG, async {
+        let ready = self.within(LONG, async {
             while !is_ready().await {
                 sleep(Duration::from_millis(20)).await;
             }
@@ -182,26 +197,39 @@ impl World {
         self.probes = Probes::of(address, self.control.address().await);
     }
 
-    /// What this attack in particular must not cause.
+    /// A fault of this attack in particular, unless `is_so`.
     pub fn expect(&mut self, is_so: bool, fault: impl Into<String>) {
         self.verdict.expect(is_so, fault);
     }
 
-    /// Waits until there were enough looks during the attack, prints what the attack took, and fails if it harmed anybody.
+    /// Waits for enough looks after the last step, prints what the attack took, and fails if it harmed anybody.
     pub async fn judge(mut self) {
-        let (looks, enough) = (self.looks.clone(), self.enough_looks);
-        let enough = self.attack_for(LONG, async {
-            while looks.lock().expect("nobody panicked").len() < enough {
-                sleep(Duration::from_millis(50)).await;
-            }
-        });
-        let enough = enough.await;
+        let first = *self.steps.first().expect("an attack has a step");
+        let last = *self.steps.last().expect("an attack has a step");
+        let since = |looks: &[Look], step: Instant| -> Vec<Look> {
+            looks.iter().copied().filter(|look| look.began >= step).collect()
+        };
+        // Where the control had no answer, there is nothing to compare with.
+        let compared = |looks: &[Look]| looks.iter().filter(|look| look.control.is_some()).count();
+        let (mut looks, wanted) = (self.looks.clone(), self.wanted_looks);
+        self.within(LONG, async {
+            // It fails only if looking has panicked, and then there are too few.
+            let _ = looks
+                .wait_for(|looks| compared(&since(looks, last)) >= wanted)
+                .await;
+        })
+        .await;
+        self.last_look.cancel();
+        // The look that is under way counts, too.
+        self.within(LONG, async { while looks.changed().await.is_ok() {} })
+            .await;
         self.looking.abort();
-        let looks = self.looks.lock().expect("nobody panicked").clone();
+        let looks = looks.borrow().clone();
+        let enough = compared(&since(&looks, last)) >= wanted;
         let mut verdict = self.verdict;
         verdict.on_memory(self.peak.max(self.meter.peak()));
-        verdict.on_looks(&looks);
-        verdict.on_probes(&self.probes.told());
+        verdict.on_looks(&since(&looks, first));
+        verdict.on_probes(&self.probes.told().await);
         verdict.on_victims(&self.victims.lock().await.faults());
         verdict.expect(enough, "the victims were looked at too seldom");
         if *self.meter.ended().borrow() {
@@ -228,17 +256,22 @@ async fn operator_with_victims(plan: &Plan, client: &Client, arguments: &[&str])
     (operator, victims)
 }
 
+/// Looks at victims until the last look is asked for.
 async fn look_again_and_again(
-    victims: Arc<AsyncMutex<Victims>>,
+    victims: Arc<Mutex<Victims>>,
     mut controls: Victims,
-    looks: Arc<Mutex<Vec<Look>>>,
+    tell: watch::Sender<Vec<Look>>,
+    last: CancellationToken,
 ) {
-    loop {
+    while !last.is_cancelled() {
         let mut victims = victims.lock().await;
+        let began = Instant::now();
         let (victim, control) = tokio::join!(victims.look(), controls.look());
-        looks
-            .lock()
-            .expect("nobody panicked")
-            .push(Look { victim, control });
+        let look = Look {
+            began,
+            victim,
+            control,
+        };
+        tell.send_modify(|looks| looks.push(look));
     }
 }
