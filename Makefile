@@ -36,12 +36,15 @@ test: lint control-plane helm promtool
 	@# Most tests wait most of the time, so many run at once.
 	@RUST_TEST_THREADS=12 cargo test --workspace --lib --bins --tests
 	@tests/release/run
-	@# A minute of what `make soak` does for an hour.
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target minute-of-soak churn
+
+# What `make soak` does for an hour.
+.PHONY: minute-of-soak
+minute-of-soak:
 	@DOCSPACE_TEST_CONTROLLERS=none cargo run --quiet --package soak -- --operator $(TARGET)/debug/docspace-backup-operator \
 	  --objects 60 --seconds 60 --folder $(TARGET)/soak/minute
-	@$(MAKE) --no-print-directory churn
 
-## The integration tests with two operators, while the leader is stopped or killed repeatedly: about 4 minutes.
+## The integration tests with two operators, while the leader is stopped or killed repeatedly: about 6 minutes.
 churn: control-plane helm
 	@cargo test --test integration -- --ignored --nocapture replicas::
 
@@ -80,12 +83,12 @@ bench:
 	  $(if $(N),--objects $(N)) --json $(TARGET)/bench/$(or $(N),all).json
 
 ## The operator with N=1000 objects for MINUTES=60 while portals fail, keys are rotated, objects change and the leader is
-## ended every minute: docs/reliability.md. It writes a report and a plot.
+## ended every minute: docs/reliability.md. It writes a report and a plot. SEED repeats what happens when.
 soak:
 	@program=$$(deploy/image/program) && \
 	ulimit -n $$(ulimit -Hn) && \
 	DOCSPACE_TEST_CONTROLLERS=none cargo run --quiet --profile bench --package soak -- --operator "$$program" \
-	  --objects $(or $(N),1000) --seconds $$(( $(or $(MINUTES),60) * 60 )) --folder $(TARGET)/soak
+	  --objects $(or $(N),1000) --seconds $$(( $(or $(MINUTES),60) * 60 )) --folder $(TARGET)/soak $(if $(SEED),--seed $(SEED))
 
 lint:
 	@cargo fmt --all --check

@@ -13,7 +13,8 @@ use tokio::{
 use crate::{
     NORMAL, Result,
     judge::SETTLES_WITHIN,
-    objects::{Object, Objects, Taken},
+    object::{Object, Taken},
+    objects::Objects,
     operators::Operators,
     samples::Samples,
 };
@@ -22,13 +23,15 @@ use crate::{
 const FAILS_FOR: Duration = Duration::from_secs(90);
 /// A change of an object whose portal works is carried out within this time, also while nobody leads.
 const DONE_WITHIN: Duration = Duration::from_secs(150);
-/// The share of the portals that begin to fail at a time.
-const FAILING: f64 = 0.04;
+/// The share of the portals that begin to fail at a time and are asked for a look, and of those whose object is edited.
+const FAILING: f64 = 0.03;
+const FAILING_AT_AN_EDIT: f64 = 0.01;
 
 /// In a short run, too, everything happens three times.
 const SELDOM: u32 = 4;
 
-const FAILURES_OF_PORTALS: &str = "failures of portals";
+const FAILURES_AT_LOOKS: &str = "portal failures, each with a request for a look";
+const FAILURES_AT_EDITS: &str = "portal failures, each with an edit";
 
 /// What happens how often.
 const LOOKS: Duration = Duration::from_millis(500);
@@ -68,10 +71,11 @@ pub struct Happened {
 impl Happened {
     /// How often a portal failed.
     pub fn failures_of_portals(&self) -> usize {
-        let mut counts = self.counts.iter();
-        counts
-            .find(|(name, _)| *name == FAILURES_OF_PORTALS)
-            .map_or(0, |(_, count)| *count)
+        let failures = self
+            .counts
+            .iter()
+            .filter(|(name, _)| [FAILURES_AT_LOOKS, FAILURES_AT_EDITS].contains(name));
+        failures.map(|(_, count)| count).sum()
     }
 }
 
@@ -83,12 +87,13 @@ enum Deed {
     LostWrite,
     Rotation,
     Deletion,
-    Failure,
+    FailureAtLook,
+    FailureAtEdit,
     EndOfLeader,
 }
 
 impl Deed {
-    const ALL: [(Self, &'static str, Duration); 7] = [
+    const ALL: [(Self, &'static str, Duration); 8] = [
         (Self::Look, "looks at objects whose portals work", LOOKS),
         (Self::Edit, "edits", EDITS),
         (
@@ -98,7 +103,8 @@ impl Deed {
         ),
         (Self::Rotation, "keys rotated", ROTATIONS),
         (Self::Deletion, "objects deleted and created again", DELETIONS),
-        (Self::Failure, FAILURES_OF_PORTALS, FAILURES),
+        (Self::FailureAtLook, FAILURES_AT_LOOKS, FAILURES),
+        (Self::FailureAtEdit, FAILURES_AT_EDITS, FAILURES),
         (Self::EndOfLeader, "leaders ended", ENDS_OF_LEADERS),
     ];
 }
@@ -147,7 +153,7 @@ impl Disturber {
         // Everything happens in a short run, too.
         let every = every.min(self.lasts / SELDOM);
         let from = match deed {
-            Deed::Failure | Deed::LostWrite => self.starts + self.lasts / NORMAL,
+            Deed::FailureAtLook | Deed::FailureAtEdit | Deed::LostWrite => self.starts + self.lasts / NORMAL,
             _ => self.starts,
         };
         let mut next = from + every;
@@ -161,15 +167,11 @@ impl Disturber {
                 Deed::EndOfLeader => {
                     let kill = !ends_of_leaders.len().is_multiple_of(2);
                     let ended = self.operators.end_leader(kill).await;
-                    ends_of_leaders.push(ended.map(|ended| self.samples.takeover(ended)));
+                    ends_of_leaders.push(ended.map(|ended| self.samples.takeover(kill, ended)));
                     next = next.max(Instant::now());
                 }
-                Deed::Failure => {
-                    let count = (self.objects.all.len() as f64 * FAILING).ceil() as usize;
-                    for _ in 0..count {
-                        self.spawn(deed, &mut random, &mut running);
-                    }
-                }
+                Deed::FailureAtLook => self.spawn_share(FAILING, deed, &mut random, &mut running),
+                Deed::FailureAtEdit => self.spawn_share(FAILING_AT_AN_EDIT, deed, &mut random, &mut running),
                 _ => self.spawn(deed, &mut random, &mut running),
             }
         }
@@ -178,6 +180,19 @@ impl Disturber {
             results.push(ended.unwrap_or_else(|panic| Err(panic.into())));
         }
         (name, results)
+    }
+
+    fn spawn_share(
+        &self,
+        share: f64,
+        deed: Deed,
+        random: &mut fastrand::Rng,
+        running: &mut JoinSet<Result<()>>,
+    ) {
+        let count = (self.objects.all.len() as f64 * share).ceil() as usize;
+        for _ in 0..count {
+            self.spawn(deed, random, running);
+        }
     }
 
     fn spawn(&self, deed: Deed, random: &mut fastrand::Rng, running: &mut JoinSet<Result<()>>) {
@@ -236,14 +251,17 @@ impl Disturber {
                     })
                     .await
             }
-            Deed::Failure => {
-                let fault = objects.fail(object, self.fault(&mut random));
-                self.request(object, &mut random).await?;
-                // Others may edit it meanwhile.
-                drop(taken);
+            Deed::FailureAtLook | Deed::FailureAtEdit => {
+                let (fault, refuses) = self.fault(&mut random);
+                let fault = objects.fail(object, fault);
+                let asked = match deed {
+                    Deed::FailureAtEdit => objects.edit(object, &mut random).await.map(drop),
+                    _ => self.request(object, &mut random).await.map(drop),
+                };
                 let until = Instant::now() + FAILS_FOR.min(self.lasts / SELDOM);
                 sleep_until(until.min(self.ends())).await;
-                objects.heal(object, fault);
+                objects.heal(object, fault, refuses);
+                asked?;
                 true
             }
             Deed::EndOfLeader => unreachable!("it is done to no object"),
@@ -274,10 +292,11 @@ impl Disturber {
         Ok(self.objects.wait(&object.name, DONE_WITHIN, answered).await)
     }
 
-    fn fault(&self, random: &mut fastrand::Rng) -> Fault {
+    /// A failure of a portal, and whether it refuses the key.
+    fn fault(&self, random: &mut fastrand::Rng) -> (Fault, bool) {
         // A short run has those after which the operator soon asks again.
         let kinds = if self.lasts < SETTLES_WITHIN { 4 } else { 10 };
-        match random.u8(..kinds) {
+        let fault = match random.u8(..kinds) {
             0 => Fault::bad_gateway(),
             1 => Fault::answer(500, FaultBody::Empty),
             2 => Fault::reset(),
@@ -286,7 +305,8 @@ impl Disturber {
             6 => Fault::lost_answer(),
             7 => Fault::answer(200, FaultBody::Html),
             8 => Fault::too_many_requests(Some(20)),
-            _ => Fault::answer(401, FaultBody::Empty),
-        }
+            _ => return (Fault::answer(401, FaultBody::Empty), true),
+        };
+        (fault, false)
     }
 }

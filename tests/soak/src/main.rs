@@ -9,11 +9,13 @@
 
 mod disturb;
 mod judge;
+mod object;
 mod objects;
 mod operators;
 mod plot;
 mod report;
 mod samples;
+mod waits;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
@@ -72,22 +74,30 @@ async fn main() -> Result<ExitCode> {
     objects.clear_faults();
     let settled = objects.all_settle(judge::SETTLES_WITHIN).await;
     let rests_from = start.elapsed();
-    let written_at_rest = objects.writes_within(judge::rest(lasts)).await;
+    let rest = objects.rest(judge::rest(lasts)).await;
 
     // An hour's report is written whatever went wrong.
     let shown = objects.shown().await;
     let ended = operators.all_run().await.err();
     let failures = ended.iter().chain(shown.as_ref().err());
     happened.failures.extend(failures.map(ToString::to_string));
-    let metrics = match ended {
-        None => operators.metrics().await,
-        Some(_) => String::new(),
-    };
+    let metrics = operators.metrics().await;
+    if let Err(error) = &metrics {
+        happened
+            .failures
+            .push(format!("the metrics of shard b cannot be read: {error}"));
+    }
     let ending = Ending {
         settled,
         rests_from,
-        written_at_rest,
-        told: [operators.log(), metrics, shown.unwrap_or_default()].concat(),
+        rest,
+        recoveries: objects.recoveries(start),
+        told: [
+            operators.log(),
+            metrics.unwrap_or_default(),
+            shown.unwrap_or_default(),
+        ]
+        .concat(),
     };
     let verdict = judge::verdict(&objects, &samples.taken(), &happened, &ending, lasts);
     let text = report::text(&args.operator, args.objects, lasts, seed, &happened, &verdict)?;

@@ -1,15 +1,8 @@
-//! The objects with their portals, and what the API server shows of them.
+//! All objects with their portals, and what the API server shows of them.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use docspace_backup_operator::{
-    api::{DocSpaceBackupSchedule, condition},
-    rules::lost_write,
-};
+use docspace_backup_operator::api::DocSpaceBackupSchedule;
 use futures::{StreamExt, TryStreamExt, stream};
 use harness::{Namespace, control_plane, nightly, secret};
 use k8s_openapi::api::{core::v1::Secret, events::v1::Event as KubeEvent};
@@ -19,51 +12,23 @@ use kube::{
     runtime::{WatchStreamExt, watcher, watcher::Event},
 };
 use serde_json::json;
-use simulated_portal::{
-    ApiKey, Fault, FaultId, Installation, Keep, Portal, Request, SimulatedPortal, Tenant,
-};
+use simulated_portal::{ApiKey, Fault, FaultId, Installation, Keep, Request, SimulatedPortal};
 use tokio::{
     sync::watch,
     task::JoinHandle,
     time::{Instant, sleep, timeout, timeout_at},
 };
 
-use crate::Result;
+use crate::{
+    Result,
+    object::{Object, Recovery, Taken},
+};
 
 /// Requests in flight while everything is created.
 const IN_FLIGHT: usize = 32;
-/// A portal that failed is as healthy as others this long afterwards: its object is read again by then.
-const RECOVERS_WITHIN: Duration = Duration::from_secs(240);
 
-/// A write whose answer is lost may be carried out for this long.
-const MAY_LAND_FOR: Duration = lost_write::MAY_LAND_FOR.unsigned_abs();
-
-/// An object, its Secret and its portal.
-pub struct Object {
-    /// Name of the object; the Secret has the same.
-    pub name: String,
-    /// The shard that it belongs to.
-    pub shard: &'static str,
-    /// Its portal.
-    pub portal: Portal,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    /// All that its Secret ever held; the last one is valid.
-    keys: Vec<String>,
-    /// Something is done to it right now.
-    is_taken: bool,
-    /// Its portal fails right now.
-    fails: bool,
-    /// Its portal failed until then, or its last write is lost until then.
-    failed_until: Option<Instant>,
-    /// Its portal's failures that a call met.
-    failures_met: usize,
-    /// The changes of its schedule, with each creation.
-    changes: usize,
-}
+/// All objects by name, as the API server shows them.
+type Seen = HashMap<String, DocSpaceBackupSchedule>;
 
 /// All of them.
 pub struct Objects {
@@ -74,17 +39,17 @@ pub struct Objects {
     server: SimulatedPortal,
     schedules: Api<DocSpaceBackupSchedule>,
     secrets: Api<Secret>,
-    seen: watch::Receiver<HashMap<String, DocSpaceBackupSchedule>>,
+    seen: watch::Receiver<Seen>,
     _watch: JoinHandle<()>,
 }
 
-/// An object that nobody else may touch while this lives.
-pub struct Taken(pub Arc<Object>);
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        self.0.state.lock().unwrap().is_taken = false;
-    }
+/// What portals got while nothing was done to the objects.
+#[derive(Clone, Copy, Debug)]
+pub struct Rest {
+    /// The writes.
+    pub writes: usize,
+    /// The reads of the schedule of the object that was read least.
+    pub fewest_looks: usize,
 }
 
 impl Objects {
@@ -101,7 +66,7 @@ impl Objects {
             .map(|number| Arc::new(Object::new(number, &server)))
             .collect();
         let (schedules, secrets) = (namespace.schedules(&client), namespace.secrets(&client));
-        let (seen, watch) = watched(schedules.clone());
+        let (seen, watch) = watched(schedules.clone(), &all);
         let objects = Self {
             all,
             namespace,
@@ -114,8 +79,7 @@ impl Objects {
         let create = |object: &Arc<Object>| {
             let (object, objects) = (object.clone(), &objects);
             async move {
-                let key = object.state.lock().unwrap().keys[0].clone();
-                let secret = secret(&object.name, &[("apiKey", &key)]);
+                let secret = secret(&object.name, &[("apiKey", &object.keys()[0])]);
                 objects.secrets.create(&PostParams::default(), &secret).await?;
                 objects.create_one(&object).await
             }
@@ -141,7 +105,7 @@ impl Objects {
             .name
             .clone_from(&object.name);
         self.schedules.create(&PostParams::default(), &manifest).await?;
-        object.state.lock().unwrap().changes += 1;
+        object.changed();
         Ok(())
     }
 
@@ -160,7 +124,7 @@ impl Objects {
         let patched = self
             .patch(object, json!({"spec": {"cronParams": {"hour": hour}}}))
             .await?;
-        object.state.lock().unwrap().changes += 1;
+        object.changed();
         Ok(patched)
     }
 
@@ -195,33 +159,31 @@ impl Objects {
         self.secrets
             .patch(&object.name, &PatchParams::default(), &patch)
             .await?;
-        let keys = &mut object.state.lock().unwrap().keys;
-        keys.push(key);
-        object.portal.revoke_key(&keys[keys.len() - 2]);
+        object.rotated(key);
         Ok(())
     }
 
     /// Lets the next write to the portal of an object get this answer.
     pub fn lose_a_write(&self, object: &Object, fault: Fault) {
-        // For ten minutes it may still be carried out.
-        object.state.lock().unwrap().failed_until = Some(Instant::now() + MAY_LAND_FOR);
+        object.loses_a_write();
         let fault = fault.to("createbackupschedule").times(1);
         self.server.order(fault.of(&object.portal));
     }
 
     /// Lets the portal of an object fail.
     pub fn fail(&self, object: &Object, fault: Fault) -> FaultId {
-        object.state.lock().unwrap().fails = true;
         self.server.order(fault.of(&object.portal))
     }
 
-    /// Ends a failure.
-    pub fn heal(&self, object: &Object, fault: FaultId) {
-        let mut state = object.state.lock().unwrap();
-        state.fails = false;
-        state.failed_until = Some(Instant::now());
-        state.failures_met += usize::from(self.server.hits(fault) > 0);
+    /// Ends a failure, which may have refused the key. From now on the object's recovery is timed.
+    pub fn heal(&self, object: &Object, fault: FaultId, refused: bool) {
+        let met = self.server.hits(fault) > 0;
         self.server.clear_fault(fault);
+        object.healed(refused, met);
+        // A failure that changed no status needs no recovery.
+        if let Some(shown) = self.seen.borrow().get(&object.name) {
+            object.shown(shown);
+        }
     }
 
     /// Ends all failures.
@@ -229,20 +191,13 @@ impl Objects {
         self.server.clear_faults();
     }
 
-    /// A random object to which nothing is done now, and whose portal has worked for some minutes, if chance finds one.
+    /// A random object to which nothing is done now, and that is in order since its portal failed, if chance finds one.
     pub fn take(&self, random: &mut fastrand::Rng) -> Option<Taken> {
-        let now = Instant::now();
-        (0..500).find_map(|_| {
-            let object = &self.all[random.usize(..self.all.len())];
-            let mut state = object.state.lock().unwrap();
-            let recovered = |ended| now.duration_since(ended) > RECOVERS_WITHIN;
-            let fits = !state.is_taken && !state.fails && state.failed_until.is_none_or(recovered);
-            state.is_taken |= fits;
-            fits.then(|| Taken(object.clone()))
-        })
+        (0..500).find_map(|_| Taken::of(&self.all[random.usize(..self.all.len())]))
     }
 
-    /// Waits until the API server shows that the object fulfils a condition; `None` is an object that is gone.
+    /// Waits until the API server shows that the object fulfils a condition; `None` is an object that is gone. Returns
+    /// whether it does in time.
     pub async fn wait(
         &self,
         name: &str,
@@ -250,9 +205,8 @@ impl Objects {
         wanted: impl Fn(Option<&DocSpaceBackupSchedule>) -> bool,
     ) -> bool {
         let mut seen = self.seen.clone();
-        timeout(within, seen.wait_for(|seen| wanted(seen.get(name))))
-            .await
-            .is_ok()
+        let fulfilled = timeout(within, seen.wait_for(|seen| wanted(seen.get(name)))).await;
+        matches!(fulfilled, Ok(Ok(_)))
     }
 
     /// Waits until every object is Ready and every portal holds what its object says.
@@ -269,40 +223,57 @@ impl Objects {
             if stuck.is_empty() {
                 return Ok(start.elapsed());
             }
-            if timeout_at(start + within, seen.changed()).await.is_err() {
-                let first: Vec<_> = stuck.iter().take(5).cloned().collect();
-                return Err(format!("{} objects are stuck: {}", stuck.len(), first.join("; ")).into());
+            match timeout_at(start + within, seen.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Err("the watch of the objects has ended".into()),
+                Err(_) => {
+                    let first: Vec<_> = stuck.iter().take(5).cloned().collect();
+                    return Err(format!("{} objects are stuck: {}", stuck.len(), first.join("; ")).into());
+                }
             }
         }
     }
 
-    fn unsettled(&self, seen: &HashMap<String, DocSpaceBackupSchedule>) -> Vec<String> {
-        let settled = |object: &&Arc<Object>| {
-            seen.get(&object.name)
-                .is_some_and(|shown| object.is_in_order(shown))
+    fn unsettled(&self, seen: &Seen) -> Vec<String> {
+        let trouble = |object: &Arc<Object>| {
+            let why = match seen.get(&object.name) {
+                None => "not there".into(),
+                Some(shown) => object.trouble(shown)?,
+            };
+            Some(format!("{}: {why}", object.name))
         };
-        let rest = self.all.iter().filter(|object| !settled(object));
-        rest.map(|object| match seen.get(&object.name) {
-            None => format!("{}: not there", object.name),
-            Some(shown) => {
-                let ready = condition(shown.status.as_ref(), "Ready");
-                let why = ready.map(|ready| format!("{} {}", ready.reason, ready.message));
-                format!("{}: {}", object.name, why.unwrap_or_default())
-            }
-        })
-        .collect()
+        self.all.iter().filter_map(trouble).collect()
     }
 
-    /// Waits, and returns how many writes are sent to portals meanwhile.
-    pub async fn writes_within(&self, time: Duration) -> usize {
-        let before = self.writes().len();
+    /// Waits, and returns what portals get meanwhile.
+    pub async fn rest(&self, time: Duration) -> Rest {
+        let log = self.server.log();
+        let before = log.total();
+        log.keep(Keep::All);
         sleep(time).await;
-        self.writes().len() - before
+        log.keep(Keep::Writes);
+        let mut looks = HashMap::<_, usize>::new();
+        let mut writes = 0;
+        for request in log.requests().iter().filter(|request| request.number > before) {
+            if request.is_write() {
+                writes += 1;
+            } else if request.is_to("getbackupschedule") {
+                *looks.entry(request.tenant_id).or_default() += 1;
+            }
+        }
+        let of = |object: &Arc<Object>| looks.get(&Some(object.portal.tenant_id())).copied();
+        let fewest = self.all.iter().map(|object| of(object).unwrap_or_default()).min();
+        Rest {
+            writes,
+            fewest_looks: fewest.unwrap_or_default(),
+        }
     }
 
     /// The writes that were sent to portals, in order.
     pub fn writes(&self) -> Vec<Request> {
-        self.server.log().requests()
+        let mut requests = self.server.log().requests();
+        requests.retain(Request::is_write);
+        requests
     }
 
     /// The writes that portals carried out, in order.
@@ -312,14 +283,18 @@ impl Objects {
 
     /// The failures of portals that a call met.
     pub fn failures_met(&self) -> usize {
-        let met = |object: &Arc<Object>| object.state.lock().unwrap().failures_met;
-        self.all.iter().map(met).sum()
+        self.all.iter().map(|object| object.failures_met()).sum()
+    }
+
+    /// The recoveries from failures of portals, in a run that began at this time.
+    pub fn recoveries(&self, start: Instant) -> Vec<Recovery> {
+        let all = self.all.iter().flat_map(|object| object.recoveries(start));
+        all.collect()
     }
 
     /// All keys that ever were in Secrets.
     pub fn keys(&self) -> Vec<String> {
-        let keys = |object: &Arc<Object>| object.state.lock().unwrap().keys.clone();
-        self.all.iter().flat_map(keys).collect()
+        self.all.iter().flat_map(|object| object.keys()).collect()
     }
 
     /// All objects and Events, as the API server shows them.
@@ -334,50 +309,16 @@ impl Objects {
     }
 }
 
-impl Object {
-    fn new(number: usize, server: &SimulatedPortal) -> Self {
-        let portal = server.add_tenant(Tenant::at(&format!("portal-{number:05}.test")));
-        let state = State {
-            keys: vec![portal.issue_key(ApiKey::named("soak"))],
-            ..State::default()
-        };
-        Self {
-            name: format!("object-{number:05}"),
-            shard: if number.is_multiple_of(2) { "a" } else { "b" },
-            portal,
-            state: Mutex::new(state),
+/// What a watch shows, kept up to date. Each object is told, too.
+fn watched(api: Api<DocSpaceBackupSchedule>, all: &[Arc<Object>]) -> (watch::Receiver<Seen>, JoinHandle<()>) {
+    let (seen, receiver) = watch::channel(Seen::new());
+    let named = |object: &Arc<Object>| (object.name.clone(), object.clone());
+    let known: HashMap<_, _> = all.iter().map(named).collect();
+    let tell = move |shown: &DocSpaceBackupSchedule| {
+        if let Some(object) = known.get(&shown.name_any()) {
+            object.shown(shown);
         }
-    }
-
-    /// The changes of its schedule, with each creation.
-    pub fn changes(&self) -> usize {
-        self.state.lock().unwrap().changes
-    }
-
-    /// Whether it is Ready as its spec is now, with a valid key, and its portal holds what it says.
-    pub fn is_in_order(&self, shown: &DocSpaceBackupSchedule) -> bool {
-        let is_true = |kind| {
-            let condition = condition(shown.status.as_ref(), kind);
-            condition.is_some_and(|found| {
-                found.status == "True" && found.observed_generation == shown.metadata.generation
-            })
-        };
-        let hour = shown.spec.cron_params.hour;
-        let held = self.portal.schedule(false);
-        is_true("Ready")
-            && is_true("CredentialsValid")
-            && held.is_some_and(|held| held.cron == format!("0 0 {hour} ? * *"))
-    }
-}
-
-/// What a watch shows, kept up to date.
-fn watched(
-    api: Api<DocSpaceBackupSchedule>,
-) -> (
-    watch::Receiver<HashMap<String, DocSpaceBackupSchedule>>,
-    JoinHandle<()>,
-) {
-    let (seen, receiver) = watch::channel(HashMap::new());
+    };
     let task = tokio::spawn(async move {
         let mut events = Box::pin(watcher(api, watcher::Config::default()).default_backoff());
         let mut listed = HashMap::new();
@@ -385,9 +326,13 @@ fn watched(
             match event {
                 Ok(Event::Init) => listed.clear(),
                 Ok(Event::InitApply(object)) => drop(listed.insert(object.name_any(), object)),
-                Ok(Event::InitDone) => drop(seen.send_replace(std::mem::take(&mut listed))),
+                Ok(Event::InitDone) => {
+                    seen.send_replace(std::mem::take(&mut listed));
+                    seen.borrow().values().for_each(&tell);
+                }
                 Ok(Event::Apply(object)) => {
-                    seen.send_modify(|seen| drop(seen.insert(object.name_any(), object)));
+                    seen.send_modify(|seen| drop(seen.insert(object.name_any(), object.clone())));
+                    tell(&object);
                 }
                 Ok(Event::Delete(object)) => {
                     seen.send_modify(|seen| drop(seen.remove(&object.name_any())));

@@ -1,10 +1,14 @@
 //! The operators: two that share shard a, whose leader is ended, and one of shard b that lives for the whole run.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, pin::pin, time::Duration};
 
-use harness::{Operator, Process, control_plane, http_get, log_of};
+use futures::StreamExt;
+use harness::{Operator, Process, control_plane, log_of, try_http_get};
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::{Api, runtime::wait::await_condition};
+use kube::{
+    Api,
+    runtime::{WatchStreamExt, watcher::watch_object},
+};
 use tokio::{
     sync::Mutex,
     time::{Instant, timeout},
@@ -19,8 +23,17 @@ use crate::{
 pub const INTERVAL: Duration = Duration::from_secs(120);
 /// The Lease of shard a.
 const LEASE: &str = "shard-a";
-/// How long a new leader may take: the Lease's duration, and as long again.
-const LEADS_WITHIN: Duration = Duration::from_secs(60);
+/// Nobody takes the Lease of a killed leader for this long.
+pub const LEASE_DURATION: Duration = Duration::from_secs(15);
+/// After a kill, the next leader waits this long before it works.
+pub const RENEW_DEADLINE: Duration = Duration::from_secs(10);
+/// How often the Lease is read and renewed.
+pub const RETRY_PERIOD: Duration = Duration::from_secs(2);
+/// After this time without a leader the run gives up waiting: four times the Lease's duration. The report judges the
+/// time itself.
+const LEADS_WITHIN: Duration = Duration::from_secs(LEASE_DURATION.as_secs() * 4);
+/// How long the metrics may take.
+const METRICS_WITHIN: Duration = Duration::from_secs(10);
 
 /// The operators of both shards.
 pub struct Operators {
@@ -44,7 +57,7 @@ impl Operators {
         let start = async |pod: &str, shard: &str| {
             let selector = format!("shard={shard}");
             let lease = format!("shard-{shard}");
-            let interval = format!("{}s", INTERVAL.as_secs());
+            let seconds = |time: Duration| format!("{}s", time.as_secs());
             let arguments = [
                 "--leader-election",
                 "--lease-name",
@@ -54,7 +67,13 @@ impl Operators {
                 "--selector",
                 &selector,
                 "--interval",
-                &interval,
+                &seconds(INTERVAL),
+                "--lease-duration",
+                &seconds(LEASE_DURATION),
+                "--renew-deadline",
+                &seconds(RENEW_DEADLINE),
+                "--retry-period",
+                &seconds(RETRY_PERIOD),
             ];
             Operator::start_as(Some(pod), program, &kubeconfig, &namespace, &arguments).await
         };
@@ -98,22 +117,19 @@ impl Operators {
         Ok(ended)
     }
 
-    /// The holder of the Lease, once it is another than this one.
+    /// The holder of the Lease, once it is another than this one. A watch that fails begins anew.
     async fn leader(&self, before: &str) -> Result<String> {
-        let holder = |lease: Option<&Lease>| {
-            let holder = lease?.spec.as_ref()?.holder_identity.clone();
-            holder.filter(|holder| !holder.is_empty() && holder != before)
+        let next = |lease: Option<Lease>| {
+            let holder = lease?.spec?.holder_identity?;
+            (!holder.is_empty() && holder != before).then_some(holder)
         };
-        let comes = await_condition(self.leases.clone(), LEASE, |lease: Option<&Lease>| {
-            holder(lease).is_some()
-        });
-        let lease = timeout(LEADS_WITHIN, comes)
-            .await
-            .map_err(|_| "nobody leads shard a")??;
-        Ok(holder(lease.as_ref()).unwrap_or_default())
+        let leases = watch_object(self.leases.clone(), LEASE).default_backoff();
+        let holders = leases.filter_map(async |lease| next(lease.ok()?));
+        let holder = timeout(LEADS_WITHIN, pin!(holders).next()).await;
+        Ok(holder.ok().flatten().ok_or("nobody leads shard a")?)
     }
 
-    /// Makes sure that nobody has ended but by us.
+    /// Makes sure that no operator has ended by itself.
     ///
     /// # Errors
     /// An operator has ended by itself.
@@ -129,8 +145,15 @@ impl Operators {
     }
 
     /// The metrics of the operator of shard b.
-    pub async fn metrics(&self) -> String {
-        http_get(&self.probes, "/metrics", "*/*").await.1
+    ///
+    /// # Errors
+    /// It does not answer, or not in time.
+    pub async fn metrics(&self) -> Result<String> {
+        let answer = timeout(METRICS_WITHIN, try_http_get(&self.probes, "/metrics", "*/*")).await;
+        match answer.map_err(|_| "no answer in time")?? {
+            (200, metrics) => Ok(metrics),
+            (status, _) => Err(format!("HTTP {status}").into()),
+        }
     }
 
     /// The processes of shard a that are started.

@@ -10,7 +10,7 @@ use tokio::{
     time::{Instant, interval},
 };
 
-use crate::operators::Operators;
+use crate::operators::{Operators, RENEW_DEADLINE};
 
 /// How often processes are looked at.
 const EVERY: Duration = Duration::from_secs(5);
@@ -22,6 +22,8 @@ pub struct Sample {
     pub at: Duration,
     /// Resident memory in MiB.
     pub resident: f64,
+    /// The most resident memory since the process started, in MiB.
+    pub peak: f64,
     /// Open file descriptors.
     pub descriptors: usize,
 }
@@ -36,9 +38,38 @@ pub struct Span {
 }
 
 impl Span {
-    /// Whether the two have a time in common.
-    pub fn overlaps(&self, other: &Self) -> bool {
-        self.at <= other.at + other.took && other.at <= self.at + self.took
+    /// When it ended, since the start.
+    pub fn end(&self) -> Duration {
+        self.at + self.took
+    }
+
+    /// The time that the two have in common.
+    pub fn overlap(&self, other: &Self) -> Duration {
+        self.end().min(other.end()).saturating_sub(self.at.max(other.at))
+    }
+}
+
+/// The end of a leader, until another operator holds the Lease.
+#[derive(Clone, Copy, Debug)]
+pub struct Takeover {
+    /// Whether the leader was killed. Otherwise it was told to end and gave up the Lease.
+    pub killed: bool,
+    /// When, and how long.
+    pub span: Span,
+}
+
+impl Takeover {
+    /// The time in which no operator of shard a works: after a kill, the next leader waits before it begins.
+    pub fn idle(&self) -> Span {
+        let waits = if self.killed {
+            RENEW_DEADLINE
+        } else {
+            Duration::ZERO
+        };
+        Span {
+            at: self.span.at,
+            took: self.span.took + waits,
+        }
     }
 }
 
@@ -51,8 +82,8 @@ pub struct Taken {
     pub pair: [Vec<Sample>; 2],
     /// Requests of a look at healthy objects until their answer in the status, of shard a and of shard b.
     pub looks: [Vec<Span>; 2],
-    /// When nobody led shard a.
-    pub takeovers: Vec<Span>,
+    /// The ends of the leaders of shard a.
+    pub takeovers: Vec<Takeover>,
 }
 
 /// Measures while it lives; clones share it.
@@ -84,6 +115,7 @@ impl Samples {
                     Some(Sample {
                         at: start.elapsed(),
                         resident: process.resident().ok()?,
+                        peak: process.peak().ok()?,
                         descriptors: process.descriptors().ok()?,
                     })
                 };
@@ -108,9 +140,14 @@ impl Samples {
         self.taken.lock().unwrap().looks[of].push(self.until_now(asked));
     }
 
-    /// Records that nobody led shard a until now.
-    pub fn takeover(&self, ended: Instant) {
-        self.taken.lock().unwrap().takeovers.push(self.until_now(ended));
+    /// Records that a leader of shard a ended then, and that another operator holds the Lease now.
+    pub fn takeover(&self, killed: bool, ended: Instant) {
+        let span = self.until_now(ended);
+        self.taken
+            .lock()
+            .unwrap()
+            .takeovers
+            .push(Takeover { killed, span });
     }
 
     fn until_now(&self, began: Instant) -> Span {
