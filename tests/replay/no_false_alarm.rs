@@ -11,7 +11,7 @@
 //!
 //! Seeds differ from run to run and are printed. Environment:
 //! - `DOCSPACE_TEST_SEED`: runs the story of this seed only.
-//! - `DOCSPACE_TEST_STORIES`: the number of stories.
+//! - `DOCSPACE_TEST_STORIES`: the number of stories. With both, the seed draws the stories.
 //! - `DOCSPACE_TEST_WITHOUT`: troubles to leave out ([`Trouble`]), separated by commas; other events stay the same.
 
 mod night;
@@ -31,14 +31,15 @@ fn told<T: std::str::FromStr>(name: &str) -> Option<T> {
 }
 
 fn seeds() -> Vec<u64> {
-    match told("DOCSPACE_TEST_SEED") {
-        Some(seed) => vec![seed],
-        None => {
-            let stories = told("DOCSPACE_TEST_STORIES").unwrap_or(STORIES);
-            // Short enough to be typed.
-            (0..stories).map(|_| fastrand::u64(..1_000_000_000)).collect()
-        }
+    let (seed, stories) = (told("DOCSPACE_TEST_SEED"), told("DOCSPACE_TEST_STORIES"));
+    if let (Some(seed), None) = (seed, stories) {
+        return vec![seed];
     }
+    let mut random = seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+    // Short enough to be typed.
+    (0..stories.unwrap_or(STORIES))
+        .map(|_| random.u64(..1_000_000_000))
+        .collect()
 }
 
 fn without() -> Vec<Trouble> {
