@@ -181,14 +181,14 @@ impl Row {
         })
     }
 
-    /// Whether the faults have met requests: the first one, or any.
+    /// Whether the faults have met requests: all of them, or any.
     pub fn is_met(&self, hits: &[u64]) -> bool {
-        let counted = if self.one_suffices {
-            hits
+        let is_met = |hits: &u64| *hits > 0;
+        if self.one_suffices {
+            hits.iter().any(is_met)
         } else {
-            &hits[..hits.len().min(1)]
-        };
-        counted.iter().any(|hits| *hits > 0)
+            !hits.is_empty() && hits.iter().all(is_met)
+        }
     }
 
     /// Whether the operator is killed.

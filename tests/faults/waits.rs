@@ -88,7 +88,7 @@ impl World {
         self.is_met().await;
         let over = move |_: &Self| began.elapsed() >= lasts;
         self.until("the fault has lasted its time", 2 * lasts, over).await;
-        self.stands_by();
+        self.stands_by().await;
         checks::metrics_tell_nothing(self).await;
         self.recover()
     }

@@ -110,19 +110,26 @@ impl World {
         }
     }
 
-    /// A standby never led, whatever clock the leader's Lease tells, and the leader went on. Where that clock stands, the
-    /// Lease stays as it is, like that of a leader that is dead.
-    pub fn stands_by(&self) {
-        let goes = |fault: &Injected| matches!(fault, Injected::Kube(_, KubeFault::ClockAhead(_)));
-        let standby = self.standby.as_ref();
-        let Some(standby) = standby.filter(|_| self.row.faults.iter().all(goes)) else {
-            return;
+    /// What the standby does while the leader's Lease tells another clock, and nothing else fails.
+    pub async fn stands_by(&mut self) {
+        let leads = |world: &Self| {
+            let standby = world.standby.as_ref().expect("such a row has one");
+            standby.front.has_done(KubeCall::ReplaceLease)
         };
-        let front = &standby.front;
-        let led =
-            front.has_done(KubeCall::ReplaceLease) || front.asked().iter().any(|asked| asked.call.is_write());
-        assert!(!led, "the standby leads\n{}", self.shown());
-        assert_eq!(self.starts.len(), 2, "a process ended\n{}", self.shown());
+        match self.row.faults[..] {
+            // It never led, and the leader went on.
+            [Injected::Kube(_, KubeFault::ClockAhead(_))] => {
+                let writes = self.fronts().skip(1).flat_map(ApiFront::asked);
+                let writes = writes.filter(|asked| asked.call.is_write()).count();
+                assert!(!leads(self) && writes == 0, "the standby leads\n{}", self.shown());
+                assert_eq!(self.starts.len(), 2, "a process ended\n{}", self.shown());
+            }
+            // The Lease stays as it is, like that of a leader that is dead.
+            [Injected::Kube(_, KubeFault::ClockStopped)] => {
+                self.until("the standby takes over", DEADLINE, leads).await;
+            }
+            _ => {}
+        }
     }
 }
 
