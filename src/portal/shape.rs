@@ -237,3 +237,38 @@ fn one_less(left: &mut usize) -> Result<(), ()> {
     *left = left.saturating_sub(1);
     if *left > 0 { Ok(()) } else { Err(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::portal::redact::Secrets;
+
+    fn said(errors: &Value) -> String {
+        let problem = json!({
+            "type": "https://tools.ietf.org/html/rfc9110#section-15.5.1", "title": "One or more errors", "status": 400,
+            "errors": errors, "traceId": "00-1",
+        });
+        let (body, secrets) = (problem.to_string(), Secrets::of_key(&"sk-key".into()));
+        let said = Shape::of(body.as_bytes()).said(&Redactor::of(&secrets));
+        said.expect("it says something")
+    }
+
+    #[test]
+    fn only_the_first_errors_of_a_validation_are_told() {
+        let few = json!({"$.hour": ["too late. Path: $.hour"], "day": ["wrong", 7, "odd"]});
+        assert_eq!(said(&few), "hour: too late.; day: wrong; day: odd");
+        // A field counts like an error.
+        let fields: Value = ('a'..='z')
+            .map(|field| (field.to_string(), json!(["no"])))
+            .collect();
+        assert_eq!(said(&fields).split("; ").count(), MOST_ERRORS / 2);
+        let errors = json!({"a": vec!["no"; 100], "b": ["no"]});
+        let said = said(&errors);
+        assert_eq!(
+            (said.split("; ").count(), said.contains("b:")),
+            (MOST_ERRORS, false)
+        );
+    }
+}
