@@ -165,6 +165,19 @@ fn a_schedule_that_is_gone_was_removed_by_somebody_or_by_the_portal() {
             "refuse ServerError",
         ),
         (
+            "came due, the trail fails, asked for",
+            gone().with(|f| (f.deleted, f.requested) = (Asked::Failed(error(Failure::ServerError)), true)),
+            "write Recreated",
+        ),
+        (
+            "came due, the trail fails for long",
+            gone().with(|f| {
+                f.deleted = Asked::Failed(error(Failure::ServerError));
+                f.failing_since = Some(f.local_now - SignedDuration::from_hours(1));
+            }),
+            "write Recreated",
+        ),
+        (
             "had run, so it is not due",
             ran().with(|f| f.deleted = Asked::NotYet),
             "write Corrected",

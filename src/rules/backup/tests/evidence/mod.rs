@@ -244,7 +244,12 @@ fn an_archive_that_a_person_made_does_not_count_where_the_trail_tells() {
         trail.manual_completed = [at("2026-11-24T03:10:00Z")].into();
         trail.completed = [at("2026-11-24T03:20:01Z")].into();
     });
+    let tie = trail(|trail| {
+        trail.manual_completed = [at("2026-11-24T03:20:01Z")].into();
+        trail.completed = [at("2026-11-24T03:20:01Z")].into();
+    });
     let rows = [
+        (tie, Some("new")),
         (None, Some("new")),
         (Some(None), Some("new")),
         (trail(|_| {}), Some("new")),
@@ -323,6 +328,17 @@ fn a_failure_is_the_portals_word_for_the_awaited_run() {
         .with(seen(Some(after_due)))
         .with(|look| look.trail = both);
     assert_eq!(failed(scheduled), told(after_due));
+    // The error may be that of a manual run.
+    let near = trail(|trail| {
+        trail.manual_failed = [at("2026-11-24T03:11:00Z")].into();
+        trail.failed = [at(after_due)].into();
+    });
+    let look_near = look(&[])
+        .with(seen(Some(after_due)))
+        .with(|look| look.trail = near);
+    let (time, message) = failed(look_near).expect("the scheduled run failed");
+    assert_eq!(time, after_due);
+    assert!(message.starts_with("the portal gives no reason"), "{message}");
     // Without a history, nothing is recorded.
     assert_eq!(
         failed(
