@@ -50,7 +50,7 @@ pub const UMBRELLA: Release = Release {
 };
 
 pub struct Cluster {
-    pub client: Client,
+    client: Client,
     pub portal: SimulatedPortal,
     plane: ControlPlane,
 }
@@ -207,19 +207,27 @@ impl Cluster {
         .await
     }
 
-    async fn pods(&self) -> Vec<Pod> {
-        let pods = Api::<Pod>::namespaced(self.client.clone(), NAMESPACE);
-        pods.list(&ListParams::default())
-            .await
-            .expect("pods can be listed")
-            .items
+    pub fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), NAMESPACE)
+    }
+
+    async fn running(&self, pod: &str) {
+        wait_for(&self.pods(), pod, POD_DEADLINE, |pod| {
+            let status = pod.status.as_ref();
+            status.is_some_and(|status| status.phase.as_deref() == Some("Running"))
+        })
+        .await;
+    }
+
+    async fn list_pods(&self) -> Vec<Pod> {
+        let pods = self.pods().list(&ListParams::default()).await;
+        pods.expect("pods can be listed").items
     }
 
     /// Waits until there are no pods: those of a Job end after it.
     pub async fn no_pods(&self) {
-        let pods = Api::<Pod>::namespaced(self.client.clone(), NAMESPACE);
-        for pod in self.pods().await {
-            wait_gone(&pods, &pod.name_any(), POD_DEADLINE).await;
+        for pod in self.list_pods().await {
+            wait_gone(&self.pods(), &pod.name_any(), POD_DEADLINE).await;
         }
     }
 
@@ -230,7 +238,7 @@ impl Cluster {
             pod.metadata.deletion_timestamp.is_none()
                 && component.is_some_and(|component| component == "operator")
         };
-        self.pods().await.into_iter().filter(stays).collect()
+        self.list_pods().await.into_iter().filter(stays).collect()
     }
 
     fn leases(&self) -> Api<Lease> {
@@ -263,6 +271,8 @@ impl Cluster {
         self.look().await;
         self.portal_has_had(1, 0, cause);
         let (_, pod) = self.leader().await;
+        // The kubelet gives no log of a pod that it does not know to run yet, as a new leader's may be.
+        self.running(&pod).await;
         let (log, _) = self.kubectl(&["logs", &pod], "");
         let leads = log.lines().find(|line| line.contains("leading; writes begin"));
         let leads = leads.unwrap_or_else(|| panic!("{pod} does not tell that it leads:\n{log}"));

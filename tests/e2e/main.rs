@@ -4,8 +4,7 @@ mod cluster;
 
 use harness::wait_gone;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, ResourceExt, api::DeleteParams};
+use kube::{ResourceExt, api::DeleteParams};
 use serde_json::json;
 
 use crate::cluster::{
@@ -86,7 +85,7 @@ async fn a_deleted_leader_hands_over(cluster: &Cluster) {
     cluster.helm("upgrade", &OPERATOR, Some(&json!({"replicas": 2})));
     assert_eq!(cluster.operator_pods().await.len(), 2);
     let (before, leader) = cluster.leader().await;
-    let pods = Api::<Pod>::namespaced(cluster.client.clone(), NAMESPACE);
+    let pods = cluster.pods();
     let deleted = Timestamp::now();
     let deletion = pods.delete(&leader, &DeleteParams::default()).await;
     deletion.expect("the deletion is accepted");
