@@ -30,6 +30,6 @@ pub mod recall;
 pub mod resolved;
 pub mod retry;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 pub mod status;
 pub mod summary;

@@ -1,4 +1,4 @@
-//! Objects that the tests of the rules start from: every day at 3 in the portal p.test.
+//! Objects that unit tests start from: every day at 3 in the portal p.test.
 
 use serde_json::{Value, json};
 

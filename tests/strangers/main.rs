@@ -5,7 +5,6 @@
 //! After each attack [`World::judge`] prints what it took, and fails the test
 //!
 //! - if the operator ended, or took more memory than the chart grants,
-//! - if it took more than half of the machine's CPU time,
 //! - if a victim was not Ready and Synced at any time,
 //! - if looks at victims took several times as long as those of the control, or had no answer while these had one,
 //! - if a probe or the metrics took longer than the chart's timeout and several times as long as at the control.

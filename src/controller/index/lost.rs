@@ -121,69 +121,64 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::rules::sample;
+
+    const MINE: &str = "https://p.test";
+    const YOURS: &str = "https://yours.test";
+
+    fn now() -> Timestamp {
+        "2026-11-26T12:00:00Z".parse().expect("a time")
+    }
+
+    /// An object at [`MINE`] whose status records a request to this address.
+    fn object(name: &str, url: &str, time: Timestamp, unknown: bool) -> DocSpaceBackupSchedule {
+        let metadata = json!({"name": name, "namespace": "docspace", "uid": name});
+        let request = json!({
+            "operation": "CreateSchedule", "time": time, "message": "", "url": url, "outcomeUnknown": unknown,
+        });
+        sample::object(&metadata, &json!({"lastRequest": request}))
+    }
+
+    fn slot(url: &str) -> SlotKey {
+        SlotKey::new(url, None, false).expect("a slot")
+    }
+
+    fn anybody(_: &Key, _: bool) -> bool {
+        true
+    }
 
     #[test]
     fn a_status_records_a_write_to_the_slot_of_its_object_for_ten_minutes() {
-        let now: Timestamp = "2026-11-26T12:00:00Z".parse().expect("a time");
-        let object = |url: &str, unknown: bool| -> DocSpaceBackupSchedule {
-            let request = json!({
-                "operation": "CreateSchedule", "time": now, "message": "", "url": url, "outcomeUnknown": unknown,
-            });
-            let object = json!({
-                "metadata": {"name": "nightly", "namespace": "docspace", "uid": "me"},
-                "spec": {
-                    "portal": {"url": "https://mine.test", "apiKeySecretRef": {"name": "key"}},
-                    "storageType": "DataStore",
-                    "cronParams": {"period": "EveryDay", "hour": 3},
-                    "backupsStored": 7,
-                },
-                "status": {"lastRequest": request},
-            });
-            serde_json::from_value(object).expect("a valid object")
-        };
-        let slot = |url| SlotKey::new(url, None, false).expect("a slot");
-        let (mine, yours) = (slot("https://mine.test"), slot("https://yours.test"));
-        let anybody = |_: &Key, _| true;
+        let object = |url, unknown| object("nightly", url, now(), unknown);
+        let (mine, yours) = (slot(MINE), slot(YOURS));
         let own_slot_only = |_: &Key, is_own_slot| is_own_slot;
-        let lost = Some(now);
+        let lost = Some(now());
 
         let mut writes = LostWrites::default();
-        writes.file(&object("https://mine.test", true), now);
+        writes.file(&object(MINE, true), now());
         assert_eq!(writes.recorded(&mine, own_slot_only), lost);
         // Another address than that of the spec may be a lie.
-        writes.file(&object("https://yours.test", true), now);
+        writes.file(&object(YOURS, true), now());
         assert_eq!(writes.recorded(&mine, anybody), None);
         assert_eq!(writes.recorded(&yours, anybody), lost);
         assert_eq!(writes.recorded(&yours, own_slot_only), None);
-        writes.file(&object("https://yours.test", false), now);
+        writes.file(&object(YOURS, false), now());
         assert_eq!(writes.recorded(&yours, anybody), None);
 
-        // The younger write of another object keeps its slot, and no more than that.
-        let other = |mut object: DocSpaceBackupSchedule| {
-            object.metadata.name = Some("other".into());
-            object
-        };
-        writes.file(&object("https://mine.test", true), now);
-        let mut young = other(object("https://mine.test", true));
-        let half = MAY_LAND_FOR / 2;
-        if let Some(request) = young
-            .status
-            .as_mut()
-            .and_then(|status| status.last_request.as_mut())
-        {
-            request.time.0 = now + half;
-        }
-        writes.file(&young, now + half);
-        writes.prune(now + MAY_LAND_FOR);
-        assert_eq!(
-            (writes.recorded(&mine, anybody), writes.slots.len()),
-            (Some(now + half), 1)
-        );
-        writes.file(&other(object("https://mine.test", false)), now + MAY_LAND_FOR);
-
-        writes.file(&object("https://mine.test", true), now);
-        writes.prune(now + MAY_LAND_FOR * 2);
+        writes.file(&object(MINE, true), now());
+        writes.prune(now() + MAY_LAND_FOR);
         assert_eq!(writes.recorded(&mine, anybody), None);
         assert!(writes.slots.is_empty());
+    }
+
+    #[test]
+    fn a_younger_write_to_the_slot_keeps_no_older_one() {
+        let later = now() + MAY_LAND_FOR / 2;
+        let mut writes = LostWrites::default();
+        writes.file(&object("old", MINE, now(), true), now());
+        writes.file(&object("young", MINE, later, true), later);
+        writes.prune(now() + MAY_LAND_FOR);
+        assert_eq!(writes.recorded(&slot(MINE), anybody), Some(later));
+        assert_eq!(writes.slots.keys().map(Key::name).collect::<Vec<_>>(), ["young"]);
     }
 }

@@ -18,7 +18,8 @@ use crate::{
     settled::{essence, would_delete},
 };
 
-/// How many looks an object may need after the last change of its slot, those at which it waits for somebody or for a quiet day aside.
+/// How many looks an object may need after the last change of its slot, without those at which it waits for somebody or for
+/// a quiet day.
 const MOST_LOOKS: usize = 10;
 /// The most writes to a slot.
 const MOST_POSTS: usize = 3;

@@ -303,40 +303,31 @@ fn a_failure_is_the_portals_word_for_the_awaited_run() {
         failed(look(&[archive("old", YESTERDAY)]).with(seen(Some(after_due)))),
         told(after_due)
     );
+    let beside = |manual: &'static str, scheduled: Option<&'static str>| {
+        let trail = trail(|trail| {
+            trail.manual_failed = [at(manual)].into();
+            trail.failed = scheduled.into_iter().map(at).collect();
+        });
+        failed(
+            look(&[])
+                .with(seen(Some(after_due)))
+                .with(|look| look.trail = trail),
+        )
+    };
     // Nor with a manual run near it.
     for about in ["2026-11-24T02:50:00Z", "2026-11-24T03:11:00Z"] {
-        let manual = trail(|trail| trail.manual_failed = [at(about)].into());
-        let look = look(&[])
-            .with(seen(Some(after_due)))
-            .with(|look| look.trail = manual);
-        assert_eq!(failed(look), None, "{about}");
+        assert_eq!(beside(about, None), None, "{about}");
     }
-    let long_ago = trail(|trail| trail.manual_failed = [at("2026-11-23T18:00:00Z")].into());
-    let look_back = look(&[])
-        .with(seen(Some(after_due)))
-        .with(|look| look.trail = long_ago);
+    let long_ago = "2026-11-23T18:00:00Z";
     assert_eq!(
-        failed(look_back),
+        beside(long_ago, None),
         None,
         "the trail has no failure of a scheduled run"
     );
-    let both = trail(|trail| {
-        trail.manual_failed = [at("2026-11-23T18:00:00Z")].into();
-        trail.failed = [at(after_due)].into();
-    });
-    let scheduled = look(&[])
-        .with(seen(Some(after_due)))
-        .with(|look| look.trail = both);
-    assert_eq!(failed(scheduled), told(after_due));
+    assert_eq!(beside(long_ago, Some(after_due)), told(after_due));
     // The error may be that of a manual run.
-    let near = trail(|trail| {
-        trail.manual_failed = [at("2026-11-24T03:11:00Z")].into();
-        trail.failed = [at(after_due)].into();
-    });
-    let look_near = look(&[])
-        .with(seen(Some(after_due)))
-        .with(|look| look.trail = near);
-    let (time, message) = failed(look_near).expect("the scheduled run failed");
+    let near = beside("2026-11-24T03:11:00Z", Some(after_due));
+    let (time, message) = near.expect("the scheduled run failed");
     assert_eq!(time, after_due);
     assert!(message.starts_with("the portal gives no reason"), "{message}");
     // Without a history, nothing is recorded.
