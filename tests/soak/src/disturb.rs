@@ -23,7 +23,8 @@ use crate::{
 const FAILS_FOR: Duration = Duration::from_secs(90);
 /// A change of an object whose portal works is carried out within this time, also while nobody leads.
 const DONE_WITHIN: Duration = Duration::from_secs(150);
-/// The share of the portals that begin to fail at a time and are asked for a look, and of those whose object is edited.
+/// The share of the portals that begin to fail in [`FAILURES`] and are asked for a look, and of those whose object is
+/// edited. They begin one after another: requests for 40 at once take a second, and healthy objects then wait as long.
 const FAILING: f64 = 0.03;
 const FAILING_AT_AN_EDIT: f64 = 0.01;
 
@@ -151,7 +152,7 @@ impl Disturber {
             return (name, Vec::new());
         }
         // Everything happens in a short run, too.
-        let every = every.min(self.lasts / SELDOM);
+        let every = every.min(self.lasts / SELDOM) / self.number(deed);
         let from = match deed {
             Deed::FailureAtLook | Deed::FailureAtEdit | Deed::LostWrite => self.starts + self.lasts / NORMAL,
             _ => self.starts,
@@ -170,8 +171,6 @@ impl Disturber {
                     ends_of_leaders.push(ended.map(|ended| self.samples.takeover(kill, ended)));
                     next = next.max(Instant::now());
                 }
-                Deed::FailureAtLook => self.spawn_share(FAILING, deed, &mut random, &mut running),
-                Deed::FailureAtEdit => self.spawn_share(FAILING_AT_AN_EDIT, deed, &mut random, &mut running),
                 _ => self.spawn(deed, &mut random, &mut running),
             }
         }
@@ -182,17 +181,14 @@ impl Disturber {
         (name, results)
     }
 
-    fn spawn_share(
-        &self,
-        share: f64,
-        deed: Deed,
-        random: &mut fastrand::Rng,
-        running: &mut JoinSet<Result<()>>,
-    ) {
-        let count = (self.objects.all.len() as f64 * share).ceil() as usize;
-        for _ in 0..count {
-            self.spawn(deed, random, running);
-        }
+    /// How often it happens in the time that [`Deed::ALL`] tells.
+    fn number(&self, deed: Deed) -> u32 {
+        let share = match deed {
+            Deed::FailureAtLook => FAILING,
+            Deed::FailureAtEdit => FAILING_AT_AN_EDIT,
+            _ => return 1,
+        };
+        (self.objects.all.len() as f64 * share).ceil() as u32
     }
 
     fn spawn(&self, deed: Deed, random: &mut fastrand::Rng, running: &mut JoinSet<Result<()>>) {
