@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use docspace_backup_operator::api::{FINALIZER, crd_yaml};
+use docspace_backup_operator::api::{DocSpaceBackupSchedule, FINALIZER, crd_yaml};
 use harness::{ControlPlane, Namespace, control_plane, nightly, unused};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, Client, ResourceExt, api::PostParams};
@@ -37,11 +37,14 @@ async fn short_names(client: &Client) -> Option<Vec<String>> {
     crd.expect("it is there").spec.names.short_names
 }
 
+fn schedules_in(client: &Client, namespace: &Namespace) -> Api<DocSpaceBackupSchedule> {
+    namespace.schedules(client)
+}
+
 async fn with_finalizer(client: &Client, namespace: &Namespace) {
-    let mut object = nightly("https://docs.example.com");
+    let mut object: DocSpaceBackupSchedule = nightly("https://docs.example.com");
     object.metadata.finalizers = Some(vec![FINALIZER.into()]);
-    let created = namespace
-        .schedules(client)
+    let created = schedules_in(client, namespace)
         .create(&PostParams::default(), &object)
         .await;
     created.expect("the object is accepted");
@@ -123,8 +126,7 @@ async fn installed_upgraded_rolled_back_and_uninstalled() {
     );
 
     // The CRD and the objects are kept; the same release adopts the CRD again.
-    let object = namespace
-        .schedules(&client)
+    let object = schedules_in(&client, &namespace)
         .get("nightly")
         .await
         .expect("it is kept");
@@ -207,12 +209,11 @@ async fn two_shards_are_two_releases_that_leave_each_other_alone() {
     }
 
     for (name, labels) in [("one", json!({"shard": "a"})), ("two", json!({"shard": "b"}))] {
-        let mut object = nightly("https://docs.example.com");
+        let mut object: DocSpaceBackupSchedule = nightly("https://docs.example.com");
         object.metadata.name = Some(name.into());
         object.metadata.labels = serde_json::from_value(labels).expect("labels");
         object.metadata.finalizers = Some(vec![FINALIZER.into()]);
-        let created = namespace
-            .schedules(&client)
+        let created = schedules_in(&client, &namespace)
             .create(&PostParams::default(), &object)
             .await;
         created.expect("the object is accepted");
@@ -230,8 +231,7 @@ async fn two_shards_are_two_releases_that_leave_each_other_alone() {
         said.contains("/one is released") && said.contains("1 object released"),
         "{said}"
     );
-    let two = namespace
-        .schedules(&client)
+    let two = schedules_in(&client, &namespace)
         .get("two")
         .await
         .expect("it is there");
@@ -334,8 +334,7 @@ async fn what_runs_before_the_end_has_the_rights_for_it() {
         plane.kubectl_ok(&["apply", "-f", "-"], &yaml(rights));
         plane.kubectl_ok(&["apply", "-f", "-"], &yaml(of_kind(&rendered, "Deployment")));
         for namespace in &schedules {
-            let found = namespace
-                .schedules(&client)
+            let found = schedules_in(&client, namespace)
                 .get_opt("nightly")
                 .await
                 .expect("the API answers");
@@ -372,8 +371,7 @@ async fn what_runs_before_the_end_has_the_rights_for_it() {
         let token = plane.kubectl_ok(&["create", "token", account, "-n", own.name()], "");
         run_job(&job, &plane.kubeconfig_for(own.name(), token.trim()));
         for namespace in &schedules {
-            let object = namespace
-                .schedules(&client)
+            let object = schedules_in(&client, namespace)
                 .get("nightly")
                 .await
                 .expect("it is there");

@@ -110,7 +110,7 @@ async fn the_docs_list_the_secrets_to_annotate() {
     let plane = control_plane();
     let client = plane.client().await;
     let namespace = Namespace::create(&client).await;
-    let mut object = nightly("https://docs.example.com/sub");
+    let mut object: DocSpaceBackupSchedule = nightly("https://docs.example.com/sub");
     object.spec.portal.host_header = Some("sales.example.com".into());
     object.spec.portal.ca_secret_ref = serde_json::from_value(json!({"name": "portal-ca"})).expect("a CA");
     for (param, name) in [("sse", "s3"), ("ssekey", "kms")] {

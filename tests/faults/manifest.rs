@@ -28,7 +28,7 @@ pub struct Manifest {
 impl Manifest {
     /// The object for the portal of a row.
     pub fn object(&self, server: &SimulatedPortal, row: &Row) -> DocSpaceBackupSchedule {
-        let mut object = harness::nightly(&server.url());
+        let mut object: DocSpaceBackupSchedule = harness::nightly(&server.url());
         match row.kind {
             Kind::Cloud => object.spec.portal.host_header = Some(server.first().host()),
             Kind::Tls => {

@@ -140,7 +140,7 @@ async fn create_pod(client: &Client, namespace: &str, name: &str, component: &st
 }
 
 async fn create_with_finalizers(client: &Client, namespace: &Namespace, name: &str, finalizers: &[&str]) {
-    let mut object = harness::nightly("https://docs.example.com");
+    let mut object: DocSpaceBackupSchedule = harness::nightly("https://docs.example.com");
     object.metadata.name = Some(name.into());
     object.metadata.finalizers = Some(finalizers.iter().map(|&name| name.into()).collect());
     namespace
@@ -157,7 +157,8 @@ async fn replicas(client: &Client, namespace: &Namespace) -> Option<i32> {
 }
 
 async fn finalizers(client: &Client, namespace: &Namespace, name: &str) -> Vec<String> {
-    let object = namespace.schedules(client).get(name).await.expect("it is there");
+    let schedules: Api<DocSpaceBackupSchedule> = namespace.schedules(client);
+    let object = schedules.get(name).await.expect("it is there");
     object.finalizers().to_vec()
 }
 
@@ -241,7 +242,7 @@ async fn others_finalizers_and_namespaces_are_left_alone() {
 async fn the_objects_of_other_shards_are_left_alone() {
     let client = control_plane().client().await;
     let namespace = Namespace::create(&client).await;
-    let schedules = namespace.schedules(&client);
+    let schedules: Api<DocSpaceBackupSchedule> = namespace.schedules(&client);
     for (name, shard) in [("one", Some("a")), ("two", Some("b")), ("three", None)] {
         create_with_finalizers(&client, &namespace, name, &[FINALIZER]).await;
         let labels = json!({"metadata": {"labels": {"shard": shard}}});
@@ -280,7 +281,7 @@ async fn an_object_that_is_being_deleted_goes() {
     let client = control_plane().client().await;
     let namespace = Namespace::create(&client).await;
     create_with_finalizers(&client, &namespace, "nightly", &[FINALIZER]).await;
-    let schedules = namespace.schedules(&client);
+    let schedules: Api<DocSpaceBackupSchedule> = namespace.schedules(&client);
     schedules
         .delete("nightly", &DeleteParams::default())
         .await
@@ -421,15 +422,12 @@ async fn an_operator_that_puts_the_finalizer_back_is_noticed() {
     let client = control_plane().client().await;
     let namespace = Namespace::create(&client).await;
     create_with_finalizers(&client, &namespace, "nightly", &[FINALIZER]).await;
-    let schedules = namespace.schedules(&client);
+    let schedules: Api<DocSpaceBackupSchedule> = namespace.schedules(&client);
     let operator = async {
         loop {
-            wait_for(
-                &schedules,
-                "nightly",
-                DEADLINE,
-                |object: &DocSpaceBackupSchedule| object.finalizers().is_empty(),
-            )
+            wait_for(&schedules, "nightly", DEADLINE, |object| {
+                object.finalizers().is_empty()
+            })
             .await;
             tokio::time::sleep(Duration::from_secs(1)).await;
             let back = Patch::Merge(json!({"metadata": {"finalizers": [FINALIZER]}}));

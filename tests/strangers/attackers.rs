@@ -144,7 +144,7 @@ pub fn observer(number: usize, url: &str) -> DocSpaceBackupSchedule {
 
 /// An object that writes, at its own Host and with its own key.
 pub fn enforcer(number: usize, url: &str) -> DocSpaceBackupSchedule {
-    let mut object = harness::nightly(url);
+    let mut object: DocSpaceBackupSchedule = harness::nightly(url);
     object.metadata.name = Some(name(number));
     object.spec.portal.host_header = Some(format!("{}.test", name(number)));
     object.spec.portal.api_key_secret_ref.name = KEYS.into();

@@ -152,7 +152,7 @@ fn host(name: &str) -> String {
 }
 
 fn object(server: &SimulatedPortal, name: &str, at: At) -> DocSpaceBackupSchedule {
-    let mut object = match at {
+    let mut object: DocSpaceBackupSchedule = match at {
         At::Address => nightly(&server.url()),
         At::Name => nightly(&format!("http://{}:{}", host(name), server.port())),
     };

@@ -31,7 +31,7 @@ pub struct Bodies {
 /// The bodies that the operator wrote for the first of the further objects; the bare client writes the same.
 pub async fn bodies(stage: &Stage) -> Result<Bodies> {
     let name = stage.further()[0].name_any();
-    let object = stage.namespace.schedules(&stage.client).get(&name).await?;
+    let object = stage.schedules().get(&name).await?;
     let events = Api::<Event>::namespaced(stage.client.clone(), stage.namespace.name());
     let of_object = ListParams::default().fields(&format!("regarding.name={name}"));
     let event = events.list(&of_object).await?.items.pop();
@@ -62,9 +62,12 @@ async fn at_once(
 ) -> Result<Duration> {
     let namespace = prepared(client).await?;
     let watch = tokio::spawn(
-        watcher(namespace.schedules(client), watcher::Config::default())
-            .applied_objects()
-            .for_each(|_| async {}),
+        watcher(
+            namespace.schedules::<DocSpaceBackupSchedule>(client),
+            watcher::Config::default(),
+        )
+        .applied_objects()
+        .for_each(|_| async {}),
     );
     let start = Instant::now();
     stream::iter(objects)

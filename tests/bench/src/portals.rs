@@ -62,7 +62,7 @@ impl Portals {
             let portal = server.add_tenant(Tenant::at(&host));
             keys.push(portal.issue_key(ApiKey::named("bench")));
             portals.push(portal);
-            let mut object = nightly(&server.url());
+            let mut object: DocSpaceBackupSchedule = nightly(&server.url());
             object.metadata.name = Some(format!("object-{number:05}"));
             let shard = if number % 2 == 0 { "a" } else { "b" };
             object.metadata.labels = Some([("shard".into(), shard.into())].into());

@@ -10,7 +10,7 @@ use docspace_backup_operator::api::{DocSpaceBackupSchedule, REQUESTED_AT};
 use futures::{StreamExt, TryStreamExt, stream};
 use harness::{Connections, Namespace, Operator, Process, control_plane};
 use kube::{
-    Client, ResourceExt,
+    Api, Client, ResourceExt,
     api::{Patch, PatchParams, PostParams},
     runtime::{WatchStreamExt, watcher, watcher::watch_object},
 };
@@ -237,9 +237,14 @@ impl Stage {
         Ok(seen)
     }
 
+    /// The objects' API.
+    pub fn schedules(&self) -> Api<DocSpaceBackupSchedule> {
+        self.namespace.schedules(&self.client)
+    }
+
     /// Creates these objects at once and waits until all are Ready.
     pub async fn at_once(&self, objects: &[DocSpaceBackupSchedule]) -> Result<Ready> {
-        let api = self.namespace.schedules(&self.client);
+        let api = self.schedules();
         let wanted: HashMap<_, _> = objects.iter().map(|object| (object.name_any(), ())).collect();
         let mut changes = Box::pin(
             watcher(api.clone(), watcher::Config::default())
@@ -289,7 +294,7 @@ impl Stage {
         object: &DocSpaceBackupSchedule,
         begin: impl Future<Output = ()>,
     ) -> Result<(Duration, Instant)> {
-        let api = self.namespace.schedules(&self.client);
+        let api = self.schedules();
         let mut changes = Box::pin(watch_object(api.clone(), &object.name_any()));
         // The first answer shows that the watch is open, because the object does not exist yet.
         changes.next().await.ok_or("the watch ended")??;
@@ -306,7 +311,7 @@ impl Stage {
 
     /// When another process than `before` begins to lead.
     pub async fn leads(&self) -> Result<Instant> {
-        let leases = kube::Api::<k8s_openapi::api::coordination::v1::Lease>::namespaced(
+        let leases = Api::<k8s_openapi::api::coordination::v1::Lease>::namespaced(
             self.client.clone(),
             self.namespace.name(),
         );
@@ -331,7 +336,7 @@ impl Stage {
         awaited: &[DocSpaceBackupSchedule],
         patience: Duration,
     ) -> Result<Vec<Duration>> {
-        let api = self.namespace.schedules(&self.client);
+        let api = self.schedules();
         let mut missing: BTreeMap<_, _> = awaited.iter().map(|object| (object.name_any(), ())).collect();
         let mut answered = HashMap::new();
         let mut changes = Box::pin(

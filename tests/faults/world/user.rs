@@ -2,10 +2,13 @@
 
 use std::time::Instant;
 
-use docspace_backup_operator::api::{REQUESTED_AT, Status};
+use docspace_backup_operator::api::{DocSpaceBackupSchedule, REQUESTED_AT, Status};
 use harness::API_KEY;
 use jiff::SignedDuration;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::{
+    Api,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+};
 use serde_json::{Value, json};
 use simulated_portal::ApiKey;
 
@@ -16,17 +19,19 @@ use crate::manifest::{NAME, STORAGE};
 const A_LOST_WRITE_HAS_LANDED: SignedDuration = SignedDuration::from_mins(11);
 
 impl World {
+    fn schedules(&self) -> Api<DocSpaceBackupSchedule> {
+        self.namespace.schedules(&self.client)
+    }
+
     pub async fn create(&self) {
         let object = self.manifest.object(&self.server, &self.row);
-        let api = self.namespace.schedules(&self.client);
-        let created = api.create(&PostParams::default(), &object).await;
+        let created = self.schedules().create(&PostParams::default(), &object).await;
         created.expect("the object is accepted");
     }
 
     pub async fn delete(&mut self) {
         self.deleted_at = Some(Instant::now());
-        let api = self.namespace.schedules(&self.client);
-        let deleted = api.delete(NAME, &DeleteParams::default()).await;
+        let deleted = self.schedules().delete(NAME, &DeleteParams::default()).await;
         deleted.expect("the deletion is accepted");
     }
 
@@ -67,9 +72,11 @@ impl World {
     }
 
     pub async fn wipe_status(&self) {
-        let api = self.namespace.schedules(&self.client);
         let patch = Patch::Merge(json!({"status": null}));
-        let wiped = api.patch_status(NAME, &PatchParams::default(), &patch).await;
+        let wiped = self
+            .schedules()
+            .patch_status(NAME, &PatchParams::default(), &patch)
+            .await;
         wiped.expect("the patch is accepted");
     }
 
@@ -81,15 +88,17 @@ impl World {
             return;
         };
         let earlier = lost.time.0 - A_LOST_WRITE_HAS_LANDED;
-        let api = self.namespace.schedules(&self.client);
         let patch = Patch::Merge(json!({"status": {"lastRequest": {"time": earlier}}}));
-        let aged = api.patch_status(NAME, &PatchParams::default(), &patch).await;
+        let aged = self
+            .schedules()
+            .patch_status(NAME, &PatchParams::default(), &patch)
+            .await;
         aged.expect("the patch is accepted");
     }
 
     async fn patch(&self, patch: Value) {
-        let api = self.namespace.schedules(&self.client);
-        let patched = api
+        let patched = self
+            .schedules()
             .patch(NAME, &PatchParams::default(), &Patch::Merge(patch))
             .await;
         patched.expect("the patch is accepted");

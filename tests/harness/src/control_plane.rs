@@ -240,12 +240,13 @@ impl ControlPlane {
         String::from_utf8(output.stdout).expect("kubectl prints text")
     }
 
-    /// Applies the CRD and waits until the API server serves and explains it.
+    /// Applies the CRD of `crds` and waits until the API server serves and explains it.
     pub fn apply_crd(&self) {
-        self.kubectl_ok(
-            &["apply", "--server-side", "-f", "-"],
-            &docspace_backup_operator::api::crd_yaml(),
+        let crd = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../crds/docspacebackupschedules.yaml"
         );
+        self.kubectl_ok(&["apply", "--server-side", "-f", crd], "");
         // The condition Established is set a moment before the API server serves the resource and its documentation, and
         // kubectl would cache the earlier answer.
         let deadline = Instant::now() + Duration::from_secs(30);

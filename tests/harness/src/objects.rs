@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use docspace_backup_operator::api::{DocSpaceBackupSchedule, DocSpaceBackupScheduleSpec};
 use k8s_openapi::{
-    ByteString,
+    ByteString, NamespaceResourceScope,
     api::core::v1::{Namespace as KubeNamespace, Secret},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use kube::{Api, Client, api::PostParams};
+use kube::{Api, Client, Resource, api::PostParams};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 /// The name of the Secret that [`nightly`] takes its API key from; the key inside it is `apiKey`.
@@ -43,8 +43,11 @@ impl Namespace {
         &self.name
     }
 
-    /// The schedules in it.
-    pub fn schedules(&self, client: &Client) -> Api<DocSpaceBackupSchedule> {
+    /// The schedules in it, as the caller's type.
+    pub fn schedules<Schedule>(&self, client: &Client) -> Api<Schedule>
+    where
+        Schedule: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    {
         Api::namespaced(client.clone(), &self.name)
     }
 
@@ -78,7 +81,7 @@ pub fn secret(name: &str, data: &[(&str, &str)]) -> Secret {
 
 /// `nightly`: every day at 3 into a bucket whose storage is configured in the portal, seven archives kept. Tests change
 /// the fields that they test.
-pub fn nightly(url: &str) -> DocSpaceBackupSchedule {
+pub fn nightly<Schedule: DeserializeOwned>(url: &str) -> Schedule {
     schedule(
         url,
         json!({
@@ -92,7 +95,7 @@ pub fn nightly(url: &str) -> DocSpaceBackupSchedule {
 }
 
 /// `nightly` with the request body that the API's documentation gives as its example, field for field.
-pub fn from_api_docs(url: &str) -> DocSpaceBackupSchedule {
+pub fn from_api_docs<Schedule: DeserializeOwned>(url: &str) -> Schedule {
     schedule(
         url,
         json!({
@@ -104,8 +107,8 @@ pub fn from_api_docs(url: &str) -> DocSpaceBackupSchedule {
     )
 }
 
-fn schedule(url: &str, mut spec: Value) -> DocSpaceBackupSchedule {
+fn schedule<Schedule: DeserializeOwned>(url: &str, mut spec: Value) -> Schedule {
     spec["portal"] = json!({"url": url, "apiKeySecretRef": {"name": API_KEY, "key": "apiKey"}});
-    let spec: DocSpaceBackupScheduleSpec = serde_json::from_value(spec).expect("a valid spec");
-    DocSpaceBackupSchedule::new("nightly", spec)
+    let object = json!({"metadata": {"name": "nightly"}, "spec": spec});
+    serde_json::from_value(object).expect("a valid object")
 }

@@ -1,14 +1,18 @@
 //! `dump` selects one of two schedules of a portal, so it is immutable once one of them is applied.
 
+use docspace_backup_operator::api::DocSpaceBackupSchedule;
 use harness::{Namespace, control_plane, nightly};
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::{
+    Api,
+    api::{Patch, PatchParams, PostParams},
+};
 use serde_json::json;
 
 #[tokio::test]
 async fn dump_changes_until_the_schedule_is_in_the_portal() {
     let client = control_plane().client().await;
     let namespace = Namespace::create(&client).await;
-    let schedules = namespace.schedules(&client);
+    let schedules: Api<DocSpaceBackupSchedule> = namespace.schedules(&client);
     let change = async |spec| {
         let patch = Patch::Merge(json!({"spec": spec}));
         schedules.patch("nightly", &PatchParams::default(), &patch).await

@@ -94,7 +94,7 @@ impl Objects {
     /// # Errors
     /// The API server refuses.
     pub async fn create_one(&self, object: &Object) -> Result<()> {
-        let mut manifest = nightly(&self.server.url());
+        let mut manifest: DocSpaceBackupSchedule = nightly(&self.server.url());
         manifest.metadata.name = Some(object.name.clone());
         manifest.metadata.labels = Some([("shard".into(), object.shard.into())].into());
         manifest.spec.portal.host_header = Some(object.portal.host());
