@@ -75,7 +75,7 @@ mod tests {
     use super::*;
     use crate::{
         api::{Applied, AppliedReason, SecretVersion},
-        portal::{Access, Address},
+        portal::{Access, Address, Ca},
         rules::{facts::Slot, lost_write::LostWrite, recall::recall, sample},
         schedule::{Param, Schedule},
     };
@@ -130,6 +130,24 @@ mod tests {
                 .into_iter()
                 .collect(),
         }
+    }
+
+    #[test]
+    fn one_value_that_differs_is_enough() {
+        let object = object(1, None);
+        let before = resolved(&object, "1", "one");
+        assert!(before.has_values_of(&resolved(&object, "2", "one")));
+        let changes: [fn(&mut Resolved); 3] = [
+            |now| now.access.address = Address::parse("https://q.test", None).expect("an address"),
+            |now| now.access.key = "another".into(),
+            |now| now.access.ca = Some(Ca::from("another")),
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let mut now = before.clone();
+            change(&mut now);
+            assert!(!before.has_values_of(&now), "change {number}");
+        }
+        assert!(!before.has_values_of(&resolved(&object, "1", "two")));
     }
 
     /// What a reconcile of the object knows with the Secret in this version.
