@@ -11,10 +11,7 @@ use aho_corasick::AhoCorasick;
 use docspace_backup_operator::api::DocSpaceBackupSchedule;
 use harness::{API_KEY, DEADLINE, Namespace, Operator, control_plane, nightly, secret, wait_for, wait_gone};
 use k8s_openapi::ByteString;
-use kube::{
-    Api,
-    api::{DeleteParams, PostParams},
-};
+use kube::api::{DeleteParams, PostParams};
 use serde_json::json;
 use simulated_portal::{ApiKey, Installation, SimulatedPortal};
 use tokio::time::sleep;
@@ -43,8 +40,7 @@ async fn secrets_that_are_gone() {
     let through: Vec<_> = through.iter().map(String::as_str).collect();
     let kubeconfig = plane.kubeconfig();
     let operator = Operator::start_through(&through, binary(), &kubeconfig, namespace.name(), &[]).await;
-    let secrets = namespace.secrets(&client);
-    let schedules: Api<DocSpaceBackupSchedule> = namespace.schedules(&client);
+    let (secrets, schedules) = (namespace.secrets(&client), namespace.schedules(&client));
     let how = PostParams::default();
     for made in [
         secret(API_KEY, &[("apiKey", &key)]),
