@@ -131,11 +131,3 @@ fn said(panic: Box<dyn std::any::Any + Send>) -> String {
     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).into()))
         .unwrap_or_else(|| "a panic without words".into())
 }
-
-/// The seed of this run: `DOCSPACE_FAULTS_SEED`, or a new one. It is printed.
-pub fn seed() -> u64 {
-    let given = env::var("DOCSPACE_FAULTS_SEED").ok();
-    let seed = given.map_or_else(|| fastrand::u64(..), |seed| seed.parse().expect("a number"));
-    print(&format!("DOCSPACE_FAULTS_SEED={seed} repeats this choice"));
-    seed
-}

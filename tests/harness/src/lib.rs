@@ -14,6 +14,7 @@ mod operator;
 mod process;
 mod promtool;
 mod proxy;
+mod seed;
 mod times;
 mod wait;
 
@@ -27,5 +28,6 @@ pub use operator::{Operator, log_of};
 pub use process::{Connections, Process};
 pub use promtool::promtool;
 pub use proxy::Proxy;
+pub use seed::seed;
 pub use times::quantile;
 pub use wait::{DEADLINE, wait_for, wait_gone};
