@@ -52,4 +52,19 @@ mod tests {
         assert!(std::ptr::eq(secret.expose_secret(), clone.expose_secret()));
         assert!(!format!("{secret:?}").contains("sk-1"));
     }
+
+    #[test]
+    fn the_key_in_a_file_is_read_without_the_blanks_around_it() {
+        let file = std::env::temp_dir().join(format!("key-{:016x}", fastrand::u64(..)));
+        let read = |text: &str| {
+            std::fs::write(&file, text).expect("the folder is writable");
+            from_file(&file).map(|key| key.expose_secret().to_owned())
+        };
+        assert_eq!(read(" sk-1\r\n"), Ok("sk-1".into()));
+        let said = read(" \n").expect_err("it holds no key");
+        assert!(said.contains("is empty"), "{said}");
+        std::fs::remove_file(&file).expect("it is there");
+        let said = from_file(&file).expect_err("it is gone");
+        assert!(said.contains("cannot read"), "{said}");
+    }
 }

@@ -90,7 +90,12 @@ pub async fn preview(object: &DocSpaceBackupSchedule, there: Surroundings) -> Re
     let kept = foretell(&plan, &mut facts);
     let pace = pace(context.interval(object));
     let summary = summary(object, &facts, &kept, memory, pace);
-    let is_gone = matches!(plan, Plan::Delete { .. } | Plan::Release(_));
+    let is_gone = match &plan {
+        Plan::Delete { .. } | Plan::Release(_) => true,
+        // It is deleted, and our finalizer is gone already.
+        Plan::Nothing => object.metadata.deletion_timestamp.is_some(),
+        _ => false,
+    };
     Ok(Preview {
         plan,
         difference,

@@ -252,6 +252,7 @@ mod tests {
                 );
             }
         }
+        LATELY.with_borrow(|lately| assert!(lately.keys().all(|place| *place < REMEMBERED)));
     }
 
     #[test]

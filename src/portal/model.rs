@@ -64,7 +64,7 @@ pub struct KeyInfo {
 }
 
 /// An archive of the history.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Archive {
     /// Its id.
     pub id: String,

@@ -17,9 +17,8 @@ use crate::{
 
 /// The searched length of a text, in bytes; the rest is not shown.
 const MAX_SEARCHED: usize = 2 * MAX_BYTES;
-/// A secret that begins in the searched part is found although it ends behind it; three bytes more, for a character that
-/// does not fit whole.
-const LOOKED_AT: usize = MAX_SEARCHED + MAX_PATTERN + 3;
+/// A secret that begins in the searched part is found although it ends behind it.
+const LOOKED_AT: usize = MAX_SEARCHED + MAX_PATTERN;
 /// The longest text that is kept for later, in bytes of JSON: a file's name has at most 255, and JSON may make six of one.
 const MAX_UNREAD: usize = 2048;
 /// An id that contains this many bytes of a secret is hidden.
@@ -109,14 +108,6 @@ impl fmt::Debug for Unread {
         f.write_str("a text")
     }
 }
-
-impl PartialEq for Unread {
-    fn eq(&self, other: &Self) -> bool {
-        self.json == other.json
-    }
-}
-
-impl Eq for Unread {}
 
 /// Hides secrets in texts. That takes time in proportion to what is searched, whatever texts and secrets look like.
 pub struct Redactor<'a> {
@@ -253,10 +244,24 @@ mod tests {
 
     #[test]
     fn one_that_lies_across_the_end_is_hidden_whole() {
-        let secret = "0123456789";
-        let text = format!("{}{secret}", "x".repeat(1_020));
-        let shown = Redactor::of(&secrets([secret])).hide(&text);
-        assert!(shown.ends_with("x(hidden)"), "{}", &shown[shown.len() - 20..]);
+        let long = "0123456789".repeat(7);
+        // The second one begins in the last byte that is searched, and has more bytes than a pattern.
+        for (secret, before) in [("0123456789", 1_020), (long.as_str(), 1_023)] {
+            let text = format!("{}{secret}", "x".repeat(before));
+            let shown = Redactor::of(&secrets([secret])).hide(&text);
+            assert!(shown.ends_with("x(hidden)"), "{}", &shown[shown.len() - 20..]);
+        }
+    }
+
+    #[test]
+    fn of_a_long_text_only_the_beginning_is_searched() {
+        let text = format!("{}sk-123", "x".repeat(2 * MAX_BYTES + MAX_PATTERN));
+        assert!(!Redactor::of(&secrets(["sk-123"])).finds_in(&text));
+    }
+
+    #[test]
+    fn a_text_that_no_portal_wrote_is_read_as_it_is() {
+        assert_eq!(Unread::from("a \"b\".tar.gz".to_owned()).read(), "a \"b\".tar.gz");
     }
 
     #[test]
@@ -267,6 +272,8 @@ mod tests {
             assert!(redactor.finds_in(text), "{text:?}");
         }
         assert_eq!(redactor.clean("a\n\tb and two\r\nlines"), "(hidden) and (hidden)");
+        // What follows one that has lost the end of a line stays.
+        assert_eq!(redactor.clean("twolines, a b!"), "(hidden), (hidden)!");
         assert_eq!(
             redactor
                 .clean(&format!("{} sk-123", "x".repeat(252)))
@@ -284,6 +291,14 @@ mod tests {
         assert_eq!(Redactor::of(&short).id("an archive"), HIDDEN);
         assert_eq!(Redactor::of(&short).id("the-newest"), "the-newest");
         assert_eq!(Redactor::of(&secrets([id])).id(id), HIDDEN);
+    }
+
+    #[test]
+    fn a_secret_is_as_long_as_its_shortest_form() {
+        // Where all have as much, one search does for all.
+        let all_have_much = |other: &str| all_have(&["0123456789abcdef".into(), other.into()], MUCH);
+        assert!(all_have_much("0123456789abcdef\n"));
+        assert!(!all_have_much("0123456789abcde\n"));
     }
 
     #[test]
@@ -309,6 +324,12 @@ mod tests {
             (later.read().as_str(), format!("{later:?}").as_str()),
             (HIDDEN, "a text")
         );
+        // A secret of several lines is also found in one line, with blanks or without.
+        let lines = format!("BEGIN\n{}\nEND", "0123456789".repeat(7));
+        let all = secrets([lines.as_str()]);
+        for text in [lines.clone(), lines.replace('\n', "")] {
+            assert_eq!(Redactor::of(&all).clean(&text), HIDDEN, "{text}");
+        }
     }
 
     #[test]

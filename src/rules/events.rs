@@ -159,7 +159,11 @@ mod tests {
 
     use super::*;
     use crate::{
+        api::{Applied, AppliedReason},
+        portal::PortalSettings,
         rules::{
+            credentials::Identity,
+            ownership::Ownership,
             reason::{Reason, Verdict},
             sample,
         },
@@ -291,5 +295,74 @@ mod tests {
         assert_eq!(told(13, "UTC", noon), "");
         assert!(told(3, "UTC", noon).contains("within 15 minutes"));
         assert!(told(23, "America/New_York", noon).contains("does not start it"));
+    }
+
+    /// A server that does not know the Host answers as its first portal (trap 14).
+    #[test]
+    fn another_portal_than_the_named_one_is_told_once() {
+        let shown = |alias: &str| status(json!({"portal": {"standalone": true, "alias": alias}}));
+        let told = |before: &Status, alias: &str| {
+            let mut object = object();
+            object.status = Some(before.clone());
+            let settings = PortalSettings {
+                standalone: Some(true),
+                alias: Some(alias.into()),
+                base_domain: Some("test".into()),
+                ..PortalSettings::default()
+            };
+            let facts = Facts {
+                identity: Some(Identity {
+                    settings: Some(settings),
+                    ..Identity::default()
+                }),
+                ..Facts::new(&object.spec, "2026-11-24T12:00:00Z".parse().expect("a time"))
+            };
+            let news = news(&object, &facts, &shown(alias));
+            news.into_iter().map(|note| note.reason).collect::<Vec<_>>()
+        };
+        let none: [&str; 0] = [];
+        assert_eq!(told(&Status::default(), "p"), none, "p.test is meant");
+        assert_eq!(told(&Status::default(), "docs"), ["UnknownHost"]);
+        assert_eq!(told(&shown("docs"), "docs"), none);
+    }
+
+    #[test]
+    fn what_may_remain_at_an_old_address_is_told_with_the_next_write() {
+        let mut object = object();
+        object.status = Some(ready("False", "Unreachable"));
+        let applied: Applied = serde_json::from_value(json!({
+            "time": "2026-11-24T10:00:00Z", "reason": "Created", "generation": 1, "uid": "me", "url": "https://q.test",
+            "schedule": {
+                "storageType": "Local", "cronParams": {"period": "EveryDay", "hour": 3, "day": 0}, "backupsStored": 7,
+                "dump": false,
+            },
+        }))
+        .expect("an applied schedule");
+        let told = |ownership, lost: Option<&str>, written| {
+            let facts = Facts {
+                ownership,
+                lost_elsewhere: lost.map(Into::into),
+                ..Facts::new(&object.spec, "2026-11-24T12:00:00Z".parse().expect("a time"))
+            };
+            let outcome = Kept {
+                applied: written,
+                ..Kept::of(Verdict::new(Reason::InSync, "what happened"))
+            };
+            let mut notes = notes(&object, &facts, &outcome, &ready("True", "InSync"));
+            notes.retain(|note| note.reason == "ScheduleLeftBehind");
+            notes.pop().map(|note| note.text)
+        };
+        let names = |text: Option<String>, url: &str| {
+            text.is_some_and(|text| text.contains(&format!("old address {url} may remain")))
+        };
+        let (there, created) = (Ownership::Elsewhere(&applied), Some(AppliedReason::Created));
+        assert!(names(told(there, None, created), "https://q.test"));
+        // Nobody knows whether a write to it was carried out.
+        assert!(names(
+            told(Ownership::None, Some("https://r.test"), created),
+            "https://r.test"
+        ));
+        assert_eq!(told(there, None, None), None, "nothing was written yet");
+        assert_eq!(told(Ownership::Ours(&applied), None, created), None);
     }
 }

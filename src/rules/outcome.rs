@@ -144,16 +144,13 @@ impl Sent {
 }
 
 fn outcome_unknown(error: &PortalError) -> Verdict {
-    Verdict {
-        status: error.status,
-        ..Verdict::new(
-            Reason::OutcomeUnknown,
-            format!(
-                "{error}. DocSpace may still carry out the write, so the operator reads the portal and writes again \
-                 after ten minutes at the earliest"
-            ),
-        )
-    }
+    Verdict::new(
+        Reason::OutcomeUnknown,
+        format!(
+            "{error}. DocSpace may still carry out the write, so the operator reads the portal and writes again after ten \
+             minutes at the earliest"
+        ),
+    )
 }
 
 /// The verdict while a schedule may be left, from the answer to its DELETE and the GET after it; `None` once it is gone.

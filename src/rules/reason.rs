@@ -299,5 +299,12 @@ mod tests {
         assert!(Reason::Verifying.is_unproven());
         assert!(!Reason::OutcomeUnknown.is_unproven());
         assert_eq!(Reason::Verifying.to_string(), "Verifying");
+        // It does not count as a failure.
+        for (reason, row) in [
+            (Reason::Verifying, None),
+            (Reason::OutcomeUnknown, Some(Row::Portal)),
+        ] {
+            assert_eq!(reason.rule().row, row, "{reason}");
+        }
     }
 }

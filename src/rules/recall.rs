@@ -172,8 +172,18 @@ mod tests {
         assert_eq!(facts.deletion, None);
         let hour = SignedDuration::from_hours(1);
         assert_eq!((facts.now, facts.local_now), (now() + hour, now()));
+        assert_eq!(facts.clock, PortalClock::ahead_by(hour));
         assert!(facts.bill.is_not_yet() && facts.failing_since.is_none());
         assert!(!facts.secret_changed && facts.asked_to_wait.is_none());
+    }
+
+    #[test]
+    fn a_lost_write_to_an_earlier_address_is_not_one_to_this() {
+        let mut object = full();
+        object.spec.portal.url = "https://q.test".into();
+        let facts = of(&object, &Memory::default());
+        assert_eq!(facts.lost_write, LostWrite::None);
+        assert_eq!(facts.lost_elsewhere.as_deref(), Some("https://p.test"));
     }
 
     #[test]

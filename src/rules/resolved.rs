@@ -228,7 +228,10 @@ mod tests {
         assert_eq!(facts.unconfirmed, None, "the spec is another one");
         // This process made it: the values tell.
         let object = object(1, None);
-        let written = Written::of(&resolved(&object, "v1", "one"));
+        let looked = &mut Memory::default();
+        assert!(looked.would_write().is_none(), "its Secrets are not known yet");
+        take(looked, &object, ("v1", "one"), None);
+        let written = looked.would_write().expect("its Secrets are known");
         for (value, counts) in [("one", true), ("two", false)] {
             let memory = &mut Memory {
                 accepted_write: Some(Box::new(written.clone())),

@@ -43,7 +43,7 @@ impl Storage {
         let known = StorageType::ALL
             .into_iter()
             .find(|known| Self::Known(*known).to_string() == text);
-        known.map_or_else(|| Self::Other(text.parse().unwrap_or(-1)), Self::Known)
+        known.map_or_else(|| Self::Other(text.parse().unwrap_or(i64::MIN)), Self::Known)
     }
 
     /// DocSpace's number.
@@ -94,5 +94,5 @@ pub fn period_number(name: &str) -> i64 {
     let known = Period::ALL
         .into_iter()
         .find(|period| period_name(period.number()) == name);
-    known.map_or_else(|| name.parse().unwrap_or(-1), Period::number)
+    known.map_or_else(|| name.parse().unwrap_or(i64::MIN), Period::number)
 }

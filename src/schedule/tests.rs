@@ -150,6 +150,47 @@ fn what_was_hidden_stays_so_unless_the_manifest_says_it_in_clear() {
 }
 
 #[test]
+fn a_key_that_holds_a_secret_is_hidden_unless_the_manifest_has_it() {
+    let in_s3 = |params: &[(&str, Param)]| schedule(StorageType::ThirdPartyConsumer, params);
+    let custom = |hides_key| {
+        let param = Param {
+            hides_key,
+            ..Param::plain("v")
+        };
+        in_s3(&[("custom", param)])
+    };
+    for (hides_key, wanted, shown) in [
+        (true, None, HIDDEN),
+        (true, Some(in_s3(&[])), HIDDEN),
+        (true, Some(custom(false)), "custom"),
+        (false, Some(in_s3(&[])), "custom"),
+    ] {
+        let mut held = Held {
+            schedule: custom(hides_key),
+            last_backup_time: None,
+        };
+        held.conceal(&BTreeSet::new(), wanted.as_ref());
+        assert_eq!(
+            held.shown().storage_params[0].key,
+            shown,
+            "{hides_key} {wanted:?}"
+        );
+    }
+}
+
+#[test]
+fn a_day_counts_where_the_period_has_days() {
+    for (period, day, number) in [
+        (Period::EveryDay, Some(7), 0),
+        (Period::EveryWeek, Some(7), 7),
+        (Period::EveryMonth, Some(31), 31),
+    ] {
+        let cron = CronParams { period, hour: 3, day };
+        assert_eq!(Schedule::day_of(&cron), number, "{cron:?}");
+    }
+}
+
+#[test]
 fn numbers_without_a_name_are_shown_as_they_are() {
     assert_eq!(
         (storage_name(5), storage_name(99), period_name(-1)),

@@ -70,5 +70,6 @@ fn nat64(bytes: [u8; 16], prefix: usize) -> (Ipv4Addr, bool) {
 }
 
 fn v4(high: u16, low: u16) -> Ipv4Addr {
-    Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low))
+    let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+    Ipv4Addr::new(a, b, c, d)
 }

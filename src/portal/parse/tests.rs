@@ -89,9 +89,15 @@ fn never_is_the_first_instant_in_every_form() {
         "0001-01-01T00:00:00",
         "0001-01-01T00:00:00Z",
         "0001-01-01T00:00:00.0000000+00:00",
+        // A day more covers all time zones.
+        "0001-01-02T00:00:00Z",
     ] {
         assert_eq!(parsed(never), None, "{never}");
     }
+    assert_eq!(
+        parsed("0001-01-02T00:00:01Z").as_deref(),
+        Some("0001-01-02T00:00:01Z")
+    );
     assert_eq!(
         parsed("2026-11-23T12:05:00+02:00").as_deref(),
         Some("2026-11-23T10:05:00Z")

@@ -180,6 +180,25 @@ async fn writes_are_sent_whole_and_must_be_confirmed() {
 }
 
 #[tokio::test]
+async fn a_400_refuses_a_write_whoever_sends_it() {
+    let page = "<html>400 The plain HTTP request was sent to HTTPS port</html>";
+    let (url, _server) = serve(http("400 Bad Request", "", page)).await;
+    let error = portal_at(&url, None)
+        .create_schedule(&schedule())
+        .await
+        .expect_err("400");
+    assert_eq!(error.failure, Failure::Rejected, "{error}");
+    // To a read, a page is no answer of DocSpace; an empty one may be.
+    for (body, kind) in [(page, Failure::NotDocSpace), ("", Failure::Rejected)] {
+        assert_eq!(
+            failure(http("400 Bad Request", "", body)).await.failure,
+            kind,
+            "{body}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_docspace_is_never_an_absent_schedule() {
     for body in [
         "{}",
@@ -261,4 +280,19 @@ async fn secrets_that_come_back_are_hidden() {
     assert!(error.failure.is_definite_for_a_write());
     let debug = format!("{portal:?} {error:?} {:?}", schedule());
     assert!(!debug.contains(KEY) && !debug.contains("hunter2"), "{debug}");
+}
+
+#[tokio::test]
+async fn a_field_that_docspace_names_by_another_name_is_explained() {
+    let said = "The field StorageBasePath must be a string or array type with a maximum length of '255'.";
+    let body = format!(
+        r#"{{"status":1,"statusCode":400,"error":{{"message":"{said}","type":"System.ArgumentException","stack":"at X"}}}}"#
+    );
+    let error = failure(http("400 Bad Request", "", &body)).await;
+    assert_eq!(
+        error.message,
+        format!(
+            "http://x: HTTP 400: {said}; StorageBasePath is the value of filePath or folderId, counted in UTF-16 units"
+        )
+    );
 }

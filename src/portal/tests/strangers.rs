@@ -10,6 +10,10 @@ const PROBLEM: &str = r#"{"type":"https://tools.ietf.org/html/rfc9110#section-15
 const OTHER_PROBLEM: &str = r#"{"type":"about:blank","title":"Forbidden","status":403,"detail":"no"}"#;
 /// An error of other software.
 const OTHER_ERROR: &str = r#"{"status":1,"error":{"message":"no","type":"Denied"}}"#;
+/// DocSpace's own shapes without their number.
+const NO_STATUS_CODE: &str = r#"{"status":1,"error":{"message":"no","type":"Denied","stack":"at X"}}"#;
+const NO_STATUS: &str =
+    r#"{"type":"https://tools.ietf.org/html/rfc9110#section-15.5.4","title":"Forbidden","traceId":"0"}"#;
 
 #[tokio::test]
 async fn only_docspaces_own_answers_tell_its_clock() {
@@ -51,6 +55,8 @@ async fn only_docspaces_own_answers_tell_its_clock() {
         ("500 Oops", OTHER_PROBLEM),
         ("402 Payment Required", OTHER_ERROR),
         ("500 Oops", OTHER_ERROR),
+        ("500 Oops", NO_STATUS_CODE),
+        ("403 Forbidden", NO_STATUS),
     ] {
         let error = failure(http(status, DATE, body)).await;
         assert_eq!(error.date, None, "{status} {body:.60}");
@@ -85,6 +91,42 @@ async fn the_words_of_other_software_are_not_repeated() {
             assert!(error.message.contains(told), "{status} {body}: {error}");
             assert!(!error.message.contains("echo"), "{error}");
         }
+    }
+}
+
+#[tokio::test]
+async fn what_only_a_proxy_answers_is_reported_as_the_proxys() {
+    let json = r#"{"message":"no upstream"}"#;
+    for (status, body, kind, told) in [
+        (
+            "407 Proxy Authentication Required",
+            PAGE,
+            Failure::NotDocSpace,
+            "http://x: HTTP 407: the proxy asks for a login; ",
+        ),
+        (
+            "503 Unavailable",
+            "",
+            Failure::Proxy,
+            "http://x: HTTP 503 from a proxy ",
+        ),
+        (
+            "502 Bad Gateway",
+            json,
+            Failure::Proxy,
+            "http://x: HTTP 502 from a proxy ",
+        ),
+        // DocSpace's own may have no body.
+        (
+            "500 Oops",
+            "",
+            Failure::ServerError,
+            "http://x: HTTP 500: DocSpace gives no reason; ",
+        ),
+    ] {
+        let error = failure(http(status, "", body)).await;
+        assert_eq!(error.failure, kind, "{status}");
+        assert!(error.message.starts_with(told), "{error}");
     }
 }
 

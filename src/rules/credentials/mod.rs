@@ -135,16 +135,12 @@ impl Judge<'_> {
 
     /// The condition when this reconcile did not read the description of the key.
     fn as_before(&self) -> ConditionState {
-        let lasting = |before: &&Condition| match before.reason.as_str() {
-            "MissingPermission" => self.writes && before.status == "False",
-            reason => reason == "Accepted" && before.status == "True",
-        };
-        match self.before.filter(lasting) {
-            Some(before) if before.status == "False" => {
+        match self.before {
+            Some(before) if before.reason == "MissingPermission" && self.writes => {
                 ConditionState::new("False", &before.reason, &before.message)
             }
-            Some(before) => accepted(&before.message),
-            None => accepted("The portal accepts the key"),
+            Some(before) if before.reason == "Accepted" => accepted(&before.message),
+            _ => accepted("The portal accepts the key"),
         }
     }
 

@@ -249,6 +249,11 @@ fn a_session_token_says_that_its_end_is_unknown_until_it_is_described_again() {
     };
     assert!(valid(Some(&Credential::SessionToken), None).contains("session token"));
     assert_eq!(valid(None, Some(&before("True", "Accepted"))), "as it was");
+    // The warning that the end is near is not kept.
+    assert_eq!(
+        valid(None, Some(&before("True", "ExpiresSoon"))),
+        "The portal accepts the key"
+    );
 }
 
 #[test]

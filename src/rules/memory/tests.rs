@@ -7,6 +7,7 @@ use crate::{
         reason::{Reason, Verdict},
         sample,
     },
+    schedule::Held,
 };
 
 fn now() -> Timestamp {
@@ -195,6 +196,26 @@ fn a_clock_that_stands_still_is_counted() {
     };
     assert_eq!([look(0), look(0), look(0)], [0, 1, 2]);
     assert_eq!([look(1), look(0)], [0, 1]);
+}
+
+#[test]
+fn what_the_portal_queued_last_is_known_when_the_schedule_is_gone() {
+    let object = object(json!({}), json!({}));
+    let mut memory = Memory::default();
+    let mut learnt = |shown: Option<Option<Timestamp>>| {
+        let held = shown.map(|last_backup_time| Held {
+            schedule: Schedule::without_secrets(&object.spec),
+            last_backup_time,
+        });
+        memory.learn(&Facts {
+            held: Asked::Answered(held),
+            ..Facts::new(&object.spec, now())
+        });
+        memory.last_held
+    };
+    assert_eq!(learnt(Some(None)), LastQueued::Never);
+    assert_eq!(learnt(Some(Some(now()))), LastQueued::At(now()));
+    assert_eq!(learnt(None), LastQueued::At(now()));
 }
 
 #[test]

@@ -73,6 +73,7 @@ struct Case {
     asked_for: Option<u64>,
     failures: u32,
     chance: f64,
+    interval: Duration,
     deletion: Option<Deletion>,
     doubts_clock: bool,
 }
@@ -85,6 +86,7 @@ impl Default for Case {
             asked_for: None,
             failures: 0,
             chance: 0.5,
+            interval: INTERVAL,
             deletion: None,
             doubts_clock: false,
         }
@@ -112,7 +114,10 @@ impl Case {
         facts.deletion = self.deletion;
         let status = object.status.as_ref().expect("a status");
         let retry = Retry {
-            pace: pace(self.chance),
+            pace: Pace {
+                interval: self.interval,
+                ..pace(self.chance)
+            },
             class: self.class,
             failures: (self.failures > 0).then_some(failures),
             outcome: &outcome,
@@ -136,6 +141,21 @@ fn checks_are_an_interval_apart_and_spread() {
         .waits()
     };
     assert_eq!([at(0.0), at(0.5), at(1.0)], [810, 900, 990]);
+}
+
+#[test]
+fn a_long_wait_ends_when_new_evidence_is_expected() {
+    let at = |chance| {
+        Case {
+            interval: LONGEST_INTERVAL,
+            chance,
+            ..Case::default()
+        }
+        .waits()
+    };
+    // At 2:55; objects that are due at the same hour are spread over ten seconds.
+    let left = 14 * 3600 + 55 * 60;
+    assert_eq!([at(0.0), at(0.5), at(1.0)], [left, left + 5, left + 10]);
 }
 
 #[test]
@@ -195,8 +215,14 @@ fn a_portal_is_left_alone_for_as_long_as_it_asks_and_an_hour_at_most() {
     assert_eq!(asked(Reason::RateLimited, 1), 3);
     assert_eq!(asked(Reason::RateLimited, 1200), 1200);
     assert_eq!(asked(Reason::RateLimited, 86_399), 3600);
-    // A further check confirms what one has shown, whatever the interval.
-    assert_eq!(asked(Reason::Verifying, 7), 7);
+    // A further check confirms what one has shown, whatever the interval. It counts as no failure.
+    let verifying = Case {
+        class: Class::Retrying,
+        reason: Reason::Verifying,
+        asked_for: Some(7),
+        ..Case::default()
+    };
+    assert_eq!(verifying.waits(), 7);
 }
 
 #[test]
@@ -219,6 +245,14 @@ fn a_deletion_is_tried_until_its_patience_ends() {
         .waits()
     };
     assert_eq!([begun(0), begun(290), begun(300), begun(900)], [300, 10, 1, 1]);
+    // A refusal is put to the proof sooner than one that nobody waits for.
+    let refused = Case {
+        class: Class::Stalled,
+        reason: Reason::Unauthorized,
+        deletion: Some(Deletion::begins(now())),
+        ..Case::default()
+    };
+    assert_eq!(refused.waits(), 30);
 }
 
 #[test]

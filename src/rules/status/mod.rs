@@ -224,7 +224,6 @@ impl Report<'_> {
     fn synced(&self, reason: Reason) -> &'static str {
         let wanted = self.facts.wanted.as_ref().and_then(|wanted| wanted.as_ref().ok());
         match (reason, &self.facts.held, wanted) {
-            (Reason::InSync, ..) => "True",
             (Reason::OutcomeUnknown | Reason::Verifying, ..) => "Unknown",
             (_, Asked::Answered(held), Some(wanted)) => {
                 let equal = wanted

@@ -68,7 +68,7 @@ impl Cron {
         let first = self.date_from(from.date(), -1);
         let dates = std::iter::successors(first, move |date| self.date_from(date.tomorrow().ok()?, -1));
         let times = dates.flat_map(move |date| self.times_of(date));
-        times.skip_while(move |time| *time < from)
+        times.filter(move |time| *time >= from)
     }
 
     /// For people: its times at or before this one, the last one first.
@@ -76,7 +76,7 @@ impl Cron {
         let first = self.date_up_to(from.date());
         let dates = std::iter::successors(first, move |date| self.date_up_to(date.yesterday().ok()?));
         let times = dates.flat_map(move |date| self.times_of(date).rev());
-        times.skip_while(move |time| *time > from)
+        times.filter(move |time| *time <= from)
     }
 
     /// Whether it has a time in every hour of its days.

@@ -85,13 +85,13 @@ impl Timetable {
             let mut ours = few.times_after(from).take_while(|ours| is_ours(*ours));
             return ours.any(|ours| {
                 let theirs = other.latest(shift(ours, near));
-                theirs.is_some_and(|theirs| theirs > shift(ours, -near))
+                theirs.is_some_and(|theirs| theirs >= shift(ours, -near))
             });
         }
         let theirs = other.times_after(shift(from, -near));
-        let (last, before) = (shift(end, near), near - SignedDuration::from_nanos(1));
-        theirs.take_while(|theirs| *theirs < last).any(|theirs| {
-            let ours = self.latest(shift(theirs, before));
+        let last = shift(end, near);
+        theirs.take_while(|theirs| *theirs <= last).any(|theirs| {
+            let ours = self.latest(shift(theirs, near));
             ours.is_some_and(|ours| is_ours(ours) && ours >= shift(theirs, -near))
         })
     }
@@ -136,12 +136,11 @@ impl Timetable {
             if due < utc_midnight(tomorrow)? {
                 return Some(due.max(midnight));
             }
-            let next = match wall.date() > tomorrow {
-                // In UTC, a date begins at most a day earlier.
-                true => wall.date().yesterday().ok()?,
+            let next = match self.cron.is_daily() {
                 // Each day is like this one until the zone's clocks change, which can be between midnight and `due`.
-                false if self.cron.is_daily() => utc_date(self.zone.following(midnight).next()?.timestamp()),
-                false => tomorrow,
+                true => utc_date(self.zone.following(midnight).next()?.timestamp()),
+                // In UTC, a date begins at most a day earlier.
+                false => wall.date().yesterday().ok()?,
             };
             day = tomorrow.max(next);
         }

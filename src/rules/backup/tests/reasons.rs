@@ -18,6 +18,19 @@ fn without_a_look_at_the_history_nothing_is_known() {
             Overdue,
         ),
         (
+            "one read missed it",
+            night(|n| n.record.seen.missed_once = Some((at(DUE), at(NOON)))),
+            NoEvidence,
+        ),
+        (
+            "two reads missed it",
+            night(|n| {
+                n.record.missed = Some(at(DUE));
+                n.record.seen.missed_once = Some((at(DUE), at(NOON)));
+            }),
+            Overdue,
+        ),
+        (
             "never read, but recorded",
             night(|n| (n.record.seen.history_at, n.record.last_backup) = (None, backup(TONIGHT))),
             BackupFound,
@@ -60,6 +73,14 @@ fn what_cannot_work_is_foretold_and_withdrawn_when_the_portal_proves_it_wrong() 
         (
             "an hour that is reached in summer only",
             of(|e| e.times = times(19, "America/New_York"), never),
+            StartsLate,
+        ),
+        (
+            "the same, on the day before summer time",
+            of(
+                |e| e.times = times(19, "America/New_York"),
+                |n| (n.last, n.now) = (LastQueued::Never, at("2027-03-13T12:00:00Z")),
+            ),
             StartsLate,
         ),
         ("an hour that is reached", night(never), NotDueYet),

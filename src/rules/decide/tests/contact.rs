@@ -98,3 +98,44 @@ fn errors_and_conflicts_refuse() {
         ),
     ]);
 }
+
+#[test]
+fn evidence_of_backups_is_read_when_nothing_is_to_be_written() {
+    let unread = |held| {
+        Scene::applied(held)
+            .with(in_force)
+            .with(|f| f.progress = Asked::NotYet)
+    };
+    let equal = || unread(held(|_| {}));
+    check(vec![
+        ("in sync", equal(), "observe Progress"),
+        (
+            "a write is refused",
+            unread(held(earlier_hour)).corrected(60),
+            "observe Progress",
+        ),
+        (
+            "a write comes first",
+            unread(held(earlier_hour)).had_applied(|applied| applied.cron_params.hour = 5),
+            "write Changed",
+        ),
+        (
+            "the portal does not answer",
+            equal().with(|f| f.held = Asked::Failed(error(Failure::TimedOut))),
+            "refuse TimedOut",
+        ),
+        (
+            "the portal's clock is in doubt",
+            equal().with(|f| {
+                f.clock = PortalClock::ahead_by(SignedDuration::ZERO);
+                f.clock.hear(now() + SignedDuration::from_hours(1), now());
+            }),
+            "nothing",
+        ),
+        (
+            "deleted, without our finalizer",
+            equal().with(|f| f.finalizer = false).deleted(1),
+            "nothing",
+        ),
+    ]);
+}

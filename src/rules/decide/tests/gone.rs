@@ -1,6 +1,6 @@
 //! Deleted objects and removed schedules.
 
-use crate::{rules::decide::tests::*, schedule::Storage};
+use super::*;
 
 #[test]
 fn deletion() {
@@ -43,6 +43,13 @@ fn deletion() {
             Scene::new()
                 .deleted(1)
                 .with(|f| (f.finalizer, f.write_recorded) = (true, false)),
+            "release, left behind",
+        ),
+        (
+            "never applied, the outcome of a write to another portal not known",
+            Scene::new()
+                .deleted(1)
+                .with(|f| (f.finalizer, f.lost_elsewhere) = (true, Some("https://q.test".into()))),
             "release, left behind",
         ),
         (
@@ -102,6 +109,29 @@ fn deletion() {
 }
 
 #[test]
+fn why_a_schedule_stays_is_told() {
+    let why = |scene: Scene| match scene.step() {
+        Step::Do(Plan::Release(why)) => why.expect("a reason"),
+        step => panic!("{step:?}"),
+    };
+    let others = || held(earlier_hour);
+    assert_eq!(
+        why(Scene::applied(others()).deleted(1)),
+        "it differs from the one that this object wrote"
+    );
+    // The object has no schedule there yet, but may still get one.
+    let never_applied = Scene::first_contact(others()).deleted(5).with(|f| {
+        f.finalizer = true;
+        f.lost_write = LostWrite::Ours {
+            since: ago(6),
+            reason: AppliedReason::Created,
+            is_wanted: true,
+        };
+    });
+    assert!(why(never_applied).contains("DocSpace may still carry it out"));
+}
+
+#[test]
 fn hidden_values_hide_only_themselves() {
     let mut applied = wanted().shown_as_applied();
     assert!(
@@ -120,17 +150,9 @@ fn hidden_values_hide_only_themselves() {
 fn a_schedule_that_is_gone_was_removed_by_somebody_or_by_the_portal() {
     // Applied an hour ago, at 11; due at 3 every day, so it is due at once; gone at noon.
     let gone = || {
-        let mut scene = Scene::applied(None).with(|f| {
+        let mut scene = Scene::applied(None).with(in_force).with(|f| {
             f.last_queued = LastQueued::Never;
             f.deleted = Asked::Answered(Some(false));
-            f.expected = Ok(Expected {
-                since: ago(60),
-                times: crate::schedule::timetable::Timetable::new((&wanted()).into(), "UTC")
-                    .expect("UTC is known"),
-                first_start: None,
-                storage_type: Storage::shown("ThirdPartyConsumer"),
-                deadline: SignedDuration::from_hours(2),
-            });
         });
         scene.removals = None;
         scene

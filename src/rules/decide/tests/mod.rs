@@ -17,6 +17,7 @@ use crate::{
     portal::{Address, Archive, Expiry, Failure, PortalError, Progress},
     rules::{
         backup::expected::{Expected, Unexpected},
+        clock::PortalClock,
         credentials::Identity,
         decide::*,
         drift::Sighting,
@@ -24,7 +25,7 @@ use crate::{
         last_queued::LastQueued,
         ownership::Ownership,
     },
-    schedule::{HIDDEN, Held, Param},
+    schedule::{HIDDEN, Held, Param, Storage, timetable::Timetable},
 };
 
 /// Facts with their data. Initially an object with daily backups at 3 that was never checked.
@@ -85,6 +86,17 @@ fn running() -> Asked<Option<Progress>> {
         warning: None,
         task_id: None,
     }))
+}
+
+/// What was applied an hour ago is in force.
+fn in_force(facts: &mut Facts<'_>) {
+    facts.expected = Ok(Expected {
+        since: ago(60),
+        times: Timetable::new((&wanted()).into(), "UTC").expect("UTC is known"),
+        first_start: None,
+        storage_type: Storage::shown("ThirdPartyConsumer"),
+        deadline: SignedDuration::from_hours(2),
+    });
 }
 
 fn archives(count: usize) -> Vec<Archive> {

@@ -132,6 +132,22 @@ fn drift() {
 }
 
 #[test]
+fn a_refused_history_is_told_with_its_status() {
+    let refused = PortalError {
+        status: Some(403),
+        ..error(Failure::UserNotAllowed)
+    };
+    let scene = Scene::first_contact(None).with(move |f| f.archives = Asked::Failed(refused.clone()));
+    let Step::Do(Plan::Refuse(verdict)) = scene.step() else {
+        panic!("it writes or asks")
+    };
+    assert_eq!(
+        (verdict.reason, verdict.status),
+        (Reason::WouldDeleteArchives, Some(403))
+    );
+}
+
+#[test]
 fn archives_at_stake() {
     let count = |scene: Scene, count| scene.with(move |f| f.archives = Asked::Answered(archives(count)));
     let unread = |scene: Scene| scene.with(|f| f.archives = Asked::Failed(error(Failure::UserNotAllowed)));

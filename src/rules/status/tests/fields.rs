@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::{
-    api::{REQUESTED_AT, Unconfirmed},
+    api::{REQUESTED_AT, SecretVersion, Unconfirmed},
     portal::{Credential, KeyInfo, PortalSettings},
     rules::{credentials::Identity, status::fields},
+    schedule::Param,
 };
 
 fn ago(hours: i64) -> Timestamp {
@@ -77,6 +78,59 @@ fn a_drift_that_lasts_is_no_new_change() {
     let mut status = object.status.clone().expect("a status");
     fields::corrections(&object, &facts, &applied(None), &mut status);
     assert_eq!(status.corrections, Some(before.clone()));
+}
+
+#[test]
+fn a_recorded_drift_tells_what_its_correction_waits_for() {
+    use Reason::{
+        BackupRunning, Contested, InSync, RemovedByPortal, ServerError, Verifying, WouldDeleteArchives,
+    };
+    let after = |hour: Option<i64>, reason, requested, before: Option<(bool, bool)>| {
+        let mut object = good();
+        let mine = applied_by(&object);
+        object.status.as_mut().expect("a status").applied = Some(mine);
+        let facts = Facts {
+            held: Asked::Answered(hour.and_then(held)),
+            requested,
+            ..facts(&object)
+        };
+        let drift = |(correction_waits, removed_by_portal)| Drift {
+            since: Time(ago(5)),
+            correction_waits,
+            removed_by_portal,
+        };
+        let mut status = Status {
+            drift: before.map(drift),
+            ..Status::default()
+        };
+        fields::drift(&facts, &outcome(reason), &mut status);
+        let drift = status.drift?;
+        Some((drift.correction_waits, drift.removed_by_portal))
+    };
+    let nothing = Some((false, false));
+    let (waits, by_portal) = (Some((true, false)), Some((false, true)));
+    // The portal's hour, the verdict, requested; before and after
+    for (hour, reason, requested, before, expected) in [
+        (Some(5), Verifying, false, None, nothing),
+        (Some(5), Verifying, true, None, waits),
+        (Some(5), WouldDeleteArchives, true, None, nothing),
+        (Some(5), BackupRunning, false, None, waits),
+        (None, RemovedByPortal, false, None, by_portal),
+        // A passing failure leaves what was decided, and a verdict that stays decides anew.
+        (Some(5), ServerError, false, None, nothing),
+        (Some(5), ServerError, false, waits, waits),
+        (None, ServerError, false, by_portal, by_portal),
+        (Some(5), Contested, false, waits, nothing),
+        (None, Contested, false, by_portal, nothing),
+        // It is as it should be again.
+        (Some(3), InSync, false, waits, None),
+    ] {
+        assert_eq!(
+            after(hour, reason, requested, before),
+            expected,
+            "{hour:?} {reason} {requested} {before:?}"
+        );
+    }
 }
 
 #[test]
@@ -156,6 +210,18 @@ fn checks_of_an_accepted_schedule_count_until_the_portal_shows_it() {
     assert_eq!(counted(known(), Some(9), true), Some((now(), 1)));
     assert_eq!(counted(known(), None, true), Some((now(), 0)));
     assert_eq!(counted(None, Some(3), true), None);
+    // A write that failed was not accepted.
+    let object = good();
+    let mut facts = facts(&object);
+    facts.held = Asked::Answered(held(9));
+    let request = crate::rules::outcome::request(facts.spec, Operation::CreateSchedule, None, now());
+    let failed = Kept {
+        request: Some(request),
+        ..outcome(Reason::Rejected)
+    };
+    let mut status = Status::default();
+    fields::unconfirmed(&facts, &failed, &mut status);
+    assert_eq!(status.unconfirmed, None);
 }
 
 #[test]
@@ -219,6 +285,34 @@ fn the_portal_and_its_key_are_shown_as_read_last() {
 }
 
 #[test]
+fn a_key_that_may_not_write_suffices_to_observe() {
+    for (policy, expected) in [
+        (ManagementPolicy::Enforce, "T--TF"),
+        (ManagementPolicy::Observe, "T--TT"),
+    ] {
+        let mut object = good();
+        object.spec.management_policy = policy;
+        let key = KeyInfo {
+            id: "a".into(),
+            name: "operator".into(),
+            may_write: false,
+            expires_at: None,
+        };
+        let facts = Facts {
+            held: Asked::Answered(held(3)),
+            identity: Some(Identity {
+                credential: Some(Credential::ApiKey(key)),
+                ..Identity::default()
+            }),
+            ..facts(&object)
+        };
+        let outcome = outcome(Reason::InSync);
+        let (status, _) = report(&object, &facts, &outcome, None).status();
+        assert_eq!(letters(&status), expected, "{:?}", object.spec.management_policy);
+    }
+}
+
+#[test]
 fn a_request_is_repeated_and_else_nothing() {
     let mut object = good();
     let echoed = |object: &DocSpaceBackupSchedule| {
@@ -232,4 +326,66 @@ fn a_request_is_repeated_and_else_nothing() {
     assert_eq!(echoed(&object).as_deref(), Some("before"));
     object.metadata.annotations = Some([(REQUESTED_AT.into(), "now".into())].into());
     assert_eq!(echoed(&object).as_deref(), Some("now"));
+}
+
+#[test]
+fn what_is_hidden_now_joins_what_was_hidden_before() {
+    let mut object = good();
+    object.status.as_mut().expect("a status").hidden_params = vec!["bucket".into()];
+    let mut held = held(3);
+    let schedule = &mut held.as_mut().expect("a schedule").schedule;
+    schedule
+        .params
+        .insert("region".into(), Param::secret("eu".into()));
+    let facts = Facts {
+        held: Asked::Answered(held),
+        hidden_params: ["bucket"].into(),
+        ..facts(&object)
+    };
+    let outcome = outcome(Reason::OutOfSync);
+    let (status, _) = report(&object, &facts, &outcome, None).status();
+    assert_eq!(status.hidden_params, ["bucket", "region"]);
+}
+
+#[test]
+fn versions_of_secrets_are_renewed_only_in_sync_and_with_another_change() {
+    let versions = |version: &str| {
+        vec![SecretVersion {
+            param: "secret".into(),
+            name: "storage".into(),
+            key: "value".into(),
+            resource_version: version.into(),
+        }]
+    };
+    let look = |object: &DocSpaceBackupSchedule, hour, reason, version: &str| {
+        let facts = Facts {
+            held: Asked::Answered(held(hour)),
+            secret_versions: versions(version),
+            ..facts(object)
+        };
+        let outcome = outcome(reason);
+        report(object, &facts, &outcome, None).status().0
+    };
+    let recorded = |hour, reason, changes: bool| {
+        let mut object = good();
+        let mine = Applied {
+            secrets: versions("1"),
+            ..applied_by(&object)
+        };
+        object.status.as_mut().expect("a status").applied = Some(mine);
+        object.status = Some(look(&object, hour, reason, "1"));
+        if changes {
+            object.metadata.annotations = Some([(REQUESTED_AT.into(), "now".into())].into());
+        }
+        let status = look(&object, hour, reason, "2");
+        status.applied.expect("applied").secrets
+    };
+    assert_eq!(recorded(3, Reason::InSync, true), versions("2"));
+    assert_eq!(
+        recorded(3, Reason::InSync, false),
+        versions("1"),
+        "they alone are no reason to write"
+    );
+    // The portal may still have the old values.
+    assert_eq!(recorded(5, Reason::Contested, true), versions("1"));
 }

@@ -98,6 +98,49 @@ fn a_schedule_is_in_force_since_its_times_storage_or_portal_changed() {
 }
 
 #[test]
+fn what_is_known_of_archives_in_another_storage_is_forgotten() {
+    let mut object = in_force();
+    let status = object.status.as_mut().expect("a status");
+    status.in_force.as_mut().expect("in force").storage_type = "DataStore".into();
+    let time = || Some(Time(now()));
+    let candidate = json!({"id": "a", "firstListed": now(), "createdOn": now()});
+    status.candidate = serde_json::from_value(candidate).expect("a candidate");
+    (status.vanished_since, status.missed_backup_time) = (time(), time());
+    let mut facts = facts(&object);
+    facts.held = Asked::Answered(held(3));
+    facts.record = Record::of(object.status.as_ref().expect("a status"), None);
+    let (status, _) = report(&object, &facts, &outcome(Reason::InSync), None).status();
+    assert_eq!(
+        (status.candidate, status.vanished_since, status.missed_backup_time),
+        (None, None, None)
+    );
+}
+
+#[test]
+fn a_beginning_more_than_an_hour_ahead_comes_from_a_wrong_clock() {
+    let since = |ahead: i64, held: Asked<Option<Held>>| {
+        let mut object = in_force();
+        let status = object.status.as_mut().expect("a status");
+        let begins = now() + SignedDuration::from_secs(ahead);
+        status.in_force.as_mut().expect("in force").since = Time(begins);
+        let mut facts = facts(&object);
+        facts.held = held;
+        let outcome = outcome(Reason::InSync);
+        let (status, _) = report(&object, &facts, &outcome, None).status();
+        let since = status.in_force.expect("in force").since.0;
+        since.duration_since(now()).as_secs()
+    };
+    let answered = || Asked::Answered(held(3));
+    assert_eq!(since(3600, answered()), 3600);
+    assert_eq!(since(3601, answered()), 0);
+    assert_eq!(
+        since(3601, Asked::NotYet),
+        3601,
+        "the portal's clock was not heard"
+    );
+}
+
+#[test]
 fn with_observe_the_portals_schedule_is_in_force() {
     let mut object = in_force();
     object.spec.management_policy = ManagementPolicy::Observe;
@@ -190,6 +233,22 @@ fn clocks_that_differ_are_told_once_whichever_operator_looks() {
     assert_eq!(told(&object, &mut memory, 6).0, 0);
 }
 
+#[test]
+fn a_recorded_clock_offset_follows_large_changes_only() {
+    let shown = |before: Option<i64>, seconds: i64| {
+        let object = object(1, json!({"clockOffsetSeconds": before}));
+        let mut facts = facts(&object);
+        facts.clock = PortalClock::ahead_by(SignedDuration::from_secs(seconds));
+        let outcome = outcome(Reason::InSync);
+        let (status, _) = report(&object, &facts, &outcome, None).status();
+        status.clock_offset_seconds
+    };
+    assert_eq!(shown(None, 3600), Some(3600));
+    assert_eq!(shown(Some(3600), 3900), Some(3600), "small changes are no news");
+    assert_eq!(shown(Some(3600), 3901), Some(3901));
+    assert_eq!(shown(Some(3600), 300), None, "the clocks agree again");
+}
+
 fn object_with(object: &DocSpaceBackupSchedule, status: Status) -> DocSpaceBackupSchedule {
     DocSpaceBackupSchedule {
         status: Some(status),
@@ -211,6 +270,7 @@ fn after_a_write_the_first_start_counts_if_it_is_still_to_come() {
     };
     assert_eq!(first_start(3), None);
     assert_eq!(first_start(23).as_deref(), Some("2026-11-24T22:00:00Z"));
+    assert_eq!(first_start(11), None, "it is due at once");
 }
 
 #[test]
@@ -234,4 +294,24 @@ fn a_deadline_of_an_older_crd_is_limited() {
     for huge in ["169h", "999999h"] {
         assert_eq!(deadline(huge), longest, "{huge}");
     }
+}
+
+#[test]
+fn nothing_was_due_before_the_object_existed() {
+    // In force since 10:00 by the portal's clock, which was wrong then.
+    let since = |offset: Option<i64>| {
+        let mut object = in_force();
+        let created = "2026-11-24T11:00:00Z".parse().expect("a time");
+        object.metadata.creation_timestamp = Some(Time(created));
+        let mut status = object.status.clone().expect("a status");
+        status.clock_offset_seconds = offset;
+        let expected = Expected::of(&object, &status).expect("in force");
+        expected.since.to_string()
+    };
+    assert_eq!(since(None), "2026-11-24T10:55:00Z");
+    assert_eq!(
+        since(Some(-3600)),
+        "2026-11-24T10:00:00Z",
+        "by the portal's clock"
+    );
 }

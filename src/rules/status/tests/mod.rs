@@ -1,5 +1,6 @@
 //! The table of conditions: one situation a row.
 
+mod conditions;
 mod fields;
 mod in_force;
 mod largest;

@@ -31,7 +31,7 @@ fn a_write_that_failed_is_told_at_once() {
     let facts = facts(&object);
     let request = LastRequest {
         operation: Operation::CreateSchedule,
-        time: Time(now()),
+        time: Time(now() + SignedDuration::from_millis(500)),
         url: None,
         host_header: None,
         dump: false,
@@ -45,13 +45,11 @@ fn a_write_that_failed_is_told_at_once() {
     };
     let report = report(&object, &facts, &outcome, failures(0, 1));
     assert_eq!(letters(&report.status().0), "FT-UT");
+    let told = report.status().0.last_request.expect("it is told");
     assert_eq!(
-        report
-            .status()
-            .0
-            .last_request
-            .and_then(|request| request.status_code),
-        Some(429)
+        (told.status_code, told.time),
+        (Some(429), Time(now())),
+        "in whole seconds"
     );
 }
 

@@ -208,7 +208,10 @@ fn schedules_meet_where_the_portal_starts_both_at_once() {
     let daily = every(0, 3, 0, "UTC");
     for (other, meets) in [
         (every(0, 3, 0, "UTC"), true),
+        (every(0, 99, 0, "UTC"), true),
         (every(0, 4, 0, "Europe/Berlin"), true),
+        // A quarter of an hour later, in the next pass.
+        (every(0, 9, 0, "Asia/Kathmandu"), false),
         (every(0, 4, 0, "UTC"), false),
         (every(1, 3, 1, "UTC"), true),
         (every(2, 3, 31, "UTC"), true),
@@ -219,10 +222,47 @@ fn schedules_meet_where_the_portal_starts_both_at_once() {
     }
 }
 
+/// Following every hour would take more than 10,000 steps.
+#[test]
+fn that_schedules_never_meet_is_found_in_few_steps() {
+    let from = at("2026-11-24T12:00:00Z");
+    let (hourly, never) = (every(0, 99, 0, "UTC"), every(0, 24, 0, "UTC"));
+    let at_half_past = every(0, 99, 0, "Asia/Kolkata");
+    for (ours, theirs) in [(&hourly, &at_half_past), (&hourly, &never), (&never, &hourly)] {
+        let before = STEPS.get();
+        assert!(!ours.meets(theirs, from), "{ours:?} {theirs:?}");
+        let takes = STEPS.get() - before;
+        assert!((1..=1000).contains(&takes), "{takes} steps: {ours:?} {theirs:?}");
+    }
+}
+
+/// Of the firsts of a month in the half year after August 2026, November's alone is a Sunday.
+#[test]
+fn schedules_meet_after_the_instant_and_within_two_months() {
+    let (sundays, firsts) = (every(1, 99, 1, "UTC"), every(2, 3, 1, "UTC"));
+    for (from, meets) in [
+        ("2026-08-31T03:00:00Z", false),
+        ("2026-08-31T03:00:01Z", true),
+        ("2026-11-01T02:59:59Z", true),
+        ("2026-11-01T03:00:00Z", false),
+    ] {
+        assert_eq!(sundays.meets(&firsts, at(from)), meets, "{from}");
+        assert_eq!(firsts.meets(&sundays, at(from)), meets, "{from}");
+    }
+}
+
 /// Kwajalein had no August 21, 1993: its hours are due a day later, and so are those of the 22nd.
 #[test]
 fn hours_after_a_skipped_day_come_one_after_the_other() {
     let hourly = every(0, 99, 0, "Pacific/Kwajalein");
     let next = hourly.next(at("1993-08-21T12:00:00Z"));
     assert_eq!(next, Some(at("1993-08-21T13:00:00Z")));
+}
+
+/// The skipped August 21 was a Saturday.
+#[test]
+fn the_time_of_a_skipped_day_is_due_a_day_later() {
+    let weekly = every(1, 13, 7, "Pacific/Kwajalein");
+    let next = weekly.next(at("1993-08-21T12:00:00Z"));
+    assert_eq!(next, Some(at("1993-08-22T01:00:00Z")));
 }

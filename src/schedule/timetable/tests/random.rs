@@ -62,7 +62,7 @@ impl Slow<'_> {
         let mut next = self.next(from);
         while let Some(time) = next.filter(|time| *time < end) {
             let near = other.latest(time + PASS / 2);
-            if near.is_some_and(|near| near > time - PASS / 2) {
+            if near.is_some_and(|near| near >= time - PASS / 2) {
                 return true;
             }
             next = self.next(time);

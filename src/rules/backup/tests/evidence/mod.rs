@@ -1,6 +1,7 @@
 //! How evidence changes the record: one check a row.
 
 mod many;
+mod missed;
 mod odd_times;
 mod runs;
 

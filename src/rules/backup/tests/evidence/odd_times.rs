@@ -53,4 +53,13 @@ fn what_a_clock_that_was_ahead_has_left_is_put_right() {
         .taken_in();
     let first_listed = listed_again.candidate.map(|candidate| candidate.first_listed.0);
     assert_eq!(first_listed, Some(at(NOON)));
+    // So little is no sign of a wrong clock.
+    let stays = |seconds: i64| {
+        let mut record = confirmed();
+        let made = at(NOON) + SignedDuration::from_secs(seconds);
+        record.last_backup.as_mut().expect("a backup").created_on = to_second(made);
+        let after = look(&[]).with(|look| look.record = record).taken_in();
+        after.last_backup.is_some()
+    };
+    assert_eq!((stays(15 * 60), stays(15 * 60 + 1)), (true, false));
 }

@@ -22,6 +22,22 @@ fn the_trail_tells_of_a_failure_that_the_progress_has_forgotten() {
 }
 
 #[test]
+fn a_failure_keeps_its_time_and_reason_until_a_later_backup_fails() {
+    // The trail gives no reason.
+    let failed = trail(|trail| trail.failed = [at("2026-11-24T03:12:00Z")].into());
+    let after = |known: &str| {
+        let after = look(&[])
+            .with(|look| (look.record.last_failure, look.trail) = (failure(known), failed.clone()))
+            .taken_in();
+        let told = after.last_failure.expect("a failure");
+        (told.time.0, told.message == "No space left")
+    };
+    let tonight = "2026-11-24T03:10:00Z";
+    assert_eq!(after(tonight), (at(tonight), true));
+    assert_eq!(after("2026-11-23T03:10:00Z"), (at("2026-11-24T03:12:00Z"), false));
+}
+
+#[test]
 fn a_run_is_known_again_by_its_id() {
     let first_seen = |record: &Record| {
         let run = record.last_run.as_ref().expect("a run");
@@ -57,6 +73,7 @@ fn a_run_is_known_again_by_its_id() {
     );
     let mut record = Record::default();
     record.absorb_progress(None, at(DUE));
+    assert_eq!(record.seen.over_at, None, "nothing has run");
     let late = at(DUE) + SignedDuration::from_mins(31);
     record.absorb_progress(Some(&run("one", Some("x"), true)), late);
     assert_eq!(
@@ -131,8 +148,13 @@ fn a_run_is_dropped_for_a_known_reason_only() {
         why(look(&[]).with(|l| l.other = other("2026-11-24T03:07:00Z"))),
         Some((due, false))
     );
+    // The next pass is a quarter of an hour later.
     assert_eq!(
-        why(look(&[]).with(|l| l.other = other("2026-11-24T04:07:00Z"))),
+        why(look(&[]).with(|l| l.other = other("2026-11-24T03:21:59Z"))),
+        Some((due, false))
+    );
+    assert_eq!(
+        why(look(&[]).with(|l| l.other = other("2026-11-24T03:22:00Z"))),
         None
     );
     assert_eq!(why(look(&[]).with(|l| l.other = Some(None))), None);
@@ -176,29 +198,6 @@ fn a_warning_goes_with_the_archive_of_the_same_run() {
         "{at_risk}"
     );
     assert!(warned("old", Expiry::AtNextCleaning).is_some_and(|warning| warning.contains("PostgreSQL")));
-}
-
-#[test]
-fn a_missed_backup_is_settled_once_everything_was_asked_of_it() {
-    let settled = |trail, other| {
-        let after = look(&[]).with(|look| (look.trail, look.other) = (trail, other));
-        after.taken_in().seen.settled
-    };
-    assert_eq!(settled(None, Some(None)), None);
-    assert_eq!(settled(Some(None), None), None);
-    assert_eq!(settled(Some(None), Some(None)), Some(at(DUE)));
-    assert_eq!(settled(trail(|_| {}), Some(None)), Some(at(DUE)));
-}
-
-#[test]
-fn what_was_dropped_stays_so_until_the_next_one_is_missed() {
-    let same_hour = Some(Some(held(Some(at("2026-11-24T03:07:00Z")))));
-    let dropped = look(&[])
-        .with(|look| (look.trail, look.other) = (Some(None), same_hour))
-        .taken_in();
-    assert!(dropped.seen.dropped.is_some());
-    let later = look(&[]).with(|look| look.record = dropped.clone()).taken_in();
-    assert_eq!(later.seen.dropped, dropped.seen.dropped);
 }
 
 #[test]
@@ -258,7 +257,7 @@ fn an_archive_known_to_be_a_persons_is_so_while_the_trail_fails() {
         "and is not confirmed before the trail is read"
     );
     let mut long = known;
-    long.trail_fails_since = Some(at("2026-11-24T05:59:00Z"));
+    long.trail_fails_since = Some(at("2026-11-24T06:00:00Z"));
     assert_eq!(ids(&trail_fails(long.clone())).1, Some("other"),);
     let first_listed = to_second(at("2026-11-24T11:30:00Z"));
     long.candidate = serde_json::from_value(json!({
@@ -288,16 +287,21 @@ fn an_archive_is_judged_again_by_each_readable_trail() {
         .with(|look| (look.record, look.trail) = (first, late))
         .taken_in();
     assert_eq!(ids(&second).1, Some("new"));
-    // A trail that begins later says nothing about it.
+    // A trail that begins later, or so late that the run may have ended before, says nothing about it.
     let by_hand = trail(|trail| trail.manual_completed = [at(TONIGHT)].into());
     let known = look(&[archive("new", TONIGHT)])
         .with(|look| look.trail = by_hand)
         .taken_in();
-    let later = trail(|trail| trail.from = Some(at(NOON)));
-    let still = look(&[archive("new", TONIGHT)])
-        .with(|look| (look.record, look.trail) = (known, later))
-        .taken_in();
-    assert_eq!(ids(&still).1, None);
+    let counts = |from: &str| {
+        let (record, later) = (known.clone(), trail(|trail| trail.from = Some(at(from))));
+        let after = look(&[archive("new", TONIGHT)])
+            .with(|look| (look.record, look.trail) = (record, later))
+            .taken_in();
+        ids(&after).1.is_some()
+    };
+    assert!(!counts(NOON));
+    assert!(!counts("2026-11-24T03:05:00Z"));
+    assert!(counts("2026-11-24T03:04:59Z"));
 }
 
 #[test]
@@ -334,29 +338,4 @@ fn a_failed_manual_run_is_no_failure_of_the_schedule() {
         .with(shortly_before)
         .with(|look| look.trail = Some(None));
     assert_eq!(failure(no_trail).as_deref(), Some("No space left"));
-}
-
-#[test]
-fn an_archive_has_vanished_when_two_reads_miss_it() {
-    let missing = look(&[]).with(|look| look.record = confirmed()).taken_in();
-    assert_eq!(
-        (missing.seen.missing_since, missing.vanished()),
-        (Some(at(NOON)), false)
-    );
-    let again = |seconds: i64, archives: &[Archive]| {
-        let record = missing.clone();
-        look(archives)
-            .with(|look| {
-                look.record = record;
-                look.now = at(NOON) + SignedDuration::from_secs(seconds);
-            })
-            .taken_in()
-    };
-    assert!(!again(9, &[]).vanished());
-    assert!(again(10, &[]).vanished());
-    let back = again(10, &[archive("new", TONIGHT)]);
-    assert_eq!((back.seen.missing_since, back.vanished()), (None, false));
-    // Not while a newer one is listed.
-    let newer = again(10, &[archive("later", NOON)]);
-    assert_eq!((newer.seen.missing_since, newer.vanished()), (None, false));
 }

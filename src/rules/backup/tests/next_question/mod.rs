@@ -1,5 +1,7 @@
 //! Which evidence is asked for, and when.
 
+mod known;
+
 use crate::{
     portal::{Archive, Progress},
     rules::{
@@ -95,6 +97,30 @@ fn while_nothing_is_awaited_little_is_asked() {
         ),
         Some(Need::Archives)
     );
+    let mut listed_once = idle(recent, recent);
+    listed_once.record.candidate = candidate("2026-11-23T11:30:00Z");
+    assert_eq!(
+        asked(noon, listed_once),
+        Some(Need::Archives),
+        "half an hour later"
+    );
+    // What was queued before the schedule came into force, or by a clock that was ahead, is not awaited.
+    let friday = Some("2026-11-20T11:00:00Z");
+    for queued in ["2026-11-20T03:07:00Z", "2036-01-01T00:00:00Z"] {
+        let mut so = So {
+            queued: Some(queued),
+            ..idle(friday, friday)
+        };
+        so.record.last_backup = None;
+        assert_eq!(asked("2026-11-20T12:00:00Z", so), None, "{queued}");
+    }
+    let mut missing = idle(recent, recent);
+    missing.record.seen.missing_since = Some(at(noon));
+    assert_eq!(
+        asked(noon, missing),
+        Some(Need::Archives),
+        "a further read must confirm it"
+    );
     // Shortly before the next run, once.
     let ten_to = "2026-11-24T02:50:00Z";
     assert_eq!(
@@ -156,12 +182,21 @@ fn an_awaited_archive_is_looked_for_cheapest_first() {
         "no history for nothing"
     );
     assert_eq!(asked(now, queued(So::default())), Some(Need::Progress));
-    let running = Some(Some(run("run", None, false)));
-    let under_way = queued(So {
-        progress: running,
-        ..So::default()
-    });
-    assert_eq!(asked(now, under_way), None);
+    let under_way = || {
+        queued(So {
+            progress: Some(Some(run("run", None, false))),
+            ..So::default()
+        })
+    };
+    // For as long as it may take, its archive is not there.
+    for now in [now, "2026-11-24T03:37:00Z", "2026-11-24T04:59:59Z"] {
+        assert_eq!(asked(now, under_way()), None, "{now}");
+    }
+    assert_eq!(
+        asked("2026-11-24T05:00:00Z", under_way()),
+        Some(Need::Archives),
+        "at its deadline"
+    );
     assert_eq!(
         asked(now, nothing_runs(queued(So::default()))),
         None,
@@ -203,6 +238,21 @@ fn an_awaited_archive_is_looked_for_cheapest_first() {
         ..So::default()
     });
     assert_eq!(asked(now, empty), None, "nothing to tell apart");
+    // The trail may tell later that it was the schedule's own.
+    let of_a_person = |created_on| {
+        let mut so = over(So {
+            archives: Some(vec![archive("new", created_on)]),
+            ..So::default()
+        });
+        so.record.seen.manual = ["new".to_owned()].into();
+        asked(now, so)
+    };
+    assert_eq!(of_a_person("2026-11-24T03:10:00Z"), Some(Need::Events));
+    assert_eq!(
+        of_a_person("2026-11-24T02:50:00Z"),
+        None,
+        "it is not the awaited one"
+    );
 }
 
 #[test]
@@ -314,20 +364,6 @@ fn a_history_that_fails_is_asked_for_again_after_half_an_hour() {
 }
 
 #[test]
-fn a_run_that_outlives_its_deadline_is_looked_for_when_it_is_over() {
-    let mut record = read(Some("2026-11-24T05:00:00Z"), Some("2026-11-24T05:45:00Z"));
-    record.seen.settled = Some(at(DUE));
-    let so = |record: &Record| So {
-        record: record.clone(),
-        queued: Some("2026-11-24T03:07:00Z"),
-        ..So::default()
-    };
-    assert_eq!(asked("2026-11-24T05:45:00Z", so(&record)), None);
-    record.seen.over_at = Some(at("2026-11-24T05:45:00Z"));
-    assert_eq!(asked("2026-11-24T05:45:00Z", so(&record)), Some(Need::Archives));
-}
-
-#[test]
 fn a_deadline_longer_than_the_period_is_looked_after_too() {
     let expected = Expected {
         deadline: SignedDuration::from_hours(24),
@@ -349,25 +385,4 @@ fn a_deadline_longer_than_the_period_is_looked_after_too() {
         Some(Need::Archives)
     );
     assert_eq!(asked(Some("2026-11-25T03:00:00Z"), "2026-11-25T03:15:00Z"), None);
-}
-
-#[test]
-fn a_run_that_failed_is_explained_once() {
-    let record = |explained: Option<&str>| {
-        let mut record = read(Some("2026-11-24T03:15:00Z"), Some("2026-11-24T03:15:00Z"));
-        record.absorb_progress(Some(&run("run", Some("boom"), true)), at("2026-11-24T03:15:00Z"));
-        record.seen.explained = explained.map(Into::into);
-        record
-    };
-    let so = |record| So {
-        record,
-        queued: Some("2026-11-24T03:07:00Z"),
-        progress: Some(Some(run("run", Some("boom"), true))),
-        archives: Some(vec![]),
-        ..So::default()
-    };
-    let now = "2026-11-24T03:15:00Z";
-    assert_eq!(asked(now, so(record(None))), Some(Need::Events));
-    assert_eq!(asked(now, so(record(Some("before")))), Some(Need::Events));
-    assert_eq!(asked(now, so(record(Some("run")))), None);
 }
