@@ -226,6 +226,8 @@ async fn a_leader_that_was_frozen_ends_without_another_write() {
     let mut other = world.operator.another(&flags()).await;
     let (next, _) = election.leader_after(&leader).await;
     world.gone("nightly").await;
+    // The last thing that the other one says.
+    world.event("ScheduleDeleted").await;
     let (calls, events) = (world.calls(), world.all_events().await.len());
 
     world.operator.only_mut().signal("CONT").await;

@@ -44,7 +44,7 @@ pub const TABLE: [(&str, &str); 15] = [
 /// Objects at the portal of nightly.
 const BESIDE_NIGHTLY: [&str; 3] = ["nightly", "dump", "conflict"];
 /// Objects whose portal has the real time. The rule for a lost write compares it with the operator's.
-const PUNCTUAL: [&str; 3] = ["lost", "open", "later-lost"];
+pub const PUNCTUAL: [&str; 3] = ["lost", "open", "later-lost"];
 /// The other portals' clock runs from here: nightly's archive, made at 12:08, is proven by then.
 const NOW: &str = "11-23 12:42";
 
