@@ -34,6 +34,10 @@ const SELDOM: u32 = 4;
 const FAILURES_AT_LOOKS: &str = "portal failures, each with a request for a look";
 const FAILURES_AT_EDITS: &str = "portal failures, each with an edit";
 
+/// As much work before portals fail, so that only the failures differ.
+const LOOKS_BEFORE_FAILURES: &str = "looks instead of failures, while all portals work";
+const EDITS_BEFORE_FAILURES: &str = "edits instead of failures, while all portals work";
+
 /// What happens how often.
 const LOOKS: Duration = Duration::from_millis(500);
 const EDITS: Duration = Duration::from_secs(4);
@@ -88,13 +92,15 @@ enum Deed {
     LostWrite,
     Rotation,
     Deletion,
+    LookBeforeFailures,
+    EditBeforeFailures,
     FailureAtLook,
     FailureAtEdit,
     EndOfLeader,
 }
 
 impl Deed {
-    const ALL: [(Self, &'static str, Duration); 8] = [
+    const ALL: [(Self, &'static str, Duration); 10] = [
         (Self::Look, "looks at objects whose portals work", LOOKS),
         (Self::Edit, "edits", EDITS),
         (
@@ -104,6 +110,8 @@ impl Deed {
         ),
         (Self::Rotation, "keys rotated", ROTATIONS),
         (Self::Deletion, "objects deleted and created again", DELETIONS),
+        (Self::LookBeforeFailures, LOOKS_BEFORE_FAILURES, FAILURES),
+        (Self::EditBeforeFailures, EDITS_BEFORE_FAILURES, FAILURES),
         (Self::FailureAtLook, FAILURES_AT_LOOKS, FAILURES),
         (Self::FailureAtEdit, FAILURES_AT_EDITS, FAILURES),
         (Self::EndOfLeader, "leaders ended", ENDS_OF_LEADERS),
@@ -153,14 +161,16 @@ impl Disturber {
         }
         // Everything happens in a short run, too.
         let every = every.min(self.lasts / SELDOM) / self.number(deed);
-        let from = match deed {
-            Deed::FailureAtLook | Deed::FailureAtEdit | Deed::LostWrite => self.starts + self.lasts / NORMAL,
-            _ => self.starts,
+        let portals_fail = self.starts + self.lasts / NORMAL;
+        let (from, until) = match deed {
+            Deed::LookBeforeFailures | Deed::EditBeforeFailures => (self.starts, portals_fail),
+            Deed::FailureAtLook | Deed::FailureAtEdit | Deed::LostWrite => (portals_fail, self.ends()),
+            _ => (self.starts, self.ends()),
         };
         let mut next = from + every;
         let mut running = JoinSet::new();
         let mut ends_of_leaders = Vec::new();
-        while next < self.ends() {
+        while next < until {
             sleep_until(next).await;
             next += every;
             match deed {
@@ -184,8 +194,8 @@ impl Disturber {
     /// How often it happens in the time that [`Deed::ALL`] tells.
     fn number(&self, deed: Deed) -> u32 {
         let share = match deed {
-            Deed::FailureAtLook => FAILING,
-            Deed::FailureAtEdit => FAILING_AT_AN_EDIT,
+            Deed::LookBeforeFailures | Deed::FailureAtLook => FAILING,
+            Deed::EditBeforeFailures | Deed::FailureAtEdit => FAILING_AT_AN_EDIT,
             _ => return 1,
         };
         (self.objects.all.len() as f64 * share).ceil() as u32
@@ -201,13 +211,13 @@ impl Disturber {
     async fn act(self, deed: Deed, taken: Taken, mut random: fastrand::Rng) -> Result<()> {
         let (objects, object) = (&self.objects, &taken.0.clone());
         let done = match deed {
-            Deed::Look => {
+            Deed::Look | Deed::LookBeforeFailures => {
                 let asked = Instant::now();
                 let done = self.look(object, &mut random).await?;
                 self.samples.look(object.shard, asked);
                 done
             }
-            Deed::Edit => {
+            Deed::Edit | Deed::EditBeforeFailures => {
                 let generation = objects.edit(object, &mut random).await?.metadata.generation;
                 let is_done = |shown: Option<&DocSpaceBackupSchedule>| {
                     shown.is_some_and(|shown| {
