@@ -12,6 +12,8 @@ use tokio::{
 
 use crate::operators::{Operators, RENEW_DEADLINE};
 
+/// For this long after a takeover, the new leader of shard a answers what was asked while nobody led.
+const CATCHES_UP: Duration = Duration::from_secs(5);
 /// How often processes are looked at.
 const EVERY: Duration = Duration::from_secs(5);
 
@@ -69,6 +71,14 @@ impl Takeover {
         Span {
             at: self.span.at,
             took: self.span.took + waits,
+        }
+    }
+
+    /// The time in which the next leader catches up. All operators share the same cores.
+    pub fn catching_up(&self) -> Span {
+        Span {
+            at: self.idle().end(),
+            took: CATCHES_UP,
         }
     }
 }

@@ -100,12 +100,23 @@ fn since_led(recovery: &Span, takeovers: &[Takeover]) -> Duration {
 pub fn looks(taken: &Taken, faults_from: Duration, judged: impl Fn(Goal) -> Goal) -> Vec<Row> {
     let [a, b] = &taken.looks;
     let led = |look: &Span| while_led(look, &taken.takeovers);
+    let alone = |look: &&Span| {
+        let mut catching_up = taken.takeovers.iter().map(Takeover::catching_up);
+        catching_up.all(|span| span.overlap(look).is_zero())
+    };
+    let twice = judged(Goal::AtMost(2.0));
     let mut rows = Vec::new();
-    for (whose, looks) in [
-        ("shard b", b.clone()),
+    for (whose, looks, goal) in [
+        ("shard b", b.clone(), Goal::None),
+        (
+            "shard b while shard a does not catch up",
+            b.iter().filter(alone).copied().collect(),
+            twice,
+        ),
         (
             "shard a without the time in which nobody leads",
             a.iter().map(led).collect(),
+            twice,
         ),
     ] {
         let (before, after): (Vec<Span>, Vec<Span>) = looks.iter().partition(|look| look.at < faults_from);
@@ -113,7 +124,7 @@ pub fn looks(taken: &Taken, faults_from: Duration, judged: impl Fn(Goal) -> Goal
         let name = |when: &str| format!("request to answer {when}, p99, {whose}, s");
         rows.push(Row::new(name("before portals fail"), normal, Goal::None));
         rows.push(Row::new(name("while other portals fail"), then, Goal::None));
-        rows.push(Row::new("ratio", then / normal, judged(Goal::AtMost(2.0))));
+        rows.push(Row::new("ratio", then / normal, goal));
     }
     rows.push(Row::new(
         "request to answer, p99, shard a, also while nobody leads, s",
