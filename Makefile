@@ -44,7 +44,7 @@ minute-of-soak:
 	@DOCSPACE_TEST_CONTROLLERS=none cargo run --quiet --package soak -- --operator $(TARGET)/debug/docspace-backup-operator \
 	  --objects 60 --seconds 60 --folder $(TARGET)/soak/minute
 
-## The integration tests with two operators, while the leader is stopped or killed repeatedly: about 6 minutes.
+## The integration tests with two operators, while the leader is stopped or killed repeatedly: about 8 minutes.
 churn: control-plane helm
 	@cargo test --test integration -- --ignored --nocapture replicas::the_whole
 

@@ -185,14 +185,16 @@ fn checks_of_an_accepted_schedule_count_until_the_portal_shows_it() {
         accepted_time: Time(ago(1)),
         checks: 2,
     };
+    let request = |facts: &Facts<'_>| {
+        crate::rules::outcome::request(facts.spec, Operation::CreateSchedule, None, now())
+    };
     let counted = |known: Option<Unconfirmed>, hour: Option<i64>, written: bool| {
         let object = good();
         let mut facts = facts(&object);
         facts.unconfirmed = known;
         facts.held = hour.map_or(Asked::NotYet, |hour| Asked::Answered(held(hour)));
         let mut outcome = applied(written.then_some(AppliedReason::Changed));
-        outcome.request = written
-            .then(|| crate::rules::outcome::request(facts.spec, Operation::CreateSchedule, None, now()));
+        outcome.request = written.then(|| request(&facts));
         let mut status = Status {
             unconfirmed: Some(before.clone()),
             ..Status::default()
@@ -214,9 +216,8 @@ fn checks_of_an_accepted_schedule_count_until_the_portal_shows_it() {
     let object = good();
     let mut facts = facts(&object);
     facts.held = Asked::Answered(held(9));
-    let request = crate::rules::outcome::request(facts.spec, Operation::CreateSchedule, None, now());
     let failed = Kept {
-        request: Some(request),
+        request: Some(request(&facts)),
         ..outcome(Reason::Rejected)
     };
     let mut status = Status::default();
