@@ -26,7 +26,7 @@ use simulated_portal::{Portal, Request, SimulatedPortal};
 use tokio::time::timeout;
 
 use self::{
-    checks::{Believed, Changed},
+    checks::{Believed, Changed, without_mark},
     processes::Processes,
     rights::ACCOUNT,
 };
@@ -176,8 +176,9 @@ impl World {
         name: &str,
         wanted: impl Fn(&DocSpaceBackupSchedule) -> bool,
     ) -> DocSpaceBackupSchedule {
-        self.comes(wait_for(&self.schedules(), name, self.deadline(), wanted))
-            .await
+        let api = self.schedules();
+        let waited = self.comes(wait_for(&api, name, self.deadline(), wanted));
+        without_mark(waited.await)
     }
 
     /// Waits until Ready is True for the current generation.

@@ -165,14 +165,19 @@ impl Operator {
 
     /// Ends it as Kubernetes does, with SIGTERM, and expects exit code 0 within 10 seconds.
     pub async fn stop(&mut self) {
-        self.signal("TERM").await;
-        let status = self.wait(END).await;
+        let status = self.terminate().await;
         assert_eq!(
             status.code(),
             Some(0),
             "the operator's exit code after SIGTERM; its log:\n{}",
             self.log()
         );
+    }
+
+    /// Ends it with SIGTERM, within 10 seconds.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        self.signal("TERM").await;
+        self.wait(END).await
     }
 
     /// Kills it with SIGKILL.

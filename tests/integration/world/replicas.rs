@@ -219,19 +219,23 @@ impl End {
             };
             let operator = operators.iter_mut().find(is_leader).expect("one of the two");
             let (how, wait) = match (operator.has_ended(), kill) {
-                (Some(status), _) => {
-                    let log = operator.log();
-                    let lost = status.code() == Some(1) && log.contains("the lease was not renewed");
-                    assert!(lost, "a leader has ended by itself ({status}); its log:\n{log}");
-                    ("LOST", RENEW_DEADLINE)
-                }
                 (None, Some(_look)) => {
                     operator.kill().await;
                     ("KILL", RENEW_DEADLINE)
                 }
-                (None, None) => {
-                    operator.stop().await;
-                    ("TERM", Duration::ZERO)
+                (ended, _) => {
+                    let status = match ended {
+                        Some(status) => status,
+                        None => operator.terminate().await,
+                    };
+                    if status.success() && ended.is_none() {
+                        ("TERM", Duration::ZERO)
+                    } else {
+                        let log = operator.log();
+                        let lost = status.code() == Some(1) && log.contains("the lease was not renewed");
+                        assert!(lost, "a leader has ended by itself ({status}); its log:\n{log}");
+                        ("LOST", RENEW_DEADLINE)
+                    }
                 }
             };
             tally(how);
