@@ -70,7 +70,7 @@ fuzz:
 	@DOCSPACE_FUZZ_SECONDS=$(or $(SECONDS),60) cargo test --quiet --release --test fuzz -- --nocapture
 
 ## Changes N=300 viable places of the rules, each on its own, drawn with SEED, and fails if the tests without a cluster
-## notice fewer than 95 % of them: about 2 hours.
+## notice fewer than 95 % of them: about 90 minutes.
 mutants:
 	@N=$(N) SEED=$(SEED) tests/mutants/run
 

@@ -31,14 +31,6 @@ const FAILING_AT_AN_EDIT: f64 = 0.01;
 /// In a short run, too, everything happens three times.
 const SELDOM: u32 = 4;
 
-const FAILURES_AT_LOOKS: &str = "portal failures, each with a request for a look";
-const FAILURES_AT_EDITS: &str = "portal failures, each with an edit";
-
-/// As much work before portals fail, so that only the failures differ.
-const LOOKS_BEFORE_FAILURES: &str = "looks instead of failures, while all portals work";
-const EDITS_BEFORE_FAILURES: &str = "edits instead of failures, while all portals work";
-
-/// What happens how often.
 const LOOKS: Duration = Duration::from_millis(500);
 const EDITS: Duration = Duration::from_secs(4);
 const LOST_WRITES: Duration = Duration::from_secs(15);
@@ -46,6 +38,44 @@ const ROTATIONS: Duration = Duration::from_secs(10);
 const DELETIONS: Duration = Duration::from_secs(20);
 const FAILURES: Duration = Duration::from_secs(30);
 const ENDS_OF_LEADERS: Duration = Duration::from_secs(60);
+
+const FAILURES_AT_LOOKS: &str = "portal failures, each with a request for a look";
+const FAILURES_AT_EDITS: &str = "portal failures, each with an edit";
+
+/// What happens, how often, and when. The looks and edits in place of failures make as much work, so that only the
+/// failures differ.
+const DISTURBANCES: [Disturbance; 10] = {
+    use {Deed::*, When::*};
+    [
+        Disturbance::new(Look, "looks at objects whose portals work", LOOKS, Always),
+        Disturbance::new(Edit, "edits", EDITS, Always),
+        Disturbance::new(
+            LostWrite,
+            "edits whose write gets no answer or a failure",
+            LOST_WRITES,
+            WhilePortalsFail,
+        ),
+        Disturbance::new(Rotation, "keys rotated", ROTATIONS, Always),
+        Disturbance::new(Deletion, "objects deleted and created again", DELETIONS, Always),
+        Disturbance::new(
+            Look,
+            "looks instead of failures, while all portals work",
+            FAILURES,
+            WhilePortalsWork,
+        )
+        .at(FAILING),
+        Disturbance::new(
+            Edit,
+            "edits instead of failures, while all portals work",
+            FAILURES,
+            WhilePortalsWork,
+        )
+        .at(FAILING_AT_AN_EDIT),
+        Disturbance::new(FailureAtLook, FAILURES_AT_LOOKS, FAILURES, WhilePortalsFail).at(FAILING),
+        Disturbance::new(FailureAtEdit, FAILURES_AT_EDITS, FAILURES, WhilePortalsFail).at(FAILING_AT_AN_EDIT),
+        Disturbance::new(EndOfLeader, "leaders ended", ENDS_OF_LEADERS, Always),
+    ]
+};
 
 /// Disturbs the operators until the end.
 #[derive(Clone)]
@@ -92,39 +122,53 @@ enum Deed {
     LostWrite,
     Rotation,
     Deletion,
-    LookBeforeFailures,
-    EditBeforeFailures,
     FailureAtLook,
     FailureAtEdit,
     EndOfLeader,
 }
 
-impl Deed {
-    const ALL: [(Self, &'static str, Duration); 10] = [
-        (Self::Look, "looks at objects whose portals work", LOOKS),
-        (Self::Edit, "edits", EDITS),
-        (
-            Self::LostWrite,
-            "edits whose write gets no answer or a failure",
-            LOST_WRITES,
-        ),
-        (Self::Rotation, "keys rotated", ROTATIONS),
-        (Self::Deletion, "objects deleted and created again", DELETIONS),
-        (Self::LookBeforeFailures, LOOKS_BEFORE_FAILURES, FAILURES),
-        (Self::EditBeforeFailures, EDITS_BEFORE_FAILURES, FAILURES),
-        (Self::FailureAtLook, FAILURES_AT_LOOKS, FAILURES),
-        (Self::FailureAtEdit, FAILURES_AT_EDITS, FAILURES),
-        (Self::EndOfLeader, "leaders ended", ENDS_OF_LEADERS),
-    ];
+#[derive(Clone, Copy)]
+enum When {
+    Always,
+    WhilePortalsWork,
+    WhilePortalsFail,
+}
+
+#[derive(Clone, Copy)]
+struct Disturbance {
+    deed: Deed,
+    name: &'static str,
+    every: Duration,
+    when: When,
+    /// It is done to this share of the objects each time, else to one.
+    share: Option<f64>,
+}
+
+impl Disturbance {
+    const fn new(deed: Deed, name: &'static str, every: Duration, when: When) -> Self {
+        let share = None;
+        Self {
+            deed,
+            name,
+            every,
+            when,
+            share,
+        }
+    }
+
+    const fn at(mut self, share: f64) -> Self {
+        self.share = Some(share);
+        self
+    }
 }
 
 impl Disturber {
     /// Does everything by turns until the end.
     pub async fn run(&self) -> Happened {
         let mut tasks = JoinSet::new();
-        for (number, (deed, name, every)) in Deed::ALL.into_iter().enumerate() {
+        for (number, disturbance) in DISTURBANCES.into_iter().enumerate() {
             let random = fastrand::Rng::with_seed(self.seed.wrapping_add(number as u64));
-            tasks.spawn(self.clone().repeat(deed, name, every, random));
+            tasks.spawn(self.clone().repeat(disturbance, random));
         }
         let mut happened = Happened::default();
         while let Some(ended) = tasks.join_next().await {
@@ -139,7 +183,11 @@ impl Disturber {
                 Err(panic) => happened.failures.push(panic.to_string()),
             }
         }
-        let place = |name| Deed::ALL.iter().position(|(_, known, _)| *known == name);
+        let place = |name| {
+            DISTURBANCES
+                .iter()
+                .position(|disturbance| disturbance.name == name)
+        };
         happened.counts.sort_by_key(|(name, _)| place(*name));
         happened
     }
@@ -150,22 +198,25 @@ impl Disturber {
 
     async fn repeat(
         self,
-        deed: Deed,
-        name: &'static str,
-        every: Duration,
+        disturbance: Disturbance,
         mut random: fastrand::Rng,
     ) -> (&'static str, Vec<Result<()>>) {
+        let Disturbance { deed, name, .. } = disturbance;
         // It takes ten minutes.
         if matches!(deed, Deed::LostWrite) && self.lasts < SETTLES_WITHIN {
             return (name, Vec::new());
         }
+        let objects = self.objects.all.len() as f64;
+        let number = disturbance
+            .share
+            .map_or(1, |share| (objects * share).ceil() as u32);
         // Everything happens in a short run, too.
-        let every = every.min(self.lasts / SELDOM) / self.number(deed);
+        let every = disturbance.every.min(self.lasts / SELDOM) / number;
         let portals_fail = self.starts + self.lasts / NORMAL;
-        let (from, until) = match deed {
-            Deed::LookBeforeFailures | Deed::EditBeforeFailures => (self.starts, portals_fail),
-            Deed::FailureAtLook | Deed::FailureAtEdit | Deed::LostWrite => (portals_fail, self.ends()),
-            _ => (self.starts, self.ends()),
+        let (from, until) = match disturbance.when {
+            When::Always => (self.starts, self.ends()),
+            When::WhilePortalsWork => (self.starts, portals_fail),
+            When::WhilePortalsFail => (portals_fail, self.ends()),
         };
         let mut next = from + every;
         let mut running = JoinSet::new();
@@ -191,16 +242,6 @@ impl Disturber {
         (name, results)
     }
 
-    /// How often it happens in the time that [`Deed::ALL`] tells.
-    fn number(&self, deed: Deed) -> u32 {
-        let share = match deed {
-            Deed::LookBeforeFailures | Deed::FailureAtLook => FAILING,
-            Deed::EditBeforeFailures | Deed::FailureAtEdit => FAILING_AT_AN_EDIT,
-            _ => return 1,
-        };
-        (self.objects.all.len() as f64 * share).ceil() as u32
-    }
-
     fn spawn(&self, deed: Deed, random: &mut fastrand::Rng, running: &mut JoinSet<Result<()>>) {
         if let Some(taken) = self.objects.take(random) {
             let random = fastrand::Rng::with_seed(random.u64(..));
@@ -211,13 +252,13 @@ impl Disturber {
     async fn act(self, deed: Deed, taken: Taken, mut random: fastrand::Rng) -> Result<()> {
         let (objects, object) = (&self.objects, &taken.0.clone());
         let done = match deed {
-            Deed::Look | Deed::LookBeforeFailures => {
+            Deed::Look => {
                 let asked = Instant::now();
                 let done = self.look(object, &mut random).await?;
                 self.samples.look(object.shard, asked);
                 done
             }
-            Deed::Edit | Deed::EditBeforeFailures => {
+            Deed::Edit => {
                 let generation = objects.edit(object, &mut random).await?.metadata.generation;
                 let is_done = |shown: Option<&DocSpaceBackupSchedule>| {
                     shown.is_some_and(|shown| {
