@@ -10,7 +10,7 @@ use kube::{Api, api::PostParams};
 use serde_json::json;
 use simulated_portal::Fault;
 
-use crate::world::{Setup, World};
+use crate::world::{Setup, World, random};
 
 /// An object of one team, and a namespace of another with a key that no portal knows.
 struct Teams {
@@ -70,10 +70,6 @@ impl Teams {
         wait_for(&self.world.schedules(), "nightly", DEADLINE, echoed).await;
         began.elapsed()
     }
-}
-
-fn random() -> String {
-    format!("{:016x}", fastrand::u64(..))
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use serde_json::json;
 use simulated_portal::{ApiKey, Fault, FaultBody, Request, SimulatedPortal};
 use tokio::time::sleep;
 
-use crate::world::{Setup, World, at, every_day, is_ready, ready_reason_is};
+use crate::world::{Setup, World, at, checks::mark, every_day, is_ready, random, ready_reason_is};
 
 /// Another namespace of the same operator.
 struct Elsewhere {
@@ -86,14 +86,10 @@ impl Elsewhere {
         forged.expect("the status is written");
     }
 
-    /// Triggers a check, without another effect: the check restores the field.
+    /// Triggers a check, without another effect.
     async fn check_now(&self) {
-        let mark = format!("check {:016x}", fastrand::u64(..));
-        let status = Patch::Merge(json!({"status": {"difference": [mark]}}));
-        self.schedules
-            .patch_status("nightly", &PatchParams::default(), &status)
-            .await
-            .expect("the patch is accepted");
+        let marked = mark(&self.schedules, "nightly").await;
+        marked.expect("the patch is accepted");
     }
 
     async fn wait(&self, wanted: impl Fn(&DocSpaceBackupSchedule) -> bool) -> DocSpaceBackupSchedule {
@@ -236,7 +232,7 @@ async fn a_slot_stays_whose_it_is_when_the_operator_starts_anew() {
         there.world.operator.restart().await;
         // A change brings a look of each.
         for name in ["at-4", "at-5"] {
-            let asked = format!("{:x}", fastrand::u64(..));
+            let asked = random();
             let ask = json!({"metadata": {"annotations": {REQUESTED_AT: asked}}});
             let patched = there
                 .schedules

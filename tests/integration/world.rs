@@ -1,6 +1,6 @@
 //! The environment of a test: a namespace, a simulated portal with a key, and the running operator.
 
-mod checks;
+pub mod checks;
 pub mod front;
 mod objects;
 mod portal;
@@ -347,6 +347,6 @@ impl World {
 }
 
 /// A unique text.
-fn random() -> String {
+pub fn random() -> String {
     format!("{:016x}", fastrand::u64(..))
 }

@@ -13,7 +13,7 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
-use crate::world::World;
+use crate::world::{World, random};
 
 /// An annotation that only marks a version.
 const MARK: &str = "example.com/last";
@@ -51,7 +51,7 @@ impl Versions {
 
     /// All recorded versions up to now. The object must still exist.
     pub async fn all(&self, world: &World) -> Vec<Value> {
-        let mark = format!("{:016x}", fastrand::u64(..));
+        let mark = random();
         world
             .patch("nightly", json!({"metadata": {"annotations": {MARK: mark}}}))
             .await;

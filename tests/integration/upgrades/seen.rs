@@ -9,15 +9,12 @@ use docspace_backup_operator::api::{DocSpaceBackupSchedule, REQUESTED_AT};
 use harness::DEADLINE;
 use jiff::Timestamp;
 use k8s_openapi::api::events::v1::Event;
-use kube::{
-    ResourceExt,
-    api::{Patch, PatchParams},
-};
+use kube::ResourceExt;
 use serde_json::{Value, json};
 use simulated_portal::Request;
 
 use super::stage::{PUNCTUAL, Stage, TABLE};
-use crate::world::World;
+use crate::world::{World, checks::mark, random};
 
 /// The statuses, the finalizers, and how much was written and told until then.
 pub struct Seen {
@@ -170,7 +167,7 @@ pub async fn looked_at(stage: &Stage, names: &[&str], since: Instant) {
 
 /// Requests a look.
 pub async fn ask(world: &World, name: &str) -> String {
-    let mark = format!("{:016x}", fastrand::u64(..));
+    let mark = random();
     let annotations = json!({"metadata": {"annotations": {REQUESTED_AT: mark}}});
     world.patch(name, annotations).await;
     mark
@@ -178,14 +175,8 @@ pub async fn ask(world: &World, name: &str) -> String {
 
 /// Causes a look by a change of the status, which the look restores.
 pub async fn prod(world: &World, name: &str) -> String {
-    let mark = format!("{:016x}", fastrand::u64(..));
-    let patch = Patch::Merge(json!({"status": {"difference": [mark]}}));
-    let schedules = world.schedules();
-    let patched = schedules
-        .patch_status(name, &PatchParams::default(), &patch)
-        .await;
-    patched.expect("the patch is accepted");
-    mark
+    let marked = mark(&world.schedules(), name).await;
+    marked.expect("the patch is accepted")
 }
 
 /// Waits for an Event of this object and reason.

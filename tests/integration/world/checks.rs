@@ -8,7 +8,7 @@ use std::{
 use docspace_backup_operator::{api::DocSpaceBackupSchedule, rules::clock::TOLERANCE};
 use jiff::{SignedDuration, Timestamp};
 use kube::{
-    ResourceExt,
+    Api, ResourceExt,
     api::{ListParams, Patch, PatchParams},
     runtime::wait::await_condition,
 };
@@ -39,9 +39,19 @@ const MARK: &str = "check ";
 
 /// The object as the operator left it: a mark that came while it wrote the status stays until the next check.
 pub fn without_mark(mut object: DocSpaceBackupSchedule) -> DocSpaceBackupSchedule {
-    let difference = object.status.iter_mut().map(|status| &mut status.difference);
-    difference.for_each(|lines| lines.retain(|line| !line.starts_with(MARK)));
+    if let Some(status) = &mut object.status {
+        status.difference.retain(|line| !line.starts_with(MARK));
+    }
     object
+}
+
+/// Triggers a check of an object, without another effect: it writes a mark into a field of the status that the check
+/// restores. Returns the mark.
+pub async fn mark(api: &Api<DocSpaceBackupSchedule>, name: &str) -> kube::Result<String> {
+    let mark = format!("{MARK}{}", random());
+    let patch = Patch::Merge(json!({"status": {"difference": [mark]}}));
+    api.patch_status(name, &PatchParams::default(), &patch).await?;
+    Ok(mark)
 }
 
 impl World {
@@ -106,7 +116,7 @@ impl World {
     /// Triggers a check of this object only.
     pub async fn check(&self, name: &str) {
         self.believe_clock().await;
-        self.poke_one(name, &mark()).await;
+        self.poke_one(name).await;
     }
 
     /// The operator believes what the portal's clock shows first.
@@ -157,8 +167,7 @@ impl World {
 
     /// Triggers a check of every object, and waits until it is done.
     async fn check_once(&self) {
-        let (mark, names) = self.poke().await;
-        for name in names {
+        for (name, mark) in self.poke().await {
             let checked = |object: Option<&DocSpaceBackupSchedule>| {
                 let status = object.and_then(|object| object.status.as_ref());
                 status.is_none_or(|status| !status.difference.contains(&mark))
@@ -168,29 +177,24 @@ impl World {
         }
     }
 
-    /// Changes a field of every status that a check restores; returns the value, and the names of the objects.
-    async fn poke(&self) -> (String, Vec<String>) {
-        let mark = mark();
+    /// Marks every object; returns their names and marks.
+    async fn poke(&self) -> Vec<(String, String)> {
         // Some tests have objects that cannot be parsed.
         let objects = self.schedules().list_metadata(&ListParams::default()).await;
-        let mut names = Vec::new();
+        let mut marked = Vec::new();
         for object in objects.expect("the objects are listed") {
             let name = object.name_any();
-            self.poke_one(&name, &mark).await;
-            names.push(name);
+            if let Some(mark) = self.poke_one(&name).await {
+                marked.push((name, mark));
+            }
         }
-        (mark, names)
+        marked
     }
 
-    async fn poke_one(&self, name: &str, mark: &str) {
-        let patch = Patch::Merge(json!({"status": {"difference": [mark]}}));
-        let api = self.schedules();
-        // The object may be gone.
-        let _ = api.patch_status(name, &PatchParams::default(), &patch).await;
+    /// Marks an object, which may be gone.
+    async fn poke_one(&self, name: &str) -> Option<String> {
+        let mark = mark(&self.schedules(), name).await.ok();
         self.changed(Some(Instant::now()));
+        mark
     }
-}
-
-fn mark() -> String {
-    format!("{MARK}{}", random())
 }

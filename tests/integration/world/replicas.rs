@@ -9,6 +9,7 @@ use std::{
     fs::OpenOptions,
     io::Write,
     path::Path,
+    process::ExitStatus,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -219,24 +220,15 @@ impl End {
             };
             let operator = operators.iter_mut().find(is_leader).expect("one of the two");
             let (how, wait) = match (operator.has_ended(), kill) {
+                (Some(status), _) => lost(operator, status),
                 (None, Some(_look)) => {
                     operator.kill().await;
                     ("KILL", RENEW_DEADLINE)
                 }
-                (ended, _) => {
-                    let status = match ended {
-                        Some(status) => status,
-                        None => operator.terminate().await,
-                    };
-                    if status.success() && ended.is_none() {
-                        ("TERM", Duration::ZERO)
-                    } else {
-                        let log = operator.log();
-                        let lost = status.code() == Some(1) && log.contains("the lease was not renewed");
-                        assert!(lost, "a leader has ended by itself ({status}); its log:\n{log}");
-                        ("LOST", RENEW_DEADLINE)
-                    }
-                }
+                (None, None) => match operator.terminate().await {
+                    status if status.success() => ("TERM", Duration::ZERO),
+                    status => lost(operator, status),
+                },
             };
             tally(how);
             waits = wait;
@@ -285,6 +277,14 @@ impl End {
         let looks = last.is_some_and(is_under_way) && !before.is_some_and(Request::is_write);
         looks.then_some(look)
     }
+}
+
+/// How a leader ended that could not renew its Lease, and how long the next one waits.
+fn lost(operator: &Operator, status: ExitStatus) -> (&'static str, Duration) {
+    let log = operator.log();
+    let lost = status.code() == Some(1) && log.contains("the lease was not renewed");
+    assert!(lost, "a leader has ended by itself ({status}); its log:\n{log}");
+    ("LOST", RENEW_DEADLINE)
 }
 
 fn is_under_way(request: &Request) -> bool {
